@@ -1,0 +1,220 @@
+// The typed program: what the checker hands to the compiler, free of both ANTLR and MLIR.
+//
+// The checker runs the program on symbolic shapes and records every tensor operation it meets, so models, library
+// functions, optimisers and metrics all arrive here as flat functions over a small set of operations, each with its
+// type and its place in the source. `emit` turns a Function into one function of the bigm dialect, node by node.
+//
+// Invariants: operands are defined before their use; every dimension is a constant or an expression over the
+// function's symbols; types are final (nothing is inferred later).
+#pragma once
+#include "Dim.h"
+#include "Source.h"
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace bigm {
+
+enum class Elem { F32, F64, BF16, F16, I64, I32, U8, I8, Bool };
+const char *name(Elem); // "f32", "bool", ...
+
+struct TensorType {
+  Elem elem = Elem::F32;
+  std::vector<Dim> shape;
+  Dim classes = 0; // `label[C]`: number of classes of an I32 tensor; 0 when it is no label
+  std::string str() const; // `f32[N, 10]`
+};
+
+/// Index of a value inside one Function.
+using Value = uint32_t;
+
+/// An index expression of `view`, `fold` and `contract`: sum of coefficient * dimension + offset.
+/// Dimension numbers count the iteration space of the op (see each op).
+struct AffineIndex {
+  std::vector<std::pair<uint32_t, int64_t>> terms; // (iteration dimension, coefficient), sorted by dimension
+  int64_t offset = 0;
+};
+using AffineIndices = std::vector<AffineIndex>; // one for each dimension of the operand
+
+/// The operations. Shapes below write `d` for the result's dimensions.
+enum class Op {
+  // Leaves.
+  Constant, // attr number: every element. Result any shape.
+  Iota,     // attr dim: element = its index along `dim`. Result any shape, integer or float.
+  Random,   // operand seed i64[]; attr stream: int. Uniform in [0, 1), counter-based: element i of the flattened result
+            // depends on (seed, stream, i) alone.
+  // Pointwise, all operands and the result of one shape. Results keep the element type unless said.
+  Neg, Abs, Sign, Exp, Log, Log1p, Expm1, Sqrt, Rsqrt, Sin, Cos, Tanh, Erf, Sigmoid, Floor, Ceil, Round,
+  Not,                             // bool
+  Cast,                            // to the result's element type; float to int truncates, bool to number gives 0 or 1
+  Add, Sub, Mul, Div, Pow, Max, Min, Mod,
+  And, Or,                         // bool
+  Eq, Ne, Lt, Le, Gt, Ge,          // result bool
+  Select,                          // (bool, a, b)
+  // Shape.
+  Reshape, // row-major order of elements kept; product of sizes equal
+  View,    // attr map: operand index for each operand dimension, over d. Transposes, broadcasts, strides, windows.
+           // Every index is in range for all of d.
+  Fold,    // adjoint of View: operand g over iteration space d', result x[i] = sum of g[d'] with map(d') = i.
+           // attr map: one index for each dimension of the result, over the operand's dimensions.
+  Pad,     // attrs low, high, interior: ints for each dimension (may be negative: crops); operand 2: the value, a
+           // scalar tensor
+  Concat,  // attr dim
+  // Reductions: attr dims (sorted ints); the dims vanish from the result.
+  ReduceSum, ReduceMax, ReduceMin, ReduceProd,
+  ArgMax, ArgMin, // attr dim; result I32; the first of equals
+  // Contraction: result[d] = sum over r of lhs[lhsMap(d, r)] * rhs[rhsMap(d, r)]. Iteration dimensions are the result's
+  // dimensions, then the reduced ones; attr reduced: their sizes. Maps may be affine (`i*stride + a`), so matrix
+  // products, convolutions (also grouped, dilated, depthwise) and their gradients are this one operation.
+  Contract, // attrs lhs_map, rhs_map, reduced
+  // Irregular.
+  Gather,     // (table [V, ...], ids int [I...]) -> [I..., ...]; ids out of range are an error found by the data check
+  ScatterAdd, // (updates [I..., ...], ids [I...]), result [V, ...]: adjoint of Gather
+  Warp,       // (image f32 [N, C, H, W], matrix f32 [N, 2, 3]) -> [N, C, h, w]; attr fill: number. Bilinear; the
+              // matrix maps output pixel centres to input ones.
+  Resize,     // image [N, C, H, W] -> [N, C, h, w]; attrs mode: "bilinear" | "nearest" | "area" | "bicubic",
+              // antialias: int
+  // Calculus: operands (y scalar, x...), results: dy/dx for each x. Expanded by the autodiff pass.
+  Gradient,
+  StopGradient, // identity with zero gradient
+};
+const char *name(Op); // snake_case: "reduce_sum"
+
+using Attr = std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<Dim>, AffineIndices>;
+
+struct Node {
+  Op op;
+  std::vector<Value> operands;
+  std::map<std::string, Attr> attrs;
+  Value first = 0;         // number of the first result
+  unsigned results = 1;    // how many (only Gradient has other than 1)
+  SourceRange where;
+  std::string scope;       // path of the model instance: "digit_model.stem.conv2d"
+};
+
+/// What an argument of a Function is.
+enum class Role {
+  Input,  // given by the caller: a field of the batch, an input of the model
+  Tensor, // persistent: `tensor` indexes Program::tensors
+  Seed,   // i64[]: changes every step
+  Step,   // f32[]: number of optimiser steps taken before this one
+  Steps,  // f32[]: how many there will be in all
+};
+struct Arg {
+  std::string name;
+  Role role = Role::Input;
+  int tensor = -1;
+  TensorType type;
+  SourceRange where;
+};
+/// A result: `update` writes persistent tensor `tensor` in place, otherwise the caller gets it.
+struct Output {
+  std::string name; // "loss", "logits", "accuracy", ...
+  Value value = 0;
+  int tensor = -1;
+};
+
+struct Function {
+  std::string name; // "digit_model.head.step"
+  std::vector<std::string> symbols;
+  std::vector<Arg> args; // argument i is value i
+  std::vector<Node> nodes;
+  std::vector<Output> outputs;
+  std::vector<TensorType> types; // by Value
+};
+
+/// A persistent tensor.
+struct TensorDecl {
+  enum class Kind { Param, State, Slot, Metric, Fit } kind = Kind::Param;
+  std::string name; // "digit_model.stem.conv2d.weight", slots "digit_model.stem.conv2d.weight/m"
+  TensorType type;
+  SourceRange where;
+};
+
+// ---------------------------------------------------------------- what the drivers read (it goes into the manifest)
+/// A literal or call that the drivers interpret: `idx("a.gz", "b.gz")`, `flat`, numbers.
+struct Spec {
+  std::string name; // "idx", "csv", "folder", "npy"
+  std::vector<std::string> strings;                             // positional strings
+  std::map<std::string, std::variant<double, std::string>> options; // named arguments
+};
+struct Field {
+  std::string name;
+  TensorType type; // of one record, no batch dimension
+  std::vector<std::string> labels; // names of the classes where the program gives them
+  std::string kind;                // "tensor", "label", "image", "text"
+};
+struct DataProgram {
+  std::string name;
+  Spec from, test; // test.name is empty when there is none
+  std::vector<Field> fields;
+  std::vector<std::pair<std::string, double>> split; // name -> count, or share when below 1
+  uint64_t seed = 0;
+  std::vector<std::string> derived; // names of derived fields, outputs of `prepare`
+  std::string prepare;              // "digits.prepare": raw fields -> raw and derived fields; empty when none
+  std::string prepareTrain;         // with augmentation; takes the seed; empty when none
+  SourceRange where;
+};
+struct FitProgram {
+  std::string name, data, split;
+  std::string begin, step; // functions: set the states; take a batch and update them and the fitted tensors
+};
+struct PhaseProgram {
+  std::string name;
+  double epochs = 1;
+  int64_t batch = 0;
+  std::string step;      // function
+  std::string startFrom; // file, empty when none
+  bool startIfPresent = false;
+  bool ownSchedule = false; // the optimiser stands in the phase, so Step and Steps count the phase alone
+  // `stop when valid.accuracy flat for 2`: metric path and patience; or a comparison.
+  std::string stopMetric; // empty when none
+  std::string stopCompare; // "flat", ">=", "<="
+  double stopValue = 0;
+  std::vector<std::string> learned; // names of the tensors that this phase changes by gradients
+};
+struct TrainProgram {
+  std::string name, data;
+  std::string init;     // function: seed -> all params and states; slots as well
+  std::string forward;  // model inputs -> outputs, inference mode
+  std::string predict;  // raw fields -> decoded outputs (label index and score for each head); may be empty
+  std::string validate; // name of the EvaluateProgram that validation runs; may be empty
+  uint64_t seed = 0;
+  std::vector<PhaseProgram> phases;
+};
+/// One number of a report. `outputs` of the step with `element` count > 1 are tables (confusion).
+struct MetricProgram {
+  std::string name;   // "accuracy", "hair"
+  std::string output; // output of the step function
+};
+struct RequireProgram {
+  std::string text; // as written: "accuracy >= 0.992"
+  std::string metric, compare; // ">=", ...
+  double value = 0;
+};
+struct EvaluateProgram {
+  std::string name, train, data, split; // "digit_model", "digits", "test"
+  std::string begin, step; // functions: reset the metric states; take a batch, update them, give the metrics so far
+  std::vector<MetricProgram> metrics;
+  std::vector<RequireProgram> requires_;
+};
+struct DeployProgram {
+  std::string train;
+  std::vector<std::string> targets, precisions;
+  std::string version;
+};
+
+struct Program {
+  std::string name; // the file's stem
+  std::vector<TensorDecl> tensors;
+  std::vector<Function> functions;
+  std::vector<DataProgram> data;
+  std::vector<FitProgram> fits;
+  std::vector<TrainProgram> trains;
+  std::vector<EvaluateProgram> evaluates;
+  std::vector<DeployProgram> deploys;
+};
+
+} // namespace bigm

@@ -1,0 +1,3 @@
+#include "ir/Bigm.h"
+using namespace mlir;
+using namespace mlir::bigm;

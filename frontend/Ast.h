@@ -88,12 +88,13 @@ struct UnaryExpr : Expr {
   ExprPtr operand;
   UnaryExpr() : Expr(kKind) {}
 };
-/// From loosest to tightest: `->`, `|>`, `each`, or, and, comparisons, + -, * /, ^ (right), unary.
+/// From loosest to tightest: `->`, `|>`, `each`, or, and, not, comparisons, + -, * /, unary minus, ^ (right): `-x^2` is
+/// `-(x^2)`. `mean(f each)` is an Each without `right`.
 struct BinaryExpr : Expr {
   static constexpr Kind kKind = Kind::Binary;
   enum class Op { To, Pipe, Each, Or, And, Eq, Ne, Lt, Le, Gt, Ge, Add, Sub, Mul, Div, Pow } op = Op::Add;
   SourceRange opRange;
-  ExprPtr left, right;
+  ExprPtr left, right; // right may be null when op is Each
   BinaryExpr() : Expr(kKind) {}
 };
 /// `[a, b]`

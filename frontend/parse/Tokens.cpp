@@ -1,0 +1,288 @@
+// The lexer works on code points and the rest of the compiler on bytes: offsets are translated here, once.
+#include "Tokens.h"
+#include "BigmLexer.h"
+#include "BigmParser.h"
+#include "Parse.h"
+#include <map>
+#include <utf8proc.h>
+
+namespace bigm {
+namespace {
+
+using Lexer = generated::BigmParser; // its token types: it knows those that the filter makes
+constexpr size_t kMostBadCharacters = 20; // a file with more is not in this language
+
+std::string hex(unsigned value, int digits) {
+  char buffer[16];
+  snprintf(buffer, sizeof buffer, "%0*X", digits, value);
+  return buffer;
+}
+
+/// Checks that the bytes are UTF-8 without zero bytes. `offsets` gets the byte of each code point, or stays empty when
+/// all are ASCII.
+bool checkText(const std::string_view text, uint32_t file, Diagnostics &diagnostics, std::vector<uint32_t> &offsets) {
+  bool ascii = true;
+  for (size_t i = 0; i < text.size() && ascii; ++i)
+    ascii = static_cast<unsigned char>(text[i]) < 0x80 && text[i] != 0;
+  if (ascii)
+    return true;
+  for (size_t i = 0; i < text.size();) {
+    uint32_t at = static_cast<uint32_t>(i);
+    utf8proc_int32_t point = -1;
+    auto n = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t *>(text.data() + i),
+                              static_cast<utf8proc_ssize_t>(text.size() - i), &point);
+    if (n <= 0 || point < 0) {
+      diagnostics.error(Diag::InvalidUtf8, {file, at, at + 1}, {"0x" + hex(static_cast<unsigned char>(text[i]), 2)})
+          .hint = "save the file as UTF-8";
+      return false;
+    }
+    if (point == 0) {
+      diagnostics.error(Diag::NulByte, {file, at, at + 1});
+      return false;
+    }
+    offsets.push_back(at);
+    i += static_cast<size_t>(n);
+  }
+  offsets.push_back(static_cast<uint32_t>(text.size()));
+  return true;
+}
+
+/// What to write instead of a character that the language does not have.
+std::string instead(const std::string &character) {
+  static const std::map<std::string, std::string> table = {
+      {";", "statements and clauses need no `;` between them"},
+      {"'", "a string stands in double quotes"},
+      {"“", "a string stands in straight double quotes: \""},
+      {"”", "a string stands in straight double quotes: \""},
+      {"„", "a string stands in straight double quotes: \""},
+      {"&", "write `and`"},
+      {"|", "write `or`, or `|>` to apply a function to what stands before it"},
+      {"!", "write `not`"},
+      {"%", "`%` belongs to a number, as in `10%`; a remainder is `mod(a, b)`"},
+      {"−", "write `-`"},
+      {"–", "write `-`"},
+      {"×", "write `*`"},
+      {"·", "write `*`"},
+      {"÷", "write `/`"},
+      {"≤", "write `<=`"},
+      {"≥", "write `>=`"},
+      {"≠", "write `!=`"},
+      {"→", "write `->`"},
+      {"…", "write three dots: `...`"},
+  };
+  auto it = table.find(character);
+  return it == table.end() ? "" : it->second;
+}
+
+void reportCharacter(std::string_view text, uint32_t file, uint32_t begin, uint32_t end, Diagnostics &diagnostics) {
+  std::string character(text.substr(begin, end - begin));
+  utf8proc_int32_t point = 0;
+  utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t *>(character.data()),
+                   static_cast<utf8proc_ssize_t>(character.size()), &point);
+  bool printable = point > 32 && point != 0x7F && utf8proc_charwidth(point) > 0;
+  std::string shown = printable ? "`" + character + "`" : "U+" + hex(static_cast<unsigned>(point), 4);
+  diagnostics.error(Diag::UnexpectedCharacter, {file, begin, end}, {shown}).hint = instead(character);
+}
+
+bool opens(size_t type) {
+  return type == Lexer::LPAREN || type == Lexer::LBRACKET || type == Lexer::LBRACE || type == Lexer::LineParen ||
+         type == Lexer::LineBracket || type == Lexer::TightBrace;
+}
+bool closes(size_t type) { return type == Lexer::RPAREN || type == Lexer::RBRACKET || type == Lexer::RBRACE; }
+size_t closerOf(size_t type) {
+  return type == Lexer::LPAREN || type == Lexer::LineParen       ? Lexer::RPAREN
+         : type == Lexer::LBRACKET || type == Lexer::LineBracket ? Lexer::RBRACKET
+                                                                 : Lexer::RBRACE;
+}
+
+/// Matches brackets and cuts the list into declarations.
+class Cutter {
+public:
+  Cutter(TokenList &list, std::string_view text, uint32_t file, Diagnostics &diagnostics)
+      : list(list), text(text), file(file), diagnostics(diagnostics) {}
+
+  void run() {
+    size_t end = list.tokens.size() - 1;
+    for (size_t i = 0; i < end; ++i) {
+      const Token &token = *list.tokens[i];
+      if (startsDeclaration(i)) {
+        if (!open.empty())
+          reportUnclosed(&token);
+        finishSlice(i);
+      }
+      if (opens(token.getType())) {
+        open.push_back(i);
+        if (open.size() > kDeepestBrackets) {
+          diagnostics.error(Diag::NestedTooDeep, range(i), {std::to_string(kDeepestBrackets)}).hint =
+              "give the inner parts names of their own";
+          list.usable = false;
+          return;
+        }
+      } else if (closes(token.getType())) {
+        close(i);
+      }
+    }
+    if (!open.empty())
+      reportUnclosed(nullptr);
+    finishSlice(end);
+  }
+
+private:
+  TokenList &list;
+  std::string_view text;
+  uint32_t file;
+  Diagnostics &diagnostics;
+  std::vector<size_t> open;
+  size_t sliceStart = 0;
+  uint32_t trustedUpTo = ~0u;
+
+  SourceRange range(size_t i) const { return {file, list.tokens[i]->begin(), list.tokens[i]->end()}; }
+  std::string written(size_t i) const { return std::string(text.substr(list.tokens[i]->begin(), 1)); }
+  void distrust(size_t i) { trustedUpTo = std::min(trustedUpTo, list.tokens[i]->begin()); }
+
+  /// A declaration's word begins one outside brackets, or at the first column: whoever forgot a `}` still indents.
+  bool startsDeclaration(size_t i) const {
+    if (!beginsDeclaration(list.tokens[i]->getType()))
+      return false;
+    if (i > sliceStart) {
+      size_t before = list.tokens[i - 1]->getType();
+      if (before == Lexer::DOT || (i - 1 == sliceStart && beginsDeclaration(before)))
+        return false;
+    }
+    if (open.empty())
+      return true;
+    return list.tokens[i]->firstColumn && list.tokens[i + 1]->getType() != Lexer::COLON;
+  }
+
+  void finishSlice(size_t end) {
+    if (end > sliceStart)
+      list.slices.push_back(
+          {sliceStart, end, beginsDeclaration(list.tokens[sliceStart]->getType()), trustedUpTo});
+    sliceStart = end;
+    trustedUpTo = ~0u;
+  }
+
+  void reportUnclosed(const Token *next) {
+    Diagnostic &d = diagnostics.error(Diag::UnclosedBracket, range(open.back()), {written(open.back())});
+    if (next)
+      d.notes.push_back({{file, next->begin(), next->end()}, "the next declaration begins here"});
+    d.hint = "close it with `" + closer(open.back()) + "`";
+    distrust(open.back());
+    open.clear();
+  }
+
+  std::string closer(size_t i) const {
+    size_t type = closerOf(list.tokens[i]->getType());
+    return type == Lexer::RPAREN ? ")" : type == Lexer::RBRACKET ? "]" : "}";
+  }
+
+  void close(size_t i) {
+    size_t type = list.tokens[i]->getType();
+    if (!open.empty() && closerOf(list.tokens[open.back()]->getType()) == type) {
+      open.pop_back();
+      return;
+    }
+    if (open.empty()) {
+      if (trustedUpTo == ~0u)
+        diagnostics.error(Diag::UnmatchedBracket, range(i), {written(i)});
+      distrust(i);
+      return;
+    }
+    // One report a declaration: what follows a wrong bracket is guesswork.
+    if (trustedUpTo == ~0u)
+      diagnostics.error(Diag::WrongBracket, range(i), {closer(open.back()), written(open.back()), written(i)})
+          .notes.push_back({range(open.back()), "opened here"});
+    distrust(open.back());
+    for (size_t k = open.size(); k-- > 0;)
+      if (closerOf(list.tokens[open[k]]->getType()) == type) {
+        open.resize(k);
+        break;
+      }
+  }
+};
+
+} // namespace
+
+bool beginsDeclaration(size_t type) {
+  switch (type) {
+  case Lexer::USE:
+  case Lexer::CONST:
+  case Lexer::DATA:
+  case Lexer::FIT:
+  case Lexer::MODEL:
+  case Lexer::FN:
+  case Lexer::FLOW:
+  case Lexer::TRAIN:
+  case Lexer::EVALUATE:
+  case Lexer::DEPLOY:
+    return true;
+  default:
+    return false;
+  }
+}
+
+TokenList readTokens(const SourceManager &sources, uint32_t file, Diagnostics &diagnostics) {
+  std::string_view text = sources.text(file);
+  TokenList list;
+  std::vector<uint32_t> offsets;
+  if (!checkText(text, file, diagnostics, offsets)) {
+    list.usable = false;
+    return list;
+  }
+  // The input stream drops a byte order mark, so its first code point is then our second.
+  size_t skipped = text.substr(0, 3) == "\xEF\xBB\xBF" ? 1 : 0;
+  auto byteOf = [&](size_t point) {
+    return offsets.empty() ? static_cast<uint32_t>(point) : offsets[std::min(point + skipped, offsets.size() - 1)];
+  };
+
+  antlr4::ANTLRInputStream input{std::string(text)};
+  generated::BigmLexer lexer(&input);
+  lexer.removeErrorListeners();
+  size_t badCharacters = 0, line = 0;
+  for (;;) {
+    std::unique_ptr<antlr4::Token> next = lexer.nextToken();
+    size_t type = next->getType();
+    if (type == antlr4::Token::EOF) {
+      auto end = static_cast<uint32_t>(text.size());
+      list.tokens.push_back(std::make_unique<Token>(type, end, end));
+      list.tokens.back()->firstOnLine = true;
+      break;
+    }
+    uint32_t begin = byteOf(next->getStartIndex()), end = byteOf(next->getStopIndex() + 1);
+    if (type == Lexer::UNKNOWN) {
+      reportCharacter(text, file, begin, end, diagnostics);
+      if (++badCharacters >= kMostBadCharacters) {
+        list.usable = false;
+        return list;
+      }
+      continue;
+    }
+    if (type == Lexer::OPEN_STRING) {
+      diagnostics.error(Diag::UnterminatedString, {file, begin, end}).hint = "close it with `\"`";
+      type = Lexer::STRING;
+    }
+    bool firstOnLine = next->getLine() != line;
+    line = next->getLine();
+    if (firstOnLine && type == Lexer::LPAREN)
+      type = Lexer::LineParen;
+    if (firstOnLine && type == Lexer::LBRACKET)
+      type = Lexer::LineBracket;
+    if (type == Lexer::LBRACE && !list.tokens.empty() && list.tokens.back()->end() == begin &&
+        text.substr(list.tokens.back()->begin(), begin - list.tokens.back()->begin()) == "label")
+      type = Lexer::TightBrace;
+    if (list.tokens.size() == kMostTokens) {
+      diagnostics.error(Diag::FileTooLong, {file, begin, end}, {std::to_string(kMostTokens)}).hint =
+          "numbers in such quantity belong in a data file";
+      list.usable = false;
+      return list;
+    }
+    list.tokens.push_back(std::make_unique<Token>(type, begin, end));
+    list.tokens.back()->firstOnLine = firstOnLine;
+    list.tokens.back()->firstColumn = next->getCharPositionInLine() == 0;
+    list.tokens.back()->setTokenIndex(list.tokens.size() - 1);
+  }
+  Cutter(list, text, file, diagnostics).run();
+  return list;
+}
+
+} // namespace bigm

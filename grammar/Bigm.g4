@@ -1,0 +1,186 @@
+// The grammar of the bigm language. docs/language.md is the reference for people.
+//
+// Newlines do not matter, with one exception that a grammar cannot see: a `(` or `[` that stands first on its line begins
+// a value of its own and never continues the line before. The token filter (frontend/parse) gives those the types
+// LineParen and LineBracket, which only primaries and parameter lists accept. It also marks the brace of
+// `label{cat, dog}` (written without a space) as TightBrace, so that `-> label { ... }` can be a body.
+//
+// The ten words that begin declarations and those of expressions are reserved. Words of clauses (`from`, `loss`, ...) are
+// not: they are names wherever a clause cannot begin. After a dot and before a colon every word is a name.
+grammar Bigm;
+
+tokens { LineParen, LineBracket, TightBrace }
+
+// One declaration is parsed at a time, so that an error in one does not hide those of the next.
+oneDeclaration : declaration EOF ;
+
+declaration
+  : 'use' module (',' module)*                                                 # useDeclaration
+  | 'const' name (':' type)? '=' expr                                          # constDeclaration
+  | 'data' name clauses                                                        # dataDeclaration
+  | 'fit' name ('=' expr | signature block)                                    # fitDeclaration
+  | kind=('model' | 'fn' | 'flow') name signature block                        # callableDeclaration
+  | 'train' name ('=' expr)? 'on' exprs clauses                                # trainDeclaration
+  | 'evaluate' exprs 'on' expr clauses                                         # evaluateDeclaration
+  | 'deploy' name clauses                                                      # deployDeclaration
+  ;
+
+module : word ('.' word)* ;
+
+signature  : parameters parameters? ('->' type)? ;
+parameters : ('(' | LineParen) (parameter (',' parameter)* ','?)? ')' ;
+parameter  : word ':' type ('=' expr)? ;
+
+// ------------------------------------------------------------------------------------------------------------ clauses
+clauses : '{' clause* '}' ;
+
+clause
+  : keyword=('from' | 'test' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'seed' | 'lr' | 'clip' | 'serve' | 'weights'
+      | 'cache' | 'freeze' | 'learn' | 'require') exprs                        # plainClause
+  | 'fields' '{' (field ','?)* '}'                                             # fieldsClause
+  | 'split' record ('seed' expr)?                                              # splitClause
+  | 'derive' name (':' type)? '=' expr                                         # deriveClause
+  | 'augment' word block                                                       # augmentClause
+  | 'bucket' 'by' expr                                                         # bucketClause
+  | 'start' 'from' expr ('if' 'present')?                                      # startClause
+  | 'stop' 'when' expr ('flat' 'for' expr)?                                    # stopClause
+  | 'phase' name clauses                                                       # phaseClause
+  | 'report' entry (',' entry)*                                                # reportClause
+  | 'target' target (',' target)*                                              # targetClause
+  | 'precision' precision (',' precision)*                                     # precisionClause
+  | name '=' expr                                                              # letClause
+  ;
+
+entry     : (name '=')? expr ;
+target    : name (':' targetPart ('-' targetPart)*)? ;
+targetPart : name | NUMBER ;
+precision : name ('{' ('keep' exprs)* '}')? ;
+
+// --------------------------------------------------------------------------------------------------------- statements
+block : '{' statement* '}' ;
+
+statement
+  : name '=' expr                                                              # assignment
+  | name ':' type '=' expr                                                     # typedAssignment
+  | name '[' name (',' name)* ']' '=' expr                                     # indexedAssignment
+  | kind=('param' | 'state') name ':' type ('=' expr)?                         # parameterStatement
+  | 'yield' expr                                                               # yieldStatement
+  | 'for' name 'in' expr block                                                 # forStatement
+  | expr                                                                       # resultStatement
+  ;
+
+// -------------------------------------------------------------------------------------------------------- expressions
+exprs : expr (',' expr)* ;
+
+// From tightest to loosest. `^` groups to the right, the tree builder sees to that; here it is a loop like the others,
+// so that no chain of operators makes the parser recurse.
+expr
+  : primary                                                                    # primaryExpr
+  | expr '.' word                                                              # memberExpr
+  | expr '(' (argument (',' argument)* ','?)? ')'                              # callExpr
+  | expr '[' (item (',' item)* ','?)? ']'                                      # indexExpr
+  | expr op='^' expr                                                           # binaryExpr
+  | '-' expr                                                                   # unaryExpr
+  | expr op=('*' | '/') expr                                                   # binaryExpr
+  | expr op=('+' | '-') expr                                                   # binaryExpr
+  | expr op=('==' | '!=' | '<' | '<=' | '>' | '>=') expr                       # binaryExpr
+  | 'not' expr                                                                 # unaryExpr
+  | expr op='and' expr                                                         # binaryExpr
+  | expr op='or' expr                                                          # binaryExpr
+  | expr op='each' expr                                                        # binaryExpr
+  | expr 'each'                                                                # eachExpr
+  | expr op='|>' expr                                                          # binaryExpr
+  | expr op='->' expr                                                          # binaryExpr
+  ;
+
+argument
+  : word ':' expr                                                              # namedArgument
+  | name ('.' word)+ ':' expr                                                  # dottedArgument
+  | expr                                                                       # plainArgument
+  ;
+
+item
+  : ':'                                                                        # allItem
+  | first=expr ('..' last=expr?)?                                              # exprItem
+  | '..' last=expr?                                                            # headItem
+  ;
+
+primary
+  : NUMBER                                                                     # number
+  | STRING                                                                     # string
+  | name                                                                       # reference
+  | ('(' | LineParen) expr ')'                                                 # parenthesized
+  | ('[' | LineBracket) (expr (',' expr)* ','?)? ']'                           # list
+  | record                                                                     # recordValue
+  | 'when' expr block ('else' 'when' expr block)* ('else' last=block)?         # when
+  | 'repeat' (expr | 'until' until=expr) block                                 # repeat
+  ;
+
+record      : '{' (recordField ','?)* '}' ;
+recordField : word ':' expr ;
+
+// -------------------------------------------------------------------------------------------------------------- types
+type : baseType '?'? ;
+
+baseType
+  : 'stream' baseType                                                          # streamType
+  | 'list' '<' type '>'                                                        # listType
+  | '{' (field ','?)* '}'                                                      # recordType
+  | name (TightBrace word (',' word)* ','? '}')? ('@' NUMBER)? dims? dims?     # namedType
+  ;
+
+field : word ':' type ;
+dims  : '[' (dim (',' dim)* ','?)? ']' ;
+dim   : '...' | expr ;
+
+// -------------------------------------------------------------------------------------------------------------- words
+// A word that can name something of the user's.
+name
+  : ID
+  | 'from' | 'test' | 'fields' | 'split' | 'derive' | 'augment' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'seed'
+  | 'lr' | 'clip' | 'precision' | 'target' | 'serve' | 'weights' | 'cache' | 'bucket' | 'by' | 'freeze' | 'learn'
+  | 'start' | 'if' | 'present' | 'stop' | 'flat' | 'phase' | 'report' | 'require' | 'on' | 'list' | 'stream' | 'param'
+  | 'state' | 'keep'
+  ;
+
+// Any word, where nothing but a word can stand.
+word
+  : name
+  | 'use' | 'const' | 'data' | 'fit' | 'model' | 'fn' | 'flow' | 'train' | 'evaluate' | 'deploy'
+  | 'and' | 'or' | 'not' | 'each' | 'when' | 'else' | 'repeat' | 'until' | 'for' | 'in' | 'yield'
+  ;
+
+// ------------------------------------------------------------------------------------------------------------- tokens
+USE : 'use' ;        CONST : 'const' ;     DATA : 'data' ;       FIT : 'fit' ;         MODEL : 'model' ;
+FN : 'fn' ;          FLOW : 'flow' ;       TRAIN : 'train' ;     EVALUATE : 'evaluate' ; DEPLOY : 'deploy' ;
+AND : 'and' ;        OR : 'or' ;           NOT : 'not' ;         EACH : 'each' ;       WHEN : 'when' ;
+ELSE : 'else' ;      REPEAT : 'repeat' ;   UNTIL : 'until' ;     FOR : 'for' ;         IN : 'in' ;
+YIELD : 'yield' ;
+
+FROM : 'from' ;      TEST : 'test' ;       FIELDS : 'fields' ;   SPLIT : 'split' ;     DERIVE : 'derive' ;
+AUGMENT : 'augment' ; LOSS : 'loss' ;      OPTIMIZE : 'optimize' ; BATCH : 'batch' ;   EPOCHS : 'epochs' ;
+SEED : 'seed' ;      LR : 'lr' ;           CLIP : 'clip' ;       PRECISION : 'precision' ; TARGET : 'target' ;
+SERVE : 'serve' ;    WEIGHTS : 'weights' ; CACHE : 'cache' ;     BUCKET : 'bucket' ;   BY : 'by' ;
+FREEZE : 'freeze' ;  LEARN : 'learn' ;     START : 'start' ;     IF : 'if' ;           PRESENT : 'present' ;
+STOP : 'stop' ;      FLAT : 'flat' ;       PHASE : 'phase' ;     REPORT : 'report' ;   REQUIRE : 'require' ;
+ON : 'on' ;          LIST : 'list' ;       STREAM : 'stream' ;   PARAM : 'param' ;     STATE : 'state' ;
+KEEP : 'keep' ;
+
+LPAREN : '(' ;       RPAREN : ')' ;        LBRACKET : '[' ;      RBRACKET : ']' ;
+LBRACE : '{' ;       RBRACE : '}' ;        COMMA : ',' ;         COLON : ':' ;         ELLIPSIS : '...' ;
+DOTS : '..' ;        DOT : '.' ;           PIPE : '|>' ;         ARROW : '->' ;        EQ : '==' ;
+NE : '!=' ;          LE : '<=' ;           GE : '>=' ;           LT : '<' ;            GT : '>' ;
+ASSIGN : '=' ;       PLUS : '+' ;          MINUS : '-' ;         STAR : '*' ;          SLASH : '/' ;
+POW : '^' ;          QUESTION : '?' ;      AT : '@' ;
+
+ID     : [\p{L}_] [\p{L}\p{M}\p{Nd}_]* ;
+// A unit belongs to its number: `8deg`, `10%`, `16kHz`.
+NUMBER : [0-9]+ ('.' [0-9]+)? ([eE] [+\-]? [0-9]+)? ('%' | [\p{L}]+)? ;
+STRING : '"' (~["\\\r\n] | '\\' ~[\r\n])* '"' ;
+
+SPACE   : [ \t\r\n\u00A0\uFEFF]+ -> skip ;
+COMMENT : '#' ~[\r\n]* -> skip ;
+
+// What no program contains; the token filter turns each into an error.
+OPEN_STRING : '"' (~["\\\r\n] | '\\' ~[\r\n])* ;
+UNKNOWN     : . ;

@@ -1,0 +1,61 @@
+// The commands of `bigmc`, one function each. Parsing of the command line is main.cpp's; every command gets a struct
+// of what the user asked and returns the exit code of docs/commands.md: 0 done, 1 an error in what the user gave,
+// 3 a gate failed.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bigm::tool {
+
+enum ExitCode { Done = 0, UserError = 1, WrongUsage = 2, GateFailed = 3, OurBug = 70 };
+
+/// What every command that reads a program takes.
+struct ProgramOptions {
+  std::string file;
+  std::vector<std::string> sets; // `path=value`
+};
+struct FormatOptions {
+  std::vector<std::string> files;
+  bool check = false;
+};
+struct EmitOptions {
+  ProgramOptions program;
+  std::string stage = "ir", model, target = "cpu:host";
+};
+struct TrainOptions {
+  ProgramOptions program;
+  std::string data, run, target = "cpu:host";
+  bool resume = false, quiet = false;
+  int threads = 0; // 0: all cores
+};
+struct EvalOptions {
+  ProgramOptions program;
+  std::string data, run, target = "cpu:host";
+  bool json = false;
+  int threads = 0;
+};
+struct PredictOptions {
+  ProgramOptions program;
+  std::string run, target = "cpu:host";
+  std::vector<std::string> inputs;
+  bool json = false;
+  int threads = 0;
+};
+struct BuildOptions {
+  ProgramOptions program;
+  std::string run, out, target = "cpu:host";
+};
+
+int check(const ProgramOptions &);
+int format(const FormatOptions &);
+int emit(const EmitOptions &);
+int train(const TrainOptions &);
+int eval(const EvalOptions &);
+int predict(const PredictOptions &);
+int build(const BuildOptions &);
+
+/// Prints `bigmc: error: text` and gives UserError.
+int userError(const std::string &text);
+
+} // namespace bigm::tool

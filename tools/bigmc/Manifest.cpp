@@ -1,0 +1,123 @@
+#include "Manifest.h"
+
+namespace bigm::tool {
+namespace {
+using json = nlohmann::ordered_json;
+
+json dim(const Dim &d) {
+  if (auto value = d.constant())
+    return *value;
+  return d.str();
+}
+const char *kindName(TensorDecl::Kind kind) {
+  switch (kind) {
+  case TensorDecl::Kind::Param:
+    return "param";
+  case TensorDecl::Kind::State:
+    return "state";
+  case TensorDecl::Kind::Slot:
+    return "slot";
+  case TensorDecl::Kind::Metric:
+    return "metric";
+  case TensorDecl::Kind::Fit:
+    return "fit";
+  }
+  return "param";
+}
+json describe(const Spec &spec) {
+  json options = json::object();
+  for (const auto &[key, value] : spec.options)
+    std::visit([&, &key = key](const auto &v) { options[key] = v; }, value);
+  return {{"name", spec.name}, {"strings", spec.strings}, {"options", options}};
+}
+json describe(const Field &field) {
+  json j = {{"name", field.name}, {"kind", field.kind}};
+  j.update(describe(field.type));
+  if (!field.labels.empty())
+    j["labels"] = field.labels;
+  return j;
+}
+json describe(const DataProgram &d) {
+  json fields = json::array(), split = json::array();
+  for (const Field &f : d.fields)
+    fields.push_back(describe(f));
+  for (const auto &[name, share] : d.split)
+    split.push_back({name, share});
+  return {{"name", d.name},       {"from", describe(d.from)}, {"test", describe(d.test)},
+          {"fields", fields},     {"split", split},           {"seed", d.seed},
+          {"derived", d.derived}, {"prepare", d.prepare},     {"prepare_train", d.prepareTrain}};
+}
+json describe(const PhaseProgram &p) {
+  return {{"name", p.name},
+          {"epochs", p.epochs},
+          {"batch", p.batch},
+          {"step", p.step},
+          {"start_from", p.startFrom},
+          {"start_if_present", p.startIfPresent},
+          {"own_schedule", p.ownSchedule},
+          {"stop_metric", p.stopMetric},
+          {"stop_compare", p.stopCompare},
+          {"stop_value", p.stopValue},
+          {"learned", p.learned}};
+}
+json describe(const TrainProgram &t) {
+  json phases = json::array();
+  for (const PhaseProgram &p : t.phases)
+    phases.push_back(describe(p));
+  return {{"name", t.name},       {"data", t.data},         {"init", t.init}, {"forward", t.forward},
+          {"predict", t.predict}, {"validate", t.validate}, {"seed", t.seed}, {"phases", phases}};
+}
+json describe(const EvaluateProgram &e) {
+  json metrics = json::array(), gates = json::array();
+  for (const MetricProgram &m : e.metrics)
+    metrics.push_back({{"name", m.name}, {"output", m.output}});
+  for (const RequireProgram &r : e.requires_)
+    gates.push_back({{"text", r.text}, {"metric", r.metric}, {"compare", r.compare}, {"value", r.value}});
+  return {{"name", e.name},   {"train", e.train}, {"data", e.data},       {"split", e.split},
+          {"begin", e.begin}, {"step", e.step},   {"metrics", metrics}, {"requires", gates}};
+}
+template <class List> json describeAll(const List &list) {
+  json all = json::array();
+  for (const auto &item : list)
+    all.push_back(describe(item));
+  return all;
+}
+} // namespace
+
+json describe(const TensorType &type) {
+  json shape = json::array();
+  for (const Dim &d : type.shape)
+    shape.push_back(dim(d));
+  json j = {{"dtype", name(type.elem)}, {"shape", shape}};
+  if (type.classes != Dim(0))
+    j["classes"] = dim(type.classes);
+  return j;
+}
+
+json manifestOf(const Program &program, const ManifestFacts &facts) {
+  json m = {{"bigm", 1},
+            {"name", program.name},
+            {"source_sha256", facts.sourceSha256},
+            {"compiler", facts.compiler},
+            {"target", facts.target}};
+  m["tensors"] = json::array();
+  for (const TensorDecl &t : program.tensors) {
+    json j = {{"name", t.name}, {"kind", kindName(t.kind)}};
+    j.update(describe(t.type));
+    m["tensors"].push_back(j);
+  }
+  m["functions"] = json::array();
+  m["data"] = describeAll(program.data);
+  m["fits"] = json::array();
+  for (const FitProgram &f : program.fits)
+    m["fits"].push_back({{"name", f.name}, {"data", f.data}, {"split", f.split}, {"begin", f.begin}, {"step", f.step}});
+  m["trains"] = describeAll(program.trains);
+  m["evaluates"] = describeAll(program.evaluates);
+  m["deploys"] = json::array();
+  for (const DeployProgram &d : program.deploys)
+    m["deploys"].push_back(
+        {{"train", d.train}, {"targets", d.targets}, {"precisions", d.precisions}, {"version", d.version}});
+  return m;
+}
+
+} // namespace bigm::tool

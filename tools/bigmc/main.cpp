@@ -1,0 +1,130 @@
+// The command line of bigmc: what each command takes, and nothing of what it does.
+#include "Bug.h"
+#include "Commands.h"
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+using namespace bigm::tool;
+
+namespace {
+/// Every command's help ends with an example that can be pasted.
+CLI::App *command(CLI::App &app, const std::string &name, const std::string &what, const std::string &example) {
+  CLI::App *c = app.add_subcommand(name, what);
+  c->footer("\nExample:\n  " + example);
+  return c;
+}
+void addProgram(CLI::App *c, ProgramOptions &o, bool sets = true) {
+  c->add_option("FILE", o.file, "the program, a .bigm file")->required();
+  if (sets)
+    c->add_option("--set", o.sets,
+                  "replace one value of the program, e.g. train.digit_model.all.epochs=2; may stand several times")
+        ->type_name("PATH=VALUE")
+        ->allow_extra_args(false);
+}
+void addTarget(CLI::App *c, std::string &target) {
+  c->add_option("--target", target, "cpu:host, cpu:x86-64-v2, cpu:x86-64-v3 or cpu:x86-64-v4")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpu:host", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4"}));
+}
+void addThreads(CLI::App *c, int &threads) {
+  c->add_option("--threads", threads, "threads to use; all cores when 0 or left out. Results do not depend on it")
+      ->check(CLI::Range(0, 4096));
+}
+} // namespace
+
+int main(int argc, char **argv) {
+  catchBugs(argc, argv);
+  CLI::App app("bigmc compiles, trains and ships composite models written in bigm.\n\n"
+               "Exit codes: 0 done, 1 an error in what you gave, 2 wrong usage, 3 a gate of `require` failed,\n"
+               "70 a bug of bigmc.");
+  app.set_version_flag("--version", BIGM_VERSION);
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "print the help of all commands");
+
+  ProgramOptions checkOptions;
+  auto *checkCommand = command(app, "check", "find all errors of a program before any data is read",
+                               "bigmc check examples/digits/digits.bigm");
+  addProgram(checkCommand, checkOptions);
+
+  FormatOptions formatOptions;
+  auto *formatCommand = command(app, "fmt", "format programs in place", "bigmc fmt --check examples/digits/digits.bigm");
+  formatCommand->add_option("FILE", formatOptions.files, "programs to format")->required();
+  formatCommand->add_flag("--check", formatOptions.check, "write nothing; exit 1 and name the files that would change");
+
+  TrainOptions trainOptions;
+  auto *trainCommand = command(app, "train", "run every `train` of a program in its phases",
+                               "bigmc train examples/digits/digits.bigm --data ../shared/data/mnist --out runs/digits");
+  addProgram(trainCommand, trainOptions.program);
+  trainCommand->add_option("--data", trainOptions.data, "folder that the program's file names start from")->required();
+  trainCommand->add_option("--out", trainOptions.run,
+                           "the run: weights, fitted values, optimiser state, metrics.jsonl, run.json, report.html")
+      ->required();
+  trainCommand->add_flag("--resume", trainOptions.resume, "go on where an interrupted run stopped, to the same bits");
+  trainCommand->add_flag("--quiet", trainOptions.quiet, "no progress, only errors");
+  addThreads(trainCommand, trainOptions.threads);
+  addTarget(trainCommand, trainOptions.target);
+
+  EvalOptions evalOptions;
+  auto *evalCommand = command(app, "eval", "run every `evaluate` of a program and check its gates",
+                              "bigmc eval examples/digits/digits.bigm --run runs/digits --data ../shared/data/mnist");
+  addProgram(evalCommand, evalOptions.program);
+  evalCommand->add_option("--run", evalOptions.run, "a finished training")->required();
+  evalCommand->add_option("--data", evalOptions.data, "folder that the program's file names start from")->required();
+  evalCommand->add_flag("--json", evalOptions.json, "one JSON object on standard output");
+  addThreads(evalCommand, evalOptions.threads);
+  addTarget(evalCommand, evalOptions.target);
+
+  PredictOptions predictOptions;
+  auto *predictCommand = command(app, "predict", "answer for inputs of your own, one line each",
+                                 "bigmc predict examples/digits/digits.bigm --run runs/digits three.png seven.png");
+  addProgram(predictCommand, predictOptions.program);
+  predictCommand->add_option("INPUT", predictOptions.inputs, "pictures (PNG, JPEG) or arrays (.npy)")->required();
+  predictCommand->add_option("--run", predictOptions.run, "a finished training")->required();
+  predictCommand->add_flag("--json", predictOptions.json, "one JSON object a line");
+  addThreads(predictCommand, predictOptions.threads);
+  addTarget(predictCommand, predictOptions.target);
+
+  BuildOptions buildOptions;
+  auto *buildCommand = command(app, "build", "make a native library with C and C++ headers",
+                               "bigmc build examples/digits/digits.bigm --run runs/digits -o lib/digits");
+  addProgram(buildCommand, buildOptions.program);
+  buildCommand->add_option("--run", buildOptions.run, "a finished training, for its weights; initial weights without it");
+  buildCommand->add_option("-o,--out", buildOptions.out, "folder to write: include, lib, share, manifest.json")->required();
+  addTarget(buildCommand, buildOptions.target);
+
+  EmitOptions emitOptions;
+  auto *emitCommand = command(app, "emit", "show what the compiler makes of a program, at any stage",
+                              "bigmc emit examples/digits/digits.bigm --stage grad --model digit_model.all.step");
+  addProgram(emitCommand, emitOptions.program);
+  emitCommand->add_option("--stage", emitOptions.stage, "ast, types, ir, grad, fused, lowered, llvm or asm")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"ast", "types", "ir", "grad", "fused", "lowered", "llvm", "asm"}));
+  emitCommand->add_option("--model", emitOptions.model, "only functions whose name starts with this");
+  addTarget(emitCommand, emitOptions.target);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &e) {
+    // CLI11 prints help and version itself and calls them code 0.
+    return app.exit(e) == 0 ? Done : WrongUsage;
+  }
+  try {
+    if (*checkCommand)
+      return check(checkOptions);
+    if (*formatCommand)
+      return format(formatOptions);
+    if (*trainCommand)
+      return train(trainOptions);
+    if (*evalCommand)
+      return eval(evalOptions);
+    if (*predictCommand)
+      return predict(predictOptions);
+    if (*buildCommand)
+      return build(buildOptions);
+    return emit(emitOptions);
+  } catch (const std::bad_alloc &) {
+    return userError("out of memory");
+  } catch (const std::exception &e) {
+    return bug(e.what());
+  }
+}

@@ -1,0 +1,84 @@
+#include "Order.h"
+#include "Error.h"
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <numeric>
+
+namespace bigm::data {
+
+// Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+uint32_t threefry(uint64_t seed, uint64_t stream, uint64_t index) {
+  static constexpr int kRotations[] = {13, 15, 26, 6, 17, 29, 16, 24};
+  uint32_t key[3] = {uint32_t(seed), uint32_t(seed >> 32), 0};
+  key[2] = 0x1bd11bda ^ key[0] ^ key[1];
+  uint32_t x = uint32_t(index), y = uint32_t(stream + (index >> 32) * 65536);
+  x += key[0];
+  y += key[1];
+  for (int round = 0; round < 20; ++round) {
+    x += y;
+    y = std::rotl(y, kRotations[round % 8]) ^ x;
+    if (round % 4 == 3) {
+      int s = round / 4 + 1;
+      x += key[s % 3];
+      y += key[(s + 1) % 3] + uint32_t(s);
+    }
+  }
+  return x;
+}
+
+uint64_t mixSeed(uint64_t seed, uint64_t a, uint64_t b) {
+  return uint64_t(threefry(seed, a, b)) << 32 | threefry(~seed, a, b);
+}
+
+void shuffle(std::vector<int64_t> &items, uint64_t seed, uint64_t stream) {
+  for (size_t i = items.size(); i > 1; --i) {
+    // 64 bits times i, upper word: the bias is below i / 2^64.
+    uint64_t bits = uint64_t(threefry(seed, stream, 2 * i)) << 32 | threefry(seed, stream, 2 * i + 1);
+    size_t j = size_t((unsigned __int128)bits * i >> 64);
+    std::swap(items[i - 1], items[j]);
+  }
+}
+
+std::vector<int64_t> splitRecords(const std::string &declaration, const std::string &source, int64_t count,
+                                  const std::vector<std::pair<std::string, double>> &split, uint64_t seed,
+                                  const std::string &name) {
+  std::vector<int64_t> all(static_cast<size_t>(count));
+  std::iota(all.begin(), all.end(), 0);
+  if (split.empty()) {
+    if (name == "train")
+      return all;
+    fail("data `{}` has no split `{}`: it is not split, so all of it is `train`", declaration, name);
+  }
+  std::string names;
+  int64_t used = 0, begin = -1, end = -1;
+  double shares = 0;
+  for (auto &[part, amount] : split) {
+    int64_t first = used;
+    if (amount < 1) {
+      // Boundaries of shares are rounded, so that shares that sum to one leave nothing over.
+      int64_t before = used - std::llround(shares * double(count));
+      shares += amount;
+      used = std::min<int64_t>(count, before + std::llround(shares * double(count)));
+      if (shares > 1 + 1e-9)
+        fail("data `{}`: the shares of its split sum to {}, and there is one whole", declaration, shares);
+    } else {
+      used += std::llround(amount);
+    }
+    if (used > count)
+      fail("data `{}`: its split asks for {} records up to `{}`, and {} holds {}", declaration, used, part, source, count);
+    if (part == name)
+      begin = first, end = used;
+    names += (names.empty() ? "" : ", ") + part;
+  }
+  if (begin < 0)
+    fail("data `{}` has no split `{}`; it has {}", declaration, name, names);
+  if (begin == end)
+    fail("data `{}`: its split `{}` is empty; {} holds {} records", declaration, name, source, count);
+  shuffle(all, seed, 0);
+  std::vector<int64_t> records(all.begin() + begin, all.begin() + end);
+  std::sort(records.begin(), records.end());
+  return records;
+}
+
+} // namespace bigm::data

@@ -1,0 +1,25 @@
+// Which records, in which order: splits and shuffles that depend on seeds alone.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bigm::data {
+
+/// Threefry-2x32, 20 rounds, as docs/abi.md defines random numbers: word 0 for (seed, stream, index).
+uint32_t threefry(uint64_t seed, uint64_t stream, uint64_t index);
+/// A new seed from a seed and two numbers, for the k-th batch of an epoch and the like.
+uint64_t mixSeed(uint64_t seed, uint64_t a, uint64_t b = 0);
+
+/// A permutation of `items` (Fisher-Yates over threefry).
+void shuffle(std::vector<int64_t> &items, uint64_t seed, uint64_t stream);
+
+/// Records of split `name` out of `count`, ascending. `split` lists (name, count, or share when below 1) in the
+/// program's order; with no split at all, everything is "train". Throws Error for an unknown name, or when the parts
+/// exceed what is there; `declaration` and `source` are for the message.
+std::vector<int64_t> splitRecords(const std::string &declaration, const std::string &source, int64_t count,
+                                  const std::vector<std::pair<std::string, double>> &split, uint64_t seed,
+                                  const std::string &name);
+
+} // namespace bigm::data

@@ -1,0 +1,267 @@
+// libpng and libjpeg behind two functions. Both libraries leave by longjmp on error, so what must be destroyed lives
+// outside the function that calls setjmp.
+#include "Picture.h"
+#include "Error.h"
+#include "Files.h"
+#include <algorithm>
+#include <cmath>
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+#include <png.h>
+// libjpeg's header wants FILE declared before it.
+#include <jerror.h>
+#include <jpeglib.h>
+
+namespace bigm::data {
+namespace {
+
+constexpr uint64_t kMostPixels = 64'000'000;
+
+void checkSize(uint64_t width, uint64_t height, const std::string &file) {
+  if (width == 0 || height == 0)
+    fail("{}: the picture is empty ({} x {})", file, width, height);
+  if (width > kMostPixels || height > kMostPixels || width * height > kMostPixels)
+    fail("{}: the picture has {} x {} pixels; at most {} million are read", file, width, height, kMostPixels / 1000000);
+}
+
+/// Interleaved to planar.
+Picture planar(const std::vector<uint8_t> &rows, int channels, int height, int width) {
+  Picture out{channels, height, width, {}};
+  if (channels == 1) {
+    out.pixels = rows;
+    return out;
+  }
+  size_t area = size_t(height) * width;
+  out.pixels.resize(area * channels);
+  for (size_t i = 0; i < area; ++i)
+    for (int c = 0; c < channels; ++c)
+      out.pixels[c * area + i] = rows[i * channels + c];
+  return out;
+}
+
+Picture decodePng(std::span<const uint8_t> bytes, const std::string &file) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  struct Free {
+    png_image *image;
+    ~Free() { png_image_free(image); }
+  } free{&image};
+  if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()))
+    fail("{}: not a readable PNG file: {}", file, image.message);
+  checkSize(image.width, image.height, file);
+  image.format = image.format & PNG_FORMAT_FLAG_COLOR ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  int channels = image.format == PNG_FORMAT_RGB ? 3 : 1;
+  // The pixels' data must be at least the 1:1032 of the best deflate; a header that promises more is a lie that would
+  // cost memory.
+  uint64_t size = uint64_t(image.width) * image.height * channels;
+  if (size / 8 / 1100 > bytes.size() + 100)
+    fail("{}: the PNG header promises {} x {} pixels and the file has {} bytes", file, image.width, image.height,
+         bytes.size());
+  std::vector<uint8_t> rows(size);
+  png_color white{255, 255, 255};
+  if (!png_image_finish_read(&image, &white, rows.data(), 0, nullptr))
+    fail("{}: corrupt PNG data: {}", file, image.message);
+  return planar(rows, channels, int(image.height), int(image.width));
+}
+
+struct JpegErrors {
+  jpeg_error_mgr base;
+  jmp_buf back;
+  char text[JMSG_LENGTH_MAX];
+};
+
+/// The part that may be left by longjmp: holds nothing with a destructor. Returns false with errors->text set.
+bool readJpeg(jpeg_decompress_struct &jpeg, JpegErrors &errors, std::span<const uint8_t> bytes,
+              std::vector<uint8_t> &rows, const std::string &file) {
+  jpeg.err = jpeg_std_error(&errors.base);
+  errors.base.error_exit = [](j_common_ptr info) {
+    auto *e = reinterpret_cast<JpegErrors *>(info->err);
+    info->err->format_message(info, e->text);
+    longjmp(e->back, 1);
+  };
+  // libjpeg fills what is missing with grey and only warns; a cut picture is an error here. Harmless oddities are not.
+  errors.base.emit_message = [](j_common_ptr info, int level) {
+    int code = info->err->msg_code;
+    if (level < 0 && code != JWRN_EXTRANEOUS_DATA && code != JWRN_JFIF_MAJOR && code != JWRN_ADOBE_XFORM)
+      info->err->error_exit(info);
+  };
+  errors.base.output_message = [](j_common_ptr) {};
+  if (setjmp(errors.back))
+    return false;
+  jpeg_create_decompress(&jpeg);
+  jpeg_mem_src(&jpeg, bytes.data(), bytes.size());
+  jpeg_read_header(&jpeg, TRUE);
+  if (uint64_t(jpeg.image_width) * jpeg.image_height > kMostPixels) {
+    std::snprintf(errors.text, sizeof errors.text, "more than %d million pixels", int(kMostPixels / 1000000));
+    return false;
+  }
+  jpeg.out_color_space = jpeg.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_start_decompress(&jpeg);
+  size_t stride = size_t(jpeg.output_width) * jpeg.output_components;
+  rows.resize(stride * jpeg.output_height);
+  while (jpeg.output_scanline < jpeg.output_height) {
+    JSAMPROW row = rows.data() + stride * jpeg.output_scanline;
+    jpeg_read_scanlines(&jpeg, &row, 1);
+  }
+  jpeg_finish_decompress(&jpeg);
+  return true;
+}
+
+Picture decodeJpeg(std::span<const uint8_t> bytes, const std::string &file) {
+  jpeg_decompress_struct jpeg{};
+  JpegErrors errors{};
+  std::vector<uint8_t> rows;
+  bool good = readJpeg(jpeg, errors, bytes, rows, file);
+  int channels = jpeg.output_components, height = int(jpeg.output_height), width = int(jpeg.output_width);
+  jpeg_destroy_decompress(&jpeg);
+  if (!good)
+    fail("{}: corrupt JPEG data: {}", file, errors.text);
+  return planar(rows, channels, height, width);
+}
+
+constexpr uint8_t kPng[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+bool startsAsPng(std::span<const uint8_t> b) { return b.size() >= 8 && std::equal(kPng, kPng + 8, b.begin()); }
+bool startsAsJpeg(std::span<const uint8_t> b) { return b.size() >= 3 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff; }
+
+} // namespace
+
+bool looksLikePicture(std::span<const uint8_t> bytes) { return startsAsPng(bytes) || startsAsJpeg(bytes); }
+
+Picture decodePicture(std::span<const uint8_t> bytes, const std::string &file) {
+  if (startsAsPng(bytes))
+    return decodePng(bytes, file);
+  if (startsAsJpeg(bytes))
+    return decodeJpeg(bytes, file);
+  if (bytes.empty())
+    fail("{}: the file is empty; expected a PNG or JPEG picture", file);
+  fail("{}: expected a PNG or JPEG picture, and the file starts as neither", file);
+}
+
+Picture readPicture(const std::string &path) {
+  return decodePicture(InputFile(path).readAll(uint64_t(512) << 20), path);
+}
+
+Picture withChannels(Picture picture, int channels) {
+  if (picture.channels == channels)
+    return picture;
+  size_t area = size_t(picture.height) * picture.width;
+  Picture out{channels, picture.height, picture.width, std::vector<uint8_t>(area * channels)};
+  if (channels == 3) {
+    for (int c = 0; c < 3; ++c)
+      std::copy_n(picture.pixels.begin(), area, out.pixels.begin() + c * area);
+  } else {
+    const uint8_t *r = picture.pixels.data(), *g = r + area, *b = g + area;
+    for (size_t i = 0; i < area; ++i)
+      out.pixels[i] = uint8_t((299 * r[i] + 587 * g[i] + 114 * b[i] + 500) / 1000);
+  }
+  return out;
+}
+
+namespace {
+
+/// For each output position, the input positions it is a weighted mean of.
+struct Taps {
+  std::vector<int> first;
+  std::vector<std::vector<float>> weights;
+};
+Taps tapsFor(int in, int out) {
+  Taps taps;
+  double scale = double(in) / out;
+  for (int o = 0; o < out; ++o) {
+    std::vector<float> w;
+    int first;
+    if (scale > 1) { // the box of input pixels under this output pixel
+      double begin = o * scale, end = begin + scale;
+      first = int(begin);
+      for (int i = first; i < in && i < end; ++i)
+        w.push_back(float((std::min(end, i + 1.0) - std::max(begin, double(i))) / scale));
+    } else { // the two nearest pixel centres
+      double centre = std::clamp((o + 0.5) * scale - 0.5, 0.0, in - 1.0);
+      first = std::min(int(centre), std::max(in - 2, 0));
+      w.push_back(float(1 - (centre - first)));
+      if (in > 1)
+        w.push_back(float(centre - first));
+    }
+    taps.first.push_back(first);
+    taps.weights.push_back(std::move(w));
+  }
+  return taps;
+}
+
+} // namespace
+
+Picture resized(const Picture &picture, int height, int width) {
+  if (picture.height == height && picture.width == width)
+    return picture;
+  Taps across = tapsFor(picture.width, width), down = tapsFor(picture.height, height);
+  Picture out{picture.channels, height, width, std::vector<uint8_t>(size_t(picture.channels) * height * width)};
+  std::vector<float> narrow(size_t(picture.height) * width);
+  for (int c = 0; c < picture.channels; ++c) {
+    const uint8_t *plane = picture.pixels.data() + size_t(c) * picture.height * picture.width;
+    for (int y = 0; y < picture.height; ++y)
+      for (int x = 0; x < width; ++x) {
+        float sum = 0;
+        for (size_t k = 0; k < across.weights[x].size(); ++k)
+          sum += across.weights[x][k] * plane[size_t(y) * picture.width + across.first[x] + k];
+        narrow[size_t(y) * width + x] = sum;
+      }
+    uint8_t *to = out.pixels.data() + size_t(c) * height * width;
+    for (int y = 0; y < height; ++y)
+      for (int x = 0; x < width; ++x) {
+        float sum = 0;
+        for (size_t k = 0; k < down.weights[y].size(); ++k)
+          sum += down.weights[y][k] * narrow[(size_t(down.first[y]) + k) * width + x];
+        to[size_t(y) * width + x] = uint8_t(std::clamp(std::lround(sum), 0l, 255l));
+      }
+  }
+  return out;
+}
+
+namespace {
+
+/// The part that may be left by longjmp.
+bool writePng(png_structp png, png_infop info, const Picture &picture, int level, std::vector<uint8_t> &row) {
+  if (setjmp(png_jmpbuf(png)))
+    return false;
+  png_set_IHDR(png, info, png_uint_32(picture.width), png_uint_32(picture.height), 8,
+               picture.channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_set_compression_level(png, level);
+  if (level <= 1)
+    png_set_filter(png, 0, PNG_FILTER_SUB);
+  png_write_info(png, info);
+  size_t area = size_t(picture.height) * picture.width;
+  for (int y = 0; y < picture.height; ++y) {
+    for (int x = 0; x < picture.width; ++x)
+      for (int c = 0; c < picture.channels; ++c)
+        row[size_t(x) * picture.channels + c] = picture.pixels[c * area + size_t(y) * picture.width + x];
+    png_write_row(png, row.data());
+  }
+  png_write_end(png, nullptr);
+  return true;
+}
+
+} // namespace
+
+std::vector<uint8_t> encodePng(const Picture &picture, int level) {
+  std::vector<uint8_t> bytes, row(size_t(picture.width) * picture.channels);
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_infop info = png ? png_create_info_struct(png) : nullptr;
+  if (!info)
+    fail("not enough memory to write a PNG");
+  png_set_write_fn(
+      png, &bytes,
+      [](png_structp p, png_bytep data, png_size_t size) {
+        auto *out = static_cast<std::vector<uint8_t> *>(png_get_io_ptr(p));
+        out->insert(out->end(), data, data + size);
+      },
+      [](png_structp) {});
+  bool good = writePng(png, info, picture, level, row);
+  png_destroy_write_struct(&png, &info);
+  if (!good)
+    fail("a picture of {} x {} could not be written as PNG", picture.width, picture.height);
+  return bytes;
+}
+
+} // namespace bigm::data

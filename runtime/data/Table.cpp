@@ -1,0 +1,253 @@
+// What all sources share: conversion to a field's type, class checks, pictures as columns.
+#include "Table.h"
+#include "Picture.h"
+#include "Sources.h"
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <fmt/ranges.h>
+#include <limits>
+#include <mutex>
+#include <thread>
+
+namespace bigm::data {
+
+bool Field::isPicture() const {
+  if (kind == "image")
+    return true;
+  return elem == Elem::U8 && !isLabel() && (shape.size() == 2 || (shape.size() == 3 && (shape[0] == 1 || shape[0] == 3)));
+}
+
+std::string Field::typeText() const {
+  if (!labels.empty())
+    return fmt::format("label{{{}}}", fmt::join(labels, ", "));
+  if (isLabel())
+    return fmt::format("label[{}]", classes);
+  return shape.empty() ? data::name(elem) : data::name(elem) + shapeText(shape);
+}
+
+const Field *Table::field(const std::string &name) const {
+  for (auto &f : fields)
+    if (f.name == name)
+      return &f;
+  return nullptr;
+}
+
+Batch Table::batch(const int64_t *records, int64_t n) const {
+  Batch out;
+  out.size = n;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    std::vector<int64_t> shape{n};
+    shape.insert(shape.end(), fields[i].shape.begin(), fields[i].shape.end());
+    Tensor t(fields[i].elem, std::move(shape));
+    size_t each = size_t(product(fields[i].shape)) * sizeOf(fields[i].elem);
+    for (int64_t r = 0; r < n; ++r)
+      columns[i]->copy(records[r], t.bytes.data() + size_t(r) * each);
+    out.fields.emplace(fields[i].name, std::move(t));
+  }
+  return out;
+}
+
+void Resident::copy(int64_t record, uint8_t *to) const { std::memcpy(to, bytes.data() + size_t(record) * each, each); }
+
+namespace {
+
+struct Source {
+  const char *name;
+  void (*open)(const SourceContext &, Table &);
+};
+constexpr Source kSources[] = {{"idx", openIdx}, {"csv", openCsv}, {"npy", openNpy}, {"folder", openFolder}};
+
+/// Element i as a number; 64-bit integers beyond 2^53 never get here (see toField).
+double numberAt(const Numbers &n, size_t i) {
+  const uint8_t *p = n.bytes.data() + i * n.size;
+  auto as = [p]<class T>(T v) {
+    std::memcpy(&v, p, sizeof v);
+    return double(v);
+  };
+  switch (n.kind) {
+  case 'f':
+    return n.size == 4 ? as(float()) : as(double());
+  case 'u':
+    return n.size == 1 ? as(uint8_t()) : n.size == 2 ? as(uint16_t()) : n.size == 4 ? as(uint32_t()) : as(uint64_t());
+  case 'b':
+    return *p != 0;
+  default:
+    return n.size == 1 ? as(int8_t()) : n.size == 2 ? as(int16_t()) : n.size == 4 ? as(int32_t()) : as(int64_t());
+  }
+}
+std::string typeName(const Numbers &n) { return n.kind == 'b' ? "bool" : fmt::format("{}{}", n.kind, n.size * 8); }
+
+template <class T> void putInto(std::vector<uint8_t> &out, size_t i, double v) {
+  T t = T(v);
+  std::memcpy(out.data() + i * sizeof(T), &t, sizeof t);
+}
+
+} // namespace
+
+std::vector<uint8_t> toField(const Field &field, Numbers numbers, const std::string &file) {
+  int64_t each = std::max<int64_t>(product(field.shape), 1);
+  size_t count = numbers.bytes.size() / numbers.size;
+  auto refuse = [&](const std::string &hint) {
+    fail("{}: holds {}, and the field `{}` is {}{}", file, typeName(numbers), field.name, field.typeText(), hint);
+  };
+  bool fromInteger = numbers.kind != 'f', label = field.isLabel();
+  bool toFloat = field.elem == Elem::F32 || field.elem == Elem::F64;
+  if (field.elem == Elem::BF16 || field.elem == Elem::F16)
+    fail("{}: the field `{}` is {}; records are read as f32 and cast by the program", file, field.name, field.typeText());
+  if (toFloat && fromInteger)
+    refuse(fmt::format("; declare the field as {}{} and derive the other with f32(...)",
+                       numbers.kind == 'b' ? "bool" : typeName(numbers), field.shape.empty() ? "" : shapeText(field.shape)));
+  if (!toFloat && !fromInteger)
+    refuse("");
+  // The same type: nothing to convert.
+  bool same = (field.elem == Elem::F32 && numbers.size == 4) || (field.elem == Elem::F64 && numbers.size == 8) ||
+              (field.elem == Elem::U8 && numbers.kind == 'u' && numbers.size == 1) ||
+              (field.elem == Elem::I8 && numbers.kind == 'i' && numbers.size == 1) ||
+              (field.elem == Elem::I32 && numbers.kind == 'i' && numbers.size == 4) ||
+              (field.elem == Elem::I64 && numbers.kind == 'i' && numbers.size == 8);
+  if (same && !label)
+    return std::move(numbers.bytes);
+  double low = 0, high = 0;
+  switch (field.elem) {
+  case Elem::U8: high = 255; break;
+  case Elem::I8: low = -128, high = 127; break;
+  case Elem::Bool: high = 1; break;
+  case Elem::I32: low = -0x1p31, high = 0x1p31 - 1; break;
+  case Elem::I64: low = -0x1p53, high = 0x1p53; break;
+  default: low = -std::numeric_limits<double>::infinity(), high = -low; break;
+  }
+  if (label)
+    low = 0, high = double(field.classes - 1);
+  std::vector<uint8_t> out(count * sizeOf(field.elem));
+  for (size_t i = 0; i < count; ++i) {
+    double v = numberAt(numbers, i);
+    if (!toFloat && !(v >= low && v <= high)) {
+      if (label)
+        fail("{}: record {} has the class {}, and `{}` is {}: expected 0 to {}", file, i / each, int64_t(v), field.name,
+             field.typeText(), field.classes - 1);
+      fail("{}: record {} holds {}, which does not fit the field `{}` of type {}", file, i / each, v, field.name,
+           field.typeText());
+    }
+    switch (field.elem) {
+    case Elem::F32: putInto<float>(out, i, v); break;
+    case Elem::F64: putInto<double>(out, i, v); break;
+    case Elem::I64: putInto<int64_t>(out, i, v); break;
+    case Elem::I32: putInto<int32_t>(out, i, v); break;
+    case Elem::I8: putInto<int8_t>(out, i, v); break;
+    default: putInto<uint8_t>(out, i, v); break;
+    }
+  }
+  return out;
+}
+
+std::string fileFor(const SourceContext &context, const Field &field, size_t position) {
+  auto option = context.spec.options.find(field.name);
+  if (option != context.spec.options.end() && std::holds_alternative<std::string>(option->second))
+    return under(context.dataDir, std::get<std::string>(option->second));
+  if (position < context.spec.strings.size())
+    return under(context.dataDir, context.spec.strings[position]);
+  fail("`{}` names {} file{} and the record has more fields: expected one file for each, `{}` among them",
+       context.spec.name, context.spec.strings.size(), context.spec.strings.size() == 1 ? "" : "s", field.name);
+}
+
+namespace {
+
+/// Pictures of one field: how a file becomes a record.
+class PictureFiles : public Column {
+public:
+  PictureFiles(const Field &field, std::vector<std::string> p, std::vector<std::string> where)
+      : channels(field.shape.size() == 3 ? int(field.shape[0]) : 1), paths(std::move(p)), places(std::move(where)) {
+    if ((field.shape.size() != 2 && field.shape.size() != 3) || (channels != 1 && channels != 3) || field.elem != Elem::U8)
+      fail("the field `{}` is read from picture files: expected u8[H, W], u8[1, H, W] or u8[3, H, W], and it is {}",
+           field.name, field.typeText());
+    height = field.shape[field.shape.size() - 2];
+    width = field.shape.back();
+    type = field.typeText();
+    fieldName = field.name;
+  }
+  void copy(int64_t record, uint8_t *to) const override {
+    try {
+      Picture picture = readPicture(paths[record]);
+      if (picture.height != height || picture.width != width)
+        fail("{}: the picture is {} wide and {} high, and the field `{}` is {}", paths[record], picture.width,
+             picture.height, fieldName, type);
+      picture = withChannels(std::move(picture), channels);
+      std::memcpy(to, picture.pixels.data(), picture.pixels.size());
+    } catch (const Error &e) {
+      throw Error(places[record] + e.what());
+    }
+  }
+  int channels;
+  int64_t height, width;
+  std::vector<std::string> paths, places;
+  std::string type, fieldName;
+};
+
+} // namespace
+
+std::unique_ptr<Column> pictureColumn(const Field &field, std::vector<std::string> paths,
+                                      std::vector<std::string> places, unsigned threads) {
+  size_t count = paths.size();
+  auto files = std::make_unique<PictureFiles>(field, std::move(paths), std::move(places));
+  size_t each = size_t(product(field.shape));
+  if (uint64_t(each) * count > kResidentLimit)
+    return files;
+  std::vector<uint8_t> bytes(each * count);
+  // The error reported is the first by record, whichever thread met one first.
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  size_t failed = count;
+  std::string reason;
+  auto work = [&] {
+    for (size_t i; (i = next++) < count;)
+      try {
+        files->copy(int64_t(i), bytes.data() + i * each);
+      } catch (const std::exception &e) {
+        std::lock_guard lock(mutex);
+        if (i < failed)
+          failed = i, reason = e.what();
+        next = count;
+      }
+  };
+  std::vector<std::thread> pool;
+  for (unsigned t = 1; t < threads; ++t)
+    pool.emplace_back(work);
+  work();
+  for (auto &t : pool)
+    t.join();
+  if (failed < count)
+    throw Error(reason);
+  return std::make_unique<Resident>(std::move(bytes), each);
+}
+
+std::vector<std::string> sourceNames() {
+  std::vector<std::string> names;
+  for (auto &s : kSources)
+    names.push_back(s.name);
+  return names;
+}
+
+Table openTable(const std::string &declaration, const SourceSpec &spec, const std::vector<Field> &fields,
+                const std::string &dataDir, unsigned threads) {
+  Table table;
+  table.source = fmt::format("{}({})", spec.name, fmt::join(spec.strings, ", "));
+  table.fields = fields;
+  table.columns.resize(fields.size());
+  for (auto &f : fields)
+    if (f.kind == "text")
+      fail("data `{}`: the field `{}` is text, which no source reads", declaration, f.name);
+  for (auto &s : kSources)
+    if (spec.name == s.name) {
+      try {
+        s.open({spec, dataDir, std::max(1u, threads)}, table);
+      } catch (const Error &e) {
+        fail("data `{}`: {}", declaration, e.what());
+      }
+      return table;
+    }
+  fail("data `{}`: there is no source `{}`; the sources are {}", declaration, spec.name, fmt::join(sourceNames(), ", "));
+}
+
+} // namespace bigm::data

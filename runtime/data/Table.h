@@ -1,0 +1,64 @@
+// Where records come from: one table for each `data` declaration and source, typed by the program's fields.
+//
+// A table is checked as it is opened: shapes, counts, class numbers and every picture (unless the pictures together
+// exceed a gibibyte; those are decoded when a batch needs them). So training does not start on data that would stop it.
+#pragma once
+#include "Tensor.h"
+#include <memory>
+#include <variant>
+
+namespace bigm::data {
+
+/// A field of a record as the manifest says it.
+struct Field {
+  std::string name;
+  std::string kind = "tensor"; // "tensor", "label", "image", "text"
+  Elem elem = Elem::F32;
+  std::vector<int64_t> shape; // of one record
+  int64_t classes = 0;        // > 0 for labels: values are 0 .. classes-1
+  std::vector<std::string> labels;
+
+  bool isLabel() const { return kind == "label" || classes > 0; }
+  /// Pictures are u8[H, W], u8[1, H, W] or u8[3, H, W].
+  bool isPicture() const;
+  std::string typeText() const; // "u8[3, 48, 48]", "label[10]"
+};
+
+/// `idx("a.gz", "b.gz")`, as the manifest's `from` and `test` say it.
+struct SourceSpec {
+  std::string name;
+  std::vector<std::string> strings;
+  std::map<std::string, std::variant<double, std::string>> options;
+};
+
+/// One field's values for all records.
+class Column {
+public:
+  virtual ~Column() = default;
+  /// Copies one record's value, `bytesEach` bytes. Threads may call it at the same time.
+  virtual void copy(int64_t record, uint8_t *to) const = 0;
+};
+
+struct Table {
+  std::string source; // for messages: "idx(train-images.gz, train-labels.gz)"
+  int64_t count = 0;
+  std::vector<Field> fields;
+  std::vector<std::unique_ptr<Column>> columns; // one for each field
+
+  const Field *field(const std::string &name) const; // null when there is none
+  /// The named records in order, all fields.
+  Batch batch(const int64_t *records, int64_t n) const;
+};
+
+/// Opens a source. Files are relative to `dataDir`; `declaration` names the `data` in messages. `threads` decode
+/// pictures. Throws Error.
+Table openTable(const std::string &declaration, const SourceSpec &spec, const std::vector<Field> &fields,
+                const std::string &dataDir, unsigned threads);
+
+/// Names of the sources that openTable knows.
+std::vector<std::string> sourceNames();
+
+/// Largest number of bytes of decoded pictures kept in memory.
+inline constexpr uint64_t kResidentLimit = uint64_t(1) << 30;
+
+} // namespace bigm::data

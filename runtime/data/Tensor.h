@@ -1,0 +1,56 @@
+// Dense arrays and batches of records in memory.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bigm::data {
+
+/// Element types, with the numbers of the C ABI (`bigm_dtype`); bool is one byte.
+enum class Elem { F32, F64, BF16, F16, I64, I32, U8, I8, Bool };
+size_t sizeOf(Elem);
+const char *name(Elem); // "f32", "bool", ...
+std::optional<Elem> elemNamed(std::string_view);
+
+/// Memory on a cache line, not cleared: batches are written whole.
+template <class T> struct CacheLineAllocator {
+  using value_type = T;
+  CacheLineAllocator() = default;
+  template <class U> CacheLineAllocator(const CacheLineAllocator<U> &) {}
+  T *allocate(size_t n) { return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(64))); }
+  void deallocate(T *p, size_t) { ::operator delete(p, std::align_val_t(64)); }
+  template <class U> void construct(U *p) { ::new (static_cast<void *>(p)) U; }
+  template <class U, class... A> void construct(U *p, A &&...a) { ::new (static_cast<void *>(p)) U(std::forward<A>(a)...); }
+  bool operator==(const CacheLineAllocator &) const { return true; }
+};
+using Bytes = std::vector<uint8_t, CacheLineAllocator<uint8_t>>;
+
+/// Row-major and dense.
+struct Tensor {
+  Elem elem = Elem::F32;
+  std::vector<int64_t> shape;
+  Bytes bytes;
+
+  Tensor() = default;
+  /// Contents are not cleared.
+  Tensor(Elem elem, std::vector<int64_t> shape);
+  int64_t count() const; // of elements
+  template <class T> T *as() { return reinterpret_cast<T *>(bytes.data()); }
+  template <class T> const T *as() const { return reinterpret_cast<const T *>(bytes.data()); }
+};
+int64_t product(const std::vector<int64_t> &shape);
+std::string shapeText(const std::vector<int64_t> &shape); // "[3, 48, 48]"
+
+/// Fields by name, each [N, ...] with one N.
+struct Batch {
+  int64_t size = 0; // N
+  std::map<std::string, Tensor> fields;
+};
+
+} // namespace bigm::data

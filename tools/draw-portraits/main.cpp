@@ -1,0 +1,178 @@
+// draw-portraits: the command line. Portraits are drawn on all cores; each depends on (seed, number) alone, so the
+// files do not depend on how many there are.
+#include "Gallery.h"
+#include "Portrait.h"
+#include "runtime/data/Error.h"
+#include "runtime/data/Files.h"
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+#include <unistd.h>
+
+namespace fs = std::filesystem;
+using namespace bigm;
+using json = nlohmann::ordered_json; // heads stay in the order of the model
+
+namespace {
+
+void writeFile(const std::string &path, const void *bytes, size_t size) {
+  std::FILE *file = std::fopen(path.c_str(), "wb");
+  bool good = file && std::fwrite(bytes, 1, size, file) == size;
+  int reason = errno;
+  if (file && std::fclose(file) != 0) {
+    good = false;
+    reason = errno;
+  }
+  if (!good)
+    data::fail("{}: cannot be written: {}", path, std::strerror(reason));
+}
+
+void drawAll(uint64_t count, uint64_t seed, const std::string &dir, unsigned threads) {
+  std::error_code error;
+  fs::create_directories(dir, error);
+  if (error || ::access(dir.c_str(), W_OK) != 0)
+    data::fail("{}: the folder cannot be written: {}", dir, error ? error.message() : std::strerror(errno));
+  std::vector<std::string> rows(count);
+  std::atomic<uint64_t> next{0};
+  std::mutex mutex;
+  std::string firstError;
+  auto work = [&] {
+    try {
+      for (uint64_t i; (i = next++) < count;) {
+        auto portrait = portraits::draw(seed, i);
+        std::string name = fmt::format("{:05}.png", i);
+        auto png = data::encodePng(portrait.picture, 1);
+        writeFile((fs::path(dir) / name).string(), png.data(), png.size());
+        rows[i] = fmt::format("{},{},{},{}\n", name, portraits::kHair[portrait.hair], portraits::kEyes[portrait.eyes],
+                              portraits::kNose[portrait.nose]);
+      }
+    } catch (const std::exception &e) {
+      next = count;
+      std::lock_guard lock(mutex);
+      if (firstError.empty())
+        firstError = e.what();
+    }
+  };
+  std::vector<std::thread> pool;
+  for (unsigned t = 1; t < threads; ++t)
+    pool.emplace_back(work);
+  work();
+  for (auto &t : pool)
+    t.join();
+  if (!firstError.empty())
+    throw data::Error(firstError);
+  // The list comes last: a folder with a list is whole.
+  std::string list = "file,hair,eyes,nose\n";
+  for (auto &row : rows)
+    list += row;
+  data::writeAtomically((fs::path(dir) / "labels.csv").string(), list.data(), list.size());
+}
+
+/// file name -> column -> value, of a labels.csv.
+std::map<std::string, std::map<std::string, std::string>> readTruth(const std::string &path) {
+  std::istringstream text(data::readText(path));
+  std::map<std::string, std::map<std::string, std::string>> truth;
+  std::vector<std::string> names;
+  for (std::string line; std::getline(text, line);) {
+    std::vector<std::string> cells;
+    std::istringstream parts(line);
+    for (std::string cell; std::getline(parts, cell, ',');)
+      cells.push_back(cell);
+    if (names.empty())
+      names = cells;
+    else
+      for (size_t i = 1; i < cells.size() && i < names.size(); ++i)
+        truth[cells[0]][names[i]] = cells[i];
+  }
+  return truth;
+}
+
+void annotate(const std::string &predictions, const std::string &truthFile, const std::string &out, int columns) {
+  auto truth = truthFile.empty() ? decltype(readTruth(""))() : readTruth(truthFile);
+  std::vector<portraits::Exhibit> exhibits;
+  std::istringstream lines(data::readText(predictions, 64 << 20));
+  int number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    json said = json::parse(line, nullptr, false);
+    if (said.is_discarded() || !said.is_object() || !said.contains("input") || !said["input"].is_string())
+      data::fail("{}:{}: expected one JSON object a line with an `input`, as `bigmc predict --json` prints them",
+                 predictions, number);
+    if (said.contains("error"))
+      continue;
+    std::string input = said["input"];
+    portraits::Exhibit exhibit{data::readPicture(input), {}};
+    auto known = truth.find(fs::path(input).filename().string());
+    for (auto &[head, guess] : said.items()) {
+      if (!guess.is_object() || !guess.contains("label"))
+        continue;
+      std::string label = guess["label"].is_string() ? guess["label"].get<std::string>() : guess["label"].dump();
+      portraits::Exhibit::Line text{head + ": " + label, 0};
+      if (guess.contains("score") && guess["score"].is_number())
+        text.text += fmt::format("  {:.0f} %", 100 * guess["score"].get<double>());
+      if (known != truth.end() && known->second.count(head)) {
+        text.verdict = known->second[head] == label ? 1 : -1;
+        if (text.verdict < 0)
+          text.text = head + ": " + label + ", not " + known->second[head];
+      }
+      exhibit.lines.push_back(text);
+    }
+    exhibits.push_back(std::move(exhibit));
+  }
+  if (exhibits.empty())
+    data::fail("{}: holds no prediction", predictions);
+  auto png = data::encodePng(portraits::gallery(exhibits, columns));
+  data::writeAtomically(out, png.data(), png.size());
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  CLI::App app{"Draws faces of 48 x 48 pixels whose hair, eyes and nose are known, for examples/portraits.\n"
+               "DIR gets 00000.png, 00001.png, ... and labels.csv (file,hair,eyes,nose). The same seed gives the same "
+               "files.\n\n"
+               "hair: black brown blond red    eyes: blue brown green closed    nose: small long wide"};
+  app.footer("Example:\n  draw-portraits --count 10000 --seed 1 --out portraits\n"
+             "  bigmc predict portraits.bigm --run RUN --json portraits/0000*.png > said.jsonl\n"
+             "  draw-portraits annotate said.jsonl --truth portraits/labels.csv --out annotated.png");
+  uint64_t count = 1000, seed = 0;
+  std::string dir;
+  unsigned threads = std::max(1u, std::thread::hardware_concurrency());
+  app.add_option("--count", count, "How many portraits")->capture_default_str()->check(CLI::Range(1, 10'000'000));
+  app.add_option("--seed", seed, "Which set of portraits")->capture_default_str();
+  app.add_option("--out", dir, "The folder to write, made if it is not there");
+  app.add_option("--threads", threads, "How many threads draw")->capture_default_str()->check(CLI::Range(1, 256));
+  auto *notes = app.add_subcommand("annotate", "Lays pictures out in a grid with what a model said below each");
+  std::string predictions, truth, picture;
+  int columns = 6;
+  notes->add_option("PREDICTIONS", predictions, "Output of `bigmc predict --json`, one object a line")->required();
+  notes->add_option("--truth", truth, "labels.csv of the folder: right answers are green, wrong ones red");
+  notes->add_option("--out", picture, "The PNG file to write")->required();
+  notes->add_option("--columns", columns, "Pictures in a row")->capture_default_str()->check(CLI::Range(1, 64));
+  try {
+    app.parse(argc, argv);
+    if (!*notes && dir.empty())
+      throw CLI::RequiredError("--out");
+  } catch (const CLI::ParseError &e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  try {
+    if (*notes)
+      annotate(predictions, truth, picture, columns);
+    else
+      drawAll(count, seed, dir, threads);
+    return 0;
+  } catch (const std::exception &e) {
+    std::fprintf(stderr, "draw-portraits: error: %s\n", e.what());
+    return 1;
+  }
+}

@@ -179,7 +179,9 @@ struct TrainProgram {
   std::string name, data;
   std::string init;     // function: seed -> all params and states; slots as well
   std::string forward;  // model inputs -> outputs, inference mode
-  std::string predict;  // raw fields -> decoded outputs (label index and score for each head); may be empty
+  // Raw fields -> decoded outputs; may be empty. For each head with a label field NAME: `NAME` (i32[N], the class) and
+  // `NAME.score` (f32[N], its probability).
+  std::string predict;
   std::string validate; // name of the EvaluateProgram that validation runs; may be empty
   uint64_t seed = 0;
   std::vector<PhaseProgram> phases;

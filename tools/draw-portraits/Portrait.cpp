@@ -218,7 +218,7 @@ void drawEyes(Pen &pen, Dice &dice, const Head &h, int eyes) {
 
 void drawNose(Pen &pen, Dice &dice, const Head &h, int nose) {
   // Length below the eyes and half width of the three kinds.
-  static constexpr double kLength[] = {2.6, 8.4, 5.0}, kWidth[] = {1.3, 1.7, 4.8};
+  static constexpr double kLength[] = {2.4, 9.2, 5.4}, kWidth[] = {1.2, 1.8, 5.3};
   double length = kLength[nose] * dice.between(.94, 1.06), width = kWidth[nose] * dice.between(.93, 1.07);
   double top = dice.between(-.6, .2), bottom = top + length + (nose == 0 ? 2 : 0), lean = dice.between(-.5, .5);
   Colour shade = h.skin * dice.between(.56, .66);
@@ -239,7 +239,7 @@ void drawNose(Pen &pen, Dice &dice, const Head &h, int nose) {
 }
 
 void drawMouth(Pen &pen, Dice &dice, const Head &h) {
-  double y = dice.between(9.8, 10.6), half = dice.between(2.5, 4.2), smile = dice.between(-.8, 2);
+  double y = dice.between(10.2, 10.9), half = dice.between(2.5, 4.2), smile = dice.between(-.8, 2);
   pen.colour(mix(h.skin * .6, {.75, .2, .22}, .6));
   cairo_move_to(pen.c, -half, y);
   cairo_curve_to(pen.c, -half * .4, y + smile, half * .4, y + smile, half, y);
@@ -256,7 +256,7 @@ void drawFace(Pen &pen, Dice &dice, const Portrait &truth) {
 
   cairo_save(pen.c);
   double scale = dice.between(.8, 1.08);
-  cairo_translate(pen.c, 24 + dice.between(-8.5, 8.5), 24 + dice.between(-6, 7.5));
+  cairo_translate(pen.c, 24 + dice.between(-9, 9), 24 + dice.between(-6.5, 8));
   cairo_scale(pen.c, dice.chance(.5) ? scale : -scale, scale);
   cairo_rotate(pen.c, dice.between(-.22, .22));
 

@@ -1,0 +1,89 @@
+// The manifest as the drivers read it: the structs of frontend/Graph.h again, from JSON (docs/abi.md).
+//
+// The compiler writes the manifest, so what does not parse here is a bug of ours and not of the user.
+#pragma once
+#include "runtime/data/Table.h"
+#include <string>
+#include <vector>
+
+namespace bigm::driver {
+
+struct TensorInfo {
+  std::string name, kind; // "param", "state", "slot", "metric", "fit"
+  data::Elem elem = data::Elem::F32;
+  std::vector<int64_t> shape;
+};
+struct ArgInfo {
+  std::string name, role, access;
+  int tensor = -1;
+  data::Elem elem = data::Elem::F32;
+  std::vector<std::string> shape; // expressions
+  int64_t classes = 0;
+  std::vector<std::string> labels;
+};
+struct FunctionInfo {
+  std::string name;
+  std::vector<std::string> symbols;
+  std::vector<ArgInfo> args;
+};
+struct DataProgram {
+  std::string name;
+  data::SourceSpec from, test; // test.name is empty when there is none
+  std::vector<data::Field> fields; // raw ones
+  std::vector<std::pair<std::string, double>> split;
+  uint64_t seed = 0;
+  std::vector<std::string> derived;
+  std::string prepare, prepareTrain; // empty when there is none
+};
+struct FitProgram {
+  std::string name, data, split, begin, step;
+};
+struct PhaseProgram {
+  std::string name, step, startFrom;
+  double epochs = 1;
+  int64_t batch = 0;
+  bool startIfPresent = false, ownSchedule = false;
+  std::string stopMetric, stopCompare;
+  double stopValue = 0;
+  std::vector<std::string> learned;
+};
+struct TrainProgram {
+  std::string name, data, init, forward, predict, validate;
+  uint64_t seed = 0;
+  std::vector<PhaseProgram> phases;
+};
+struct MetricProgram {
+  std::string name, output;
+};
+struct RequireProgram {
+  std::string text, metric, compare;
+  double value = 0;
+};
+struct EvaluateProgram {
+  std::string name, train, data, split, begin, step;
+  std::vector<MetricProgram> metrics;
+  std::vector<RequireProgram> requires_;
+};
+
+struct Program {
+  std::string name, sourceSha256, compiler, target;
+  std::vector<TensorInfo> tensors;
+  std::vector<FunctionInfo> functions;
+  std::vector<DataProgram> data;
+  std::vector<FitProgram> fits;
+  std::vector<TrainProgram> trains;
+  std::vector<EvaluateProgram> evaluates;
+
+  const FunctionInfo &function(const std::string &name) const; // throws std::runtime_error: a bug of ours
+  const DataProgram &dataNamed(const std::string &name) const;
+  const TrainProgram *train(const std::string &name) const; // null when there is none
+  const EvaluateProgram *evaluate(const std::string &name) const;
+};
+
+/// Throws std::runtime_error for a manifest that is not as docs/abi.md says.
+Program parseProgram(std::string_view manifest);
+
+/// Value of an expression over symbols: numbers, names, + - * / (floor), parentheses.
+int64_t sizeOf(const std::string &expression, const std::vector<std::string> &symbols, const std::vector<int64_t> &values);
+
+} // namespace bigm::driver

@@ -56,6 +56,8 @@ double CastOp::evaluate(ArrayRef<double> operands) {
   return getType().getElementType().isInteger(1) ? operands[0] != 0 : operands[0];
 }
 
+unsigned CastOp::elementCost() { return 1; }
+
 Value ContractOp::lhsValue() { return getLhs(); }
 Value ContractOp::rhsValue() { return getRhs(); }
 AffineMap ContractOp::lhsIndexing() { return getLhsMap(); }
@@ -87,7 +89,7 @@ Value mlir::bigm::buildBroadcast(OpBuilder &builder, Location loc, Value x, Arra
   return ViewOp::create(builder, loc, result, x, AffineMap::get(result.getRank(), 0, indices, builder.getContext()));
 }
 
-Value mlir::bigm::buildFold(OpBuilder &builder, Location loc, Value x, AffineMap map, RankedTensorType result) {
+Value mlir::bigm::buildPlainFold(OpBuilder &builder, Location loc, Value x, AffineMap map, RankedTensorType result) {
   auto type = cast<RankedTensorType>(x.getType());
   SmallVector<Linear> indices = *linear(map);
 
@@ -148,6 +150,8 @@ Value mlir::bigm::buildFold(OpBuilder &builder, Location loc, Value x, AffineMap
     plain = false;
   }
   if (!plain) {
+    if (unused.empty())
+      return {};
     SmallVector<AffineExpr> exprs;
     for (Linear &index : indices)
       exprs.push_back(index.expr(builder.getContext()));
@@ -164,4 +168,10 @@ Value mlir::bigm::buildFold(OpBuilder &builder, Location loc, Value x, AffineMap
     x = PadOp::create(builder, loc, result, x, zero, low, high, interior);
   }
   return x;
+}
+
+Value mlir::bigm::buildFold(OpBuilder &builder, Location loc, Value x, AffineMap map, RankedTensorType result) {
+  if (Value plain = buildPlainFold(builder, loc, x, map, result))
+    return plain;
+  return FoldOp::create(builder, loc, result, x, map);
 }

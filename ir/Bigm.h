@@ -36,6 +36,8 @@ Value constant(OpBuilder &builder, Location loc, Type type, double number);
 /// `x` reduced, transposed or folded so that it becomes the adjoint of a view: result[i] = sum of x[d] with map(d) = i.
 /// Uses reduce_sum, view and pad where they do, which every backend runs faster than a general fold.
 Value buildFold(OpBuilder &builder, Location loc, Value x, AffineMap map, RankedTensorType result);
+/// The same, or nothing when a fold is needed: the map uses every dimension of x and is no strided placement.
+Value buildPlainFold(OpBuilder &builder, Location loc, Value x, AffineMap map, RankedTensorType result);
 /// `x` with the given dimensions (ascending, in the result's numbering) inserted and filled by copies.
 Value buildBroadcast(OpBuilder &builder, Location loc, Value x, llvm::ArrayRef<int64_t> dims, RankedTensorType result);
 } // namespace mlir::bigm

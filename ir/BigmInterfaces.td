@@ -19,6 +19,7 @@ def Bigm_Pointwise : OpInterface<"Pointwise"> {
         The value formula on numbers. The caller rounds to the result's element type (integers truncate toward zero);
         bool is 0 or 1.
       }], "double", "evaluate", (ins "::llvm::ArrayRef<double>":$operands)>,
+    InterfaceMethod<"What one element costs, in additions.", "unsigned", "elementCost">,
   ];
 }
 

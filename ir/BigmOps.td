@@ -90,7 +90,9 @@ class Bigm_PointwiseOp<string mnemonic, string doc, code value, list<Trait> trai
     : Bigm_Op<mnemonic, traits # [DeclareOpInterfaceMethods<Bigm_Pointwise>]> {
   let summary = doc;
   let results = (outs Bigm_Tensor:$result);
+  int cost = 1; // of an element, in additions
   code valueDefinition = [{
+    unsigned $cppClass::elementCost() { return }] # cost # [{; }
     ::mlir::Value $cppClass::emitScalar(::mlir::OpBuilder &builder, ::mlir::Location loc, ::mlir::ValueRange operands) {
       using namespace ::mlir::bigm::formula;
       [[maybe_unused]] Scalar x = scalar(builder, loc, getOperation(), operands, 0);
@@ -141,19 +143,19 @@ class Bigm_StepUnary<string mnemonic, string doc, code value>
 def Bigm_NegOp : Bigm_DifferentiableUnary<"neg", "-x", "-x", "-dy">;
 def Bigm_AbsOp : Bigm_DifferentiableUnary<"abs", "absolute value; its gradient at 0 is 0", "abs(x)", "dy * sign(x)">;
 def Bigm_SignOp : Bigm_StepUnary<"sign", "-1, 0 or 1", "sign(x)">;
-def Bigm_ExpOp : Bigm_DifferentiableUnary<"exp", "e to the x", "exp(x)", "dy * r">;
-def Bigm_LogOp : Bigm_DifferentiableUnary<"log", "natural logarithm", "log(x)", "dy / x">;
-def Bigm_Log1pOp : Bigm_DifferentiableUnary<"log1p", "log(1 + x)", "log1p(x)", "dy / (x + 1.0)">;
-def Bigm_Expm1Op : Bigm_DifferentiableUnary<"expm1", "exp(x) - 1", "expm1(x)", "dy * (r + 1.0)">;
-def Bigm_SqrtOp : Bigm_DifferentiableUnary<"sqrt", "square root", "sqrt(x)", "dy * 0.5 / r">;
-def Bigm_RsqrtOp : Bigm_DifferentiableUnary<"rsqrt", "1 / sqrt(x)", "rsqrt(x)", "dy * -0.5 * (r * r * r)">;
-def Bigm_SinOp : Bigm_DifferentiableUnary<"sin", "sine of radians", "sin(x)", "dy * cos(x)">;
-def Bigm_CosOp : Bigm_DifferentiableUnary<"cos", "cosine of radians", "cos(x)", "-(dy * sin(x))">;
-def Bigm_TanhOp : Bigm_DifferentiableUnary<"tanh", "hyperbolic tangent", "tanh(x)", "dy * (1.0 - r * r)">;
+def Bigm_ExpOp : Bigm_DifferentiableUnary<"exp", "e to the x", "exp(x)", "dy * r"> { let cost = 16; }
+def Bigm_LogOp : Bigm_DifferentiableUnary<"log", "natural logarithm", "log(x)", "dy / x"> { let cost = 16; }
+def Bigm_Log1pOp : Bigm_DifferentiableUnary<"log1p", "log(1 + x)", "log1p(x)", "dy / (x + 1.0)"> { let cost = 20; }
+def Bigm_Expm1Op : Bigm_DifferentiableUnary<"expm1", "exp(x) - 1", "expm1(x)", "dy * (r + 1.0)"> { let cost = 20; }
+def Bigm_SqrtOp : Bigm_DifferentiableUnary<"sqrt", "square root", "sqrt(x)", "dy * 0.5 / r"> { let cost = 4; }
+def Bigm_RsqrtOp : Bigm_DifferentiableUnary<"rsqrt", "1 / sqrt(x)", "rsqrt(x)", "dy * -0.5 * (r * r * r)"> { let cost = 6; }
+def Bigm_SinOp : Bigm_DifferentiableUnary<"sin", "sine of radians", "sin(x)", "dy * cos(x)"> { let cost = 20; }
+def Bigm_CosOp : Bigm_DifferentiableUnary<"cos", "cosine of radians", "cos(x)", "-(dy * sin(x))"> { let cost = 20; }
+def Bigm_TanhOp : Bigm_DifferentiableUnary<"tanh", "hyperbolic tangent", "tanh(x)", "dy * (1.0 - r * r)"> { let cost = 20; }
 def Bigm_ErfOp : Bigm_DifferentiableUnary<"erf", "error function", "erf(x)",
-                                          "dy * 1.1283791670955126 * exp(-(x * x))">;
+                                          "dy * 1.1283791670955126 * exp(-(x * x))"> { let cost = 20; }
 def Bigm_SigmoidOp : Bigm_DifferentiableUnary<"sigmoid", "1 / (1 + exp(-x))", "1.0 / (1.0 + exp(-x))",
-                                              "dy * (r * (1.0 - r))">;
+                                              "dy * (r * (1.0 - r))"> { let cost = 18; }
 def Bigm_FloorOp : Bigm_StepUnary<"floor", "the integer below", "floor(x)">;
 def Bigm_CeilOp : Bigm_StepUnary<"ceil", "the integer above", "ceil(x)">;
 def Bigm_RoundOp : Bigm_StepUnary<"round", "the nearest integer, the even one of two", "roundEven(x)">;
@@ -186,18 +188,19 @@ def Bigm_AddOp : Bigm_DifferentiableBinary<"add", "x + y", "x + y", "dy", "dy">;
 def Bigm_SubOp : Bigm_DifferentiableBinary<"sub", "x - y", "x - y", "dy", "-dy">;
 def Bigm_MulOp : Bigm_DifferentiableBinary<"mul", "x * y", "x * y", "dy * y", "dy * x">;
 def Bigm_DivOp : Bigm_DifferentiableBinary<"div", "x / y; integers truncate toward zero", "x / y",
-                                           "dy / y", "-(dy * r / y)">;
+                                           "dy / y", "-(dy * r / y)"> { let cost = 4; }
 def Bigm_PowOp : Bigm_DifferentiableBinary<"pow", "x to the y", "pow(x, y)",
     "dy * (y * pow(x, y - 1.0))",
-    "dy * select(x > 0.0, r * log(select(x > 0.0, x, like(x, 1.0))), like(x, 0.0))">;
+    "dy * select(x > 0.0, r * log(select(x > 0.0, x, like(x, 1.0))), like(x, 0.0))"> { let cost = 32; }
+// The gradients ask the result rather than x, so that x need not be kept: max(x, y) > y exactly when x > y.
 def Bigm_MaxOp : Bigm_DifferentiableBinary<"max",
     "the larger; a NaN in x stays; among equals the gradient goes to y, so that max(x, 0) has gradient 0 at 0",
-    "select(y > x, y, x)", "select(x > y, dy, like(dy, 0.0))", "select(x > y, like(dy, 0.0), dy)">;
+    "select(y > x, y, x)", "select(r > y, dy, like(dy, 0.0))", "select(r > y, like(dy, 0.0), dy)">;
 def Bigm_MinOp : Bigm_DifferentiableBinary<"min",
     "the smaller; a NaN in x stays; among equals the gradient goes to y",
-    "select(y < x, y, x)", "select(x < y, dy, like(dy, 0.0))", "select(x < y, like(dy, 0.0), dy)">;
+    "select(y < x, y, x)", "select(r < y, dy, like(dy, 0.0))", "select(r < y, like(dy, 0.0), dy)">;
 def Bigm_ModOp : Bigm_DifferentiableBinary<"mod", "remainder with the sign of x, as C's fmod and %",
-    "mod(x, y)", "dy", "-(dy * truncate(x / y))">;
+    "mod(x, y)", "dy", "-(dy * truncate(x / y))"> { let cost = 8; }
 
 class Bigm_Logic<string mnemonic, string doc, code value>
     : Bigm_PointwiseOp<mnemonic, doc, value, [Bigm_ZeroGradient, AllTypesMatch<["x", "y", "result"]>]> {

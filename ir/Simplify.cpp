@@ -1,3 +1,389 @@
+// Folders and canonical forms of single ops.
+//
+// Constants are splats of one number: a pointwise op on constants is a constant, also when the shape is symbolic, so the
+// numbers are computed by patterns rather than by folding to attributes. Floats are treated as algebra where that
+// loses nothing but the sign of zero (x + 0) and where it is the meaning of the program (a gradient that is 0 times
+// something is 0).
 #include "ir/Bigm.h"
+#include "ir/Formula.h"
+#include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/TypeSwitch.h"
+
 using namespace mlir;
 using namespace mlir::bigm;
+
+static bool is(Value value, double number) { return splatNumber(value) == number; }
+
+OpFoldResult mlir::bigm::foldPointwise(Operation *op) {
+  return llvm::TypeSwitch<Operation *, OpFoldResult>(op)
+      .Case([](NegOp neg) -> OpFoldResult {
+        if (auto inner = neg.getX().getDefiningOp<NegOp>())
+          return inner.getX();
+        return {};
+      })
+      .Case([](NotOp op) -> OpFoldResult {
+        if (auto inner = op.getX().getDefiningOp<NotOp>())
+          return inner.getX();
+        return {};
+      })
+      .Case([](AddOp add) -> OpFoldResult {
+        if (is(add.getX(), 0))
+          return add.getY();
+        if (is(add.getY(), 0))
+          return add.getX();
+        return {};
+      })
+      .Case([](SubOp sub) -> OpFoldResult {
+        if (is(sub.getY(), 0))
+          return sub.getX();
+        return {};
+      })
+      .Case([](MulOp mul) -> OpFoldResult {
+        if (is(mul.getX(), 1) || is(mul.getY(), 0))
+          return mul.getY();
+        if (is(mul.getY(), 1) || is(mul.getX(), 0))
+          return mul.getX();
+        return {};
+      })
+      .Case([](DivOp div) -> OpFoldResult {
+        if (is(div.getY(), 1))
+          return div.getX();
+        return {};
+      })
+      .Case([](PowOp pow) -> OpFoldResult {
+        if (is(pow.getY(), 1))
+          return pow.getX();
+        return {};
+      })
+      .Case<MaxOp, MinOp>([](auto op) -> OpFoldResult {
+        if (op.getX() == op.getY())
+          return op.getX();
+        return {};
+      })
+      .Case([](AndOp op) -> OpFoldResult {
+        if (is(op.getX(), 1) || is(op.getY(), 0) || op.getX() == op.getY())
+          return op.getY();
+        if (is(op.getY(), 1) || is(op.getX(), 0))
+          return op.getX();
+        return {};
+      })
+      .Case([](OrOp op) -> OpFoldResult {
+        if (is(op.getX(), 0) || is(op.getY(), 1) || op.getX() == op.getY())
+          return op.getY();
+        if (is(op.getY(), 0) || is(op.getX(), 1))
+          return op.getX();
+        return {};
+      })
+      .Case([](SelectOp select) -> OpFoldResult {
+        if (select.getY() == select.getZ() || is(select.getX(), 1))
+          return select.getY();
+        if (is(select.getX(), 0))
+          return select.getZ();
+        return {};
+      })
+      .Default(OpFoldResult());
+}
+
+OpFoldResult CastOp::fold(FoldAdaptor) {
+  if (getX().getType() == getType())
+    return getX();
+  return {};
+}
+
+OpFoldResult ReshapeOp::fold(FoldAdaptor) {
+  if (getX().getType() == getType())
+    return getX();
+  if (auto inner = getX().getDefiningOp<ReshapeOp>()) {
+    if (inner.getX().getType() == getType())
+      return inner.getX();
+    getXMutable().assign(inner.getX());
+    return getResult();
+  }
+  return {};
+}
+
+OpFoldResult ViewOp::fold(FoldAdaptor) {
+  if (getX().getType() == getType() && getMap().isIdentity())
+    return getX();
+  if (auto inner = getX().getDefiningOp<ViewOp>()) {
+    AffineMap both = inner.getMap().compose(getMap());
+    getXMutable().assign(inner.getX());
+    setMap(both);
+    return getResult();
+  }
+  return {};
+}
+
+OpFoldResult FoldOp::fold(FoldAdaptor) {
+  if (getX().getType() == getType() && getMap().isIdentity())
+    return getX();
+  return {};
+}
+
+OpFoldResult PadOp::fold(FoldAdaptor) {
+  auto zero = [](int64_t n) { return n == 0; };
+  if (llvm::all_of(getLow(), zero) && llvm::all_of(getHigh(), zero) && llvm::all_of(getInterior(), zero))
+    return getX();
+  return {};
+}
+
+OpFoldResult ConcatOp::fold(FoldAdaptor) { return getInputs().size() == 1 ? getInputs()[0] : OpFoldResult(); }
+
+static OpFoldResult foldReduce(Value x, ArrayRef<int64_t> dims) { return dims.empty() ? x : OpFoldResult(); }
+OpFoldResult ReduceSumOp::fold(FoldAdaptor) { return foldReduce(getX(), getDims()); }
+OpFoldResult ReduceMaxOp::fold(FoldAdaptor) { return foldReduce(getX(), getDims()); }
+OpFoldResult ReduceMinOp::fold(FoldAdaptor) { return foldReduce(getX(), getDims()); }
+OpFoldResult ReduceProdOp::fold(FoldAdaptor) { return foldReduce(getX(), getDims()); }
+
+namespace {
+/// Rounds to what the element type can hold; nothing when the number has no exact meaning there.
+std::optional<double> rounded(Type type, double number) {
+  if (type.isF64())
+    return number;
+  if (type.isF32())
+    return double(float(number));
+  if (isa<FloatType>(type))
+    return cast<FloatAttr>(FloatAttr::get(type, number)).getValueAsDouble();
+  if (!std::isfinite(number))
+    return std::nullopt;
+  return std::trunc(number);
+}
+
+/// A pointwise op on constants is a constant.
+struct ConstantPointwise : OpInterfaceRewritePattern<Pointwise> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
+  LogicalResult matchAndRewrite(Pointwise op, PatternRewriter &rewriter) const override {
+    SmallVector<double> numbers;
+    for (Value operand : op->getOperands()) {
+      std::optional<double> number = splatNumber(operand);
+      if (!number)
+        return rewriter.notifyMatchFailure(op, "an operand is no constant");
+      numbers.push_back(*number);
+    }
+    Type type = op->getResult(0).getType();
+    std::optional<double> value = rounded(cast<RankedTensorType>(type).getElementType(), op.evaluate(numbers));
+    if (!value)
+      return rewriter.notifyMatchFailure(op, "the value does not fit the element type");
+    rewriter.replaceOpWithNewOp<ConstantOp>(op, type, *value);
+    return success();
+  }
+};
+
+/// What only moves elements of a constant is the constant in another shape.
+template <class Op> struct ConstantMove : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    std::optional<double> number = splatNumber(op->getOperand(0));
+    if (!number)
+      return rewriter.notifyMatchFailure(op, "operand is no constant");
+    if constexpr (std::is_same_v<Op, PadOp>)
+      if (splatNumber(op.getValue()) != number)
+        return rewriter.notifyMatchFailure(op, "pads with another number");
+    rewriter.replaceOpWithNewOp<ConstantOp>(op, op.getType(), *number);
+    return success();
+  }
+};
+
+/// The sum of a constant is the constant times the number of elements, which may be symbolic.
+struct ConstantSum : OpRewritePattern<ReduceSumOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReduceSumOp op, PatternRewriter &rewriter) const override {
+    std::optional<double> number = splatNumber(op.getX());
+    if (!number)
+      return rewriter.notifyMatchFailure(op, "operand is no constant");
+    SmallVector<AffineExpr> sizes = sizesOf(op.getX().getType());
+    AffineExpr count = rewriter.getAffineConstantExpr(1);
+    for (int64_t dim : op.getDims())
+      count = count * sizes[dim];
+    count = canonical(count);
+    auto type = cast<RankedTensorType>(op.getType());
+    if (auto constant = dyn_cast<AffineConstantExpr>(count)) {
+      std::optional<double> value = rounded(type.getElementType(), *number * double(constant.getValue()));
+      if (!value)
+        return rewriter.notifyMatchFailure(op, "the value does not fit the element type");
+      rewriter.replaceOpWithNewOp<ConstantOp>(op, type, *value);
+      return success();
+    }
+    auto scalar = RankedTensorType::get({}, type.getElementType());
+    Value total = SizeOp::create(rewriter, op.getLoc(), scalar,
+                                 AffineMap::get(0, symbolCount(op.getX().getType()), count));
+    total = MulOp::create(rewriter, op.getLoc(), total, constant(rewriter, op.getLoc(), scalar, *number));
+    SmallVector<int64_t> all = llvm::to_vector(llvm::seq<int64_t>(0, type.getRank()));
+    rewriter.replaceOp(op, buildBroadcast(rewriter, op.getLoc(), total, all, type));
+    return success();
+  }
+};
+
+/// x * -1 is -x, x - x is 0, 0 - x is -x, x + -y is x - y, x to the 2 is x * x.
+struct Algebra : RewritePattern {
+  explicit Algebra(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    if (auto mul = dyn_cast<MulOp>(op)) {
+      if (is(mul.getX(), -1))
+        return rewriter.replaceOpWithNewOp<NegOp>(op, mul.getY()), success();
+      if (is(mul.getY(), -1))
+        return rewriter.replaceOpWithNewOp<NegOp>(op, mul.getX()), success();
+    } else if (auto add = dyn_cast<AddOp>(op)) {
+      if (auto neg = add.getY().getDefiningOp<NegOp>())
+        return rewriter.replaceOpWithNewOp<SubOp>(op, add.getX(), neg.getX()), success();
+      if (auto neg = add.getX().getDefiningOp<NegOp>())
+        return rewriter.replaceOpWithNewOp<SubOp>(op, add.getY(), neg.getX()), success();
+    } else if (auto sub = dyn_cast<SubOp>(op)) {
+      if (sub.getX() == sub.getY())
+        return rewriter.replaceOpWithNewOp<ConstantOp>(op, sub.getType(), 0.0), success();
+      if (is(sub.getX(), 0))
+        return rewriter.replaceOpWithNewOp<NegOp>(op, sub.getY()), success();
+      if (auto neg = sub.getY().getDefiningOp<NegOp>())
+        return rewriter.replaceOpWithNewOp<AddOp>(op, sub.getX(), neg.getX()), success();
+    } else if (auto pow = dyn_cast<PowOp>(op)) {
+      if (is(pow.getY(), 2))
+        return rewriter.replaceOpWithNewOp<MulOp>(op, pow.getX(), pow.getX()), success();
+    }
+    return failure();
+  }
+};
+
+/// A fold that is a sum, a transpose or a pad is written as one.
+struct PlainFold : OpRewritePattern<FoldOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(FoldOp op, PatternRewriter &rewriter) const override {
+    Value plain = buildPlainFold(rewriter, op.getLoc(), op.getX(), op.getMap(), cast<RankedTensorType>(op.getType()));
+    if (!plain)
+      return rewriter.notifyMatchFailure(op, "the map uses every dimension and is no strided placement");
+    rewriter.replaceOp(op, plain);
+    return success();
+  }
+};
+
+/// Reductions along dimensions of one after the other are one.
+template <class Op> struct ReduceOfReduce : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    auto inner = op.getX().template getDefiningOp<Op>();
+    if (!inner || !inner->hasOneUse())
+      return rewriter.notifyMatchFailure(op, "operand is no reduction of the same kind with one use");
+    SmallVector<int64_t> kept, dims(inner.getDims());
+    for (int64_t i = 0; i < cast<RankedTensorType>(inner.getX().getType()).getRank(); ++i)
+      if (!llvm::is_contained(inner.getDims(), i))
+        kept.push_back(i);
+    for (int64_t dim : op.getDims())
+      dims.push_back(kept[dim]);
+    llvm::sort(dims);
+    rewriter.replaceOpWithNewOp<Op>(op, inner.getX(), dims);
+    return success();
+  }
+};
+
+/// A contraction reads through the views that feed it.
+struct ContractOfView : OpRewritePattern<ContractOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ContractOp op, PatternRewriter &rewriter) const override {
+    auto lhs = op.getLhs().getDefiningOp<ViewOp>(), rhs = op.getRhs().getDefiningOp<ViewOp>();
+    if (!lhs && !rhs)
+      return rewriter.notifyMatchFailure(op, "no factor is a view");
+    rewriter.modifyOpInPlace(op, [&] {
+      if (lhs) {
+        op.setLhsMap(lhs.getMap().compose(op.getLhsMap()));
+        op.getLhsMutable().assign(lhs.getX());
+      }
+      if (rhs) {
+        op.setRhsMap(rhs.getMap().compose(op.getRhsMap()));
+        op.getRhsMutable().assign(rhs.getX());
+      }
+    });
+    return success();
+  }
+};
+
+/// A slice, stride or transpose of a contraction computes only the part that is read.
+struct ViewOfContract : OpRewritePattern<ViewOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ViewOp op, PatternRewriter &rewriter) const override {
+    auto contract = op.getX().getDefiningOp<ContractOp>();
+    if (!contract || !contract->hasOneUse())
+      return rewriter.notifyMatchFailure(op, "operand is no contraction with one use");
+    unsigned rank = op.getType().getRank(), reduced = contract.getReduced().getNumResults();
+    SmallVector<unsigned> uses(rank, 0);
+    for (const Linear &index : *linear(op.getMap()))
+      for (auto [dim, coefficient] : llvm::enumerate(index.coefficients))
+        uses[dim] += coefficient != 0;
+    if (llvm::any_of(uses, [](unsigned n) { return n != 1; }))
+      return rewriter.notifyMatchFailure(op, "reads an element more than once");
+    SmallVector<AffineExpr> inner(op.getMap().getResults());
+    for (unsigned i = 0; i < reduced; ++i)
+      inner.push_back(rewriter.getAffineDimExpr(rank + i));
+    auto whole = AffineMap::get(rank + reduced, 0, inner, getContext());
+    rewriter.replaceOpWithNewOp<ContractOp>(op, op.getType(), contract.getLhs(), contract.getRhs(),
+                                            contract.getLhsMap().compose(whole), contract.getRhsMap().compose(whole),
+                                            contract.getReduced());
+    return success();
+  }
+};
+
+/// A contraction does without padding that it does not read.
+struct TrimPad : OpRewritePattern<ContractOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ContractOp op, PatternRewriter &rewriter) const override {
+    if (succeeded(trim(op, op.getLhsMutable(), op.getLhsMap(), true, rewriter)) ||
+        succeeded(trim(op, op.getRhsMutable(), op.getRhsMap(), false, rewriter)))
+      return success();
+    return rewriter.notifyMatchFailure(op, "no factor is a pad with unread edges");
+  }
+
+  LogicalResult trim(ContractOp op, OpOperand &factor, AffineMap map, bool left, PatternRewriter &rewriter) const {
+    auto pad = factor.get().getDefiningOp<PadOp>();
+    if (!pad || !pad->hasOneUse() || op.getLhs() == op.getRhs())
+      return failure();
+    SmallVector<AffineExpr> sizes = op.iterationSizes(), padded = sizesOf(pad.getType());
+    SmallVector<int64_t> low(pad.getLow()), high(pad.getHigh());
+    SmallVector<AffineExpr> exprs;
+    bool changed = false;
+    for (auto [i, index] : llvm::enumerate(*linear(map))) {
+      AffineExpr least = rewriter.getAffineConstantExpr(index.offset), most = least;
+      for (auto [dim, coefficient] : llvm::enumerate(index.coefficients))
+        (coefficient < 0 ? least : most) = (coefficient < 0 ? least : most) + (sizes[dim] - 1) * coefficient;
+      auto first = dyn_cast<AffineConstantExpr>(canonical(least));
+      std::optional<int64_t> rest = constantDifference(padded[i] - 1, most);
+      int64_t before = std::clamp<int64_t>(first ? first.getValue() : 0, 0, std::max<int64_t>(0, low[i]));
+      int64_t after = std::clamp<int64_t>(rest.value_or(0), 0, std::max<int64_t>(0, high[i]));
+      low[i] -= before;
+      high[i] -= after;
+      padded[i] = padded[i] - before - after;
+      exprs.push_back(map.getResult(i) - before);
+      changed |= before || after;
+    }
+    if (!changed)
+      return failure();
+    auto type = tensorType(padded, symbolCount(pad.getType()), pad.getType().getElementType());
+    Value fresh = PadOp::create(rewriter, pad.getLoc(), type, pad.getX(), pad.getValue(), low, high, pad.getInterior());
+    rewriter.modifyOpInPlace(op, [&] {
+      factor.set(fresh);
+      auto shifted = AffineMap::get(map.getNumDims(), 0, exprs, getContext());
+      left ? op.setLhsMap(shifted) : op.setRhsMap(shifted);
+    });
+    return success();
+  }
+};
+
+/// A cast between floats that widens, then narrows back.
+struct CastOfCast : OpRewritePattern<CastOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(CastOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getX().getDefiningOp<CastOp>();
+    if (!inner || inner.getX().getType() != op.getType())
+      return rewriter.notifyMatchFailure(op, "is not a way back");
+    auto from = dyn_cast<FloatType>(cast<RankedTensorType>(op.getType()).getElementType());
+    auto via = dyn_cast<FloatType>(cast<RankedTensorType>(inner.getType()).getElementType());
+    if (!from || !via || via.getFPMantissaWidth() < from.getFPMantissaWidth() || via.getWidth() <= from.getWidth())
+      return rewriter.notifyMatchFailure(op, "the way loses bits");
+    rewriter.replaceOp(op, inner.getX());
+    return success();
+  }
+};
+} // namespace
+
+void BigmDialect::getCanonicalizationPatterns(RewritePatternSet &patterns) const {
+  patterns.add<ContractOfView, ViewOfContract, TrimPad, ConstantPointwise, ConstantMove<ReshapeOp>, ConstantMove<ViewOp>, ConstantMove<PadOp>, ConstantSum,
+               Algebra, PlainFold, ReduceOfReduce<ReduceSumOp>, ReduceOfReduce<ReduceMaxOp>,
+               ReduceOfReduce<ReduceMinOp>, ReduceOfReduce<ReduceProdOp>, CastOfCast>(getContext());
+}

@@ -1,0 +1,112 @@
+// Expands bigm.gradient by reverse-mode differentiation.
+//
+// Gradients are expanded in program order: the y of a later one may depend on the results of an earlier one, never the
+// other way round, so second order needs nothing special. For each, the active values are those that lie on a path from
+// a wrt value to y; only they get cotangents, which is why what is frozen costs nothing. The ops are then walked
+// backwards from y, each handing the sum of its cotangents to its operands through its Differentiable interface. The
+// new ops stand where the gradient stood.
+#include "ir/Bigm.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/Passes.h"
+#include "llvm/ADT/DenseSet.h"
+
+namespace mlir::bigm {
+#define GEN_PASS_DEF_AUTODIFF
+#include "passes/Passes.h.inc"
+} // namespace mlir::bigm
+
+using namespace mlir;
+using namespace mlir::bigm;
+
+namespace {
+bool isFloat(Value value) { return isa<FloatType>(cast<RankedTensorType>(value.getType()).getElementType()); }
+
+/// Nothing flows through the op, by definition.
+bool isBarrier(Operation *op) { return op->hasTrait<ZeroGradient>(); }
+
+/// The ops before `gradient` on a path from a wrt value to y, in program order, and the active values.
+struct Active {
+  SmallVector<Operation *> ops;
+  DenseSet<Value> values;
+
+  explicit Active(GradientOp gradient) {
+    DenseSet<Operation *> reachY; // what y depends on
+    SmallVector<Value> work = {gradient.getY()};
+    while (!work.empty()) {
+      Operation *op = work.pop_back_val().getDefiningOp();
+      if (op && !isBarrier(op) && reachY.insert(op).second)
+        llvm::append_range(work, op->getOperands());
+    }
+    values.insert(gradient.getWrt().begin(), gradient.getWrt().end());
+    Block *block = gradient->getBlock();
+    for (Operation &op : llvm::make_range(block->begin(), gradient->getIterator())) {
+      if (!reachY.contains(&op))
+        continue;
+      bool depends = llvm::any_of(op.getOperands(), [&](Value v) { return values.contains(v); });
+      if (!depends)
+        continue;
+      ops.push_back(&op);
+      for (Value result : op.getResults())
+        if (isFloat(result))
+          values.insert(result);
+    }
+  }
+};
+
+LogicalResult expand(GradientOp gradient) {
+  Active active(gradient);
+  OpBuilder builder(gradient);
+  DenseMap<Value, Value> cotangent;
+  auto add = [&](Location loc, Value value, Value part) {
+    Value &sum = cotangent[value];
+    sum = sum ? AddOp::create(builder, loc, sum, part) : part;
+  };
+  add(gradient.getLoc(), gradient.getY(), constant(builder, gradient.getLoc(), gradient.getY().getType(), 1));
+
+  for (Operation *op : llvm::reverse(active.ops)) {
+    SmallVector<Value> incoming;
+    for (Value result : op->getResults())
+      incoming.push_back(cotangent.lookup(result));
+    if (llvm::none_of(incoming, [](Value v) { return bool(v); }))
+      continue;
+    auto differentiable = dyn_cast<Differentiable>(op);
+    if (!differentiable)
+      return op->emitOpError() << "has no gradient";
+    for (auto [value, result] : llvm::zip(incoming, op->getResults()))
+      if (!value)
+        value = constant(builder, op->getLoc(), result.getType(), 0);
+    SmallVector<bool> needed;
+    for (Value operand : op->getOperands())
+      needed.push_back(active.values.contains(operand) && isFloat(operand));
+    SmallVector<Value> outgoing(op->getNumOperands());
+    if (failed(differentiable.buildGradient(builder, incoming, needed, outgoing)))
+      return failure();
+    for (auto [operand, part] : llvm::zip(op->getOperands(), outgoing))
+      if (part)
+        add(op->getLoc(), operand, part);
+  }
+
+  SmallVector<Value> results;
+  for (Value x : gradient.getWrt()) {
+    Value d = cotangent.lookup(x);
+    results.push_back(d ? d : constant(builder, gradient.getLoc(), x.getType(), 0));
+  }
+  gradient->replaceAllUsesWith(results);
+  gradient->erase();
+  return success();
+}
+
+struct Autodiff : bigm::impl::AutodiffBase<Autodiff> {
+  void runOnOperation() override {
+    SmallVector<GradientOp> gradients;
+    getOperation().walk([&](GradientOp op) { gradients.push_back(op); });
+    for (GradientOp gradient : gradients)
+      if (failed(expand(gradient)))
+        return signalPassFailure();
+    getOperation().walk([](StopGradientOp op) {
+      op.getResult().replaceAllUsesWith(op.getX());
+      op->erase();
+    });
+  }
+};
+} // namespace

@@ -1,0 +1,25 @@
+// The passes of bigmc. One record each in Passes.td, one file each beside it.
+#pragma once
+#include "mlir/Pass/Pass.h"
+#include <memory>
+
+namespace mlir {
+class OpPassManager;
+namespace func {
+class FuncOp;
+}
+namespace bigm {
+class BigmDialect;
+
+#define GEN_PASS_DECL
+#include "passes/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "passes/Passes.h.inc"
+
+/// Canonical forms, common subexpressions, dead code: upstream passes in the order that the pipelines use between ours.
+void addSimplify(OpPassManager &manager);
+/// From the dialect as emitted to the dialect with gradients expanded: simplify, autodiff, simplify, recompute.
+void addDifferentiate(OpPassManager &manager);
+
+} // namespace bigm
+} // namespace mlir

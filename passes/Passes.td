@@ -1,0 +1,27 @@
+// The passes of bigmc: what each does, on what it runs, and its options.
+#ifndef BIGM_PASSES
+#define BIGM_PASSES
+include "mlir/Pass/PassBase.td"
+
+def Autodiff : Pass<"bigm-autodiff", "::mlir::func::FuncOp"> {
+  let summary = "Expand bigm.gradient by reverse mode";
+  let description = [{
+    Replaces each bigm.gradient by the ops that compute it, in program order, so that a gradient of a gradient finds the
+    inner one expanded. Only values on a path from the wrt values to y get a cotangent: what is frozen costs nothing.
+    Afterwards no bigm.gradient and no bigm.stop_gradient is left.
+  }];
+  let dependentDialects = ["::mlir::bigm::BigmDialect"];
+}
+
+def Recompute : Pass<"bigm-recompute", "::mlir::func::FuncOp"> {
+  let summary = "Compute cheap values again where that saves keeping them";
+  let description = [{
+    A value that backward ops read long after it was made must be kept in memory meanwhile. When it is a cheap pointwise
+    op (or a broadcast) of values that are kept anyway, the late users get a copy of the op instead, which fusion then
+    melts into them.
+  }];
+  let dependentDialects = ["::mlir::bigm::BigmDialect"];
+  let options = [Option<"limit", "limit", "unsigned", "8", "Longest chain of ops that is computed again">];
+}
+
+#endif

@@ -1,0 +1,22 @@
+// bigm-opt: the passes of bigmc alone, on IR text. For tests and for compiler engineers.
+//
+//   bigm-opt --bigm-autodiff --canonicalize model.mlir
+#include "ir/Bigm.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "passes/Passes.h"
+
+int main(int argc, char **argv) {
+  mlir::registerAllPasses();
+  mlir::bigm::registerBigmPasses();
+  mlir::PassPipelineRegistration<>("bigm-differentiate", "Simplify, expand gradients, simplify, recompute",
+                                   mlir::bigm::addDifferentiate);
+  mlir::DialectRegistry registry;
+  registry.insert<mlir::bigm::BigmDialect>();
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "the passes of bigmc\n", registry));
+}

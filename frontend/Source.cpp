@@ -4,6 +4,9 @@
 
 namespace bigm {
 
+/// The length of the mark that some editors put at the start of a file; it belongs to no line.
+static uint32_t byteOrderMark(std::string_view text) { return text.substr(0, 3) == "\xEF\xBB\xBF" ? 3 : 0; }
+
 uint32_t SourceManager::add(std::string name, std::string text) {
   File file;
   file.lineStarts.push_back(0);
@@ -31,8 +34,9 @@ LineColumn SourceManager::place(uint32_t file, uint32_t offset) const {
   auto next = std::upper_bound(f.lineStarts.begin(), f.lineStarts.end(), offset);
   unsigned line = static_cast<unsigned>(next - f.lineStarts.begin());
   unsigned column = 1;
+  uint32_t begin = *(next - 1) + (line == 1 ? byteOrderMark(f.text) : 0);
   // A code point is counted at its first byte: every byte but those of the form 10xxxxxx.
-  for (uint32_t i = *(next - 1); i < offset; ++i)
+  for (uint32_t i = begin; i < offset; ++i)
     column += (static_cast<unsigned char>(f.text[i]) & 0xC0) != 0x80;
   return {line, column};
 }
@@ -44,6 +48,8 @@ std::string_view SourceManager::line(uint32_t file, unsigned line) const {
   uint32_t begin = f.lineStarts[line - 1];
   size_t end = line < f.lineStarts.size() ? f.lineStarts[line] - 1 : f.text.size();
   std::string_view text = std::string_view(f.text).substr(begin, end - begin);
+  if (line == 1)
+    text.remove_prefix(byteOrderMark(text));
   if (!text.empty() && text.back() == '\r')
     text.remove_suffix(1);
   return text;

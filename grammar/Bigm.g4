@@ -126,7 +126,7 @@ baseType
   : 'stream' baseType                                                          # streamType
   | 'list' '<' type '>'                                                        # listType
   | '{' (field ','?)* '}'                                                      # recordType
-  | name (TightBrace word (',' word)* ','? '}')? ('@' NUMBER)? dims? dims?     # namedType
+  | ID (TightBrace word (',' word)* ','? '}')? ('@' NUMBER)? dims? dims?       # namedType
   ;
 
 field : word ':' type ;

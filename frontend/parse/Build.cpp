@@ -665,8 +665,9 @@ private:
   /// The first brackets behind `label` count its classes; any others are dimensions.
   TypePtr namedType(Parser::NamedTypeContext *c) {
     auto scalar = std::make_unique<ScalarType>();
-    scalar->name = name(c->name());
-    scalar->range = scalar->name.range;
+    SourceRange word = range(c->ID()->getSymbol());
+    scalar->name = {wordText(word), word};
+    scalar->range = word;
     if (auto *brace = c->TightBrace()) {
       for (auto *word : c->word())
         scalar->choices.push_back(name(word));

@@ -39,7 +39,7 @@ std::string oneOf(const std::vector<std::string> &words) {
 
 Expected whatFits(const std::vector<Token *> &before, const Token &at) {
   Expected out;
-  out.words = "something else";
+  out.words = "another word or sign";
   if (before.size() > kLongestTry)
     return out;
   Tries tries(before, at);
@@ -79,10 +79,12 @@ Expected whatFits(const std::vector<Token *> &before, const Token &at) {
       {Parser::PRESENT, "`present`"}, {Parser::KEEP, "`keep`"},
   };
   bool anyName = id; // then every word fits, which says nothing
+  bool start = !words.empty() && (words[0] == "a statement" || words[0] == "a clause"); // `=` and `:` would belong to one
   for (auto [type, shown] : kSigns) {
     bool isWord = type == Parser::ON || type == Parser::FROM || type == Parser::BY || type == Parser::PRESENT ||
                   type == Parser::KEEP || type == Parser::WHEN || type == Parser::FOR || type == Parser::IN;
-    if ((isWord && anyName) || (type == Parser::ARROW && out.operators) || !tries.fits(type))
+    bool startSign = type == Parser::ASSIGN || type == Parser::COLON;
+    if ((isWord && anyName) || (startSign && start) || (type == Parser::ARROW && out.operators) || !tries.fits(type))
       continue;
     words.push_back(shown);
     out.onlyEquals = type == Parser::ASSIGN && words.size() == 1;
@@ -95,10 +97,10 @@ Expected whatFits(const std::vector<Token *> &before, const Token &at) {
     words.push_back("`}`");
   if (words.size() > 1)
     out.onlyEquals = false;
-  if (words.empty() && tries.fits(Parser::LT))
-    words.push_back("`<`");
   if (words.empty() && tries.fits(antlr4::Token::EOF))
     words.push_back("the next declaration");
+  if (words.empty() && tries.fits(Parser::LT))
+    words.push_back("`<`");
   if (!words.empty())
     out.words = oneOf(words);
   return out;

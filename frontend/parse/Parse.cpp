@@ -12,6 +12,7 @@ namespace {
 
 using Lexer = generated::BigmParser; // its token types
 constexpr unsigned kMostErrorsADeclaration = 20;
+constexpr size_t kMostErrors = 200; // in a file; the printer shows no more
 constexpr size_t kLongestRecovery = 100000; // tokens of a declaration that are read again after an error
 
 const std::vector<std::string> kDeclarationWords = {"use",  "const", "data",  "fit",      "model",
@@ -70,13 +71,18 @@ public:
       Token *at = withEnd[attempt.errorAt];
       if (at->begin() >= slice.trustedUpTo)
         return nullptr;
-      if (at != suspect)
-        report(attempt, *at);
+      size_t index = attempt.errorAt;
+      if (at != suspect) {
+        if (size_t dangling = danglingOperator(index))
+          reportDangling(index = dangling);
+        else
+          report(attempt, *at);
+      }
       ++errors;
-      if (errors >= kMostErrorsADeclaration || slice.trustedUpTo != ~0u || tokens.size() > kLongestRecovery)
+      if (errors >= kMostErrorsADeclaration || tokens.size() > kLongestRecovery)
         return nullptr;
-      suspect = leaveOut(attempt.errorAt);
-      if (!suspect)
+      suspect = leaveOut(index);
+      if (!suspect || suspect->begin() >= slice.trustedUpTo)
         return nullptr;
     }
   }
@@ -108,6 +114,24 @@ private:
       word = word.substr(0, cut) + "…";
     }
     return "`" + word + "`";
+  }
+
+  /// `y = x +` and then a line `z = ...`: the parser reads `x + z` and stumbles over the `=`, but what is wrong is the
+  /// operator. Returns its index, or 0.
+  size_t danglingOperator(size_t index) const {
+    if (index < 2 || index >= tokens.size())
+      return 0;
+    size_t type = tokens[index]->getType(), before = tokens[index - 2]->getType();
+    bool begins = type == Lexer::ASSIGN || type == Lexer::COLON;
+    bool word = tokens[index - 1]->getType() == Lexer::ID || type == Lexer::ASSIGN;
+    bool operation = continuesLine(before) && before != Lexer::COMMA && before != Lexer::COLON && before != Lexer::ELSE;
+    return begins && word && operation && tokens[index - 1]->firstOnLine ? index - 2 : 0;
+  }
+
+  void reportDangling(size_t index) {
+    Diagnostic &d = diagnostics.error(Diag::Expected, range(*tokens[index + 1]),
+                                      {"an expression", "the next statement"});
+    d.notes.push_back({range(*tokens[index]), "this `" + written(*tokens[index]) + "` needs a value behind it"});
   }
 
   void report(const Attempt &attempt, const Token &at) {
@@ -152,14 +176,18 @@ private:
       return "give a value to a name with `:` here";
     if (type == Lexer::ASSIGN && expected.operators)
       return "to compare, write `==`; only a name can be given a value";
-    if (type == Lexer::COLON && expected.onlyEquals)
-      return "give it a value with `=`";
+    if (type == Lexer::EQ && expected.words.find("`=`") != std::string::npos)
+      return "`==` compares; give it a value with `=`";
     if (type == Lexer::COLON && expected.words.find("`=`") != std::string::npos)
       return "give it a value with `=`";
     if (type == Lexer::ELSE)
       return "`else` follows the `}` of a `when`";
-    if (type == Lexer::ID && written(at) == "if" && expected.anyExpression)
-      return "a choice is written `when condition { ... } else { ... }`";
+    for (size_t i = std::min(index, tokens.size()); i-- > 0;) {
+      if (tokens[i]->getType() == Lexer::IF && i > 0 && tokens[i - 1]->getType() != Lexer::DOT)
+        return "a choice is written `when condition { ... } else { ... }`";
+      if (tokens[i]->firstOnLine)
+        break;
+    }
     if (isReserved(type) && expected.anyExpression)
       return "`" + written(at) + "` is a reserved word";
     if (type == Lexer::COMMA && expected.words.rfind("a statement", 0) == 0)
@@ -246,6 +274,8 @@ std::unique_ptr<ast::File> parseFile(SourceManager &sources, uint32_t file, Diag
   auto result = std::make_unique<ast::File>();
   result->file = file;
   for (const Slice &slice : list.slices) {
+    if (diagnostics.all().size() - before >= kMostErrors)
+      break;
     if (!slice.declaration) {
       reportNoDeclaration(list, slice, sources, file, diagnostics);
       continue;

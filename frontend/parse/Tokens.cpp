@@ -98,8 +98,9 @@ size_t closerOf(size_t type) {
 /// Matches brackets and cuts the list into declarations.
 class Cutter {
 public:
-  Cutter(TokenList &list, std::string_view text, uint32_t file, Diagnostics &diagnostics)
-      : list(list), text(text), file(file), diagnostics(diagnostics) {}
+  Cutter(TokenList &list, std::string_view text, const std::vector<uint32_t> &openStrings, uint32_t file,
+         Diagnostics &diagnostics)
+      : list(list), text(text), openStrings(openStrings), file(file), diagnostics(diagnostics) {}
 
   void run() {
     size_t end = list.tokens.size() - 1;
@@ -130,6 +131,7 @@ public:
 private:
   TokenList &list;
   std::string_view text;
+  const std::vector<uint32_t> &openStrings; // where they begin
   uint32_t file;
   Diagnostics &diagnostics;
   std::vector<size_t> open;
@@ -143,7 +145,7 @@ private:
   /// A declaration's word begins one outside brackets, or at the first column: whoever forgot a `}` still indents.
   bool startsDeclaration(size_t i) const {
     if (!beginsDeclaration(list.tokens[i]->getType()))
-      return false;
+      return straysHere(i);
     if (i > sliceStart) {
       size_t before = list.tokens[i - 1]->getType();
       if (before == Lexer::DOT || (i - 1 == sliceStart && beginsDeclaration(before)))
@@ -154,6 +156,14 @@ private:
     return list.tokens[i]->firstColumn && list.tokens[i + 1]->getType() != Lexer::COLON;
   }
 
+  /// A name at the first column, outside brackets and after something complete: a misspelt declaration.
+  bool straysHere(size_t i) const {
+    if (!open.empty() || i == sliceStart || !list.tokens[i]->firstColumn || list.tokens[i]->getType() != Lexer::ID)
+      return false;
+    size_t before = list.tokens[i - 1]->getType();
+    return before == Lexer::ID || before == Lexer::NUMBER || before == Lexer::STRING || closes(before);
+  }
+
   void finishSlice(size_t end) {
     if (end > sliceStart)
       list.slices.push_back(
@@ -162,12 +172,22 @@ private:
     trustedUpTo = ~0u;
   }
 
+  /// A string without an end may have swallowed brackets between the slice's start and here.
+  bool brokenByString(uint32_t here) const {
+    auto it = std::lower_bound(openStrings.begin(), openStrings.end(), list.tokens[sliceStart]->begin());
+    return it != openStrings.end() && *it < here;
+  }
+
   void reportUnclosed(const Token *next) {
+    distrust(open.back());
+    if (brokenByString(next ? next->begin() : list.tokens.back()->begin())) {
+      open.clear();
+      return;
+    }
     Diagnostic &d = diagnostics.error(Diag::UnclosedBracket, range(open.back()), {written(open.back())});
     if (next)
       d.notes.push_back({{file, next->begin(), next->end()}, "the next declaration begins here"});
     d.hint = "close it with `" + closer(open.back()) + "`";
-    distrust(open.back());
     open.clear();
   }
 
@@ -183,13 +203,13 @@ private:
       return;
     }
     if (open.empty()) {
-      if (trustedUpTo == ~0u)
+      if (trustedUpTo == ~0u && !brokenByString(list.tokens[i]->begin()))
         diagnostics.error(Diag::UnmatchedBracket, range(i), {written(i)});
       distrust(i);
       return;
     }
     // One report a declaration: what follows a wrong bracket is guesswork.
-    if (trustedUpTo == ~0u)
+    if (trustedUpTo == ~0u && !brokenByString(list.tokens[i]->begin()))
       diagnostics.error(Diag::WrongBracket, range(i), {closer(open.back()), written(open.back()), written(i)})
           .notes.push_back({range(open.back()), "opened here"});
     distrust(open.back());
@@ -238,6 +258,7 @@ TokenList readTokens(const SourceManager &sources, uint32_t file, Diagnostics &d
   antlr4::ANTLRInputStream input{std::string(text)};
   generated::BigmLexer lexer(&input);
   lexer.removeErrorListeners();
+  std::vector<uint32_t> openStrings;
   size_t badCharacters = 0, line = 0;
   for (;;) {
     std::unique_ptr<antlr4::Token> next = lexer.nextToken();
@@ -260,6 +281,7 @@ TokenList readTokens(const SourceManager &sources, uint32_t file, Diagnostics &d
     if (type == Lexer::OPEN_STRING) {
       diagnostics.error(Diag::UnterminatedString, {file, begin, end}).hint = "close it with `\"`";
       type = Lexer::STRING;
+      openStrings.push_back(begin);
     }
     bool firstOnLine = next->getLine() != line;
     line = next->getLine();
@@ -281,7 +303,7 @@ TokenList readTokens(const SourceManager &sources, uint32_t file, Diagnostics &d
     list.tokens.back()->firstColumn = next->getCharPositionInLine() == 0;
     list.tokens.back()->setTokenIndex(list.tokens.size() - 1);
   }
-  Cutter(list, text, file, diagnostics).run();
+  Cutter(list, text, openStrings, file, diagnostics).run();
   return list;
 }
 

@@ -304,7 +304,8 @@ struct ViewOfContract : OpRewritePattern<ViewOp> {
       return rewriter.notifyMatchFailure(op, "operand is no contraction with one use");
     unsigned rank = op.getType().getRank(), reduced = contract.getReduced().getNumResults();
     SmallVector<unsigned> uses(rank, 0);
-    for (const Linear &index : *linear(op.getMap()))
+    SmallVector<Linear> indices = *linear(op.getMap());
+    for (const Linear &index : indices)
       for (auto [dim, coefficient] : llvm::enumerate(index.coefficients))
         uses[dim] += coefficient != 0;
     if (llvm::any_of(uses, [](unsigned n) { return n != 1; }))
@@ -338,7 +339,8 @@ struct TrimPad : OpRewritePattern<ContractOp> {
     SmallVector<int64_t> low(pad.getLow()), high(pad.getHigh());
     SmallVector<AffineExpr> exprs;
     bool changed = false;
-    for (auto [i, index] : llvm::enumerate(*linear(map))) {
+    SmallVector<Linear> indices = *linear(map);
+    for (auto [i, index] : llvm::enumerate(indices)) {
       AffineExpr least = rewriter.getAffineConstantExpr(index.offset), most = least;
       for (auto [dim, coefficient] : llvm::enumerate(index.coefficients))
         (coefficient < 0 ? least : most) = (coefficient < 0 ? least : most) + (sizes[dim] - 1) * coefficient;

@@ -1,0 +1,111 @@
+#include "Context.h"
+#include "Elem.h"
+#include "Failure.h"
+#include <mutex>
+
+namespace bigm::rt {
+
+Context::Context(Model &owner, int32_t count) : model(owner), threads(count > 0 ? count : defaultThreads()) {
+  if (threads > 1)
+    pool = std::make_unique<Parallel>(threads);
+  for (const Function &function : model.module->manifest.functions) {
+    std::vector<void *> &list = buffers.emplace_back(function.args.size());
+    for (size_t i = 0; i < list.size(); ++i)
+      switch (function.args[i].role) {
+      case Role::Tensor:
+        list[i] = model.tensors[function.args[i].tensor];
+        break;
+      case Role::Seed:
+        list[i] = &seed;
+        break;
+      case Role::Step:
+        list[i] = &step;
+        break;
+      case Role::Steps:
+        list[i] = &steps;
+        break;
+      default:
+        break;
+      }
+  }
+}
+
+Context::~Context() = default;
+
+/// Bytes of an output, a whole number of cache lines.
+static int64_t linesOf(const Function &function, const Arg &arg, const int64_t *dims) {
+  int64_t bytes = checkedMul(function.count(arg, dims), int64_t(elemInfo(arg.dtype)->size), "an output");
+  return checkedAdd(bytes, 63, "an output") / 64 * 64;
+}
+
+int64_t Context::arenaBytes(const Function &function, const int64_t *dims, void *const *outputs) const {
+  int64_t bytes = checkedAdd(function.arenaBytes(dims), 63, "the scratch memory") / 64 * 64;
+  for (size_t i = 0; i < function.outputs.size(); ++i)
+    if (!outputs[i])
+      bytes = checkedAdd(bytes, linesOf(function, function.args[function.outputs[i]], dims), "the scratch memory");
+  return bytes;
+}
+
+void Context::reserve(int64_t bytes) {
+  if (uint64_t(bytes) > arena.size())
+    arena.allocate(size_t(bytes));
+}
+
+void Context::run(const bigm_call &call) {
+  const Manifest &manifest = model.module->manifest;
+  if (call.function < 0 || size_t(call.function) >= manifest.functions.size())
+    throw Failure(BIGM_ERROR_NOT_FOUND, "there is no function of number " + std::to_string(call.function));
+  const Function &function = manifest.functions[call.function];
+  auto quoted = [&] { return "`" + function.name + "`"; };
+  if (!model.module->entries)
+    throw Failure(BIGM_ERROR_ARGUMENT, "the module was opened without code, so " + quoted() + " cannot run");
+  if ((!call.dims && !function.symbols.empty()) || (!call.inputs && !function.inputs.empty()) ||
+      (!call.outputs && !function.outputs.empty()))
+    throw Failure(BIGM_ERROR_ARGUMENT, quoted() + " needs dims, inputs and outputs, and one of them is NULL");
+  for (size_t i = 0; i < function.symbols.size(); ++i)
+    if (call.dims[i] < 1)
+      throw Failure(BIGM_ERROR_SHAPE, "`" + function.symbols[i] + "` of " + quoted() + " must be at least 1, and here it is " +
+                                          std::to_string(call.dims[i]));
+  std::vector<void *> &list = buffers[call.function];
+  for (size_t i = 0; i < function.inputs.size(); ++i) {
+    const Arg &arg = function.args[function.inputs[i]];
+    if (!call.inputs[i] || reinterpret_cast<uintptr_t>(call.inputs[i]) % elemInfo(arg.dtype)->size)
+      throw Failure(BIGM_ERROR_ARGUMENT, "input `" + arg.name + "` of " + quoted() + " is " +
+                                             (call.inputs[i] ? "not aligned to its element" : "NULL"));
+    // Sizes that cannot be (a negative extent, more than 64 bits) are refused before any memory is touched.
+    (void)function.count(arg, call.dims);
+    list[function.inputs[i]] = const_cast<void *>(call.inputs[i]);
+  }
+  reserve(arenaBytes(function, call.dims, call.outputs));
+  char *spare = arena.data() + (function.arenaBytes(call.dims) + 63) / 64 * 64;
+  for (size_t i = 0; i < function.outputs.size(); ++i) {
+    const Arg &arg = function.args[function.outputs[i]];
+    int64_t bytes = linesOf(function, arg, call.dims);
+    void *&place = list[function.outputs[i]];
+    place = call.outputs[i];
+    if (!place) {
+      place = spare;
+      spare += bytes;
+    } else if (reinterpret_cast<uintptr_t>(place) % elemInfo(arg.dtype)->size) {
+      throw Failure(BIGM_ERROR_ARGUMENT, "output `" + arg.name + "` of " + quoted() + " is not aligned to its element");
+    }
+  }
+  seed = call.seed;
+  step = call.step;
+  steps = call.steps;
+
+  std::unique_lock<std::shared_mutex> alone(model.lock, std::defer_lock);
+  std::shared_lock<std::shared_mutex> shared(model.lock, std::defer_lock);
+  if (function.writes)
+    alone.lock();
+  else
+    shared.lock();
+  bigm_entry entry = model.module->entries[call.function];
+  void *self = static_cast<bigm_context *>(this);
+  int32_t result = pool ? pool->enter(entry, self, call.dims, list.data(), arena.data())
+                        : entry(self, call.dims, list.data(), arena.data());
+  if (result != 0)
+    throw Failure(BIGM_ERROR_INTERNAL, "bug in bigmc: " + quoted() + " returned " + std::to_string(result));
+}
+
+} // namespace bigm::rt

@@ -1,0 +1,196 @@
+#include "Manifest.h"
+#include "Elem.h"
+#include "Failure.h"
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace bigm::rt {
+
+using Json = nlohmann::json;
+
+[[noreturn]] static void fail(const std::string &text) { throw Failure(BIGM_ERROR_FORMAT, "bad manifest: " + text); }
+
+static const Json &member(const Json &object, const char *key, const std::string &where) {
+  if (!object.is_object() || !object.contains(key))
+    fail(where + " lacks `" + key + "`");
+  return object[key];
+}
+static std::string text(const Json &object, const char *key, const std::string &where) {
+  const Json &value = member(object, key, where);
+  if (!value.is_string())
+    fail("`" + std::string(key) + "` of " + where + " is no text");
+  return value;
+}
+static const Json &list(const Json &object, const char *key, const std::string &where) {
+  const Json &value = member(object, key, where);
+  if (!value.is_array())
+    fail("`" + std::string(key) + "` of " + where + " is no list");
+  return value;
+}
+static int64_t number(const Json &value, const std::string &where) {
+  if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t(INT64_MAX)))
+    fail(where + " is no whole number");
+  return value.get<int64_t>();
+}
+static int32_t elem(const Json &object, const std::string &where) {
+  std::string name = text(object, "dtype", where);
+  auto found = elemNamed(name);
+  if (!found)
+    fail(where + " has the unknown type `" + name + "`");
+  return *found;
+}
+
+static TensorDecl parseTensor(const Json &json, size_t index) {
+  static const char *const kinds[] = {"param", "state", "slot", "metric", "fit"};
+  std::string where = "tensor " + std::to_string(index);
+  TensorDecl tensor;
+  tensor.name = text(json, "name", where);
+  where = "tensor `" + tensor.name + "`";
+  std::string kind = text(json, "kind", where);
+  auto found = std::find(std::begin(kinds), std::end(kinds), kind);
+  if (found == std::end(kinds))
+    fail(where + " has the unknown kind `" + kind + "`");
+  tensor.kind = int32_t(found - std::begin(kinds));
+  tensor.dtype = elem(json, where);
+  int64_t bytes = int64_t(elemInfo(tensor.dtype)->size);
+  for (const Json &size : list(json, "shape", where)) {
+    tensor.shape.push_back(number(size, "a size of " + where));
+    if (tensor.shape.back() < 0)
+      fail(where + " has a negative size");
+    bytes = checkedMul(bytes, tensor.shape.back(), "a tensor");
+  }
+  tensor.bytes = uint64_t(bytes);
+  return tensor;
+}
+
+static Arg parseArg(const Json &json, const Function &function, const Manifest &manifest) {
+  static const char *const roles[] = {"input", "tensor", "seed", "step", "steps", "output"};
+  std::string where = "an argument of `" + function.name + "`";
+  Arg arg;
+  arg.name = text(json, "name", where);
+  where = "argument `" + arg.name + "` of `" + function.name + "`";
+  std::string role = text(json, "role", where);
+  auto found = std::find(std::begin(roles), std::end(roles), role);
+  if (found == std::end(roles))
+    fail(where + " has the unknown role `" + role + "`");
+  arg.role = Role(found - std::begin(roles));
+  if (arg.role == Role::Tensor) {
+    int64_t tensor = number(member(json, "tensor", where), "`tensor` of " + where);
+    if (tensor < 0 || tensor >= int64_t(manifest.tensors.size()))
+      fail(where + " names a tensor that is not there");
+    arg.tensor = int32_t(tensor);
+    arg.dtype = manifest.tensors[tensor].dtype;
+    std::string access = text(json, "access", where);
+    if (access != "read" && access != "write" && access != "update")
+      fail(where + " has the unknown access `" + access + "`");
+    arg.writes = access != "read";
+    return arg;
+  }
+  arg.dtype = elem(json, where);
+  for (const Json &size : list(json, "shape", where))
+    arg.shape.push_back(size.is_string() ? DimExpr::parse(size.get<std::string>(), function.symbols)
+                                         : DimExpr(number(size, "a size of " + where)));
+  if (json.contains("classes"))
+    arg.classes = number(json["classes"], "`classes` of " + where);
+  int32_t needed = arg.role == Role::Seed ? BIGM_I64 : BIGM_F32;
+  if (arg.role != Role::Input && arg.role != Role::Output && (arg.dtype != needed || !arg.shape.empty()))
+    fail(where + " should be the scalar " + elemInfo(needed)->name);
+  return arg;
+}
+
+static Function parseFunction(const Json &json, size_t index, const Manifest &manifest) {
+  std::string where = "function " + std::to_string(index);
+  Function function;
+  function.name = text(json, "name", where);
+  where = "function `" + function.name + "`";
+  for (const Json &symbol : list(json, "symbols", where)) {
+    if (!symbol.is_string())
+      fail("a symbol of " + where + " is no text");
+    function.symbols.push_back(symbol);
+  }
+  for (const Json &item : list(json, "args", where)) {
+    Arg arg = parseArg(item, function, manifest);
+    int32_t at = int32_t(function.args.size());
+    if (arg.role == Role::Input)
+      function.inputs.push_back(at);
+    if (arg.role == Role::Output)
+      function.outputs.push_back(at);
+    function.writes |= arg.writes;
+    function.needsSeed |= arg.role == Role::Seed;
+    function.needsStep |= arg.role == Role::Step || arg.role == Role::Steps;
+    function.args.push_back(std::move(arg));
+  }
+  for (const Json &item : list(json, "arena", where)) {
+    ArenaTerm term;
+    term.bytes = number(member(item, "bytes", "the arena of " + where), "`bytes` of the arena of " + where);
+    if (term.bytes < 0)
+      fail(where + " has a negative arena");
+    for (const Json &symbol : list(item, "of", "the arena of " + where)) {
+      auto found = std::find(function.symbols.begin(), function.symbols.end(), symbol.is_string() ? symbol.get<std::string>() : "");
+      if (found == function.symbols.end())
+        fail("the arena of " + where + " names an unknown symbol");
+      term.of.push_back(int32_t(found - function.symbols.begin()));
+    }
+    function.arena.push_back(std::move(term));
+  }
+  return function;
+}
+
+int64_t Function::arenaBytes(const int64_t *dims) const {
+  int64_t sum = 0;
+  for (const ArenaTerm &term : arena) {
+    int64_t bytes = term.bytes;
+    for (int32_t symbol : term.of)
+      bytes = checkedMul(bytes, dims[symbol], "the scratch memory");
+    sum = checkedAdd(sum, bytes, "the scratch memory");
+  }
+  return sum;
+}
+
+int64_t Function::count(const Arg &arg, const int64_t *dims) const {
+  int64_t count = 1;
+  for (const DimExpr &expr : arg.shape) {
+    int64_t size = expr.eval(dims);
+    if (size < 0)
+      throw Failure(BIGM_ERROR_SHAPE, "`" + arg.name + "` of `" + name + "` would have a negative size");
+    count = checkedMul(count, size, "an argument");
+  }
+  return count;
+}
+
+Manifest Manifest::parse(std::string_view source) {
+  Json json = Json::parse(source, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded() || !json.is_object())
+    fail("it is no JSON object");
+  int64_t version = number(member(json, "bigm", "it"), "`bigm`");
+  if (version != BIGM_ABI_VERSION)
+    throw Failure(BIGM_ERROR_VERSION, "the program was compiled for version " + std::to_string(version) +
+                                          " of the runtime, and this is version " + std::to_string(BIGM_ABI_VERSION));
+  Manifest manifest;
+  manifest.text = source;
+  manifest.name = bigm::rt::text(json, "name", "it");
+  for (const Json &item : list(json, "tensors", "it")) {
+    manifest.tensors.push_back(parseTensor(item, manifest.tensors.size()));
+    const std::string &name = manifest.tensors.back().name;
+    if (!manifest.tensorByName.emplace(name, int32_t(manifest.tensors.size() - 1)).second)
+      fail("two tensors have the name `" + name + "`");
+  }
+  for (const Json &item : list(json, "functions", "it")) {
+    manifest.functions.push_back(parseFunction(item, manifest.functions.size(), manifest));
+    const std::string &name = manifest.functions.back().name;
+    if (!manifest.functionByName.emplace(name, int32_t(manifest.functions.size() - 1)).second)
+      fail("two functions have the name `" + name + "`");
+  }
+  if (json.contains("trains"))
+    for (const Json &item : list(json, "trains", "it")) {
+      std::string name = bigm::rt::text(item, "name", "a train program");
+      std::string init = item.contains("init") ? bigm::rt::text(item, "init", "train `" + name + "`") : "";
+      auto found = manifest.functionByName.find(init);
+      if (!init.empty() && found == manifest.functionByName.end())
+        fail("train `" + name + "` names the unknown function `" + init + "`");
+      manifest.inits.emplace_back(name, init.empty() ? -1 : found->second);
+    }
+  return manifest;
+}
+
+} // namespace bigm::rt

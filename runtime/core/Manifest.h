@@ -1,0 +1,65 @@
+// The manifest as structs: what docs/abi.md says, checked once, so that the rest of the core can rely on it.
+//
+// After parsing every index is in range, every shape can be evaluated, and the sums over arguments (inputs, outputs)
+// are done. What the drivers read (data, fits, evaluates, ...) stays text: they parse `text` themselves.
+#pragma once
+#include "DimExpr.h"
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace bigm::rt {
+
+struct TensorDecl {
+  std::string name;
+  int32_t kind = 0;  // bigm_tensor_kind
+  int32_t dtype = 0; // bigm_dtype
+  std::vector<int64_t> shape;
+  uint64_t bytes = 0;
+};
+
+enum class Role { Input, Tensor, Seed, Step, Steps, Output };
+struct Arg {
+  std::string name;
+  Role role = Role::Input;
+  int32_t dtype = 0;
+  std::vector<DimExpr> shape; // of inputs and outputs
+  int32_t tensor = -1;        // of persistent tensors
+  bool writes = false;        // access is write or update
+  int64_t classes = 0;
+};
+
+struct ArenaTerm {
+  int64_t bytes = 0;
+  std::vector<int32_t> of; // symbols
+};
+
+struct Function {
+  std::string name;
+  std::vector<std::string> symbols;
+  std::vector<Arg> args;
+  std::vector<int32_t> inputs, outputs; // indexes into args
+  std::vector<ArenaTerm> arena;
+  bool writes = false, needsSeed = false, needsStep = false;
+
+  /// Bytes of scratch memory a call needs. Throws Failure when that is beyond 64 bits.
+  int64_t arenaBytes(const int64_t *dims) const;
+  /// Elements of an argument.
+  int64_t count(const Arg &arg, const int64_t *dims) const;
+};
+
+struct Manifest {
+  std::string text;
+  std::string name;
+  std::vector<TensorDecl> tensors;
+  std::vector<Function> functions;
+  std::unordered_map<std::string, int32_t> tensorByName, functionByName;
+  std::vector<std::pair<std::string, int32_t>> inits; // train program -> its init function, -1 when none
+
+  /// Throws Failure that says what is wrong and where.
+  static Manifest parse(std::string_view text);
+};
+
+} // namespace bigm::rt

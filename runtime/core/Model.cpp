@@ -1,0 +1,82 @@
+#include "Model.h"
+#include "Elem.h"
+#include "Failure.h"
+#include "Safetensors.h"
+#include <cstring>
+#include <mutex>
+
+namespace bigm::rt {
+
+Model::Model(std::shared_ptr<const Module> from) : module(std::move(from)) {
+  const auto &decls = module->manifest.tensors;
+  auto onLine = [](uint64_t bytes) { return checkedAdd(int64_t(bytes), 63, "the model") / 64 * 64; };
+  int64_t total = 0;
+  for (const TensorDecl &decl : decls)
+    total = checkedAdd(total, onLine(decl.bytes), "the model");
+  // One line more: a tensor without elements has an address of its own too.
+  memory.allocate(size_t(checkedAdd(total, 64, "the model")));
+  char *at = memory.data();
+  for (const TensorDecl &decl : decls) {
+    tensors.push_back(at);
+    at += onLine(decl.bytes);
+  }
+}
+
+static std::string joined(const std::vector<std::string> &names) {
+  std::string text;
+  for (const std::string &name : names)
+    text += (text.empty() ? "`" : ", `") + name + "`";
+  return text;
+}
+
+void Model::load(const std::string &path, uint32_t required, bool allowMissing, bool allowExtra) {
+  SafetensorsFile file(path);
+  const Manifest &manifest = module->manifest;
+  std::vector<std::string> missing, extra, misfits;
+  std::vector<const SafetensorsEntry *> sources(tensors.size());
+  for (const SafetensorsEntry &entry : file.entries()) {
+    auto found = manifest.tensorByName.find(entry.name);
+    if (found == manifest.tensorByName.end()) {
+      extra.push_back(entry.name);
+      continue;
+    }
+    const TensorDecl &decl = manifest.tensors[found->second];
+    if (entry.dtype != decl.dtype || entry.shape != decl.shape) {
+      std::string seen = typeText(entry.dtype, entry.shape);
+      if (entry.dtype < 0)
+        seen.replace(0, 1, entry.dtypeName);
+      misfits.push_back("`" + entry.name + "` is " + seen + " there and " + typeText(decl.dtype, decl.shape) + " in the program");
+    }
+    sources[found->second] = &entry;
+  }
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (!sources[i] && (required >> manifest.tensors[i].kind & 1))
+      missing.push_back(manifest.tensors[i].name);
+  std::string problems;
+  if (!missing.empty() && !allowMissing)
+    problems += "\n  missing: " + joined(missing);
+  if (!extra.empty() && !allowExtra)
+    problems += "\n  not in the program: " + joined(extra);
+  for (const std::string &misfit : misfits)
+    problems += "\n  " + misfit;
+  if (!problems.empty())
+    throw Failure(BIGM_ERROR_WEIGHTS, path + " does not fit the program `" + manifest.name + "`:" + problems);
+
+  std::unique_lock guard(lock);
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (sources[i] && sources[i]->bytes)
+      std::memcpy(tensors[i], sources[i]->data, sources[i]->bytes);
+}
+
+void Model::save(const std::string &path, uint32_t kinds) const {
+  std::vector<SafetensorsEntry> entries;
+  const auto &decls = module->manifest.tensors;
+  for (size_t i = 0; i < decls.size(); ++i)
+    if (kinds >> decls[i].kind & 1)
+      entries.push_back({decls[i].name, decls[i].dtype, "", decls[i].shape, reinterpret_cast<const uint8_t *>(tensors[i]),
+                         decls[i].bytes});
+  std::shared_lock guard(lock);
+  writeSafetensors(path, std::move(entries));
+}
+
+} // namespace bigm::rt

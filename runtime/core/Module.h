@@ -1,0 +1,29 @@
+// A compiled program in memory: its manifest and the addresses of its functions.
+//
+// Shared by handles and models through shared_ptr; a library that was opened is closed when the last one lets go.
+#pragma once
+#include "Manifest.h"
+#include "bigm/bigm.h"
+#include <memory>
+#include <string>
+
+namespace bigm::rt {
+
+struct Module {
+  Manifest manifest;
+  const bigm_entry *entries = nullptr; // null: described only, cannot run
+  void *library = nullptr;             // of dlopen
+
+  Module() = default;
+  Module(const Module &) = delete;
+  Module &operator=(const Module &) = delete;
+  ~Module();
+  static std::shared_ptr<const Module> open(const std::string &path, std::string stem);
+};
+
+} // namespace bigm::rt
+
+/// What the C handle points at.
+struct bigm_module {
+  std::shared_ptr<const bigm::rt::Module> impl;
+};

@@ -1,0 +1,269 @@
+// Each node of a Function becomes one op: operands by number, types by translation, attributes by name. Nothing is
+// decided here; what could be simpler is left to the folders of the dialect.
+#include "frontend/emit/Emit.h"
+#include "frontend/Graph.h"
+#include "ir/Bigm.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+namespace dialect = mlir::bigm;
+
+namespace {
+
+/// One function on its way.
+class FunctionEmitter {
+public:
+  FunctionEmitter(const ::bigm::Function &function, const ::bigm::SourceManager &sources, MLIRContext &context)
+      : function(function), sources(sources), builder(&context) {}
+
+  void emit(ModuleOp module) {
+    SmallVector<Type> arguments, results;
+    for (const ::bigm::Arg &arg : function.args)
+      arguments.push_back(type(arg.type));
+    for (const ::bigm::Output &output : function.outputs)
+      results.push_back(type(function.types[output.value]));
+    builder.setInsertionPointToEnd(module.getBody());
+    auto op = func::FuncOp::create(builder, builder.getUnknownLoc(), function.name,
+                                   builder.getFunctionType(arguments, results));
+    SmallVector<StringRef> symbols(function.symbols.begin(), function.symbols.end());
+    op->setAttr(dialect::attrs::symbols, builder.getStrArrayAttr(symbols));
+
+    Block *body = op.addEntryBlock();
+    builder.setInsertionPointToStart(body);
+    values.resize(function.types.size());
+    for (auto [i, arg] : llvm::enumerate(function.args)) {
+      static constexpr const char *roles[] = {"input", "tensor", "seed", "step", "steps"};
+      op.setArgAttr(i, dialect::attrs::name, builder.getStringAttr(arg.name));
+      op.setArgAttr(i, dialect::attrs::role, builder.getStringAttr(roles[unsigned(arg.role)]));
+      if (arg.role == ::bigm::Role::Tensor)
+        op.setArgAttr(i, dialect::attrs::tensor, builder.getI64IntegerAttr(arg.tensor));
+      values[i] = body->getArgument(i);
+      values[i].setLoc(location(arg.where, arg.name));
+    }
+    for (const ::bigm::Node &node : function.nodes)
+      emit(node);
+    SmallVector<Value> outputs;
+    for (auto [i, output] : llvm::enumerate(function.outputs)) {
+      op.setResultAttr(i, dialect::attrs::name, builder.getStringAttr(output.name));
+      if (output.tensor >= 0)
+        op.setResultAttr(i, dialect::attrs::updates, builder.getI64IntegerAttr(output.tensor));
+      outputs.push_back(values[output.value]);
+    }
+    func::ReturnOp::create(builder, builder.getUnknownLoc(), outputs);
+  }
+
+private:
+  // ---------------------------------------------------------------- types, sizes, places
+
+  Type element(::bigm::Elem elem) {
+    switch (elem) {
+    case ::bigm::Elem::F32: return builder.getF32Type();
+    case ::bigm::Elem::F64: return builder.getF64Type();
+    case ::bigm::Elem::BF16: return builder.getBF16Type();
+    case ::bigm::Elem::F16: return builder.getF16Type();
+    case ::bigm::Elem::I64: return builder.getI64Type();
+    case ::bigm::Elem::I32: return builder.getI32Type();
+    case ::bigm::Elem::U8: return builder.getIntegerType(8, /*isSigned=*/false);
+    case ::bigm::Elem::I8: return builder.getI8Type();
+    case ::bigm::Elem::Bool: return builder.getI1Type();
+    }
+    llvm_unreachable("an element type");
+  }
+
+  AffineExpr size(const ::bigm::Dim &dim) {
+    AffineExpr sum = builder.getAffineConstantExpr(0);
+    for (auto &[atoms, coefficient] : dim.normalForm()) {
+      AffineExpr term = builder.getAffineConstantExpr(coefficient);
+      for (const ::bigm::Dim::Atom &atom : atoms)
+        term = term * (atom.num ? size(*atom.num).floorDiv(atom.den) : symbol(atom.symbol));
+      sum = sum + term;
+    }
+    return sum;
+  }
+  AffineExpr symbol(const std::string &name) {
+    auto it = llvm::find(function.symbols, name);
+    assert(it != function.symbols.end() && "every dimension is over the function's symbols");
+    return builder.getAffineSymbolExpr(it - function.symbols.begin());
+  }
+  SmallVector<AffineExpr> sizes(const std::vector<::bigm::Dim> &dims) {
+    SmallVector<AffineExpr> result;
+    for (const ::bigm::Dim &dim : dims)
+      result.push_back(size(dim));
+    return result;
+  }
+  Type type(const ::bigm::TensorType &tensor) {
+    return dialect::tensorType(sizes(tensor.shape), function.symbols.size(), element(tensor.elem));
+  }
+
+  Location location(::bigm::SourceRange range, const std::string &scope) {
+    Location loc = builder.getUnknownLoc();
+    if (range.valid()) {
+      ::bigm::LineColumn place = sources.place(range.file, range.begin);
+      loc = FileLineColLoc::get(builder.getStringAttr(sources.name(range.file)), place.line, place.column);
+    }
+    return scope.empty() ? loc : NameLoc::get(builder.getStringAttr(scope), loc);
+  }
+
+  // ---------------------------------------------------------------- attributes
+
+  template <class T> const T &get(const ::bigm::Node &node, const char *attr) { return std::get<T>(node.attrs.at(attr)); }
+  double number(const ::bigm::Node &node, const char *attr) {
+    const ::bigm::Attr &value = node.attrs.at(attr);
+    if (auto *integer = std::get_if<int64_t>(&value))
+      return double(*integer);
+    return std::get<double>(value);
+  }
+  /// An attribute that may be absent: 0 then.
+  int64_t flag(const ::bigm::Node &node, const char *attr) {
+    auto it = node.attrs.find(attr);
+    return it == node.attrs.end() ? 0 : std::get<int64_t>(it->second);
+  }
+  AffineMap map(const ::bigm::Node &node, const char *attr, unsigned dims) {
+    SmallVector<AffineExpr> indices;
+    for (const ::bigm::AffineIndex &index : get<::bigm::AffineIndices>(node, attr)) {
+      AffineExpr sum = builder.getAffineConstantExpr(0);
+      for (auto [dim, coefficient] : index.terms)
+        sum = sum + builder.getAffineDimExpr(dim) * coefficient;
+      indices.push_back(sum + index.offset);
+    }
+    return AffineMap::get(dims, 0, indices, builder.getContext());
+  }
+  /// Reduced sizes: numbers or dimensions.
+  AffineMap reduced(const ::bigm::Node &node) {
+    const ::bigm::Attr &attr = node.attrs.at("reduced");
+    SmallVector<AffineExpr> exprs;
+    if (auto *numbers = std::get_if<std::vector<int64_t>>(&attr))
+      for (int64_t n : *numbers)
+        exprs.push_back(builder.getAffineConstantExpr(n));
+    else
+      for (AffineExpr expr : sizes(std::get<std::vector<::bigm::Dim>>(attr)))
+        exprs.push_back(dialect::canonical(expr));
+    bool dynamic = llvm::any_of(exprs, [](AffineExpr expr) { return !isa<AffineConstantExpr>(expr); });
+    return AffineMap::get(0, dynamic ? function.symbols.size() : 0, exprs, builder.getContext());
+  }
+
+  // ---------------------------------------------------------------- nodes
+
+  template <class Op> Value unary(Location loc, Type type, ValueRange x) { return Op::create(builder, loc, type, x[0]); }
+  template <class Op> Value binary(Location loc, Type type, ValueRange x) {
+    return Op::create(builder, loc, type, x[0], x[1]);
+  }
+  template <class Op> Value reduce(const ::bigm::Node &node, Location loc, Value x) {
+    return Op::create(builder, loc, x, get<std::vector<int64_t>>(node, "dims"));
+  }
+
+  void emit(const ::bigm::Node &node) {
+    SmallVector<Value> operands;
+    for (::bigm::Value operand : node.operands)
+      operands.push_back(values[operand]);
+    Location loc = location(node.where, node.scope);
+    if (node.op == ::bigm::Op::Gradient) {
+      SmallVector<Type> types;
+      for (unsigned i = 0; i < node.results; ++i)
+        types.push_back(type(function.types[node.first + i]));
+      auto op = dialect::GradientOp::create(builder, loc, types, operands[0], ArrayRef(operands).drop_front());
+      for (unsigned i = 0; i < node.results; ++i)
+        values[node.first + i] = op.getResult(i);
+      return;
+    }
+    values[node.first] = value(node, loc, type(function.types[node.first]), operands);
+  }
+
+  Value value(const ::bigm::Node &node, Location loc, Type type, ArrayRef<Value> x) {
+    using O = ::bigm::Op;
+    using namespace dialect;
+    unsigned rank = cast<RankedTensorType>(type).getRank();
+    switch (node.op) {
+    case O::Constant: return ConstantOp::create(builder, loc, type, number(node, "number"));
+    case O::Iota: return IotaOp::create(builder, loc, type, get<int64_t>(node, "dim"));
+    case O::Random: return RandomOp::create(builder, loc, type, x[0], get<int64_t>(node, "stream"));
+    case O::Neg: return unary<NegOp>(loc, type, x);
+    case O::Abs: return unary<AbsOp>(loc, type, x);
+    case O::Sign: return unary<SignOp>(loc, type, x);
+    case O::Exp: return unary<ExpOp>(loc, type, x);
+    case O::Log: return unary<LogOp>(loc, type, x);
+    case O::Log1p: return unary<Log1pOp>(loc, type, x);
+    case O::Expm1: return unary<Expm1Op>(loc, type, x);
+    case O::Sqrt: return unary<SqrtOp>(loc, type, x);
+    case O::Rsqrt: return unary<RsqrtOp>(loc, type, x);
+    case O::Sin: return unary<SinOp>(loc, type, x);
+    case O::Cos: return unary<CosOp>(loc, type, x);
+    case O::Tanh: return unary<TanhOp>(loc, type, x);
+    case O::Erf: return unary<ErfOp>(loc, type, x);
+    case O::Sigmoid: return unary<SigmoidOp>(loc, type, x);
+    case O::Floor: return unary<FloorOp>(loc, type, x);
+    case O::Ceil: return unary<CeilOp>(loc, type, x);
+    case O::Round: return unary<RoundOp>(loc, type, x);
+    case O::Not: return unary<NotOp>(loc, type, x);
+    case O::Cast: return unary<CastOp>(loc, type, x);
+    case O::Reshape: return unary<ReshapeOp>(loc, type, x);
+    case O::StopGradient: return unary<StopGradientOp>(loc, type, x);
+    case O::Add: return binary<AddOp>(loc, type, x);
+    case O::Sub: return binary<SubOp>(loc, type, x);
+    case O::Mul: return binary<MulOp>(loc, type, x);
+    case O::Div: return binary<DivOp>(loc, type, x);
+    case O::Pow: return binary<PowOp>(loc, type, x);
+    case O::Max: return binary<MaxOp>(loc, type, x);
+    case O::Min: return binary<MinOp>(loc, type, x);
+    case O::Mod: return binary<ModOp>(loc, type, x);
+    case O::And: return binary<AndOp>(loc, type, x);
+    case O::Or: return binary<OrOp>(loc, type, x);
+    case O::Eq: return binary<EqOp>(loc, type, x);
+    case O::Ne: return binary<NeOp>(loc, type, x);
+    case O::Lt: return binary<LtOp>(loc, type, x);
+    case O::Le: return binary<LeOp>(loc, type, x);
+    case O::Gt: return binary<GtOp>(loc, type, x);
+    case O::Ge: return binary<GeOp>(loc, type, x);
+    case O::Select: return SelectOp::create(builder, loc, type, x[0], x[1], x[2]);
+    case O::View:
+      return ViewOp::create(builder, loc, type, x[0], map(node, "map", rank));
+    case O::Fold:
+      return FoldOp::create(builder, loc, type, x[0],
+                            map(node, "map", cast<RankedTensorType>(x[0].getType()).getRank()));
+    case O::Pad:
+      return PadOp::create(builder, loc, type, x[0], x[1], get<std::vector<int64_t>>(node, "low"),
+                           get<std::vector<int64_t>>(node, "high"), get<std::vector<int64_t>>(node, "interior"));
+    case O::Concat: return ConcatOp::create(builder, loc, type, x, get<int64_t>(node, "dim"));
+    case O::ReduceSum: return reduce<ReduceSumOp>(node, loc, x[0]);
+    case O::ReduceMax: return reduce<ReduceMaxOp>(node, loc, x[0]);
+    case O::ReduceMin: return reduce<ReduceMinOp>(node, loc, x[0]);
+    case O::ReduceProd: return reduce<ReduceProdOp>(node, loc, x[0]);
+    case O::ArgMax: return ArgMaxOp::create(builder, loc, type, x[0], get<int64_t>(node, "dim"));
+    case O::ArgMin: return ArgMinOp::create(builder, loc, type, x[0], get<int64_t>(node, "dim"));
+    case O::Contract: {
+      AffineMap sizes = reduced(node);
+      unsigned dims = rank + sizes.getNumResults();
+      return ContractOp::create(builder, loc, type, x[0], x[1], map(node, "lhs_map", dims), map(node, "rhs_map", dims),
+                                sizes);
+    }
+    case O::Gather: return binary<GatherOp>(loc, type, x);
+    case O::ScatterAdd: return binary<ScatterAddOp>(loc, type, x);
+    case O::Warp: return WarpOp::create(builder, loc, type, x[0], x[1], APFloat(number(node, "fill")));
+    case O::Resize:
+      return ResizeOp::create(builder, loc, type, x[0], get<std::string>(node, "mode"), flag(node, "antialias") != 0);
+    case O::Gradient: break; // has several results
+    }
+    llvm_unreachable("an operation of Graph.h");
+  }
+
+  const ::bigm::Function &function;
+  const ::bigm::SourceManager &sources;
+  OpBuilder builder;
+  SmallVector<Value> values; // by number
+};
+
+} // namespace
+
+namespace bigm {
+OwningOpRef<ModuleOp> emitProgram(const Program &program, const SourceManager &sources, MLIRContext &context,
+                                  const std::string &only) {
+  context.loadDialect<dialect::BigmDialect, func::FuncDialect>();
+  auto module = ModuleOp::create(UnknownLoc::get(&context), program.name);
+  for (const Function &function : program.functions)
+    if (function.name.starts_with(only))
+      FunctionEmitter(function, sources, context).emit(module);
+  return module;
+}
+} // namespace bigm

@@ -1,0 +1,40 @@
+// The road from a file to code, one call a phase. The only code that knows every phase.
+#pragma once
+#include "frontend/Diagnostics.h"
+#include "frontend/Graph.h"
+#include "frontend/Source.h"
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bigm::tool {
+
+/// A program that was read and checked. Keeps the sources, because places point into them.
+struct Checked {
+  SourceManager sources;
+  Program program;
+  std::string sourceSha256; // of all files read, by name and text
+};
+/// Reads and checks; prints all errors to standard error and gives nothing when there are any.
+std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets);
+
+/// What the compiler made of a program.
+struct Compiled {
+  std::string stem;     // a C identifier, in the symbols of the object
+  std::string manifest; // JSON
+  std::string object;   // ELF
+};
+/// All functions of a program to one object file. On failure the message is printed and the exit code given.
+std::optional<Compiled> compile(const Checked &, const std::string &target, int &exitCode);
+
+/// The text of one stage ("ir", "grad", "fused", "lowered", "llvm", "asm") of the functions whose name begins with
+/// `model`.
+std::optional<std::string> textOf(const Checked &, const std::string &stage, const std::string &model,
+                                  const std::string &target, int &exitCode);
+
+/// A C identifier of any name: what is no letter, digit or underscore becomes an underscore.
+std::string identifier(const std::string &name);
+
+} // namespace bigm::tool

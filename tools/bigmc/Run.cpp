@@ -1,0 +1,104 @@
+// The commands that run a program: train, eval, predict. Each compiles it to the shared library that `bigmc build` would
+// ship, opens that, and hands it to the driver, which knows the program only through the library's manifest.
+#include "Commands.h"
+#include "Compiler.h"
+#include "Module.h"
+#include "runtime/driver/Driver.h"
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+namespace bigm::tool {
+namespace {
+namespace fs = std::filesystem;
+
+/// `path=value` pairs as a map, later ones winning.
+std::map<std::string, std::string> settings(const std::vector<std::string> &sets) {
+  std::map<std::string, std::string> map;
+  for (const std::string &set : sets) {
+    size_t equal = set.find('=');
+    map[set.substr(0, equal)] = equal == std::string::npos ? "" : set.substr(equal + 1);
+  }
+  return map;
+}
+
+int finish(const driver::Result &result) {
+  if (!result.error.empty())
+    std::cerr << "bigmc: " << (result.exitCode == driver::kInterrupted ? "" : "error: ") << result.error << "\n";
+  return result.exitCode;
+}
+
+driver::CommonOptions common(const ProgramOptions &program, const std::vector<std::string> &sets, const std::string &run,
+                             const std::string &data, int threads) {
+  driver::CommonOptions o;
+  o.threads = threads;
+  o.dataDir = data;
+  o.runDir = run;
+  o.sourceDir = fs::path(program.file).parent_path().string();
+  o.settings = settings(sets);
+  return o;
+}
+} // namespace
+
+std::vector<std::string> setsOfRun(const std::string &run, const std::vector<std::string> &sets) {
+  std::vector<std::string> all;
+  std::ifstream in(fs::path(run) / "run.json");
+  auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  if (json.is_object() && json.contains("settings") && json["settings"].is_object())
+    for (const auto &[path, value] : json["settings"].items())
+      if (value.is_string())
+        all.push_back(path + "=" + value.get<std::string>());
+  all.insert(all.end(), sets.begin(), sets.end());
+  return all;
+}
+
+int train(const TrainOptions &options) {
+  // What can be said without compiling is said first.
+  if (!fs::is_directory(options.data))
+    return userError("`--data " + options.data + "` is not a folder");
+  int code = Done;
+  auto module = openProgram(options.program.file, options.program.sets, options.target, code);
+  if (!module)
+    return code;
+  driver::TrainOptions o;
+  static_cast<driver::CommonOptions &>(o) =
+      common(options.program, options.program.sets, options.run, options.data, options.threads);
+  o.quiet = options.quiet;
+  o.resume = options.resume;
+  return finish(driver::train(module->get(), o));
+}
+
+int eval(const EvalOptions &options) {
+  if (!fs::is_directory(options.run))
+    return userError("`--run " + options.run + "` is not a folder; `bigmc train` makes one");
+  auto sets = setsOfRun(options.run, options.program.sets);
+  int code = Done;
+  auto module = openProgram(options.program.file, sets, options.target, code);
+  if (!module)
+    return code;
+  auto o = common(options.program, sets, options.run, options.data, options.threads);
+  o.quiet = options.json;
+  driver::Evaluation evaluation = driver::evaluate(module->get(), o);
+  std::cout << (options.json ? evaluation.json : evaluation.text);
+  if (options.json && !evaluation.json.empty())
+    std::cout << "\n";
+  return finish(evaluation.result);
+}
+
+int predict(const PredictOptions &options) {
+  if (!fs::is_directory(options.run))
+    return userError("`--run " + options.run + "` is not a folder; `bigmc train` makes one");
+  auto sets = setsOfRun(options.run, options.program.sets);
+  int code = Done;
+  auto module = openProgram(options.program.file, sets, options.target, code);
+  if (!module)
+    return code;
+  driver::PredictOptions o;
+  static_cast<driver::CommonOptions &>(o) = common(options.program, sets, options.run, "", options.threads);
+  o.json = options.json;
+  o.print = [](const std::string &line) { std::cout << line << "\n"; };
+  return finish(driver::predict(module->get(), o, options.inputs));
+}
+
+} // namespace bigm::tool

@@ -1,0 +1,30 @@
+// The artifact on disk: headers, libraries, CMake package, weights, manifest (docs/abi.md).
+//
+// Same inputs, same bytes. The folder is written beside its place and renamed, so that a failed build leaves nothing and
+// an earlier artifact stays until the new one is whole.
+#pragma once
+#include <string>
+#include <vector>
+
+namespace bigm::artifact {
+
+struct Inputs {
+  std::string stem;        // a C identifier: names of files, functions and symbols
+  std::string manifest;    // JSON
+  std::string object;      // the compiled module, ELF
+  std::string weightsFile; // safetensors, copied
+  std::string runtime;     // libbigm-runtime.a
+};
+/// Writes the folder `directory`; on failure returns false with one sentence in `error`.
+bool write(const Inputs &inputs, const std::string &directory, std::string &error);
+
+/// STEM.h and STEM.hpp as text.
+std::string cHeader(const std::string &stem, const std::string &manifest);
+std::string cppHeader(const std::string &stem, const std::string &manifest);
+
+/// Links object files (and archives, taken whole) to a shared library that exports what matches `exports`
+/// (`bigm_*`, …) and nothing else. Needs lld's `ld.lld`.
+bool linkShared(const std::vector<std::string> &files, const std::vector<std::string> &exports, const std::string &out,
+                std::string &error);
+
+} // namespace bigm::artifact

@@ -1,0 +1,78 @@
+// The training driver: train, evaluate and predict with a loaded module, as its manifest says.
+//
+// A run folder holds
+//   weights.safetensors    parameters, states and fitted values
+//   optimizer.safetensors  the optimiser's slots
+//   state.json             where the training stands (train, phase, epoch, step, stop rule)
+//   run.json               source digest, settings, seeds, versions, times
+//   metrics.jsonl          one object a line: losses as they come, and one for each epoch with its validation
+//   evaluation.json        what the last `evaluate` found
+//   report.html            the report
+// The first three change together or not at all, whenever the process dies: all are written and flushed beside the old
+// ones, a marker file `commit` is made, and only then are they renamed; whoever opens the folder and finds the marker
+// finishes the renaming.
+//
+// Nothing here parses a command line, exits or throws; text for people goes to `log`. Exit codes: 0 done, 1 an error in
+// what the user gave, 3 a gate failed, 70 a bug of ours, 130 interrupted by Ctrl-C after saving.
+#pragma once
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+struct bigm_module;
+
+namespace bigm::driver {
+
+enum Exit { kDone = 0, kUserError = 1, kGateFailed = 3, kBug = 70, kInterrupted = 130 };
+
+struct Result {
+  int exitCode = kDone;
+  std::string error; // one sentence for people, without "error:"; empty when exitCode is 0, 3 or 130
+};
+
+struct CommonOptions {
+  int threads = 0;                            // 0: all cores
+  std::string dataDir;                        // what files of `data` are relative to
+  std::string runDir;
+  std::string sourceDir;                      // folder of the program: `start from` files are looked up here, then in dataDir
+  std::map<std::string, std::string> settings; // of --set, recorded in run.json and compared when resuming
+  bool quiet = false;                         // plain lines, no bar
+  std::FILE *log = stderr;                    // a bar is drawn only when it is a terminal
+};
+
+struct TrainOptions : CommonOptions {
+  bool resume = false;
+  /// Ctrl-C saves and stops after the step; a second one kills. Off: the caller's own handling stays.
+  bool catchInterrupt = true;
+  /// Asked after each step; true stops as Ctrl-C does. May be empty.
+  std::function<bool(int64_t step)> stopAfter;
+};
+/// Every `train` of the program, in order.
+Result train(const bigm_module *module, const TrainOptions &options);
+
+struct Evaluation {
+  Result result;    // exitCode kGateFailed when a `require` does not hold
+  std::string json; // {"results": {NAME: {METRIC: number}}, "requires": [{"text": ..., "held": true}]}, one line
+  std::string text; // the same for people
+};
+/// Every `evaluate` of the program with the run's weights. Also refreshes the run's evaluation.json and report.html
+/// (a run folder that cannot be written is then only mentioned in the log).
+Evaluation evaluate(const bigm_module *module, const CommonOptions &options);
+
+struct PredictOptions : CommonOptions {
+  bool json = false;
+  /// Called with each input's line, in the order of the inputs.
+  std::function<void(const std::string &line)> print;
+};
+/// One line an input: `three.png: digit 3 (0.99)`, or with `json`
+///   {"input": "three.png", "digit": {"label": "3", "class": 3, "score": 0.99}}
+///   {"input": "bad.png", "error": "..."}
+/// An input is a PNG or JPEG (turned grey or colour and resized to the program's picture, which the log mentions) or an
+/// npy file with one record or several (`file.npy[2]`). An input that cannot be read is named in the log; the others
+/// are answered all the same, and the exit code is 1.
+Result predict(const bigm_module *module, const PredictOptions &options, const std::vector<std::string> &inputs);
+
+} // namespace bigm::driver

@@ -1,0 +1,102 @@
+// Evaluation: every `evaluate` with the run's weights, its gates, and the report.
+#include "Driver.h"
+#include "Measure.h"
+#include "Progress.h"
+#include "RunFolder.h"
+#include "RunReport.h"
+#include "Session.h"
+#include "runtime/data/Error.h"
+#include <cmath>
+
+namespace bigm::driver {
+using json = nlohmann::ordered_json;
+
+namespace {
+
+bool holds(double value, const std::string &compare, double bound) {
+  if (compare == ">=")
+    return value >= bound;
+  if (compare == "<=")
+    return value <= bound;
+  if (compare == ">")
+    return value > bound;
+  if (compare == "<")
+    return value < bound;
+  if (compare == "==")
+    return value == bound;
+  throw std::runtime_error(fmt::format("bug in bigmc: a `require` compares with `{}`", compare));
+}
+
+Evaluation run(const bigm_module *module, const CommonOptions &options) {
+  Session session(module, options.threads);
+  const Program &program = session.program();
+  if (program.evaluates.empty())
+    data::fail("`{}` has no `evaluate`: there is nothing to measure", program.name);
+  RunFolder folder(options.runDir, true);
+  json made = folder.readJson("run.json");
+  if (made.is_object() && made.value("program", program.name) != program.name)
+    data::fail("{}: is the run of `{}`; expected one of `{}`", options.runDir, made.value("program", ""), program.name);
+  folder.load(session.model(), false);
+  DataSets data(session, options.dataDir, session.threads());
+  Progress progress(options.log, true);
+
+  Evaluation out;
+  json results = json::object(), gates = json::array(), gatesSeen = json::array();
+  std::vector<report::Head> heads;
+  std::string headsTitle;
+  for (auto &evaluate : program.evaluates) {
+    Measured measured = measure(session, data, evaluate, evaluate.split);
+    // Two evaluations of one train are told apart by their data.
+    std::string name = results.contains(evaluate.name) ? fmt::format("{}.{}.{}", evaluate.name, evaluate.data, evaluate.split) : evaluate.name;
+    out.text += fmt::format("{} on {}.{} ({} records)\n", name, evaluate.data, evaluate.split, countText(double(measured.records)));
+    json numbers = json::object();
+    for (auto &[metric, value] : measured.metrics) {
+      numbers[metric] = value;
+      out.text += fmt::format("  {:<24} {:.4f}\n", metric, value);
+    }
+    results[name] = numbers;
+    for (auto &r : evaluate.requires_) {
+      auto value = measured.value(r.metric);
+      if (!value)
+        throw std::runtime_error(fmt::format("bug in bigmc: `require {}` speaks of `{}`, which nothing measures", r.text, r.metric));
+      bool held = holds(*value, r.compare, r.value);
+      if (!held)
+        out.result.exitCode = kGateFailed;
+      gates.push_back({{"text", r.text}, {"held", held}});
+      gatesSeen.push_back({{"text", r.text}, {"held", held}, {"seen", fmt::format("{:.4f}", *value)}});
+      out.text += fmt::format("  {} {}: {:.4f}\n", held ? "held:  " : "FAILED:", r.text, *value);
+    }
+    if (auto *train = program.train(evaluate.train)) {
+      auto more = analyse(session, data, *train, evaluate.data, evaluate.split);
+      if (!more.empty())
+        headsTitle += fmt::format("{}on {}.{}, {} records", headsTitle.empty() ? "" : "; ", evaluate.data, evaluate.split,
+                                  countText(double(measured.records)));
+      heads.insert(heads.end(), more.begin(), more.end());
+    }
+  }
+  out.json = json{{"results", results}, {"requires", gates}}.dump();
+  try {
+    folder.writeJson("evaluation.json", {{"results", results}, {"requires", gatesSeen}});
+    writeReport(folder, program, std::move(heads), headsTitle);
+    progress.line(fmt::format("report in {}", folder.file("report.html")));
+  } catch (const data::Error &e) {
+    progress.line(fmt::format("the report is not updated: {}", e.what()));
+  }
+  return out;
+}
+
+} // namespace
+
+Evaluation evaluate(const bigm_module *module, const CommonOptions &options) {
+  try {
+    return run(module, options);
+  } catch (const data::Error &e) {
+    return {{kUserError, e.what()}, "", ""};
+  } catch (const std::bad_alloc &) {
+    return {{kUserError, "out of memory"}, "", ""};
+  } catch (const std::exception &e) {
+    return {{kBug, e.what()}, "", ""};
+  }
+}
+
+} // namespace bigm::driver

@@ -1,0 +1,557 @@
+// Training: fits, then each `train` in its phases.
+//
+// All that decides a result hangs on seeds and step numbers: the order of an epoch on (seed, phase, epoch), a batch's
+// augmentation on that and the batch's number, a step's dropout on (seed, step). So a resumed run needs the tensors, the
+// step numbers and the half-finished sums of its epoch, and then takes the very steps that the uninterrupted one took.
+#include "Driver.h"
+#include "Measure.h"
+#include "Progress.h"
+#include "RunFolder.h"
+#include "RunReport.h"
+#include "Session.h"
+#include "StartFrom.h"
+#include "runtime/data/Error.h"
+#include "runtime/data/Files.h"
+#include "runtime/data/Order.h"
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <ctime>
+#include <filesystem>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace bigm::driver {
+namespace fs = std::filesystem;
+using data::fail;
+using json = nlohmann::ordered_json;
+
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+/// Ctrl-C sets the flag; the handler goes away with the first one, so a second kills.
+class CatchInterrupt {
+public:
+  explicit CatchInterrupt(bool on) : on(on) {
+    if (!on)
+      return;
+    interrupted = 0;
+    struct sigaction action {};
+    action.sa_handler = [](int) { interrupted = 1; };
+    action.sa_flags = int(SA_RESETHAND);
+    sigaction(SIGINT, &action, &oldInt);
+    sigaction(SIGTERM, &action, &oldTerm);
+  }
+  ~CatchInterrupt() {
+    if (on) {
+      sigaction(SIGINT, &oldInt, nullptr);
+      sigaction(SIGTERM, &oldTerm, nullptr);
+    }
+  }
+
+private:
+  bool on;
+  struct sigaction oldInt, oldTerm;
+};
+
+std::string nowText() {
+  std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &parts);
+  return text;
+}
+
+/// True for metrics that are better when smaller.
+bool smallerIsBetter(const std::string &metric) {
+  for (auto word : {"loss", "error", "perplexity", "wer", "cer", "ece", "calibration", "mse", "mae", "distance"})
+    if (metric.find(word) != metric.npos)
+      return true;
+  return false;
+}
+
+/// Streams one JSON object a line; knows its length, so that a resumed run continues where its checkpoint stood.
+class MetricsFile {
+public:
+  MetricsFile(const std::string &path, uint64_t keep) : path(path) {
+    file = std::fopen(path.c_str(), keep ? "r+b" : "wb");
+    if (!file && keep)
+      file = std::fopen(path.c_str(), "wb"), keep = 0;
+    if (!file)
+      fail("{}: cannot be written: {}", path, std::strerror(errno));
+    struct stat info;
+    if (keep && ::fstat(::fileno(file), &info) == 0)
+      keep = std::min<uint64_t>(keep, uint64_t(info.st_size));
+    if (::ftruncate(::fileno(file), off_t(keep)) != 0 || std::fseek(file, 0, SEEK_END) != 0)
+      fail("{}: cannot be written: {}", path, std::strerror(errno));
+    size = keep;
+  }
+  ~MetricsFile() { std::fclose(file); }
+  void line(const json &value) {
+    std::string text = value.dump() + "\n";
+    if (std::fwrite(text.data(), 1, text.size(), file) != text.size())
+      fail("{}: cannot be written: {}", path, std::strerror(errno));
+    size += text.size();
+  }
+  uint64_t flush() {
+    if (std::fflush(file) != 0)
+      fail("{}: cannot be written: {}", path, std::strerror(errno));
+    return size;
+  }
+
+private:
+  std::string path;
+  std::FILE *file;
+  uint64_t size;
+};
+
+class Trainer {
+public:
+  Trainer(const bigm_module *module, const TrainOptions &options)
+      : options(options), session(module, options.threads), program(session.program()),
+        data(session, options.dataDir, session.threads()), folder(options.runDir, false),
+        progress(options.log, options.quiet) {}
+
+  Result run();
+
+private:
+  void plan();
+  void begin();
+  void fit(const FitProgram &fit);
+  void startTrain(const TrainProgram &train);
+  void beginPhase(const TrainProgram &train, const PhaseProgram &phase);
+  enum class Outcome { Done, Stopped, Interrupted };
+  Outcome runPhase(const TrainProgram &train, const PhaseProgram &phase);
+  bool endEpoch(const TrainProgram &train, const PhaseProgram &phase, int64_t stepsPerEpoch, double throughput);
+  bool shouldStop(const PhaseProgram &phase, double trainLoss, const std::optional<Measured> &measured);
+  [[noreturn]] void diverged(const TrainProgram &train, const PhaseProgram &phase, const data::Batch &batch,
+                             const Values &values, double loss);
+  void checkpoint();
+  void writeRun(const std::string &status);
+  int64_t stepsOf(const TrainProgram &train, const PhaseProgram &phase);
+  int64_t stepsPerEpoch(const TrainProgram &train, const PhaseProgram &phase);
+  std::string startFile(const PhaseProgram &phase) const;
+  double secondsSoFar() const {
+    return state.seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  }
+
+  const TrainOptions &options;
+  Session session;
+  const Program &program;
+  DataSets data;
+  RunFolder folder;
+  Progress progress;
+  TrainState state;
+  std::optional<MetricsFile> metrics;
+  std::map<int32_t, std::vector<uint8_t>> freshSlots; // as `init` left them
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  std::string startedText = nowText();
+  std::optional<int64_t> savedStep;
+  int64_t resumedStep = 0;
+};
+
+int64_t Trainer::stepsPerEpoch(const TrainProgram &train, const PhaseProgram &phase) {
+  int64_t records = int64_t(data.records(train.data, "train").size());
+  return (records + phase.batch - 1) / phase.batch;
+}
+
+int64_t Trainer::stepsOf(const TrainProgram &train, const PhaseProgram &phase) {
+  return std::max<int64_t>(1, int64_t(std::ceil(phase.epochs * double(stepsPerEpoch(train, phase)) - 1e-9)));
+}
+
+std::string Trainer::startFile(const PhaseProgram &phase) const {
+  for (auto &dir : {options.sourceDir, options.dataDir}) {
+    std::string path = data::under(dir, phase.startFrom);
+    std::error_code error;
+    if (fs::exists(path, error))
+      return path;
+  }
+  return "";
+}
+
+/// Everything that can be wrong is found before the first step.
+void Trainer::plan() {
+  if (program.trains.empty())
+    fail("`{}` has no `train`: there is nothing to train", program.name);
+  for (auto &train : program.trains) {
+    data.records(train.data, "train");
+    for (auto &phase : train.phases) {
+      if (phase.batch <= 0)
+        throw std::runtime_error(fmt::format("bug in bigmc: phase `{}` has the batch size {}", phase.name, phase.batch));
+      if (!phase.startFrom.empty() && !phase.startIfPresent && startFile(phase).empty())
+        fail("phase `{}` starts from {}, and there is no such file beside the program or in the data folder", phase.name,
+             phase.startFrom);
+      auto *evaluate = program.evaluate(train.validate);
+      bool validates = evaluate && data.hasSplit(evaluate->data, "valid");
+      if (phase.stopMetric.starts_with("valid.") && !validates)
+        fail("phase `{}` stops by {}, and {}", phase.name, phase.stopMetric,
+             evaluate ? fmt::format("data `{}` has no split `valid`", evaluate->data)
+                      : fmt::format("no `evaluate` of `{}` says how to measure it", train.name));
+    }
+    if (auto *evaluate = program.evaluate(train.validate); evaluate && data.hasSplit(evaluate->data, "valid"))
+      data.records(evaluate->data, "valid");
+  }
+  for (auto &fit : program.fits)
+    data.records(fit.data, fit.split.empty() ? "train" : fit.split);
+}
+
+void Trainer::writeRun(const std::string &status) {
+  json seeds = json::object();
+  for (auto &t : program.trains)
+    seeds["train." + t.name] = t.seed;
+  for (auto &d : program.data)
+    seeds["data." + d.name] = d.seed;
+  folder.writeJson("run.json", {{"bigm_run", 1},
+                                {"program", program.name},
+                                {"source_sha256", program.sourceSha256},
+                                {"status", status},
+                                {"started", startedText},
+                                {"written", nowText()},
+                                {"seconds", std::round(secondsSoFar() * 1000) / 1000},
+                                {"threads", session.threads()},
+                                {"data", options.dataDir},
+                                {"settings", options.settings},
+                                {"seeds", seeds},
+                                {"versions", {{"compiler", program.compiler}, {"runtime", bigm_version()}, {"target", program.target}}}});
+}
+
+void Trainer::checkpoint() {
+  state.metricsBytes = metrics->flush();
+  TrainState now = state;
+  now.seconds = secondsSoFar();
+  folder.commit(session.model(), program, options.settings, now);
+  savedStep = state.step;
+}
+
+/// Opens the folder, anew or where the last checkpoint stood.
+void Trainer::begin() {
+  folder.makeWritable();
+  json before = folder.stateJson();
+  json run = folder.readJson("run.json");
+  if (run.is_object() && run.value("program", program.name) != program.name)
+    fail("{}: is the run of `{}`; expected a new folder, or one of `{}`", options.runDir, run.value("program", ""),
+         program.name);
+  bool unfinished = before.is_object() && !before.value("done", false);
+  if (options.resume) {
+    if (before.is_null())
+      fail("{}: holds no checkpoint to resume from; leave out --resume to begin", options.runDir);
+    state = folder.readState(program, options.settings);
+    resumedStep = state.step;
+  } else if (unfinished && before.value("source_sha256", "") == program.sourceSha256 &&
+             before.value("settings", json::object()) == json(options.settings)) {
+    fail("{}: holds a training that was cut off; go on with --resume, or choose another folder (or remove this one)",
+         options.runDir);
+  } else {
+    folder.clear();
+  }
+  for (auto &train : program.trains)
+    session.initialise(train.name, train.seed);
+  for (size_t i = 0; i < program.tensors.size(); ++i)
+    if (program.tensors[i].kind == "slot") {
+      auto &t = program.tensors[i];
+      auto *bytes = static_cast<const uint8_t *>(bigm_model_data(session.model(), int32_t(i)));
+      freshSlots[int32_t(i)].assign(bytes, bytes + data::product(t.shape) * int64_t(data::sizeOf(t.elem)));
+    }
+  if (options.resume)
+    folder.load(session.model(), true);
+  metrics.emplace(folder.file("metrics.jsonl"), state.metricsBytes);
+}
+
+void Trainer::fit(const FitProgram &fit) {
+  std::string split = fit.split.empty() ? "train" : fit.split;
+  auto begun = std::chrono::steady_clock::now();
+  session.run(fit.begin, {}, {});
+  auto loader = data.batches(fit.data, split, data.records(fit.data, split), 256, data.modeFor(fit.data, fit.step), 0);
+  progress.begin("fit " + fit.name, 0, loader.batches());
+  int64_t done = 0;
+  for (data::Batch batch; loader.next(batch);) {
+    session.run(fit.step, batch, {});
+    progress.update(++done, batch.size, 0);
+    if (interrupted)
+      return;
+  }
+  progress.line(fmt::format("fit {}: {} records  {}", fit.name, countText(double(data.records(fit.data, split).size())),
+                            clockText(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count())));
+  if (auto bad = session.nonFinite("fit"); !bad.empty())
+    fail("fit `{}`: `{}` is not finite after the training split; the data holds a NaN or an infinity", fit.name, bad[0]);
+}
+
+void Trainer::beginPhase(const TrainProgram &train, const PhaseProgram &phase) {
+  if (!phase.startFrom.empty()) {
+    std::string path = startFile(phase);
+    if (path.empty())
+      progress.line(fmt::format("{} {}: {} is not there; starting from what is", train.name, phase.name, phase.startFrom));
+    else
+      progress.line(fmt::format("{} {}: {} tensors from {}", train.name, phase.name, startFrom(session, train.name, path), path));
+  }
+  if (phase.ownSchedule)
+    for (auto &[tensor, bytes] : freshSlots)
+      if (program.tensors[size_t(tensor)].name.starts_with(train.name + "."))
+        expect(bigm_model_write(session.model(), tensor, bytes.data(), bytes.size()));
+  state.phaseBegun = true;
+}
+
+void Trainer::diverged(const TrainProgram &train, const PhaseProgram &phase, const data::Batch &batch,
+                       const Values &values, double loss) {
+  // From the cause towards the effect: what went in, what the step computed, what it left behind.
+  std::string first;
+  for (auto &[name, tensor] : batch.fields)
+    if (first.empty() && firstNonFinite(tensor.elem, tensor.bytes.data(), tensor.count()))
+      first = fmt::format("the field `{}` of the batch holds a NaN or an infinity", name);
+  if (first.empty()) {
+    std::vector<std::string> bad = session.nonFinite("state");
+    for (auto &name : session.nonFinite("param"))
+      bad.push_back(name);
+    if (!bad.empty())
+      first = fmt::format("the first tensor that is not finite is `{}`{}", bad[0],
+                          bad.size() > 1 ? fmt::format(" ({} in all)", bad.size()) : "");
+    for (auto &[name, tensor] : values)
+      if (first.empty() && name != "loss" && firstNonFinite(tensor.elem, tensor.bytes.data(), tensor.count()))
+        first = fmt::format("the step's output `{}` is not finite", name);
+    if (first.empty())
+      first = "inputs and parameters are finite, so the loss itself overflows (a log of 0, a division by 0)";
+  }
+  writeRun("diverged");
+  fail("the loss became {} at step {} of phase `{}` of `{}`; {}; {}", loss, state.step + 1, phase.name, train.name, first,
+       fmt::format("the last good checkpoint, after step {}, is in {} (a smaller learning rate or `clip` may help)",
+                   savedStep.value_or(resumedStep), options.runDir));
+}
+
+bool Trainer::shouldStop(const PhaseProgram &phase, double trainLoss, const std::optional<Measured> &measured) {
+  if (phase.stopMetric.empty())
+    return false;
+  std::string metric = phase.stopMetric;
+  std::optional<double> value;
+  if (metric.starts_with("valid.")) {
+    metric = metric.substr(6);
+    if (measured)
+      value = measured->value(metric);
+  } else {
+    if (metric.starts_with("train."))
+      metric = metric.substr(6);
+    value = trainLoss;
+  }
+  if (!value)
+    throw std::runtime_error(fmt::format("bug in bigmc: phase `{}` stops by `{}`, which nothing measures", phase.name, phase.stopMetric));
+  if (phase.stopCompare == ">=")
+    return *value >= phase.stopValue;
+  if (phase.stopCompare == "<=")
+    return *value <= phase.stopValue;
+  if (phase.stopCompare == ">")
+    return *value > phase.stopValue;
+  if (phase.stopCompare == "<")
+    return *value < phase.stopValue;
+  // flat: no better than the best for so many epochs.
+  bool better = !state.hasBest || (smallerIsBetter(metric) ? *value < state.best : *value > state.best);
+  if (better) {
+    state.hasBest = true;
+    state.best = *value;
+    state.epochsSinceBest = 0;
+    return false;
+  }
+  return ++state.epochsSinceBest >= int64_t(phase.stopValue);
+}
+
+/// Validation, the epoch's lines, the stop rule, and a checkpoint. True when the phase is to stop.
+bool Trainer::endEpoch(const TrainProgram &train, const PhaseProgram &phase, int64_t perEpoch, double throughput) {
+  double trainLoss = state.lossCount ? state.lossSum / double(state.lossCount) : 0;
+  std::optional<Measured> measured;
+  auto *evaluate = program.evaluate(train.validate);
+  if (evaluate && data.hasSplit(evaluate->data, "valid"))
+    measured = measure(session, data, *evaluate, "valid");
+  double epoch = double(state.phaseStep) / double(perEpoch);
+  json line = {{"train", train.name},
+               {"phase", phase.name},
+               {"epoch", epoch == std::floor(epoch) ? json(int64_t(epoch)) : json(epoch)},
+               {"step", state.step},
+               {"loss", trainLoss}};
+  std::string text = fmt::format("{} {} {:g}/{:g}  loss {:.4f}", train.name, phase.name, epoch, phase.epochs, trainLoss);
+  if (measured) {
+    json valid = json::object();
+    if (measured->loss)
+      valid["loss"] = *measured->loss;
+    for (auto &[name, value] : measured->metrics)
+      valid[name] = value;
+    text += "  valid";
+    for (auto &[name, value] : valid.items())
+      text += fmt::format(" {} {:.4f}", name, value.get<double>());
+    line["valid"] = valid;
+  }
+  line["records_per_second"] = std::round(throughput);
+  line["seconds"] = std::round(secondsSoFar() * 1000) / 1000;
+  metrics->line(line);
+  progress.line(fmt::format("{}  {} records/s  {}", text, countText(throughput), clockText(secondsSoFar())));
+  state.lossSum = 0;
+  state.lossCount = 0;
+  return shouldStop(phase, trainLoss, measured);
+}
+
+Trainer::Outcome Trainer::runPhase(const TrainProgram &train, const PhaseProgram &phase) {
+  int64_t perEpoch = stepsPerEpoch(train, phase), total = stepsOf(train, phase);
+  // What Step and Steps count: the phase, or all phases that share the train's optimiser.
+  int64_t sharedTotal = 0;
+  int64_t sharedBefore = 0;
+  for (auto &p : train.phases)
+    if (!p.ownSchedule) {
+      if (&p < &phase)
+        sharedBefore += stepsOf(train, p);
+      sharedTotal += stepsOf(train, p);
+    }
+  if (!state.phaseBegun)
+    beginPhase(train, phase);
+  auto records = data.records(train.data, "train");
+  int64_t phaseIndex = &phase - train.phases.data();
+  int64_t everyLine = std::max<int64_t>(1, total / 300);
+  int64_t phaseBegin = state.step - state.phaseStep;
+  std::string label = train.phases.size() > 1 ? train.name + " " + phase.name : train.name;
+  while (state.phaseStep < total) {
+    int64_t epoch = state.phaseStep / perEpoch, first = state.phaseStep % perEpoch;
+    uint64_t epochSeed = data::mixSeed(train.seed, uint64_t(phaseIndex) + 1, uint64_t(epoch));
+    auto order = records;
+    data::shuffle(order, epochSeed, 0);
+    auto loader = data.batches(train.data, "train", std::move(order), phase.batch, DataSets::Mode::Train, epochSeed, first);
+    progress.begin(label, state.phaseStep, total);
+    double throughput = 0;
+    for (data::Batch batch; state.phaseStep < std::min(total, (epoch + 1) * perEpoch) && loader.next(batch);) {
+      Call call;
+      call.seed = data::mixSeed(train.seed, 0, uint64_t(state.step));
+      if (phase.ownSchedule) {
+        call.step = float(state.phaseStep);
+        call.steps = float(total);
+      } else {
+        call.step = float(sharedBefore - state.savedBySteps + state.phaseStep);
+        call.steps = float(sharedTotal - state.savedBySteps);
+      }
+      Values values = session.run(phase.step, batch, call);
+      auto found = values.find("loss");
+      if (found == values.end())
+        throw std::runtime_error(fmt::format("bug in bigmc: `{}` has no output `loss`", phase.step));
+      double loss = scalarOf(found->second);
+      if (!std::isfinite(loss))
+        diverged(train, phase, batch, values, loss);
+      state.lossSum += loss * double(batch.size);
+      state.lossCount += batch.size;
+      ++state.phaseStep;
+      ++state.step;
+      if (state.phaseStep % everyLine == 0)
+        metrics->line({{"train", train.name}, {"phase", phase.name}, {"phase_begin", phaseBegin}, {"step", state.step}, {"loss", loss}});
+      progress.update(state.phaseStep, batch.size, loss);
+      bool asked = options.stopAfter && options.stopAfter(state.step);
+      if ((interrupted || asked) && state.phaseStep < std::min(total, (epoch + 1) * perEpoch))
+        return Outcome::Interrupted;
+      if (asked)
+        interrupted = 1; // the epoch ends first
+    }
+    throughput = progress.throughput();
+    progress.end();
+    bool stop = endEpoch(train, phase, perEpoch, throughput);
+    if (stop && state.phaseStep < total) {
+      progress.line(fmt::format("{} {}: stops here ({} {} {:g})", train.name, phase.name, phase.stopMetric,
+                                phase.stopCompare, phase.stopValue));
+      if (!phase.ownSchedule)
+        state.savedBySteps += total - state.phaseStep;
+      return Outcome::Stopped;
+    }
+    if (state.phaseStep < total) {
+      if (auto bad = session.nonFinite("param"); !bad.empty())
+        fail("`{}` holds a NaN or an infinity after step {} of phase `{}` of `{}`; the last good checkpoint is in {}", bad[0],
+             state.step, phase.name, train.name, options.runDir);
+      checkpoint();
+      if (interrupted)
+        return Outcome::Interrupted;
+    }
+  }
+  return Outcome::Done;
+}
+
+Result Trainer::run() {
+  CatchInterrupt catching(options.catchInterrupt);
+  interrupted = 0;
+  plan();
+  begin();
+  if (state.done) {
+    progress.line(fmt::format("{}: the training is complete; nothing is left to do", options.runDir));
+    return {};
+  }
+  writeRun("running");
+  if (!options.resume)
+    for (auto &f : program.fits) {
+      fit(f);
+      if (interrupted) {
+        progress.line("stopped before the first step; nothing is saved");
+        return {kInterrupted, ""};
+      }
+    }
+  if (!options.resume)
+    checkpoint(); // so that there is something to go back to from the first step on
+  for (; state.train < int64_t(program.trains.size()); ++state.train) {
+    const TrainProgram &train = program.trains[size_t(state.train)];
+    for (; state.phase < int64_t(train.phases.size());) {
+      Outcome outcome = runPhase(train, train.phases[size_t(state.phase)]);
+      if (outcome == Outcome::Interrupted) {
+        progress.end();
+        checkpoint();
+        writeRun("interrupted");
+        progress.line(fmt::format("stopped after step {} and saved; go on with the same command and --resume", state.step));
+        return {kInterrupted, ""};
+      }
+      ++state.phase;
+      state.phaseStep = 0;
+      state.phaseBegun = false;
+      state.hasBest = false;
+      state.epochsSinceBest = 0;
+      if (auto bad = session.nonFinite("param"); !bad.empty())
+        fail("`{}` holds a NaN or an infinity after step {} of `{}`", bad[0], state.step, train.name);
+      bool last = state.phase == int64_t(train.phases.size()) && state.train + 1 == int64_t(program.trains.size());
+      if (!last)
+        checkpoint();
+      if (interrupted && !last) {
+        writeRun("interrupted");
+        progress.line(fmt::format("stopped after step {} and saved; go on with the same command and --resume", state.step));
+        return {kInterrupted, ""};
+      }
+    }
+    if (state.train + 1 < int64_t(program.trains.size())) {
+      state.phase = 0;
+      state.step = 0;
+      state.savedBySteps = 0;
+    }
+  }
+  state.done = true;
+  checkpoint();
+  writeRun("done");
+  // The report shows the validation split of the last train that has one.
+  std::vector<report::Head> heads;
+  std::string title;
+  for (auto &train : program.trains) {
+    std::string split = data.hasSplit(train.data, "valid") ? "valid" : "train";
+    auto more = analyse(session, data, train, train.data, split);
+    if (!more.empty())
+      title = fmt::format("on {}.{}, {} records", train.data, split, countText(double(data.records(train.data, split).size())));
+    heads.insert(heads.end(), more.begin(), more.end());
+  }
+  writeReport(folder, program, std::move(heads), title);
+  progress.line(fmt::format("trained in {}; weights in {}, report in {}", clockText(secondsSoFar()),
+                            folder.file("weights.safetensors"), folder.file("report.html")));
+  return {};
+}
+
+} // namespace
+
+Result train(const bigm_module *module, const TrainOptions &options) {
+  try {
+    return Trainer(module, options).run();
+  } catch (const data::Error &e) {
+    return {kUserError, e.what()};
+  } catch (const std::bad_alloc &) {
+    return {kUserError, "out of memory"};
+  } catch (const std::exception &e) {
+    return {kBug, e.what()};
+  }
+}
+
+} // namespace bigm::driver

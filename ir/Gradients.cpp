@@ -223,7 +223,7 @@ public:
           if (pivot == pivotOf.end())
             fresh.coefficients[extents.size() + llvm::find(rest, dim) - rest.begin()] += coefficient;
           else // the factor's stretched position |scale| * dim + low = sign * (index - offset - other terms) + low
-            substitute(fresh, pivot->second, rest, factor.low[position]);
+            substitute(fresh, coefficient, pivot->second, rest, factor.low[position]);
         }
         exprs.push_back(fresh.expr(builder.getContext()));
       }
@@ -253,17 +253,17 @@ private:
     unsigned dim = 0;
   };
 
-  void substitute(Linear &fresh, const Pivot &pivot, ArrayRef<unsigned> rest, int64_t low) {
+  void substitute(Linear &fresh, int64_t coefficient, const Pivot &pivot, ArrayRef<unsigned> rest, int64_t low) {
     if (!pivot.window) {
-      fresh.coefficients[pivot.result] += 1;
+      fresh.coefficients[pivot.result] += coefficient;
       return;
     }
     int64_t sign = pivot.scale < 0 ? -1 : 1;
     fresh.coefficients[pivot.result] += sign;
     fresh.offset += low - sign * pivot.index.offset;
-    for (auto [dim, coefficient] : llvm::enumerate(pivot.index.coefficients))
-      if (coefficient && dim != pivot.dim)
-        fresh.coefficients[extents.size() + llvm::find(rest, dim) - rest.begin()] -= sign * coefficient;
+    for (auto [dim, step] : llvm::enumerate(pivot.index.coefficients))
+      if (step && dim != pivot.dim)
+        fresh.coefficients[extents.size() + llvm::find(rest, dim) - rest.begin()] -= sign * step;
   }
 
   /// Finds a pivot for each index of the map; false when there is none.

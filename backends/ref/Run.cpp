@@ -283,8 +283,10 @@ private:
     Access left(op.lhsIndexing(), space, lhs.shape), right(op.rhsIndexing(), space, rhs.shape);
     if (!left.inRange || !right.inRange)
       return op->emitOpError() << "reads outside of a factor";
-    Access write(AffineMap::getMultiDimIdentityMap(space.size(), op->getContext()).getMajorSubMap(out.shape.size()),
-                 space, out.shape);
+    SmallVector<AffineExpr> first;
+    for (unsigned d = 0; d < out.shape.size(); ++d)
+      first.push_back(getAffineDimExpr(d, op->getContext()));
+    Access write(AffineMap::get(space.size(), 0, first, op->getContext()), space, out.shape);
     out.data.assign(product(out.shape), 0);
     each(space, [&](ArrayRef<int64_t> i) { out.data[write(i)] += lhs.data[left(i)] * rhs.data[right(i)]; });
     return success();

@@ -1,0 +1,205 @@
+#include "Artifact.h"
+#include "Files.h"
+#include "Signature.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/Object/ArchiveWriter.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Support/raw_ostream.h"
+#include <filesystem>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace fs = std::filesystem;
+
+namespace bigm::artifact {
+namespace {
+
+/// The module's object and the runtime's as one archive. Deterministic: no times, no owners.
+bool writeArchive(const std::string &object, const std::string &runtime, const std::string &out, std::string &error) {
+  using namespace llvm;
+  std::vector<NewArchiveMember> members;
+  std::unique_ptr<MemoryBuffer> runtimeBuffer;
+  members.emplace_back(MemoryBufferRef(object, "module.o"));
+  auto fail = [&](Error e) {
+    error = fmt::format("cannot make `{}`: {}", out, toString(std::move(e)));
+    return false;
+  };
+  auto buffer = MemoryBuffer::getFile(runtime);
+  if (!buffer) {
+    error = fmt::format("cannot read the runtime `{}`: {}", runtime, buffer.getError().message());
+    return false;
+  }
+  runtimeBuffer = std::move(*buffer);
+  auto archive = object::Archive::create(runtimeBuffer->getMemBufferRef());
+  if (!archive)
+    return fail(archive.takeError());
+  Error iteration = Error::success();
+  for (const object::Archive::Child &child : (*archive)->children(iteration)) {
+    auto member = NewArchiveMember::getOldMember(child, /*Deterministic=*/true);
+    if (!member)
+      return fail(member.takeError());
+    members.push_back(std::move(*member));
+  }
+  if (iteration)
+    return fail(std::move(iteration));
+  if (Error e = llvm::writeArchive(out, members, SymtabWritingMode::NormalSymtab, object::Archive::K_GNU,
+                                   /*Deterministic=*/true, /*Thin=*/false))
+    return fail(std::move(e));
+  return true;
+}
+
+/// The CMake package: STEM::STEM (shared) and STEM::static, found from wherever the folder lies.
+std::string cmakeConfig(const std::string &stem) {
+  return fmt::format(R"(# find_package({0}) makes {0}::{0} (the shared library) and {0}::static, and {0}_WEIGHTS, the weights' file.
+include(CMakeFindDependencyMacro)
+find_dependency(TBB)
+find_dependency(Threads)
+get_filename_component({0}_ROOT "${{CMAKE_CURRENT_LIST_DIR}}/../../.." ABSOLUTE)
+set({0}_WEIGHTS "${{{0}_ROOT}}/share/{0}/weights.safetensors")
+if(NOT TARGET {0}::{0})
+  add_library({0}::{0} SHARED IMPORTED)
+  set_target_properties({0}::{0} PROPERTIES
+    IMPORTED_LOCATION "${{{0}_ROOT}}/lib/lib{0}.so"
+    IMPORTED_SONAME lib{0}.so
+    INTERFACE_INCLUDE_DIRECTORIES "${{{0}_ROOT}}/include"
+    INTERFACE_COMPILE_FEATURES cxx_std_17
+    INTERFACE_LINK_LIBRARIES TBB::tbb)
+  add_library({0}::static STATIC IMPORTED)
+  set_target_properties({0}::static PROPERTIES
+    IMPORTED_LOCATION "${{{0}_ROOT}}/lib/lib{0}.a"
+    IMPORTED_LINK_INTERFACE_LANGUAGES CXX
+    INTERFACE_INCLUDE_DIRECTORIES "${{{0}_ROOT}}/include"
+    INTERFACE_COMPILE_FEATURES cxx_std_17
+    INTERFACE_LINK_LIBRARIES "TBB::tbb;Threads::Threads;${{CMAKE_DL_LIBS}}")
+endif()
+)",
+                     stem);
+}
+std::string cmakeVersion() {
+  return R"(# The ABI's version decides; see docs/abi.md.
+set(PACKAGE_VERSION "1")
+if(NOT PACKAGE_FIND_VERSION OR PACKAGE_FIND_VERSION_MAJOR EQUAL 1)
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+endif()
+)";
+}
+} // namespace
+
+bool linkShared(const std::vector<std::string> &files, const std::vector<std::string> &exports, const std::string &out,
+                std::string &error) {
+  using namespace llvm;
+  // The compiler drives the linker because it knows where the C++ library is.
+  auto driver = sys::findProgramByName("clang++-22");
+  if (!driver)
+    driver = sys::findProgramByName("clang++");
+  if (!driver)
+    driver = sys::findProgramByName("g++");
+  if (!driver) {
+    error = "no linker: neither `clang++-22` nor `g++` is on the path";
+    return false;
+  }
+  std::string script = "{ global:";
+  for (const std::string &pattern : exports)
+    script += " " + pattern + ";";
+  script += " local: *; };\n";
+  std::string scriptPath = out + ".exports", logPath = out + ".log";
+  if (!files::write(scriptPath, script, error))
+    return false;
+  std::vector<std::string> text = {*driver, "-shared", "-o", out};
+  if (sys::path::filename(*driver).starts_with("clang"))
+    text.push_back("-fuse-ld=lld");
+  for (const std::string &file : files) {
+    bool archive = sys::path::extension(file) == ".a";
+    if (archive)
+      text.insert(text.end(), {"-Wl,--whole-archive", file, "-Wl,--no-whole-archive"});
+    else
+      text.push_back(file);
+  }
+  text.insert(text.end(), {"-Wl,--version-script=" + scriptPath, "-Wl,-Bsymbolic", "-Wl,--gc-sections", "-Wl,-s",
+                           "-Wl,--build-id=none", "-Wl,-soname," + sys::path::filename(out).str()});
+  if (files.size() > 1) // with the runtime inside, nothing may be left open but the system's own libraries and TBB
+    text.insert(text.end(), {"-Wl,-z,defs", "-ltbb", "-ldl", "-lpthread"});
+  std::vector<StringRef> arguments(text.begin(), text.end());
+  std::optional<StringRef> redirects[] = {StringRef(""), StringRef(logPath), StringRef(logPath)};
+  std::string message;
+  int code = sys::ExecuteAndWait(*driver, arguments, std::nullopt, redirects, 0, 0, &message);
+  std::string log;
+  if (auto buffer = MemoryBuffer::getFile(logPath))
+    log = (*buffer)->getBuffer().trim().str();
+  fs::remove(scriptPath);
+  fs::remove(logPath);
+  if (code == 0)
+    return true;
+  error = fmt::format("linking `{}` failed: {}", out, log.empty() ? message : log);
+  return false;
+}
+
+bool write(const Inputs &in, const std::string &directory, std::string &error) {
+  std::error_code failed;
+  fs::path target = fs::absolute(directory, failed).lexically_normal();
+  if (!target.has_filename())
+    target = target.parent_path();
+  if (fs::exists(target, failed) && !fs::is_directory(target, failed)) {
+    error = fmt::format("`{}` is there already and is not a folder", directory);
+    return false;
+  }
+  // Only what `build` itself wrote is replaced; anything else in the way is the user's.
+  if (fs::exists(target, failed) && !fs::is_empty(target, failed) && !fs::exists(target / "manifest.json", failed)) {
+    error = fmt::format("`{}` holds other files; name a new folder, or one that `bigmc build` made", directory);
+    return false;
+  }
+  fs::create_directories(target.parent_path(), failed);
+  fs::path temp = target;
+  temp += fmt::format(".{}.tmp", llvm::sys::Process::getProcessId());
+  fs::remove_all(temp, failed);
+  auto cleanUp = llvm::make_scope_exit([&] {
+    std::error_code ignored;
+    fs::remove_all(temp, ignored);
+  });
+  fs::path include = temp / "include", lib = temp / "lib", package = lib / "cmake" / in.stem,
+           share = temp / "share" / in.stem;
+  for (const fs::path &folder : {include / "bigm", package, share}) {
+    fs::create_directories(folder, failed);
+    if (failed) {
+      error = fmt::format("cannot write `{}`: {}", directory, failed.message());
+      return false;
+    }
+  }
+
+  std::string object = (temp / "module.o").string();
+  bool written = files::write((include / (in.stem + ".h")).string(), cHeader(in.stem, in.manifest), error) &&
+                 files::write((include / (in.stem + ".hpp")).string(), cppHeader(in.stem, in.manifest), error) &&
+                 files::write((temp / "manifest.json").string(), nlohmann::ordered_json::parse(in.manifest).dump(1) + "\n", error) &&
+                 files::write((package / (in.stem + "Config.cmake")).string(), cmakeConfig(in.stem), error) &&
+                 files::write((package / (in.stem + "ConfigVersion.cmake")).string(), cmakeVersion(), error) &&
+                 files::write(object, in.object, error) &&
+                 files::copy(in.weightsFile, (share / "weights.safetensors").string(), error) &&
+                 files::writeRuntimeHeaders((include / "bigm").string(), error);
+  if (!written)
+    return false;
+  if (!writeArchive(in.object, in.runtime, (lib / ("lib" + in.stem + ".a")).string(), error))
+    return false;
+  if (!linkShared({object, in.runtime}, {"bigm_*", in.stem + "_bigm_*"}, (lib / ("lib" + in.stem + ".so")).string(), error))
+    return false;
+  fs::remove(object, failed);
+
+  // The old artifact steps aside only now.
+  fs::path old = target;
+  old += fmt::format(".{}.old", llvm::sys::Process::getProcessId());
+  bool replaced = fs::exists(target, failed);
+  if (replaced)
+    fs::rename(target, old, failed);
+  if (!failed)
+    fs::rename(temp, target, failed);
+  if (failed) {
+    error = fmt::format("cannot write `{}`: {}", directory, failed.message());
+    return false;
+  }
+  if (replaced)
+    fs::remove_all(old, failed);
+  return true;
+}
+
+} // namespace bigm::artifact

@@ -1,0 +1,11 @@
+# Files as C++ string literals: pairs of name and text.
+set(text "static const std::pair<const char *, std::string> kRuntimeHeaders[] = {\n")
+foreach(file ${FILES})
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} content)
+  string(REPLACE "\\" "\\\\" content "${content}")
+  string(REPLACE "\"" "\\\"" content "${content}")
+  string(REPLACE "\n" "\\n\"\n  \"" content "${content}")
+  string(APPEND text " {\"${name}\",\n  \"${content}\"},\n")
+endforeach()
+file(WRITE ${OUT} "#include <string>\n#include <utility>\n${text}};\n")

@@ -26,6 +26,8 @@ class SourceManager {
 public:
   /// Adds a file and returns its number. `name` is what diagnostics print.
   uint32_t add(std::string name, std::string text);
+  /// How many files there are; their numbers are below it.
+  uint32_t size() const { return static_cast<uint32_t>(files.size()); }
   const std::string &name(uint32_t file) const { return files[file].name; }
   std::string_view text(uint32_t file) const { return files[file].text; }
   std::string_view text(SourceRange range) const;

@@ -7,8 +7,9 @@
 struct bigm_module;
 
 namespace bigm::tool {
+struct Compiled;
 
-/// Owns the handle; the shared library's file is already unlinked, so nothing is left behind however bigmc ends.
+/// Owns the handle. The shared library's file is already removed, so nothing is left behind however bigmc ends.
 class OpenModule {
 public:
   explicit OpenModule(bigm_module *module) : module(module) {}
@@ -21,11 +22,16 @@ private:
   bigm_module *module;
 };
 
-/// Checks, compiles, links and opens. On failure the message is printed and `exitCode` set.
+/// Links and opens. On failure the message is printed and `exitCode` set.
+std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode);
+/// Checks and compiles as well.
 std::unique_ptr<OpenModule> openProgram(const std::string &file, const std::vector<std::string> &sets,
                                         const std::string &target, int &exitCode);
 
 /// The overrides that a run was trained with, then `sets`.
 std::vector<std::string> setsOfRun(const std::string &run, const std::vector<std::string> &sets);
+
+/// libbigm-runtime.a, beside this program: `../lib` of its folder.
+std::string runtimeArchive();
 
 } // namespace bigm::tool

@@ -1,0 +1,218 @@
+#include "Compiler.h"
+#include "Bug.h"
+#include "Commands.h"
+#include "Manifest.h"
+#include "backends/cpu/Cpu.h"
+#include "frontend/Frontend.h"
+#include "frontend/emit/Emit.h"
+#include "ir/Bigm.h"
+#include "passes/Passes.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/raw_ostream.h"
+#include <iostream>
+#include <sodium.h>
+#include <unistd.h>
+
+namespace bigm::tool {
+namespace {
+
+std::string sha256(const SourceManager &sources) {
+  crypto_hash_sha256_state state;
+  crypto_hash_sha256_init(&state);
+  auto add = [&](std::string_view bytes) {
+    crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char *>(bytes.data()), bytes.size());
+  };
+  for (uint32_t file = 0; file < sources.size(); ++file) {
+    add(sources.text(file));
+    add(std::string_view("\0", 1));
+  }
+  unsigned char digest[crypto_hash_sha256_BYTES];
+  crypto_hash_sha256_final(&state, digest);
+  char hex[2 * sizeof digest + 1];
+  return sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
+}
+
+std::string print(mlir::ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module.print(stream, mlir::OpPrintingFlags().useLocalScope());
+  stream << "\n";
+  return text;
+}
+
+/// Collects what MLIR reports: to users it is a bug of ours, whatever it says.
+class Messages {
+public:
+  explicit Messages(mlir::MLIRContext &context)
+      : handler(&context, [this](mlir::Diagnostic &d) {
+          if (d.getSeverity() == mlir::DiagnosticSeverity::Error && text.size() < 2000)
+            text += (text.empty() ? "" : "; ") + d.str();
+        }) {}
+  std::string text;
+
+private:
+  mlir::ScopedDiagnosticHandler handler;
+};
+
+/// Everything that stands before a backend: the dialect, and gradients where `differentiate`.
+mlir::OwningOpRef<mlir::ModuleOp> toDialect(const Checked &checked, mlir::MLIRContext &context, const std::string &only,
+                                            bool differentiate, Messages &messages, int &exitCode) {
+  auto module = emitProgram(checked.program, checked.sources, context, only);
+  if (!module) {
+    exitCode = bug("the program does not become IR: " + messages.text);
+    return nullptr;
+  }
+  if (differentiate) {
+    mlir::PassManager passes(&context);
+    mlir::bigm::addDifferentiate(passes);
+    if (mlir::failed(passes.run(*module))) {
+      exitCode = bug("differentiation failed: " + messages.text);
+      return nullptr;
+    }
+  }
+  return module;
+}
+
+void prepare(mlir::MLIRContext &context) {
+  mlir::DialectRegistry registry;
+  mlir::bigm::cpu::registerDialects(registry);
+  registry.insert<mlir::bigm::BigmDialect>();
+  context.appendDialectRegistry(registry);
+  context.loadAllAvailableDialects();
+}
+
+std::unique_ptr<mlir::bigm::cpu::CpuModule> toCpu(mlir::ModuleOp module, const std::string &target,
+                                                  const std::string &stem, Messages &messages, int &exitCode) {
+  mlir::bigm::cpu::CpuOptions options;
+  options.target = target.substr(target.find(':') + 1);
+  options.stem = stem;
+  auto cpu = mlir::bigm::cpu::CpuModule::lower(module, options);
+  if (!cpu)
+    exitCode = bug("no code for `" + target + "`: " + messages.text);
+  return cpu;
+}
+
+/// The part of the manifest that the plan decides: arguments in the order of an entry's buffers, and its arena.
+nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::EntryPlan &plan) {
+  using mlir::bigm::cpu::Access;
+  nlohmann::ordered_json args = nlohmann::ordered_json::array(), arena = nlohmann::ordered_json::array();
+  auto access = [](Access a) { return a == Access::Read ? "read" : a == Access::Write ? "write" : "update"; };
+  static const char *const roles[] = {"input", "tensor", "seed", "step", "steps"};
+  for (const auto &argument : plan.arguments) {
+    nlohmann::ordered_json j;
+    if (argument.argument >= 0) {
+      const Arg &a = f.args[argument.argument];
+      j = {{"name", a.name}, {"role", roles[static_cast<int>(a.role)]}};
+      if (a.role == Role::Tensor)
+        j.update({{"tensor", a.tensor}, {"access", access(argument.access)}});
+      else
+        j.update(describe(a.type));
+    } else {
+      const Output &o = f.outputs[argument.result];
+      j = {{"name", o.name}};
+      if (o.tensor >= 0) {
+        j.update({{"role", "tensor"}, {"tensor", o.tensor}, {"access", "write"}});
+      } else {
+        j["role"] = "output";
+        j.update(describe(f.types[o.value]));
+      }
+    }
+    args.push_back(std::move(j));
+  }
+  for (const auto &term : plan.arena) {
+    nlohmann::ordered_json of = nlohmann::ordered_json::array();
+    for (unsigned symbol : term.of)
+      of.push_back(f.symbols[symbol]);
+    arena.push_back({{"bytes", term.bytes}, {"of", of}});
+  }
+  return {{"name", f.name}, {"symbols", f.symbols}, {"args", args}, {"arena", arena}};
+}
+} // namespace
+
+std::string identifier(const std::string &name) {
+  std::string out;
+  for (unsigned char c : name)
+    out += std::isalnum(c) ? static_cast<char>(c) : '_';
+  if (out.empty() || std::isdigit(static_cast<unsigned char>(out[0])))
+    out = "_" + out;
+  return out;
+}
+
+std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets) {
+  Overrides overrides;
+  for (const std::string &set : sets) {
+    size_t equal = set.find('=');
+    if (equal == std::string::npos || equal == 0) {
+      userError("`--set " + set + "` is not PATH=VALUE, e.g. train.digit_model.all.epochs=2");
+      return nullptr;
+    }
+    overrides.emplace_back(set.substr(0, equal), set.substr(equal + 1));
+  }
+  auto checked = std::make_unique<Checked>();
+  Diagnostics diags(checked->sources);
+  auto program = bigm::check(checked->sources, file, diags, overrides);
+  for (uint32_t i = 0; i < checked->sources.size(); ++i)
+    addToReproducer(checked->sources.name(i), std::string(checked->sources.text(i)));
+  if (!program) {
+    diags.print(std::cerr, ::isatty(2) && !std::getenv("NO_COLOR"));
+    return nullptr;
+  }
+  checked->program = std::move(*program);
+  checked->sourceSha256 = sha256(checked->sources);
+  return checked;
+}
+
+std::optional<Compiled> compile(const Checked &checked, const std::string &target, int &exitCode) {
+  mlir::MLIRContext context;
+  prepare(context);
+  Messages messages(context);
+  Compiled compiled;
+  compiled.stem = identifier(checked.program.name);
+
+  // The typed program as functions of the dialect, with every gradient expanded.
+  auto module = toDialect(checked, context, "", /*differentiate=*/true, messages, exitCode);
+  if (!module)
+    return std::nullopt;
+  addToReproducer("ir", print(*module));
+  // Fused kernels with every buffer in its place.
+  auto cpu = toCpu(*module, target, compiled.stem, messages, exitCode);
+  if (!cpu)
+    return std::nullopt;
+  // What the drivers and the headers need to know, with the plan in it.
+  auto manifest = manifestOf(checked.program, {checked.sourceSha256, target, "bigmc " BIGM_VERSION});
+  for (size_t i = 0; i < cpu->plan().size(); ++i)
+    manifest["functions"].push_back(functionOf(checked.program.functions[i], cpu->plan()[i]));
+  compiled.manifest = manifest.dump();
+  // Machine code, with the manifest inside.
+  if (mlir::failed(cpu->emitObject(compiled.manifest, compiled.object))) {
+    exitCode = bug("no machine code: " + messages.text);
+    return std::nullopt;
+  }
+  return compiled;
+}
+
+std::optional<std::string> textOf(const Checked &checked, const std::string &stage, const std::string &model,
+                                  const std::string &target, int &exitCode) {
+  mlir::MLIRContext context;
+  prepare(context);
+  Messages messages(context);
+  auto module = toDialect(checked, context, model, stage != "ir", messages, exitCode);
+  if (!module)
+    return std::nullopt;
+  if (module->getBody()->empty()) {
+    std::vector<std::string> names;
+    for (const Function &f : checked.program.functions)
+      names.push_back(f.name);
+    std::string near = didYouMean(model, names);
+    exitCode = userError("no function's name starts with `" + model + "`" +
+                         (near.empty() ? "" : "; did you mean `" + near + "`?"));
+    return std::nullopt;
+  }
+  if (stage == "ir" || stage == "grad")
+    return print(*module);
+  auto cpu = toCpu(*module, target, identifier(checked.program.name), messages, exitCode);
+  return cpu ? std::optional(cpu->dumpAt(stage)) : std::nullopt;
+}
+
+} // namespace bigm::tool

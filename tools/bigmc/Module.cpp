@@ -1,0 +1,59 @@
+#include "Module.h"
+#include "Bug.h"
+#include "Commands.h"
+#include "Compiler.h"
+#include "backends/artifact/Artifact.h"
+#include "runtime/include/bigm/bigm.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include <fstream>
+
+namespace bigm::tool {
+
+OpenModule::~OpenModule() { bigm_module_destroy(module); }
+
+std::string runtimeArchive() {
+  static int here;
+  llvm::SmallString<256> path(llvm::sys::fs::getMainExecutable("bigmc", &here));
+  llvm::sys::path::remove_filename(path);
+  llvm::sys::path::append(path, "..", "lib", "libbigm-runtime.a");
+  return path.str().str();
+}
+
+std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode) {
+  llvm::SmallString<128> folder;
+  if (llvm::sys::fs::createUniqueDirectory("bigmc", folder)) {
+    exitCode = userError("cannot write to the temporary folder");
+    return nullptr;
+  }
+  std::string object = (folder + "/module.o").str(), library = (folder + "/lib" + compiled.stem + ".so").str(), error;
+  {
+    std::ofstream out(object, std::ios::binary);
+    out.write(compiled.object.data(), static_cast<std::streamsize>(compiled.object.size()));
+    if (!out.flush())
+      error = "cannot write `" + object + "`";
+  }
+  bigm_module *module = nullptr;
+  // The runtime that the module calls is the one in this process.
+  if (error.empty() && artifact::linkShared({object}, {compiled.stem + "_bigm_*"}, library, error) &&
+      bigm_module_open(library.c_str(), compiled.stem.c_str(), &module) != BIGM_OK)
+    error = bigm_last_error();
+  llvm::sys::fs::remove_directories(folder);
+  if (error.empty())
+    return std::make_unique<OpenModule>(module);
+  exitCode = userError(error);
+  return nullptr;
+}
+
+std::unique_ptr<OpenModule> openProgram(const std::string &file, const std::vector<std::string> &sets,
+                                        const std::string &target, int &exitCode) {
+  auto checked = checkProgram(file, sets);
+  if (!checked) {
+    exitCode = UserError;
+    return nullptr;
+  }
+  auto compiled = compile(*checked, target, exitCode);
+  return compiled ? openCompiled(*compiled, exitCode) : nullptr;
+}
+
+} // namespace bigm::tool

@@ -5,6 +5,8 @@
 #include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
 #include <filesystem>
@@ -154,7 +156,7 @@ bool write(const Inputs &in, const std::string &directory, std::string &error) {
   fs::path temp = target;
   temp += fmt::format(".{}.tmp", llvm::sys::Process::getProcessId());
   fs::remove_all(temp, failed);
-  auto cleanUp = llvm::make_scope_exit([&] {
+  llvm::scope_exit cleanUp([&] {
     std::error_code ignored;
     fs::remove_all(temp, ignored);
   });

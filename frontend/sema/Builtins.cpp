@@ -1,0 +1,302 @@
+// The operations that a program can call. Everything else (layers, losses, metrics, ...) is written in the language.
+#include "Checker.h"
+#include <sstream>
+
+namespace bigm::sema {
+
+static const std::vector<Builtin> &builtins() {
+  using C = Checker;
+  auto unary = [](const char *name, Op op) { return Builtin{name, "x", &C::builtinPointwise, int(op)}; };
+  static const std::vector<Builtin> table = {
+      unary("abs", Op::Abs), unary("sign", Op::Sign), unary("exp", Op::Exp), unary("log", Op::Log),
+      unary("log1p", Op::Log1p), unary("expm1", Op::Expm1), unary("sqrt", Op::Sqrt), unary("rsqrt", Op::Rsqrt),
+      unary("sin", Op::Sin), unary("cos", Op::Cos), unary("tanh", Op::Tanh), unary("erf", Op::Erf),
+      unary("sigmoid", Op::Sigmoid), unary("floor", Op::Floor), unary("ceil", Op::Ceil), unary("round", Op::Round),
+      {"pow", "x y", &C::builtinPointwise, int(Op::Pow)},
+      {"mod", "x y", &C::builtinPointwise, int(Op::Mod)},
+      {"maximum", "x y", &C::builtinPointwise, int(Op::Max)},
+      {"minimum", "x y", &C::builtinPointwise, int(Op::Min)},
+      {"select", "condition a b", &C::builtinSelect, kElementwise},
+      {"f32", "x", &C::builtinCast, kElementwise},
+      {"f64", "x", &C::builtinCast, kElementwise},
+      {"bf16", "x", &C::builtinCast, kElementwise},
+      {"f16", "x", &C::builtinCast, kElementwise},
+      {"i64", "x", &C::builtinCast, kElementwise},
+      {"i32", "x", &C::builtinCast, kElementwise},
+      {"u8", "x", &C::builtinCast, kElementwise},
+      {"i8", "x", &C::builtinCast, kElementwise},
+      {"sum", "x axis? keep?", &C::builtinSum},
+      {"mean", "x axis? keep?", &C::builtinMean},
+      {"prod", "x axis? keep?", &C::builtinProd},
+      {"max", "x y? axis? keep?", &C::builtinMax, kElementwise},
+      {"min", "x y? axis? keep?", &C::builtinMin, kElementwise},
+      {"argmax", "x axis", &C::builtinArgMax},
+      {"argmin", "x axis", &C::builtinArgMin},
+      {"reshape", "x shape", &C::builtinReshape},
+      {"merge", "x first last", &C::builtinMerge},
+      {"transpose", "x order", &C::builtinTranspose},
+      {"flip", "x axis", &C::builtinFlip},
+      {"concat", "list axis?", &C::builtinConcat},
+      {"stack", "list axis?", &C::builtinStack},
+      {"pad", "x low high? interior? value?", &C::builtinPad},
+      {"broadcast", "x shape", &C::builtinBroadcast},
+      {"full", "shape value", &C::builtinFull},
+      {"zeros_like", "x", &C::builtinLike},
+      {"ones_like", "x", &C::builtinLike},
+      {"iota", "size", &C::builtinIota},
+      {"random", "shape", &C::builtinRandom},
+      {"random_like", "x", &C::builtinRandomLike},
+      {"gather", "table ids", &C::builtinGather},
+      {"scatter_add", "updates ids size", &C::builtinScatterAdd},
+      {"warp", "x matrix height? width? fill?", &C::builtinWarp},
+      {"resample", "x height width mode? antialias?", &C::builtinResize},
+      {"gradient", "y of", &C::builtinGradient},
+      {"stop_gradient", "x", &C::builtinStopGradient},
+      {"size", "x axis?", &C::builtinSize},
+      {"rank", "x", &C::builtinRank},
+  };
+  return table;
+}
+
+const Builtin *Checker::findBuiltin(const std::string &name) const {
+  static const std::map<std::string, const Builtin *> byName = [] {
+    std::map<std::string, const Builtin *> m;
+    for (const Builtin &b : builtins())
+      m[b.name] = &b;
+    return m;
+  }();
+  auto found = byName.find(name);
+  return found == byName.end() ? nullptr : found->second;
+}
+
+std::vector<std::string> Checker::builtinNames() const {
+  std::vector<std::string> names;
+  for (const Builtin &b : builtins())
+    names.push_back(b.name);
+  return names;
+}
+
+Val Checker::callBuiltin(const Builtin &b, const Args &args, SourceRange where) {
+  std::vector<std::string> names;
+  std::vector<bool> optional;
+  std::istringstream in(b.parameters);
+  for (std::string word; in >> word;) {
+    optional.push_back(word.back() == '?');
+    if (optional.back())
+      word.pop_back();
+    names.push_back(word);
+  }
+  BuiltinCall call{&b, std::vector<const Given *>(names.size()), where};
+  size_t next = 0;
+  for (auto &a : args) {
+    size_t slot = names.size();
+    if (a.name.empty()) {
+      slot = next++;
+    } else {
+      slot = std::find(names.begin(), names.end(), a.name) - names.begin();
+      if (slot == names.size()) {
+        std::string near = didYouMean(a.name, names);
+        return fail(Diag::UnknownSetting, a.where, {b.name, a.name},
+                    near.empty() ? "its parameters are " + std::string(b.parameters) : "did you mean `" + near + "`?");
+      }
+    }
+    if (slot >= names.size())
+      return fail(Diag::TooManyArguments, a.where, {b.name, std::to_string(names.size())});
+    if (call.args[slot])
+      return fail(Diag::SettingTwice, a.where, {b.name, names[slot]});
+    call.args[slot] = &a;
+  }
+  for (size_t i = 0; i < names.size(); ++i)
+    if (!call.args[i] && !optional[i])
+      return fail(Diag::MissingArgument, where, {b.name, names[i]});
+  for (auto *a : call.args)
+    if (a && a->value.poison())
+      return {};
+  for (auto *a : call.args)
+    if (a && a->value.is(Val::Kind::Unknown))
+      return Val::unknown();
+  return (this->*b.run)(call);
+}
+
+bool Checker::needTensor(const Given *arg, const std::string &what) {
+  if (arg->value.is(Val::Kind::Tensor))
+    return true;
+  if (!arg->value.poison())
+    fail(Diag::CannotApply, arg->where, {what, describe(arg->value)});
+  return false;
+}
+
+std::optional<std::vector<Dim>> Checker::dimsOf(const Val &v, SourceRange where, const std::string &what) {
+  std::vector<Dim> dims;
+  auto one = [&](const Val &item) {
+    if (item.is(Val::Kind::Int)) {
+      dims.push_back(item.integer);
+      return true;
+    }
+    if (!item.poison() && !item.is(Val::Kind::Unknown))
+      fail(Diag::NeedsSizes, where, {what, describe(item)}, "write a list such as `[N, 3 * H]`");
+    return false;
+  };
+  if (!v.is(Val::Kind::List))
+    return one(v) ? std::optional(dims) : std::nullopt;
+  for (const Val &item : v.items)
+    if (!one(item))
+      return std::nullopt;
+  return dims;
+}
+
+std::optional<std::vector<int64_t>> Checker::axesOf(const Given *arg, size_t rank, const std::string &what) {
+  std::vector<int64_t> axes;
+  if (!arg) {
+    for (size_t i = 0; i < rank; ++i)
+      axes.push_back(i);
+    return axes;
+  }
+  const std::vector<Val> list = arg->value.is(Val::Kind::List) ? arg->value.items : std::vector<Val>{arg->value};
+  for (const Val &item : list) {
+    auto n = wholeNumber(item, arg->where, "an axis");
+    if (!n)
+      return std::nullopt;
+    int64_t axis = *n < 0 ? *n + int64_t(rank) : *n;
+    if (axis < 0 || axis >= int64_t(rank)) {
+      fail(Diag::AxisOutOfRange, arg->where, {what, std::to_string(*n), std::to_string(rank)});
+      return std::nullopt;
+    }
+    if (std::find(axes.begin(), axes.end(), axis) != axes.end()) {
+      fail(Diag::AxisTwice, arg->where, {what, std::to_string(*n)});
+      return std::nullopt;
+    }
+    axes.push_back(axis);
+  }
+  return axes;
+}
+
+Val Checker::builtinPointwise(const BuiltinCall &c) {
+  std::vector<Val> operands;
+  for (auto *a : c.args)
+    operands.push_back(a->value);
+  return pointwise(Op(c.builtin->op), operands, c.where, c.builtin->name);
+}
+
+Val Checker::builtinSelect(const BuiltinCall &c) {
+  return select(c.args[0]->value, c.args[1]->value, c.args[2]->value, c.where);
+}
+
+Val Checker::builtinCast(const BuiltinCall &c) {
+  static const std::map<std::string, Elem> elems = {{"f32", Elem::F32},   {"f64", Elem::F64}, {"bf16", Elem::BF16},
+                                                    {"f16", Elem::F16},   {"i64", Elem::I64}, {"i32", Elem::I32},
+                                                    {"u8", Elem::U8},     {"i8", Elem::I8}};
+  return castTo(elems.at(c.builtin->name), c.args[0]->value, c.where);
+}
+
+Val Checker::reduction(Op op, const BuiltinCall &c, const Given *axis, const Given *keep, bool mean) {
+  const Val &x = c.args[0]->value;
+  if (x.numeric())
+    return x;
+  if (!needTensor(c.args[0], c.builtin->name))
+    return {};
+  if (x.type.elem == Elem::Bool)
+    return fail(Diag::CannotApply, c.where, {c.builtin->name, x.type.str()}, "write `f32(...)` to count `true` as 1");
+  auto axes = axesOf(axis, x.type.shape.size(), c.builtin->name);
+  if (!axes)
+    return {};
+  bool keepDims = keep && keep->value.is(Val::Kind::Bool) && keep->value.boolean;
+  Value v = rec->reduce(op, x.tensor, *axes);
+  if (mean) {
+    if (x.type.elem != Elem::F32 && x.type.elem != Elem::F64)
+      return fail(Diag::NeedsFloat, c.where, {"mean", x.type.str()}, "convert it with `f32(...)`");
+    Dim count = 1;
+    for (int64_t a : *axes)
+      count = count * x.type.shape[a];
+    TensorType t = rec->type(v);
+    v = rec->add(Op::Div, {v, rec->broadcast(rec->dimension(count, t.elem), t.shape)}, t);
+  }
+  if (keepDims) {
+    std::vector<Dim> shape = x.type.shape;
+    for (int64_t a : *axes)
+      shape[a] = 1;
+    v = rec->reshape(v, shape);
+  }
+  return tensorVal(v);
+}
+
+Val Checker::builtinSum(const BuiltinCall &c) { return reduction(Op::ReduceSum, c, c.args[1], c.args[2], false); }
+Val Checker::builtinMean(const BuiltinCall &c) { return reduction(Op::ReduceSum, c, c.args[1], c.args[2], true); }
+Val Checker::builtinProd(const BuiltinCall &c) { return reduction(Op::ReduceProd, c, c.args[1], c.args[2], false); }
+Val Checker::builtinMax(const BuiltinCall &c) {
+  if (c.args[1])
+    return pointwise(Op::Max, {c.args[0]->value, c.args[1]->value}, c.where, "max");
+  return reduction(Op::ReduceMax, c, c.args[2], c.args[3], false);
+}
+Val Checker::builtinMin(const BuiltinCall &c) {
+  if (c.args[1])
+    return pointwise(Op::Min, {c.args[0]->value, c.args[1]->value}, c.where, "min");
+  return reduction(Op::ReduceMin, c, c.args[2], c.args[3], false);
+}
+
+static Val argReduce(Checker &k, Op op, const BuiltinCall &c) {
+  if (!k.needTensor(c.args[0], c.builtin->name))
+    return {};
+  const TensorType &t = k.typeOf(c.args[0]);
+  auto axes = k.axesOf(c.args[1], t.shape.size(), c.builtin->name);
+  if (!axes)
+    return {};
+  if (axes->size() != 1)
+    return k.fail(Diag::NeedsOneAxis, c.args[1]->where, {c.builtin->name});
+  std::vector<Dim> shape = t.shape;
+  shape.erase(shape.begin() + (*axes)[0]);
+  return k.tensorVal(k.rec->add(op, {c.args[0]->value.tensor}, {Elem::I32, shape, 0}, {{"dim", (*axes)[0]}}));
+}
+Val Checker::builtinArgMax(const BuiltinCall &c) { return argReduce(*this, Op::ArgMax, c); }
+Val Checker::builtinArgMin(const BuiltinCall &c) { return argReduce(*this, Op::ArgMin, c); }
+
+Val Checker::builtinSize(const BuiltinCall &c) {
+  if (!needTensor(c.args[0], "size"))
+    return {};
+  const TensorType &t = typeOf(c.args[0]);
+  auto axes = axesOf(c.args[1], t.shape.size(), "size");
+  if (!axes)
+    return {};
+  Dim product = 1;
+  for (int64_t a : *axes)
+    product = product * t.shape[a];
+  return Val::of(product);
+}
+
+Val Checker::builtinRank(const BuiltinCall &c) {
+  if (!needTensor(c.args[0], "rank"))
+    return {};
+  return Val::of(Dim(int64_t(typeOf(c.args[0]).shape.size())));
+}
+
+Val Checker::builtinGradient(const BuiltinCall &c) {
+  if (!needTensor(c.args[0], "gradient"))
+    return {};
+  if (!typeOf(c.args[0]).shape.empty() || typeOf(c.args[0]).elem != Elem::F32)
+    return fail(Diag::GradientOfScalar, c.args[0]->where, {typeOf(c.args[0]).str()});
+  const Val &of = c.args[1]->value;
+  std::vector<Value> by;
+  for (const Val &v : of.is(Val::Kind::List) ? of.items : std::vector<Val>{of}) {
+    if (!v.is(Val::Kind::Tensor))
+      return fail(Diag::CannotApply, c.args[1]->where, {"gradient", describe(v)});
+    by.push_back(v.tensor);
+  }
+  std::vector<Value> results = rec->gradient(c.args[0]->value.tensor, by);
+  if (!of.is(Val::Kind::List))
+    return tensorVal(results[0]);
+  Val out;
+  out.kind = Val::Kind::List;
+  for (Value v : results)
+    out.items.push_back(tensorVal(v));
+  return out;
+}
+
+Val Checker::builtinStopGradient(const BuiltinCall &c) {
+  if (c.args[0]->value.numeric())
+    return c.args[0]->value;
+  if (!needTensor(c.args[0], "stop_gradient"))
+    return {};
+  return tensorVal(rec->add(Op::StopGradient, {c.args[0]->value.tensor}, typeOf(c.args[0])));
+}
+
+} // namespace bigm::sema

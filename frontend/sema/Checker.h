@@ -1,0 +1,321 @@
+// The checker: evaluates a program on symbolic shapes and records what happens to tensors.
+//
+// One mechanism for models, functions, optimisers, metrics, schedules, initialisers and fits: calling one evaluates its
+// body, and the operations land in the Recorder of the function being built. The parts stand in files by idea:
+//   Check.cpp     all declarations of a file, in which order        Modules.cpp   `use`, names of declarations
+//   Expr.cpp      expressions and statements                        Pointwise.cpp arithmetic and broadcasting
+//   Calls.cpp     arguments, settings, application                  Types.cpp     written types, binding values to them
+//   Models.cpp    instances, param and state                        IndexNotation.cpp  y[i, j] = sum(k: ...)
+//   Builtins*.cpp the operations a program can call                 Indexing.cpp  slices
+//   Data.cpp Fit.cpp Train.cpp Evaluate.cpp Deploy.cpp              Overrides.cpp `--set`
+#pragma once
+#include "Recorder.h"
+#include "Unify.h"
+#include "Value.h"
+#include "frontend/Diagnostics.h"
+#include "frontend/Frontend.h"
+#include <functional>
+
+namespace bigm::sema {
+
+/// One argument of a call, evaluated.
+struct Given {
+  Val value;
+  SourceRange where;
+  std::string name; // empty when positional
+  const ast::Expr *expr = nullptr;
+  SourceRange origin; // where the variable was given its value, when the argument is one
+};
+using Args = std::vector<Given>;
+
+/// A written type with its names looked up. Dimensions may hold free names (see Unify.h).
+struct Pattern {
+  enum class Kind { Any, Tensor, Int, Bool, Choice, Text, Schedule, List, Record, Invalid } kind = Kind::Invalid;
+  Elem elem = Elem::F32;
+  struct Size {
+    bool pack = false;
+    Dim dim;
+    SourceRange where;
+  };
+  std::vector<Size> sizes;
+  bool isLabel = false;
+  std::optional<Dim> classes;
+  std::vector<std::string> choices;
+  std::vector<Pattern> fields; // Record; List: one
+  std::vector<std::string> names;
+  SourceRange where;
+  std::string str() const; // `f32[N, 64]`
+};
+
+/// Whose parameter a value is bound to, for messages.
+struct Target {
+  std::string callee, parameter; // "Linear", "x"
+  bool isResult = false;
+};
+
+/// Names fixed while one signature is matched, and by what.
+struct Matching {
+  ScopePtr scope;
+  Bindings bindings;
+  std::map<std::string, std::pair<SourceRange, std::string>> fixedBy; // name -> the value that fixed it
+  struct Deferred {
+    Dim declared, actual;
+    SourceRange where;
+    Target target;
+    size_t position, rank;
+    std::string typeText;
+  };
+  std::vector<Deferred> deferred;
+};
+
+struct Signature {
+  std::vector<const ast::Parameter *> settings, inputs;
+};
+
+/// A builtin with its arguments by parameter; a missing one is null.
+struct BuiltinCall {
+  const Builtin *builtin;
+  std::vector<const Given *> args;
+  SourceRange where;
+};
+class Checker;
+/// What `Builtin::op` says when it names no pointwise operation.
+constexpr int kWhole = -1;       // works on whole tensors
+constexpr int kElementwise = -2; // works element by element, and so inside index notation as well
+struct Builtin {
+  const char *name;
+  const char *parameters; // "x axis? keep?"
+  Val (Checker::*run)(const BuiltinCall &);
+  int op = kWhole; // or the Op of a pointwise one
+};
+
+/// What the loss reveals: which logits answer which label field, and the first library call's inputs.
+struct LossPairs {
+  struct Head {
+    std::string label;
+    Val logits;
+  };
+  std::vector<Head> heads;
+  std::vector<Val> firstInputs;
+  size_t depth = 0; // calls that are under way where the loss stands
+};
+
+/// Which parts of a model a phase changes.
+struct Learning {
+  std::vector<std::string> frozen, learned; // paths from the model; `learned` empty: everything
+  bool frozenPath(const std::string &path) const;
+};
+
+/// Where the states of a fn live while it runs.
+struct Owner {
+  std::string prefix; // "digit_model.stem.conv2d.weight/"
+  TensorDecl::Kind kind = TensorDecl::Kind::Slot;
+  std::map<std::string, int> used;
+  bool entered = false; // a fn with states runs in it
+};
+
+class Checker {
+public:
+  Checker(SourceManager &sources, Diagnostics &diags, Program &program, const Overrides &overrides)
+      : sources(sources), diags(diags), program(&program), overrides(overrides) {}
+  /// Loads the program at `path` with all it uses; null after an error.
+  Module *load(const std::string &path);
+  void check(Module &main);
+
+  // ------------------------------------------------------------ errors
+  Diagnostic &error(Diag id, SourceRange where, std::vector<std::string> args = {});
+  Val fail(Diag id, SourceRange where, std::vector<std::string> args = {}, std::string hint = "");
+  static void note(Diagnostic &d, SourceRange where, std::string text);
+  std::string source(SourceRange where) const { return std::string(sources.text(where)); }
+  std::string describe(const Val &v) const; // "f32[N, 64]", "a number", ...
+
+  // ------------------------------------------------------------ modules
+  Module *loadModule(const std::string &name, SourceRange where, const std::string &folder);
+  void addUses(Module &m, const std::string &folder);
+  struct Found {
+    const ast::Decl *decl = nullptr;
+    Module *module = nullptr;
+  };
+  Found findDecl(const std::string &name, Module *from);
+  std::vector<std::string> visibleNames(const ScopePtr &scope) const;
+
+  // ------------------------------------------------------------ expressions and statements
+  Val eval(const ast::Expr &e, const ScopePtr &scope);
+  Val evalRef(const ast::RefExpr &e, const ScopePtr &scope);
+  Val evalNumber(const ast::NumberExpr &e);
+  Val evalMember(const ast::MemberExpr &e, const ScopePtr &scope);
+  Val evalBinary(const ast::BinaryExpr &e, const ScopePtr &scope);
+  Val evalWhen(const ast::WhenExpr &e, const ScopePtr &scope);
+  Val evalRepeat(const ast::RepeatExpr &e, const ScopePtr &scope);
+  Val evalRecord(const ast::RecordExpr &e, const ScopePtr &scope);
+  Val evalBlock(const ast::Block &b, const ScopePtr &scope);
+  void evalAssign(const ast::AssignStmt &s, const ScopePtr &scope);
+  void assign(const ast::Name &name, Val value, const ScopePtr &scope);
+  Val evalConst(const ast::ConstDecl &d, Module *m);
+  Val declValue(const Found &found, SourceRange where);
+  std::optional<int64_t> wholeNumber(const Val &v, SourceRange where, const std::string &what);
+  std::optional<double> plainNumber(const Val &v, SourceRange where, const std::string &what);
+  Val unsupported(const std::string &construct, SourceRange where);
+
+  // ------------------------------------------------------------ arithmetic
+  Val pointwise(Op op, const std::vector<Val> &operands, SourceRange where, const std::string &what);
+  Val foldNumbers(Op op, const std::vector<Val> &operands, SourceRange where, const std::string &what);
+  /// The value as a tensor of the element type, for a tensor or a number.
+  std::optional<Value> toTensor(const Val &v, Elem elem, SourceRange where);
+  Val tensorVal(Value v);
+  Val select(const Val &condition, const Val &a, const Val &b, SourceRange where);
+  bool broadcastShape(const std::vector<const Val *> &tensors, std::vector<Dim> &shape, SourceRange where,
+                      const std::string &what);
+  Val castTo(Elem elem, const Val &v, SourceRange where);
+
+  // ------------------------------------------------------------ calls
+  Signature signature(const ast::CallableDecl &d) const;
+  Val evalCall(const ast::CallExpr &e, const ScopePtr &scope, const Given *piped);
+  Val apply(const Val &callee, const Args &args, SourceRange where, const std::string &calleeText);
+  Val callDecl(const ast::CallableDecl &d, Module *m, const Args &args, SourceRange where, bool piped);
+  ScopePtr bindSettings(const ast::CallableDecl &d, Module *m, const std::vector<const ast::Parameter *> &settings,
+                        const std::map<std::string, Given> &given, SourceRange where);
+  Val applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &settings, const Args &inputs, SourceRange where,
+                  const std::shared_ptr<Instance> &instance);
+  Val applyModel(const std::shared_ptr<Instance> &instance, Module *m, const Args &inputs, SourceRange where);
+  void notePairs(const Signature &sig, const std::vector<const Given *> &inputs);
+  Val callBuiltin(const Builtin &b, const Args &args, SourceRange where);
+  bool fitsInput(const Val &v, const ast::Parameter &p) const;
+  Args evalArguments(const std::vector<ast::Argument> &list, const ScopePtr &scope, const ast::CallableDecl *callee);
+  ScopePtr globalScope(Module *m);
+
+  // ------------------------------------------------------------ models
+  std::shared_ptr<Instance> makeInstance(const ast::CallableDecl &d, Module *m, ScopePtr settings, SourceRange where);
+  std::string freshName(std::map<std::string, int> &used, const std::string &base) const;
+  void declareParam(const ast::ParamStmt &s, const ScopePtr &scope);
+  int tensorFor(const std::string &name, TensorDecl::Kind kind, const TensorType &type, const ast::ParamStmt &s,
+                const ScopePtr &scope, int existing);
+  Val tensorValue(int index);
+  /// In the function being built: the initial value of a persistent tensor.
+  std::optional<Value> initialValue(int index);
+  Val memberOfInstance(Instance &instance, const ast::Name &member);
+
+  // ------------------------------------------------------------ types
+  Pattern resolve(const ast::Type &type, const ScopePtr &scope, bool mayBeFree);
+  std::optional<Dim> resolveDim(const ast::Expr &e, const ScopePtr &scope, bool mayBeFree);
+  std::optional<TensorType> concrete(const Pattern &p, SourceRange where);
+  Val bind(const Pattern &p, const Given &arg, const Target &target, Matching &m);
+  void bindTensor(const Pattern &p, const TensorType &actual, const Given &arg, const Target &target, Matching &m, bool &ok);
+  bool settleDeferred(Matching &m);
+  void publish(const Matching &m); // fixed names become ints of the scope
+
+  // ------------------------------------------------------------ index notation
+  struct IndexEnv;
+  bool isLetterCall(const ast::CallExpr &e, const ScopePtr &scope);
+  Val evalIndexed(const ast::AssignStmt &s, const ScopePtr &scope);
+  Val evalLetterCall(const ast::CallExpr &e, const ScopePtr &scope);
+  Val reduceLetters(const ast::CallExpr &e, const ScopePtr &scope);
+  Val evalAccess(const ast::IndexExpr &e, const ScopePtr &scope);
+  std::optional<Val> letterValue(const std::string &name);
+  Val alignLetters(const Val &v, const std::vector<Letter *> &letters);
+  Val indexedCall(const std::function<Val(const Args &)> &call, const Args &args, SourceRange where,
+                  const std::string &what);
+  Val evalIndex(const ast::IndexExpr &e, const ScopePtr &scope);
+
+  // ------------------------------------------------------------ builtins
+  const Builtin *findBuiltin(const std::string &name) const;
+  std::vector<std::string> builtinNames() const;
+  Val builtinPointwise(const BuiltinCall &), builtinSelect(const BuiltinCall &), builtinCast(const BuiltinCall &);
+  Val builtinSum(const BuiltinCall &), builtinMean(const BuiltinCall &), builtinProd(const BuiltinCall &);
+  Val builtinMax(const BuiltinCall &), builtinMin(const BuiltinCall &), builtinArgMax(const BuiltinCall &),
+      builtinArgMin(const BuiltinCall &);
+  Val builtinReshape(const BuiltinCall &), builtinMerge(const BuiltinCall &), builtinTranspose(const BuiltinCall &);
+  Val builtinConcat(const BuiltinCall &), builtinStack(const BuiltinCall &), builtinPad(const BuiltinCall &);
+  Val builtinBroadcast(const BuiltinCall &), builtinFull(const BuiltinCall &), builtinLike(const BuiltinCall &);
+  Val builtinIota(const BuiltinCall &), builtinRandom(const BuiltinCall &), builtinRandomLike(const BuiltinCall &);
+  Val builtinGather(const BuiltinCall &), builtinScatterAdd(const BuiltinCall &);
+  Val builtinWarp(const BuiltinCall &), builtinResize(const BuiltinCall &);
+  Val builtinGradient(const BuiltinCall &), builtinStopGradient(const BuiltinCall &);
+  Val builtinSize(const BuiltinCall &), builtinRank(const BuiltinCall &), builtinFlip(const BuiltinCall &);
+  Val reduction(Op op, const BuiltinCall &call, const Given *axis, const Given *keep, bool mean);
+  std::optional<std::vector<int64_t>> axesOf(const Given *axis, size_t rank, const std::string &what);
+  std::optional<std::vector<Dim>> dimsOf(const Val &v, SourceRange where, const std::string &what);
+  bool needTensor(const Given *arg, const std::string &what);
+  const TensorType &typeOf(const Given *arg) const { return arg->value.type; }
+
+  // ------------------------------------------------------------ declarations
+  void declareData(const ast::DataDecl &d, Module *m);
+  void checkData(const ast::DataDecl &d, Module *m);
+  std::optional<Spec> evalSpec(const ast::Expr &e, const ScopePtr &scope);
+  /// Binds the raw fields of a batch as inputs, then the derived ones.
+  bool bindFields(const DataProgram &data, const ast::DataDecl &d, const ScopePtr &scope, bool onlyNeeded);
+  void evalDerived(const ast::DataDecl &d, const ScopePtr &scope);
+  void evalAugment(const ast::DataDecl &d, const ScopePtr &scope, const std::string &split);
+  void checkFit(const ast::FitDecl &d, Module *m);
+  Val fitValue(const ast::FitDecl &d, Module *m, SourceRange where);
+  void checkTrain(const ast::TrainDecl &d, Module *m);
+  void checkEvaluate(const ast::EvaluateDecl &d, Module *m);
+  void checkDeploy(const ast::DeployDecl &d, Module *m);
+  void checkGeneric(const ast::CallableDecl &d, Module *m);
+
+  // ------------------------------------------------------------ training
+  struct Training;
+  void checkClauses(const std::vector<ast::Clause> &clauses, const std::string &where,
+                    const std::vector<std::string> &allowed, const std::vector<std::string> &repeated);
+  Val evalLoss(Training &t, const ast::Clause &loss, const std::vector<ast::Clause> *phaseClauses, const ScopePtr &scope);
+  void buildForward(Training &t);
+  void buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out);
+  void buildPredict(Training &t);
+  void buildInit(Training &t);
+  void buildSteps(Training &t);
+  Training *training(const std::string &name);
+  std::shared_ptr<Instance> trainInstance(const ast::TrainDecl &d, Module *m, SourceRange where);
+  const ast::Clause *clause(const std::vector<ast::Clause> &list, const std::string &keyword) const;
+  std::optional<double> numberClause(const std::string &path, const ast::Clause *c, const ScopePtr &scope);
+  bool readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out, bool &all);
+  void bindTrainScope(Training &t, const ScopePtr &scope);
+  void readStop(Training &t, const ast::Clause &c, PhaseProgram &out);
+  std::vector<std::string> pathsOf(const Instance &root) const;
+  Val optimizer(Training &t, const ast::Clause &c, const std::string &path, const ast::Clause *lr, const ScopePtr &scope);
+
+  // ------------------------------------------------------------ overrides
+  void checkOverrides(Module &main);
+  std::optional<Val> overridden(const std::string &path);
+
+  // ------------------------------------------------------------ building functions
+  /// Runs `body` with a fresh recorder; adds the function to the program unless there were errors.
+  bool build(const std::string &name, const std::function<void()> &body, bool keepInputs = false);
+
+  SourceManager &sources;
+  Diagnostics &diags;
+  Program *program;
+  const Overrides &overrides;
+
+  std::map<std::string, std::unique_ptr<Module>> modules;
+  std::map<const Module *, ScopePtr> globals;
+  std::map<const ast::ConstDecl *, Val> constants;
+  std::set<const ast::ConstDecl *> evaluatingConst;
+  std::set<const ast::Decl *> reached; // declarations that something evaluated
+  std::set<std::string> reported;
+  std::set<std::string> usedOverrides;
+
+  Recorder *rec = nullptr;
+  unsigned serial = 0; // of `rec`
+  bool training_ = false, generic = false;
+  const Learning *learning = nullptr;
+  Owner *owner = nullptr;
+  std::shared_ptr<Instance> current; // the model whose body runs
+  LossPairs *pairs = nullptr;
+  std::string nameHint;              // name for the instance that is made next
+  int iteration = 0;                 // inside `repeat`: which round
+  IndexEnv *indexing = nullptr;
+  std::vector<std::pair<SourceRange, std::string>> calls; // where we are, outermost first
+  int depth = 0;
+
+  struct Init {
+    const ast::ParamStmt *stmt;
+    ScopePtr scope;
+  };
+  std::map<int, Init> inits; // by persistent tensor
+  std::map<std::string, std::unique_ptr<Training>> trainings;
+  std::map<const ast::TrainDecl *, std::shared_ptr<Instance>> trainInstances;
+  std::map<const ast::FitDecl *, Val> fits; // record of tensor numbers, see Fit.cpp
+  std::set<const ast::FitDecl *> fitting;
+};
+
+} // namespace bigm::sema

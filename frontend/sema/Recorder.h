@@ -1,0 +1,69 @@
+// Records the operations of one Function while the checker evaluates the program.
+//
+// Numbers handed out here are provisional: arguments may be asked for at any time. `finish` drops what no output needs,
+// orders the arguments and numbers the values as Graph.h demands. Equal operations are recorded once, so a schedule that
+// every parameter's update asks for is computed once.
+#pragma once
+#include "frontend/Graph.h"
+#include <unordered_map>
+
+namespace bigm::sema {
+
+/// Index of iteration dimension `dim` alone.
+AffineIndex index(uint32_t dim, int64_t coefficient = 1, int64_t offset = 0);
+/// The maps of an operand that is read as it is: (d0, d1, ...).
+AffineIndices identityMap(size_t rank);
+
+class Recorder {
+public:
+  explicit Recorder(std::string name) { fn.name = std::move(name); }
+
+  // Arguments; asking twice gives the same value.
+  Value input(const std::string &name, const TensorType &type, SourceRange where);
+  /// The value of persistent tensor `index` now: what the function last stored, or what it held before.
+  Value tensor(int index, const TensorDecl &decl);
+  void store(int index, const TensorDecl &decl, Value value);
+  Value seed(), step(), steps();
+
+  // Operations.
+  Value add(Op op, std::vector<Value> operands, TensorType type, std::map<std::string, Attr> attrs = {});
+  std::vector<Value> gradient(Value of, const std::vector<Value> &by);
+  Value constant(double value, const TensorType &type);
+  Value cast(Value v, Elem elem);
+  Value reshape(Value v, std::vector<Dim> shape);
+  /// View, composed with the view that made the operand.
+  Value view(Value v, std::vector<Dim> shape, AffineIndices map);
+  /// Trailing-aligned broadcast; the caller has checked that it fits.
+  Value broadcast(Value v, const std::vector<Dim> &shape);
+  Value reduce(Op op, Value v, std::vector<int64_t> dims);
+  Value random(std::vector<Dim> shape);
+  /// A dimension as a scalar: a constant, or ones summed over the symbolic part.
+  Value dimension(const Dim &dim, Elem elem);
+
+  const TensorType &type(Value v) const { return values[v].type; }
+  void output(std::string name, Value v) { outputs.push_back({std::move(name), v, -1}); }
+  /// The finished function; the recorder is spent. `keepInputs` lists also the inputs that nothing uses.
+  Function finish(const std::vector<TensorDecl> &tensors, bool keepInputs = false);
+  bool usesSeed() const { return seedValue >= 0; }
+
+  SourceRange where; // place and instance path of what is recorded next
+  std::string scope;
+
+private:
+  struct Entry {
+    int arg = -1, node = -1;
+    unsigned result = 0;
+    TensorType type;
+  };
+  Value argument(Arg arg);
+
+  Function fn;
+  std::vector<Entry> values;
+  std::vector<Output> outputs;
+  std::map<int, Value> loaded, stored;
+  std::map<std::string, Value> inputs;
+  std::unordered_map<std::string, Value> known; // operation as text -> its value
+  int64_t seedValue = -1, stepValue = -1, stepsValue = -1, streams = 0;
+};
+
+} // namespace bigm::sema

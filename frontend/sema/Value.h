@@ -1,0 +1,120 @@
+// What an expression is worth while the checker evaluates it.
+//
+// Numbers, dimensions, words and callables exist only here, at check time; a tensor is a handle of a recorded operation.
+// Poison is what an erroneous expression is worth: it is silent in everything it meets, so one mistake is one message.
+// Unknown stands for a setting without a value, when a model that nothing instantiates is checked.
+#pragma once
+#include "frontend/Ast.h"
+#include "frontend/Graph.h"
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace bigm::sema {
+
+/// A source file with its declarations by name.
+struct Module {
+  std::string name; // "std.nn"; empty for the program itself
+  bool library = false;
+  ast::File tree;
+  std::map<std::string, const ast::Decl *> decls;
+  std::vector<Module *> uses;
+};
+
+struct Callable;
+
+/// A letter of index notation: `b` in `y[b, o] = ...`.
+struct Letter {
+  std::string name;
+  int order = 0; // result letters first, then reduced ones as met
+  std::optional<Dim> size;
+  SourceRange where, sizedBy;
+};
+
+struct Val {
+  enum class Kind { Poison, Unknown, None, Int, Number, Bool, Word, String, Tensor, Record, List, Callable };
+  Kind kind = Kind::Poison;
+  Dim integer;                     // Int: also symbolic
+  double number = 0;               // Number
+  bool boolean = false;            // Bool
+  std::string text;                // Word, String
+  Value tensor = 0;                // Tensor
+  unsigned function = 0;           // Tensor: serial of the Recorder it belongs to
+  TensorType type;                 // Tensor
+  std::vector<Letter *> letters;   // Tensor inside index notation: the letter of each dimension
+  bool indexed = false;            // Tensor: `letters` says what the dimensions are
+  std::string label;               // Tensor: the label field that this is, for predictions
+  std::vector<Val> items;          // Record, List
+  std::vector<std::string> names;  // Record
+  std::shared_ptr<Callable> callable;
+
+  bool is(Kind k) const { return kind == k; }
+  bool poison() const { return kind == Kind::Poison; }
+  bool numeric() const { return kind == Kind::Int || kind == Kind::Number; }
+  /// The number of a constant Int or a Number.
+  std::optional<double> asNumber() const;
+  const Val *field(const std::string &name) const;
+
+  static Val of(Dim d);
+  static Val of(double d);
+  static Val of(bool b);
+  static Val word(std::string w);
+  static Val string(std::string s);
+  static Val unknown();
+  static Val none();
+  static Val of(std::shared_ptr<Callable> c);
+};
+
+struct Scope {
+  struct Binding {
+    Val value;
+    SourceRange where;
+    int tensor = -1;    // a `param` or `state`: its value is what the function has for it now
+    bool state = false; // may be assigned
+  };
+  std::shared_ptr<Scope> parent; // null: the declarations of `module` are next
+  Module *module = nullptr;
+  std::map<std::string, Binding> names;
+  std::optional<std::vector<Dim>> pack; // what `...` stands for
+  bool callBorder = false;   // assignments stop here: the scope of one application
+  bool tensorBranch = false; // inside a `when` on a tensor: nothing outside may be assigned
+  const Binding *find(const std::string &name) const;
+  const std::vector<Dim> *findPack() const;
+};
+using ScopePtr = std::shared_ptr<Scope>;
+
+/// An instance of a model: where its parameters live. Made once, applied any number of times.
+struct Instance {
+  std::string path;
+  const ast::CallableDecl *decl = nullptr;
+  ScopePtr settings;
+  SourceRange where;
+  std::map<std::string, std::shared_ptr<Instance>> children;
+  std::map<std::string, int> tensors;    // parameter or state -> Program::tensors
+  std::map<std::string, int> used;       // names given in the application that runs
+  bool running = false;
+};
+
+struct Builtin;
+struct Callable {
+  enum class Kind {
+    Decl,     // a declaration as written: `relu`, `Linear`
+    Bound,    // a fn with its settings: `max_pool(2)`
+    Model,    // an instance
+    Builtin,  // an operation of the language
+    Chain,    // `repeat 3 { ... }`: one after the other
+    Constant, // a number where a schedule is asked for
+  } kind = Kind::Decl;
+  const ast::CallableDecl *decl = nullptr;
+  Module *module = nullptr;
+  ScopePtr settings; // Bound
+  std::shared_ptr<Instance> instance;
+  const Builtin *builtin = nullptr;
+  std::vector<Val> chain;
+  Val constant;
+};
+
+} // namespace bigm::sema

@@ -25,11 +25,11 @@ static const std::vector<Builtin> &builtins() {
       {"i32", "x", &C::builtinCast, kElementwise},
       {"u8", "x", &C::builtinCast, kElementwise},
       {"i8", "x", &C::builtinCast, kElementwise},
-      {"sum", "x axis? keep?", &C::builtinSum},
-      {"mean", "x axis? keep?", &C::builtinMean},
-      {"prod", "x axis? keep?", &C::builtinProd},
-      {"max", "x y? axis? keep?", &C::builtinMax, kElementwise},
-      {"min", "x y? axis? keep?", &C::builtinMin, kElementwise},
+      {"sum", "x axis? keep? except?", &C::builtinSum},
+      {"mean", "x axis? keep? except?", &C::builtinMean},
+      {"prod", "x axis? keep? except?", &C::builtinProd},
+      {"max", "x y? axis? keep? except?", &C::builtinMax, kElementwise},
+      {"min", "x y? axis? keep? except?", &C::builtinMin, kElementwise},
       {"argmax", "x axis", &C::builtinArgMax},
       {"argmin", "x axis", &C::builtinArgMin},
       {"reshape", "x shape", &C::builtinReshape},
@@ -54,6 +54,10 @@ static const std::vector<Builtin> &builtins() {
       {"stop_gradient", "x", &C::builtinStopGradient},
       {"size", "x axis?", &C::builtinSize},
       {"rank", "x", &C::builtinRank},
+      {"shape", "x", &C::builtinShape},
+      {"lead", "x", &C::builtinLead},
+      {"windows", "x size stride? dilation?", &C::builtinWindows},
+      {"along", "x like axis", &C::builtinAlong},
   };
   return table;
 }
@@ -139,9 +143,16 @@ std::optional<std::vector<Dim>> Checker::dimsOf(const Val &v, SourceRange where,
   };
   if (!v.is(Val::Kind::List))
     return one(v) ? std::optional(dims) : std::nullopt;
-  for (const Val &item : v.items)
-    if (!one(item))
-      return std::nullopt;
+  for (const Val &item : v.items) { // `[lead(x), 4]`: lists in the list are joined
+    if (!item.is(Val::Kind::List)) {
+      if (!one(item))
+        return std::nullopt;
+      continue;
+    }
+    for (const Val &inner : item.items)
+      if (!one(inner))
+        return std::nullopt;
+  }
   return dims;
 }
 
@@ -189,7 +200,9 @@ Val Checker::builtinCast(const BuiltinCall &c) {
   return castTo(elems.at(c.builtin->name), c.args[0]->value, c.where);
 }
 
-Val Checker::reduction(Op op, const BuiltinCall &c, const Given *axis, const Given *keep, bool mean) {
+// `options` is where axis, keep and except stand among the arguments.
+Val Checker::reduction(Op op, const BuiltinCall &c, size_t options, bool mean) {
+  const Given *axis = c.args[options], *keep = c.args[options + 1], *except = c.args[options + 2];
   const Val &x = c.args[0]->value;
   if (x.numeric())
     return x;
@@ -198,6 +211,14 @@ Val Checker::reduction(Op op, const BuiltinCall &c, const Given *axis, const Giv
   if (x.type.elem == Elem::Bool)
     return fail(Diag::CannotApply, c.where, {c.builtin->name, x.type.str()}, "write `f32(...)` to count `true` as 1");
   auto axes = axesOf(axis, x.type.shape.size(), c.builtin->name);
+  if (axes && except) {
+    auto kept = axesOf(except, x.type.shape.size(), c.builtin->name);
+    if (!kept)
+      return {};
+    axes->erase(std::remove_if(axes->begin(), axes->end(),
+                               [&](int64_t a) { return std::find(kept->begin(), kept->end(), a) != kept->end(); }),
+                axes->end());
+  }
   if (!axes)
     return {};
   bool keepDims = keep && keep->value.is(Val::Kind::Bool) && keep->value.boolean;
@@ -220,18 +241,18 @@ Val Checker::reduction(Op op, const BuiltinCall &c, const Given *axis, const Giv
   return tensorVal(v);
 }
 
-Val Checker::builtinSum(const BuiltinCall &c) { return reduction(Op::ReduceSum, c, c.args[1], c.args[2], false); }
-Val Checker::builtinMean(const BuiltinCall &c) { return reduction(Op::ReduceSum, c, c.args[1], c.args[2], true); }
-Val Checker::builtinProd(const BuiltinCall &c) { return reduction(Op::ReduceProd, c, c.args[1], c.args[2], false); }
+Val Checker::builtinSum(const BuiltinCall &c) { return reduction(Op::ReduceSum, c, 1); }
+Val Checker::builtinMean(const BuiltinCall &c) { return reduction(Op::ReduceSum, c, 1, true); }
+Val Checker::builtinProd(const BuiltinCall &c) { return reduction(Op::ReduceProd, c, 1); }
 Val Checker::builtinMax(const BuiltinCall &c) {
   if (c.args[1])
     return pointwise(Op::Max, {c.args[0]->value, c.args[1]->value}, c.where, "max");
-  return reduction(Op::ReduceMax, c, c.args[2], c.args[3], false);
+  return reduction(Op::ReduceMax, c, 2);
 }
 Val Checker::builtinMin(const BuiltinCall &c) {
   if (c.args[1])
     return pointwise(Op::Min, {c.args[0]->value, c.args[1]->value}, c.where, "min");
-  return reduction(Op::ReduceMin, c, c.args[2], c.args[3], false);
+  return reduction(Op::ReduceMin, c, 2);
 }
 
 static Val argReduce(Checker &k, Op op, const BuiltinCall &c) {

@@ -206,6 +206,85 @@ Val Checker::builtinBroadcast(const BuiltinCall &c) {
   return tensorVal(rec->broadcast(c.args[0]->value.tensor, *shape));
 }
 
+static Val listOf(const std::vector<Dim> &dims, size_t count) {
+  Val out;
+  out.kind = Val::Kind::List;
+  for (size_t i = 0; i < count; ++i)
+    out.items.push_back(Val::of(dims[i]));
+  return out;
+}
+
+Val Checker::builtinShape(const BuiltinCall &c) {
+  if (!needTensor(c.args[0], "shape"))
+    return {};
+  return listOf(typeOf(c.args[0]).shape, typeOf(c.args[0]).shape.size());
+}
+
+Val Checker::builtinLead(const BuiltinCall &c) {
+  if (!needTensor(c.args[0], "lead"))
+    return {};
+  const std::vector<Dim> &shape = typeOf(c.args[0]).shape;
+  return listOf(shape, shape.empty() ? 0 : shape.size() - 1);
+}
+
+// A vector, repeated so that it runs along one axis of another tensor's shape.
+Val Checker::builtinAlong(const BuiltinCall &c) {
+  if (!needTensor(c.args[0], "along") || !needTensor(c.args[1], "along"))
+    return {};
+  const TensorType v = typeOf(c.args[0]), like = typeOf(c.args[1]);
+  auto axis = axesOf(c.args[2], like.shape.size(), "along");
+  if (!axis)
+    return {};
+  if (axis->size() != 1 || v.shape.size() != 1 || v.shape[0] != like.shape[(*axis)[0]])
+    return fail(Diag::CannotBroadcast, c.where, {v.str(), like.str()});
+  return tensorVal(rec->view(c.args[0]->value.tensor, like.shape, {index((*axis)[0])}));
+}
+
+// All windows over the last dimensions: [..., H, W] -> [..., P, Q, h, w], as a view.
+Val Checker::builtinWindows(const BuiltinCall &c) {
+  if (!needTensor(c.args[0], "windows"))
+    return {};
+  const TensorType in = typeOf(c.args[0]);
+  size_t count = c.args[1]->value.is(Val::Kind::List) ? c.args[1]->value.items.size() : 2, rank = in.shape.size();
+  auto numbers = [&](const Given *g, const char *what) -> std::optional<std::vector<int64_t>> {
+    std::vector<int64_t> out;
+    for (size_t i = 0; i < count; ++i) {
+      int64_t value = 1;
+      if (g) {
+        const Val &v = g->value;
+        if (v.is(Val::Kind::List) && v.items.size() != count)
+          return fail(Diag::NeedsSizes, g->where, {"windows", "a list of another length"}), std::nullopt;
+        auto n = wholeNumber(v.is(Val::Kind::List) ? v.items[i] : v, g->where, what);
+        if (!n)
+          return std::nullopt;
+        value = *n;
+      }
+      if (value < 1)
+        return fail(Diag::WindowSize, g->where, {what, std::to_string(value)}), std::nullopt;
+      out.push_back(value);
+    }
+    return out;
+  };
+  if (count > rank)
+    return fail(Diag::PadRank, c.args[1]->where, {std::to_string(count), in.str()});
+  auto sizes = numbers(c.args[1], "the size of a window"), strides = numbers(c.args[2], "the stride of windows"),
+       dilations = numbers(c.args[3], "the dilation of windows");
+  if (!sizes || !strides || !dilations)
+    return generic ? Val::unknown() : Val{};
+  std::vector<Dim> shape = in.shape;
+  AffineIndices map = identityMap(rank);
+  for (size_t i = 0; i < count; ++i) {
+    size_t d = rank - count + i;
+    Dim room = in.shape[d] - Dim(1 + ((*sizes)[i] - 1) * (*dilations)[i]);
+    if (auto n = room.constant(); n && *n < 0)
+      return fail(Diag::WindowTooLarge, c.where, {std::to_string((*sizes)[i]), in.shape[d].str()});
+    shape[d] = room.floorDiv((*strides)[i]) + Dim(1);
+    shape.push_back((*sizes)[i]);
+    map[d].terms = {{uint32_t(d), (*strides)[i]}, {uint32_t(rank + i), (*dilations)[i]}};
+  }
+  return tensorVal(rec->view(c.args[0]->value.tensor, shape, map));
+}
+
 Val Checker::builtinFull(const BuiltinCall &c) {
   auto shape = dimsOf(c.args[0]->value, c.args[0]->where, "full");
   if (!shape)

@@ -116,8 +116,7 @@ struct Owner {
 
 class Checker {
 public:
-  Checker(SourceManager &sources, Diagnostics &diags, Program &program, const Overrides &overrides)
-      : sources(sources), diags(diags), program(&program), overrides(overrides) {}
+  Checker(SourceManager &sources, Diagnostics &diags, Program &program, const Overrides &overrides);
   /// Loads the program at `path` with all it uses; null after an error.
   Module *load(const std::string &path);
   void check(Module &main);
@@ -232,54 +231,82 @@ public:
   Val builtinWarp(const BuiltinCall &), builtinResize(const BuiltinCall &);
   Val builtinGradient(const BuiltinCall &), builtinStopGradient(const BuiltinCall &);
   Val builtinSize(const BuiltinCall &), builtinRank(const BuiltinCall &), builtinFlip(const BuiltinCall &);
-  Val reduction(Op op, const BuiltinCall &call, const Given *axis, const Given *keep, bool mean);
+  Val reduction(Op op, const BuiltinCall &call, size_t options, bool mean = false);
+  Val builtinWindows(const BuiltinCall &), builtinAlong(const BuiltinCall &), builtinShape(const BuiltinCall &), builtinLead(const BuiltinCall &);
   std::optional<std::vector<int64_t>> axesOf(const Given *axis, size_t rank, const std::string &what);
   std::optional<std::vector<Dim>> dimsOf(const Val &v, SourceRange where, const std::string &what);
   bool needTensor(const Given *arg, const std::string &what);
   const TensorType &typeOf(const Given *arg) const { return arg->value.type; }
 
   // ------------------------------------------------------------ declarations
-  void declareData(const ast::DataDecl &d, Module *m);
+  /// A `data` declaration and what is known of it.
+  struct DataSet {
+    const ast::DataDecl *decl = nullptr;
+    Module *module = nullptr;
+    size_t index = 0; // in Program::data
+    bool ok = false;
+    std::map<std::string, TensorType> batch; // raw and derived fields as a batch has them
+    std::map<std::string, SourceRange> where;
+  };
+  DataSet *dataSet(const std::string &name, Module *m);
   void checkData(const ast::DataDecl &d, Module *m);
+  bool readFields(DataSet &set, DataProgram &out);
+  void readSplit(DataSet &set, DataProgram &out);
   std::optional<Spec> evalSpec(const ast::Expr &e, const ScopePtr &scope);
-  /// Binds the raw fields of a batch as inputs, then the derived ones.
-  bool bindFields(const DataProgram &data, const ast::DataDecl &d, const ScopePtr &scope, bool onlyNeeded);
-  void evalDerived(const ast::DataDecl &d, const ScopePtr &scope);
-  void evalAugment(const ast::DataDecl &d, const ScopePtr &scope, const std::string &split);
-  void checkFit(const ast::FitDecl &d, Module *m);
+  /// In the function being built: the fields of a batch, raw or prepared, as inputs.
+  void bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown);
+  void bindPrepared(DataSet &set, const ScopePtr &scope);
+  /// Evaluates derived fields in order; stops after `until` when it is given.
+  void evalDerived(DataSet &set, const ScopePtr &scope, const std::string &until = "");
+  void evalAugment(DataSet &set, const ScopePtr &scope);
+  struct FitResult {
+    bool ok = false, record = false;
+    std::vector<std::pair<std::string, int>> fields; // name -> persistent tensor
+  };
+  FitResult &checkFit(const ast::FitDecl &d, Module *m);
   Val fitValue(const ast::FitDecl &d, Module *m, SourceRange where);
+  std::optional<Val> dataMember(const ast::MemberExpr &e, const ScopePtr &scope);
   void checkTrain(const ast::TrainDecl &d, Module *m);
   void checkEvaluate(const ast::EvaluateDecl &d, Module *m);
   void checkDeploy(const ast::DeployDecl &d, Module *m);
   void checkGeneric(const ast::CallableDecl &d, Module *m);
+  Val symbolic(const ast::Parameter &p, const ScopePtr &scope);
 
   // ------------------------------------------------------------ training
   struct Training;
   void checkClauses(const std::vector<ast::Clause> &clauses, const std::string &where,
                     const std::vector<std::string> &allowed, const std::vector<std::string> &repeated);
-  Val evalLoss(Training &t, const ast::Clause &loss, const std::vector<ast::Clause> *phaseClauses, const ScopePtr &scope);
+  static const ast::Clause *clause(const std::vector<ast::Clause> &list, const std::string &keyword);
+  bool evalLets(Training &t, const ast::Clause *phase, const ScopePtr &scope);
+  Val evalLoss(Training &t, const ast::Clause *phase, const ScopePtr &scope);
+  bool probe(Training &t);
   void buildForward(Training &t);
   void buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out);
   void buildPredict(Training &t);
   void buildInit(Training &t);
-  void buildSteps(Training &t);
-  Training *training(const std::string &name);
-  std::shared_ptr<Instance> trainInstance(const ast::TrainDecl &d, Module *m, SourceRange where);
-  const ast::Clause *clause(const std::vector<ast::Clause> &list, const std::string &keyword) const;
-  std::optional<double> numberClause(const std::string &path, const ast::Clause *c, const ScopePtr &scope);
-  bool readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out, bool &all);
-  void bindTrainScope(Training &t, const ScopePtr &scope);
+  void readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out);
   void readStop(Training &t, const ast::Clause &c, PhaseProgram &out);
-  std::vector<std::string> pathsOf(const Instance &root) const;
-  Val optimizer(Training &t, const ast::Clause &c, const std::string &path, const ast::Clause *lr, const ScopePtr &scope);
+  bool readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out);
+  std::shared_ptr<Instance> trainInstance(const ast::TrainDecl &d, Module *m, SourceRange where);
+  std::optional<double> numberClause(const std::string &path, const ast::Clause *c, const ScopePtr &scope);
+  Val optimizer(Training &t, const ast::Clause *phase, const ScopePtr &scope);
+  void applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out,
+                      const ScopePtr &scope);
+  std::string exprPath(const ast::Expr &e) const; // `stem.conv2d`, empty when it is no path
+
+  // ------------------------------------------------------------ evaluation
+  struct Metric;
+  bool buildEvaluate(const ast::EvaluateDecl &d, Training &t, DataSet &set, EvaluateProgram &out);
+  void readRequires(const ast::EvaluateDecl &d, EvaluateProgram &out, const std::map<std::string, std::string> &byText);
 
   // ------------------------------------------------------------ overrides
   void checkOverrides(Module &main);
   std::optional<Val> overridden(const std::string &path);
 
   // ------------------------------------------------------------ building functions
-  /// Runs `body` with a fresh recorder; adds the function to the program unless there were errors.
-  bool build(const std::string &name, const std::function<void()> &body, bool keepInputs = false);
+  /// Runs `body` with a fresh recorder; the function joins the program when `keep`.
+  void build(const std::string &name, const std::function<void()> &body, bool keep = true, bool keepInputs = false);
+  ScopePtr freshScope(Module *m);
 
   SourceManager &sources;
   Diagnostics &diags;
@@ -312,10 +339,30 @@ public:
     ScopePtr scope;
   };
   std::map<int, Init> inits; // by persistent tensor
-  std::map<std::string, std::unique_ptr<Training>> trainings;
+  std::string rootName;      // set while `train NAME = Model(...)` makes its instance
+  Instance *watched = nullptr;                // applications of this instance note their inputs in ...
+  std::vector<TensorType> *watchedTypes = nullptr; // ... here, the first time
+  std::map<const ast::DataDecl *, std::unique_ptr<DataSet>> dataSets;
+  std::map<const ast::TrainDecl *, std::unique_ptr<Training>> trainings;
   std::map<const ast::TrainDecl *, std::shared_ptr<Instance>> trainInstances;
-  std::map<const ast::FitDecl *, Val> fits; // record of tensor numbers, see Fit.cpp
+  std::map<const Instance *, Module *> instanceModules; // of trained models
+  struct Stop {
+    Training *training;
+    SourceRange where;
+    std::string metric;
+  };
+  std::vector<Stop> stops; // `stop when` is checked against the report once that is known
+  Module *mainModule() { return modules.at("").get(); }
+  std::map<const ast::FitDecl *, FitResult> fits;
   std::set<const ast::FitDecl *> fitting;
+  /// What the source of a `fit` read.
+  struct Reading {
+    ScopePtr scope;
+    DataSet *set = nullptr;
+    std::string split;
+  } *reading = nullptr;
+
+  ~Checker();
 };
 
 } // namespace bigm::sema

@@ -177,6 +177,8 @@ Val Checker::evalConst(const ast::ConstDecl &d, Module *m) {
 }
 
 Val Checker::evalMember(const ast::MemberExpr &e, const ScopePtr &scope) {
+  if (auto field = dataMember(e, scope))
+    return *field;
   Val base = eval(*e.base, scope);
   if (base.poison() || base.is(Val::Kind::Unknown))
     return base;

@@ -12,7 +12,8 @@ bool Checker::isLetterCall(const ast::CallExpr &e, const ScopePtr &scope) {
   if (!callee || !isReductionName(callee->name) || e.arguments.empty())
     return false;
   const ast::Argument &last = e.arguments.back();
-  if (last.name.text.empty() || last.label || last.name.text == "axis" || last.name.text == "keep")
+  if (last.name.text.empty() || last.label || last.name.text == "axis" || last.name.text == "keep" ||
+      last.name.text == "except")
     return false;
   for (size_t i = 0; i + 1 < e.arguments.size(); ++i)
     if (!e.arguments[i].name.text.empty() || !ast::as<ast::RefExpr>(e.arguments[i].value.get()))

@@ -121,7 +121,9 @@ void Checker::IndexEnv::collect(const ast::Expr &e, const ScopePtr &scope) {
   case K::Unary: return collect(*static_cast<const ast::UnaryExpr &>(e).operand, scope);
   case K::Binary:
     collect(*static_cast<const ast::BinaryExpr &>(e).left, scope);
-    return collect(*static_cast<const ast::BinaryExpr &>(e).right, scope);
+    if (auto &right = static_cast<const ast::BinaryExpr &>(e).right)
+      collect(*right, scope);
+    return;
   case K::List:
     for (auto &item : static_cast<const ast::ListExpr &>(e).items)
       collect(*item, scope);

@@ -3,6 +3,7 @@
 // An instance is named by the variable it is bound to, or by its model's name in snake case, numbered from the second.
 // Applying its parent again gives the same names in the same order, and so the same instances.
 #include "Checker.h"
+#include <cmath>
 
 namespace bigm::sema {
 
@@ -33,6 +34,14 @@ std::shared_ptr<Instance> Checker::makeInstance(const ast::CallableDecl &d, Modu
   reached.insert(&d);
   std::string hint = std::move(nameHint);
   nameHint.clear();
+  if (!rootName.empty() && !current) {
+    auto root = std::make_shared<Instance>();
+    root->path = rootName;
+    root->decl = &d;
+    root->settings = std::move(settings);
+    root->where = where;
+    return root;
+  }
   if (!current) {
     fail(Diag::InstanceOutsideModel, where, {d.name.text},
          "only a `model` (or `train name = Model(...)`) owns parameters");
@@ -68,6 +77,10 @@ Val Checker::applyModel(const std::shared_ptr<Instance> &instance, Module *m, co
     if (learning->frozenPath(dot == std::string::npos ? "" : instance->path.substr(dot + 1)))
       training_ = false;
   }
+  if (watched == instance.get() && watchedTypes->empty())
+    for (auto &in : inputs)
+      if (in.value.is(Val::Kind::Tensor))
+        watchedTypes->push_back(in.value.type);
   instance->running = true;
   instance->used.clear();
   Val result = applyInputs(*instance->decl, m, instance->settings, inputs, where, instance);
@@ -160,8 +173,10 @@ void Checker::declareParam(const ast::ParamStmt &s, const ScopePtr &scope) {
 Val Checker::tensorValue(int index) { return tensorVal(rec->tensor(index, program->tensors[index])); }
 
 std::optional<Value> Checker::initialValue(int index) {
-  const Init &init = inits.at(index);
   const TensorDecl decl = program->tensors[index];
+  if (!inits.count(index)) // a fitted tensor before its fit ran
+    return rec->constant(0, decl.type);
+  const Init init = inits.at(index);
   rec->scope = decl.name;
   rec->where = init.stmt->range;
   if (!init.stmt->init) {

@@ -44,7 +44,8 @@ public:
   void output(std::string name, Value v) { outputs.push_back({std::move(name), v, -1}); }
   /// The finished function; the recorder is spent. `keepInputs` lists also the inputs that nothing uses.
   Function finish(const std::vector<TensorDecl> &tensors, bool keepInputs = false);
-  bool usesSeed() const { return seedValue >= 0; }
+  /// Whether the function reads persistent tensor `index`.
+  bool uses(int index) const { return loaded.count(index); }
 
   SourceRange where; // place and instance path of what is recorded next
   std::string scope;

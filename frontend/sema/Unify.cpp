@@ -43,7 +43,7 @@ std::optional<Dim> divideExactly(const Dim &a, const Dim &b) {
 }
 
 Match unify(const Dim &declared, const Dim &actual, Bindings &bindings) {
-  Dim d = apply(declared, bindings);
+  Dim d = sema::apply(declared, bindings);
   if (d == actual)
     return Match::Equal;
   std::vector<std::string> symbols;

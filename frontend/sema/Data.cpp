@@ -1,0 +1,383 @@
+// `data`: where records come from, their fields, what is derived from them and how training varies them.
+//
+// A field of a record has no batch dimension; everything here is evaluated on batches, so `digit: label[10]` is
+// `label[10][N]`. The function `DATA.prepare` turns raw fields into raw and derived ones; `DATA.prepare.train` also
+// applies `augment train`.
+#include "Checker.h"
+
+namespace bigm::sema {
+
+void Checker::checkClauses(const std::vector<ast::Clause> &clauses, const std::string &where,
+                           const std::vector<std::string> &allowed, const std::vector<std::string> &repeated) {
+  std::map<std::string, const ast::Clause *> seen;
+  for (auto &c : clauses) {
+    const std::string &word = c.keyword.text;
+    if (std::find(allowed.begin(), allowed.end(), word) == allowed.end()) {
+      std::string near = didYouMean(word, allowed);
+      if (word == "let") {
+        fail(Diag::ClauseNotHere, c.range, {c.name.text + " = ...", where});
+        continue;
+      }
+      fail(Diag::ClauseNotHere, c.keyword.range.valid() ? c.keyword.range : c.range, {word, where},
+           near.empty() ? "" : "did you mean `" + near + "`?");
+      continue;
+    }
+    auto [at, added] = seen.emplace(word, &c);
+    if (!added && std::find(repeated.begin(), repeated.end(), word) == repeated.end()) {
+      Diagnostic &d = error(Diag::ClauseTwice, c.keyword.range.valid() ? c.keyword.range : c.range, {word});
+      note(d, at->second->range, "first given here");
+    }
+  }
+}
+
+const ast::Clause *Checker::clause(const std::vector<ast::Clause> &list, const std::string &keyword) {
+  for (auto &c : list)
+    if (c.keyword.text == keyword)
+      return &c;
+  return nullptr;
+}
+
+std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope) {
+  static const std::map<std::string, std::vector<std::string>> sources = {
+      {"idx", {}}, {"csv", {"folder", "separator"}}, {"npy", {}}, {"folder", {"extension"}}};
+  auto *call = ast::as<ast::CallExpr>(&e);
+  auto *name = call ? ast::as<ast::RefExpr>(call->callee.get()) : nullptr;
+  std::vector<std::string> names;
+  for (auto &[n, o] : sources)
+    names.push_back(n);
+  if (!name) {
+    fail(Diag::NotASource, e.range, {source(e.range)}, "write `idx(\"images.gz\", \"labels.gz\")` or `csv(\"records.csv\")`");
+    return std::nullopt;
+  }
+  auto known = sources.find(name->name);
+  if (known == sources.end()) {
+    std::string near = didYouMean(name->name, names);
+    fail(Diag::UnknownSource, name->range, {name->name},
+         near.empty() ? "sources are `csv`, `folder`, `idx` and `npy`" : "did you mean `" + near + "`?");
+    return std::nullopt;
+  }
+  Spec spec;
+  spec.name = name->name;
+  bool ok = true;
+  for (auto &a : call->arguments) {
+    Val v = eval(*a.value, scope);
+    if (v.poison()) {
+      ok = false;
+    } else if (a.name.text.empty()) {
+      if (v.is(Val::Kind::String)) {
+        spec.strings.push_back(v.text);
+      } else {
+        fail(Diag::SourceArgument, a.value->range, {spec.name, describe(v)});
+        ok = false;
+      }
+    } else if (std::find(known->second.begin(), known->second.end(), a.name.text) == known->second.end()) {
+      std::string near = didYouMean(a.name.text, known->second);
+      fail(Diag::UnknownSetting, a.name.range, {spec.name, a.name.text},
+           near.empty() ? "" : "did you mean `" + near + "`?");
+      ok = false;
+    } else if (v.is(Val::Kind::String)) {
+      spec.options[a.name.text] = v.text;
+    } else if (auto n = v.asNumber()) {
+      spec.options[a.name.text] = *n;
+    } else {
+      fail(Diag::SourceArgument, a.value->range, {spec.name, describe(v)});
+      ok = false;
+    }
+  }
+  if (ok && spec.strings.empty()) {
+    fail(Diag::SourceWithoutFile, e.range, {spec.name});
+    ok = false;
+  }
+  return ok ? std::optional(spec) : std::nullopt;
+}
+
+ScopePtr Checker::freshScope(Module *m) {
+  auto scope = std::make_shared<Scope>();
+  scope->parent = globalScope(m);
+  scope->module = m;
+  scope->callBorder = true;
+  return scope;
+}
+
+bool Checker::readFields(DataSet &set, DataProgram &out) {
+  const ast::Clause *fields = clause(set.decl->clauses, "fields");
+  bool ok = true;
+  for (auto &f : fields->fields) {
+    Field field;
+    field.name = f.name.text;
+    if (set.batch.count(field.name)) {
+      fail(Diag::FieldTwice, f.name.range, {field.name});
+      ok = false;
+      continue;
+    }
+    Pattern p = resolve(*f.type, globalScope(set.module), false);
+    if (p.kind == Pattern::Kind::Choice) { // label{cat, dog}
+      field.labels = p.choices;
+      p.kind = Pattern::Kind::Tensor;
+      p.elem = Elem::I32;
+      p.isLabel = true;
+      p.classes = Dim(int64_t(p.choices.size()));
+    }
+    if (p.kind == Pattern::Kind::Text || p.kind == Pattern::Kind::List || p.kind == Pattern::Kind::Record) {
+      unsupported("a field of type `" + source(f.type->range) + "`", f.type->range);
+      ok = false;
+      continue;
+    }
+    bool pack = false;
+    for (auto &s : p.sizes)
+      pack |= s.pack;
+    auto type = pack ? std::nullopt : concrete(p, f.type->range);
+    if (pack)
+      fail(Diag::NotATensorType, f.type->range, {source(f.type->range)});
+    if (type && p.isLabel && !p.classes) {
+      fail(Diag::LabelWithoutClasses, f.type->range, {}, "write `label[10]` or `label{cat, dog}`");
+      type = std::nullopt;
+    }
+    if (!type) {
+      ok = false;
+      continue;
+    }
+    field.type = *type;
+    size_t rank = type->shape.size();
+    auto channels = rank == 3 ? type->shape[0].constant() : std::nullopt;
+    field.kind = p.isLabel ? "label"
+                 : type->elem == Elem::U8 && (rank == 2 || (channels && (*channels == 1 || *channels == 3 || *channels == 4)))
+                     ? "image"
+                     : "tensor";
+    TensorType batch = *type;
+    batch.shape.insert(batch.shape.begin(), Dim::symbol("N"));
+    set.batch[field.name] = batch;
+    set.where[field.name] = f.name.range;
+    out.fields.push_back(std::move(field));
+  }
+  return ok;
+}
+
+void Checker::readSplit(DataSet &set, DataProgram &out) {
+  const ast::Clause *split = clause(set.decl->clauses, "split");
+  if (auto seed = overridden("data." + out.name + ".seed")) {
+    if (auto n = wholeNumber(*seed, {}, "`seed`"))
+      out.seed = uint64_t(*n);
+  } else if (split) {
+    for (auto &[name, value] : split->options)
+      if (name.text == "seed")
+        if (auto n = wholeNumber(eval(*value, globalScope(set.module)), value->range, "`seed`"))
+          out.seed = uint64_t(*n);
+  }
+  if (!split)
+    return;
+  auto *shares = split->expressions.empty() ? nullptr : ast::as<ast::RecordExpr>(split->expressions[0].get());
+  if (!shares)
+    return;
+  double total = 0;
+  bool fractions = false;
+  for (auto &f : shares->fields) {
+    auto n = plainNumber(eval(*f.value, globalScope(set.module)), f.value->range, "a share of `split`");
+    if (!n)
+      continue;
+    if (*n <= 0 || (*n > 1 && *n != double(int64_t(*n)))) {
+      fail(Diag::BadShare, f.value->range, {f.name.text, source(f.value->range)},
+           "a share is a count such as 54000 or a part such as 90%");
+      continue;
+    }
+    if (f.name.text == "test" && clause(set.decl->clauses, "test"))
+      fail(Diag::TestTwice, f.name.range);
+    for (auto &[name, share] : out.split)
+      if (name == f.name.text)
+        fail(Diag::FieldTwice, f.name.range, {name});
+    fractions |= *n < 1;
+    if (*n < 1)
+      total += *n;
+    out.split.push_back({f.name.text, *n});
+  }
+  if (fractions && total > 1 + 1e-9)
+    fail(Diag::SharesTooLarge, split->range, {std::to_string(int(total * 100 + 0.5))});
+}
+
+void Checker::bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown) {
+  for (const Field &f : program->data[set.index].fields) {
+    TensorType type = set.batch.at(f.name);
+    bool isLabel = f.kind == "label";
+    Val v = isLabel && !labelsAreKnown ? tensorVal(rec->constant(0, type))
+                                       : tensorVal(rec->input(f.name, type, set.where.at(f.name)));
+    v.type = type;
+    if (isLabel)
+      v.label = f.name;
+    scope->names[f.name] = {v, set.where.at(f.name)};
+  }
+}
+
+void Checker::bindPrepared(DataSet &set, const ScopePtr &scope) {
+  bindRaw(set, scope, true);
+  for (const std::string &name : program->data[set.index].derived) {
+    auto type = set.batch.find(name);
+    Val v;
+    if (type != set.batch.end())
+      v = tensorVal(rec->input(name, type->second, set.where.at(name)));
+    scope->names[name] = {v, set.where.at(name)};
+  }
+}
+
+/// Sizes without the ones: what a reshape that only adds or drops dimensions of 1 keeps.
+static std::vector<Dim> withoutOnes(const std::vector<Dim> &shape) {
+  std::vector<Dim> out;
+  for (const Dim &d : shape)
+    if (d != Dim(1))
+      out.push_back(d);
+  return out;
+}
+
+void Checker::evalDerived(DataSet &set, const ScopePtr &scope, const std::string &until) {
+  for (auto &c : set.decl->clauses) {
+    if (c.keyword.text != "derive" || c.expressions.empty())
+      continue;
+    Val v = eval(*c.expressions[0], scope);
+    if (!v.poison() && !v.is(Val::Kind::Tensor))
+      v = fail(Diag::NotATensor, c.expressions[0]->range, {describe(v)});
+    if (v.is(Val::Kind::Tensor) && (v.type.shape.empty() || v.type.shape[0] != Dim::symbol("N")))
+      v = fail(Diag::DerivedWithoutBatch, c.expressions[0]->range, {c.name.text, v.type.str()});
+    if (c.type && v.is(Val::Kind::Tensor))
+      if (auto type = concrete(resolve(*c.type, scope, false), c.type->range)) {
+        std::vector<Dim> shape = type->shape;
+        shape.insert(shape.begin(), Dim::symbol("N"));
+        if (type->elem != v.type.elem || withoutOnes(shape) != withoutOnes(v.type.shape)) {
+          TensorType one = v.type;
+          one.shape.erase(one.shape.begin());
+          Diagnostic &d = error(Diag::DerivedType, c.expressions[0]->range, {c.name.text, type->str(), one.str()});
+          note(d, c.type->range, "declared here");
+          v = {};
+        } else {
+          Dim classes = type->classes;
+          v = tensorVal(rec->reshape(v.tensor, shape));
+          v.type.classes = classes;
+        }
+      }
+    if (scope->names.count(c.name.text) && !set.batch.count(c.name.text))
+      v = {};
+    if (v.is(Val::Kind::Tensor) && !set.batch.count(c.name.text))
+      set.batch[c.name.text] = v.type;
+    scope->names[c.name.text] = {v, c.name.range};
+    set.where[c.name.text] = c.name.range;
+    if (c.name.text == until)
+      return;
+  }
+}
+
+void Checker::evalAugment(DataSet &set, const ScopePtr &scope) {
+  for (auto &c : set.decl->clauses) {
+    if (c.keyword.text != "augment" || !c.body)
+      continue;
+    if (c.name.text != "train") {
+      unsupported("`augment` of a split other than `train`", c.name.range);
+      continue;
+    }
+    for (auto &s : c.body->statements) {
+      auto *assign = ast::as<ast::AssignStmt>(s.get());
+      bool field = assign && set.batch.count(assign->name.text);
+      TensorType before = field ? set.batch.at(assign->name.text) : TensorType{};
+      if (!assign) {
+        fail(Diag::AugmentStatement, s->range, {}, "write `field = field |> change`");
+        continue;
+      }
+      evalAssign(*assign, scope);
+      Val &v = scope->names[assign->name.text].value;
+      if (field && v.is(Val::Kind::Tensor) && (v.type.shape != before.shape || v.type.elem != before.elem)) {
+        Diagnostic &d = error(Diag::AugmentType, assign->value->range, {assign->name.text, before.str(), v.type.str()});
+        note(d, set.where.at(assign->name.text), "declared here");
+      }
+    }
+  }
+}
+
+Checker::DataSet *Checker::dataSet(const std::string &name, Module *m) {
+  Found f = findDecl(name, m);
+  if (!f.decl || f.decl->kind != ast::Decl::Kind::Data)
+    return nullptr;
+  auto &d = static_cast<const ast::DataDecl &>(*f.decl);
+  if (!dataSets.count(&d))
+    checkData(d, f.module);
+  return dataSets.at(&d).get();
+}
+
+void Checker::checkData(const ast::DataDecl &d, Module *m) {
+  if (dataSets.count(&d))
+    return;
+  reached.insert(&d);
+  auto &slot = dataSets[&d];
+  slot = std::make_unique<DataSet>();
+  DataSet &set = *slot;
+  set.decl = &d;
+  set.module = m;
+  set.index = program->data.size();
+  program->data.emplace_back();
+  DataProgram out;
+  out.name = d.name.text;
+  out.where = d.name.range;
+  checkClauses(d.clauses, "data", {"from", "test", "fields", "split", "derive", "augment", "bucket"},
+               {"derive", "augment"});
+  if (auto *bucket = clause(d.clauses, "bucket"))
+    unsupported("`bucket`", bucket->range);
+  const ast::Clause *from = clause(d.clauses, "from"), *fields = clause(d.clauses, "fields");
+  if (!from || !fields) {
+    fail(Diag::DataIncomplete, d.name.range, {d.name.text, from ? "fields" : "from"});
+    return;
+  }
+  bool ok = readFields(set, out);
+  auto read = [&](const ast::Clause *c, Spec &spec) {
+    if (!c)
+      return;
+    if (c->expressions.size() != 1) {
+      fail(Diag::OneSource, c->range, {c->keyword.text});
+      ok = false;
+      return;
+    }
+    if (auto s = evalSpec(*c->expressions[0], globalScope(m)))
+      spec = *s;
+    else
+      ok = false;
+  };
+  read(from, out.from);
+  read(clause(d.clauses, "test"), out.test);
+  readSplit(set, out);
+  bool augments = clause(d.clauses, "augment");
+  for (auto &c : d.clauses)
+    if (c.keyword.text == "derive") {
+      if (set.batch.count(c.name.text) || std::find(out.derived.begin(), out.derived.end(), c.name.text) != out.derived.end())
+        fail(Diag::FieldTwice, c.name.range, {c.name.text});
+      else
+        out.derived.push_back(c.name.text);
+      set.where[c.name.text] = c.name.range;
+    }
+  if (!out.derived.empty() || augments)
+    out.prepare = out.name + ".prepare";
+  if (augments)
+    out.prepareTrain = out.name + ".prepare.train";
+  program->data[set.index] = out;
+  set.ok = ok;
+  if (!ok || out.prepare.empty())
+    return;
+  auto make = [&](bool train) {
+    build(train ? out.prepareTrain : out.prepare, [&] {
+      ScopePtr scope = freshScope(m);
+      training_ = train;
+      bindRaw(set, scope, true);
+      evalDerived(set, scope);
+      if (train)
+        evalAugment(set, scope);
+      auto give = [&](const std::string &name) {
+        const Val &v = scope->names[name].value;
+        if (v.is(Val::Kind::Tensor))
+          rec->output(name, v.tensor);
+      };
+      for (const Field &f : out.fields)
+        give(f.name);
+      for (const std::string &name : out.derived)
+        give(name);
+    });
+  };
+  make(false);
+  if (augments)
+    make(true);
+}
+
+} // namespace bigm::sema

@@ -1,0 +1,253 @@
+// `evaluate` and `deploy`.
+//
+// A metric is a fn with states: each batch updates them, and its value after the last batch is the number of the report.
+// `EVAL.begin` sets the states, `EVAL.step` takes a batch of prepared fields and gives the loss of the batch and all
+// metrics so far.
+#include "Training.h"
+#include <sstream>
+
+namespace bigm::sema {
+
+static std::string lastWord(const std::string &text) {
+  std::string out;
+  for (char c : text)
+    out += isalnum((unsigned char)c) || c == '_' || (unsigned char)c >= 128 ? c : '_';
+  while (!out.empty() && out.back() == '_')
+    out.pop_back();
+  return out;
+}
+
+bool Checker::buildEvaluate(const ast::EvaluateDecl &d, Training &t, DataSet &set, EvaluateProgram &out) {
+  std::map<std::string, std::string> byText;
+  bool ok = true;
+  out.begin = out.name + ".begin";
+  out.step = out.name + ".step";
+  build(out.step, [&] {
+    ScopePtr scope = freshScope(t.module);
+    bindPrepared(set, scope);
+    LossPairs found;
+    found.depth = calls.size();
+    pairs = &found;
+    Val loss = evalLoss(t, nullptr, scope);
+    pairs = nullptr;
+    if (!loss.is(Val::Kind::Tensor)) {
+      ok = false;
+      return;
+    }
+    rec->output("loss", loss.tensor);
+    std::set<std::string> names = {"loss"};
+    for (auto &c : d.clauses) {
+      if (c.keyword.text == "let" && !c.expressions.empty())
+        scope->names[c.name.text] = {eval(*c.expressions[0], scope), c.name.range};
+      if (c.keyword.text != "report")
+        continue;
+      for (size_t i = 0; i < c.expressions.size(); ++i) {
+        const ast::Expr &e = *c.expressions[i];
+        std::string text = source(e.range);
+        std::string name = i < c.names.size() ? c.names[i].text : "";
+        auto *call = ast::as<ast::CallExpr>(&e);
+        if (name.empty()) {
+          name = lastWord(source(call ? call->callee->range : e.range));
+          if (names.count(name))
+            name = lastWord(text);
+        }
+        if (!names.insert(name).second) {
+          fail(Diag::MetricTwice, e.range, {name}, "name it: `report other = " + text + "`");
+          continue;
+        }
+        Owner states;
+        states.prefix = out.name + "." + name + "/";
+        states.kind = TensorDecl::Kind::Metric;
+        owner = &states;
+        rec->scope = name;
+        rec->where = e.range;
+        Val v = eval(e, scope);
+        if (v.is(Val::Kind::Callable)) {
+          if (found.firstInputs.size() < 2) {
+            v = fail(Diag::MetricInputs, e.range, {name}, "write what it compares: `" + text + "(prediction, target)`");
+          } else {
+            Args args;
+            for (auto &input : found.firstInputs)
+              args.push_back({input, e.range, "", nullptr, {}});
+            v = apply(v, args, e.range, text);
+          }
+        }
+        owner = nullptr;
+        rec->scope = "";
+        if (v.poison())
+          continue;
+        if (!v.is(Val::Kind::Tensor)) {
+          fail(Diag::MetricNotNumber, e.range, {name, describe(v)});
+          continue;
+        }
+        rec->output(name, v.tensor);
+        out.metrics.push_back({name, name});
+        byText[text] = name;
+        byText[name] = name;
+      }
+    }
+  });
+  build(out.begin, [&] {
+    for (size_t i = 0; i < program->tensors.size(); ++i) {
+      const TensorDecl decl = program->tensors[i];
+      if (decl.kind != TensorDecl::Kind::Metric || decl.name.compare(0, out.name.size() + 1, out.name + ".") != 0)
+        continue;
+      if (auto v = initialValue(i))
+        rec->store(i, decl, *v);
+    }
+  });
+  byText["loss"] = "loss";
+  readRequires(d, out, byText);
+  return ok;
+}
+
+void Checker::readRequires(const ast::EvaluateDecl &d, EvaluateProgram &out,
+                           const std::map<std::string, std::string> &byText) {
+  using O = ast::BinaryExpr::Op;
+  static const std::map<O, std::string> signs = {{O::Ge, ">="}, {O::Le, "<="}, {O::Gt, ">"}, {O::Lt, "<"}};
+  for (auto &c : d.clauses) {
+    if (c.keyword.text != "require")
+      continue;
+    for (auto &e : c.expressions) {
+      auto *b = ast::as<ast::BinaryExpr>(e.get());
+      if (!b || !signs.count(b->op)) {
+        fail(Diag::RequireForm, e->range, {source(e->range)}, "write `require accuracy >= 0.99`");
+        continue;
+      }
+      std::string text = source(b->left->range);
+      auto metric = byText.find(text);
+      if (metric == byText.end()) {
+        std::vector<std::string> names;
+        for (auto &[key, name] : byText)
+          names.push_back(key);
+        std::string near = didYouMean(text, names);
+        if (out.metrics.empty() && diags.hasErrors())
+          continue;
+        fail(Diag::RequireUnknown, b->left->range, {text},
+             near.empty() ? "add it: `report " + text + "`" : "did you mean `" + near + "`?");
+        continue;
+      }
+      RequireProgram r;
+      r.metric = metric->second;
+      r.compare = signs.at(b->op);
+      r.text = source(e->range);
+      if (auto set = overridden("evaluate." + out.name + ".require." + r.metric)) {
+        r.value = plainNumber(*set, {}, "the bound").value_or(0);
+        std::ostringstream value;
+        value << r.value;
+        r.text = text + " " + r.compare + " " + value.str();
+      } else if (auto n = plainNumber(eval(*b->right, globalScope(mainModule())), b->right->range, "the bound of `require`")) {
+        r.value = *n;
+      }
+      out.requires_.push_back(r);
+    }
+  }
+}
+
+void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
+  checkClauses(d.clauses, "evaluate", {"report", "require", "let"}, {"report", "require", "let"});
+  for (auto &subject : d.subjects) {
+    auto *ref = ast::as<ast::RefExpr>(subject.get());
+    Found f = ref ? findDecl(ref->name, m) : Found{};
+    if (!f.decl || f.decl->kind != ast::Decl::Kind::Train) {
+      if (ref && !f.decl) {
+        evalRef(*ref, globalScope(m));
+      } else if (f.decl) {
+        unsupported("`evaluate` of something other than a `train`", subject->range);
+      } else {
+        unsupported("`evaluate` of an expression", subject->range);
+      }
+      continue;
+    }
+    auto &train = static_cast<const ast::TrainDecl &>(*f.decl);
+    checkTrain(train, f.module);
+    Training &t = *trainings.at(&train);
+    // `digits.test`, or `digits` for its test split.
+    auto *member = ast::as<ast::MemberExpr>(d.data.get());
+    auto *data = ast::as<ast::RefExpr>(member ? member->base.get() : d.data.get());
+    DataSet *set = data ? dataSet(data->name, m) : nullptr;
+    if (!set) {
+      std::vector<std::string> names;
+      for (auto &[name, decl] : m->decls)
+        if (decl->kind == ast::Decl::Kind::Data)
+          names.push_back(name);
+      std::string near = data ? didYouMean(data->name, names) : "";
+      fail(Diag::NotData, d.data->range, {source(d.data->range)}, near.empty() ? "" : "did you mean `" + near + "`?");
+      continue;
+    }
+    if (!t.ok || !set->ok)
+      continue;
+    const DataProgram &dp = program->data[set->index];
+    EvaluateProgram out;
+    out.train = t.name;
+    out.data = dp.name;
+    out.split = member ? member->member.text : "test";
+    std::vector<std::string> splits;
+    for (auto &[name, share] : dp.split)
+      splits.push_back(name);
+    if (dp.split.empty())
+      splits.push_back("train");
+    if (!dp.test.name.empty())
+      splits.push_back("test");
+    if (std::find(splits.begin(), splits.end(), out.split) == splits.end()) {
+      std::string near = didYouMean(out.split, splits);
+      fail(Diag::NoSuchSplit, member ? member->member.range : d.data->range, {dp.name, out.split},
+           near.empty() ? "" : "did you mean `" + near + "`?");
+      continue;
+    }
+    out.name = t.name;
+    for (auto &e : program->evaluates)
+      if (e.name == out.name)
+        out.name = t.name + "." + out.split;
+    if (!buildEvaluate(d, t, *set, out))
+      continue;
+    TrainProgram &tp = program->trains[t.index];
+    if (tp.validate.empty() && out.data == tp.data)
+      tp.validate = out.name;
+    program->evaluates.push_back(std::move(out));
+  }
+}
+
+void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
+  checkClauses(d.clauses, "deploy", {"target", "precision", "batch", "serve", "weights", "cache"}, {});
+  Found f = findDecl(d.name.text, m);
+  if (!f.decl) {
+    std::vector<std::string> names;
+    for (auto &[name, decl] : m->decls)
+      if (decl->kind == ast::Decl::Kind::Train)
+        names.push_back(name);
+    std::string near = didYouMean(d.name.text, names);
+    fail(Diag::UnknownName, d.name.range, {d.name.text}, near.empty() ? "" : "did you mean `" + near + "`?");
+    return;
+  }
+  if (f.decl->kind != ast::Decl::Kind::Train) {
+    unsupported("`deploy` of something other than a `train`", d.name.range);
+    return;
+  }
+  DeployProgram out;
+  out.train = d.name.text;
+  for (auto &c : d.clauses) {
+    const std::string &word = c.keyword.text;
+    if (word == "weights" || word == "cache")
+      unsupported("`" + word + "` in `deploy`", c.range);
+    for (auto &e : c.expressions) {
+      std::string text = source(e->range);
+      if (word == "target") {
+        if (text.compare(0, 4, "cpu:") != 0 && text != "cpu" && text != "cuda")
+          fail(Diag::UnknownTarget, e->range, {text}, "targets are `cpu:host`, `cpu:x86-64-v2`, `-v3`, `-v4` and `cuda`");
+        out.targets.push_back(text);
+      } else if (word == "precision") {
+        if (text == "int8" || text == "int4" || text == "fp8")
+          unsupported("precision `" + text + "`", e->range);
+        else if (text != "f32" && text != "bf16" && text != "f16")
+          fail(Diag::UnknownPrecision, e->range, {text}, "precisions are `f32`, `bf16` and `f16`");
+        out.precisions.push_back(text);
+      } else if (word == "serve") {
+        out.version = text;
+      }
+    }
+  }
+  program->deploys.push_back(std::move(out));
+}
+
+} // namespace bigm::sema

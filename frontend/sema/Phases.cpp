@@ -1,0 +1,273 @@
+// Phases of a training: what each changes, with which optimiser, and the compiled step that does it.
+#include "Training.h"
+
+namespace bigm::sema {
+
+// Paths of all instances and parameters under an instance, relative to it.
+static void listPaths(const Instance &instance, const std::string &prefix, std::vector<std::string> &out) {
+  for (auto &[name, tensor] : instance.tensors)
+    out.push_back(prefix + name);
+  for (auto &[name, child] : instance.children) {
+    out.push_back(prefix + name);
+    listPaths(*child, prefix + name + ".", out);
+  }
+}
+
+bool Checker::readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out) {
+  std::vector<std::string> known;
+  listPaths(*t.instance, "", known);
+  bool ok = true;
+  for (auto &e : c.expressions) {
+    std::string path = exprPath(*e);
+    if (path.compare(0, t.name.size() + 1, t.name + ".") == 0)
+      path = path.substr(t.name.size() + 1);
+    if (path == "all" && c.keyword.text == "learn" && std::find(known.begin(), known.end(), path) == known.end())
+      continue;
+    if (std::find(known.begin(), known.end(), path) == known.end()) {
+      std::string near = didYouMean(path, known), all;
+      for (auto &[name, child] : t.instance->children)
+        all += (all.empty() ? "`" : ", `") + name + "`";
+      fail(Diag::UnknownPart, e->range, {t.name, source(e->range)},
+           !near.empty() ? "did you mean `" + near + "`?" : "its parts are " + all);
+      ok = false;
+      continue;
+    }
+    out.push_back(path);
+  }
+  return ok;
+}
+
+void Checker::readStop(Training &t, const ast::Clause &c, PhaseProgram &out) {
+  auto metric = [&](const ast::Expr &e) {
+    std::string path = exprPath(e);
+    if (path.compare(0, 6, "valid.") != 0) {
+      fail(Diag::StopCondition, e.range, {source(e.range)}, "write `stop when valid.accuracy flat for 2`");
+      return false;
+    }
+    out.stopMetric = path;
+    stops.push_back({&t, e.range, path.substr(6)});
+    return true;
+  };
+  if (c.expressions.empty())
+    return;
+  if (c.flag == "flat") {
+    if (!metric(*c.expressions[0]) || c.expressions.size() < 2)
+      return;
+    out.stopCompare = "flat";
+    if (auto n = wholeNumber(eval(*c.expressions[1], globalScope(t.module)), c.expressions[1]->range, "the patience"))
+      out.stopValue = double(*n);
+    return;
+  }
+  auto *b = ast::as<ast::BinaryExpr>(c.expressions[0].get());
+  static const std::map<ast::BinaryExpr::Op, std::string> signs = {
+      {ast::BinaryExpr::Op::Ge, ">="}, {ast::BinaryExpr::Op::Le, "<="},
+      {ast::BinaryExpr::Op::Gt, ">"},  {ast::BinaryExpr::Op::Lt, "<"}};
+  if (!b || !signs.count(b->op)) {
+    fail(Diag::StopCondition, c.expressions[0]->range, {source(c.expressions[0]->range)},
+         "write `stop when valid.accuracy flat for 2` or `stop when valid.accuracy >= 0.99`");
+    return;
+  }
+  if (!metric(*b->left))
+    return;
+  out.stopCompare = signs.at(b->op);
+  if (auto n = plainNumber(eval(*b->right, globalScope(t.module)), b->right->range, "the bound of `stop when`"))
+    out.stopValue = *n;
+}
+
+void Checker::readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out) {
+  ScopePtr scope = globalScope(t.module);
+  std::string base = "train." + t.name + ".", own = base + out.name + ".";
+  auto find = [&](const char *keyword) -> const ast::Clause * {
+    const ast::Clause *c = phase ? clause(phase->clauses, keyword) : nullptr;
+    return c ? c : clause(t.decl->clauses, keyword);
+  };
+  auto number = [&](const char *keyword) {
+    auto all = numberClause(base + keyword, nullptr, scope);
+    bool inPhase = phase && clause(phase->clauses, keyword);
+    if (auto n = numberClause(own + keyword, nullptr, scope))
+      return n;
+    if (all && !inPhase)
+      return all;
+    return numberClause("", find(keyword), scope);
+  };
+  SourceRange where = phase ? phase->name.range : t.decl->name.range;
+  auto batch = number("batch");
+  if (!batch && !find("batch"))
+    fail(Diag::MissingClause, where, {t.name, "batch"}, "for example `batch 128`");
+  if (batch && (*batch < 1 || *batch != double(int64_t(*batch))))
+    fail(Diag::NeedsWholeNumber, find("batch") ? find("batch")->range : where, {"`batch`", std::to_string(*batch)});
+  out.batch = batch ? int64_t(*batch) : 0;
+  auto epochs = number("epochs");
+  if (!epochs && !find("epochs"))
+    fail(Diag::MissingClause, where, {phase ? phase->name.text : t.name, "epochs"}, "for example `epochs 5`");
+  if (epochs && *epochs < 0)
+    fail(Diag::NeedsWholeNumber, find("epochs") ? find("epochs")->range : where, {"`epochs`", std::to_string(*epochs)});
+  out.epochs = epochs.value_or(1);
+  out.ownSchedule = phase && clause(phase->clauses, "optimize");
+  if (const ast::Clause *start = phase ? clause(phase->clauses, "start") : nullptr; start && !start->expressions.empty()) {
+    Val v = eval(*start->expressions[0], scope);
+    if (v.is(Val::Kind::String))
+      out.startFrom = v.text;
+    else if (!v.poison())
+      fail(Diag::StartNeedsFile, start->expressions[0]->range, {describe(v)});
+    out.startIfPresent = start->flag == "if present";
+  }
+  if (const ast::Clause *stop = find("stop"))
+    readStop(t, *stop, out);
+}
+
+Val Checker::optimizer(Training &t, const ast::Clause *phase, const ScopePtr &scope) {
+  const ast::Clause *c = phase ? clause(phase->clauses, "optimize") : nullptr;
+  bool own = c;
+  if (!c)
+    c = clause(t.decl->clauses, "optimize");
+  if (!c || c->expressions.size() != 1)
+    return c ? fail(Diag::OneValue, c->range, {"optimize"}) : Val{};
+  const ast::Expr &e = *c->expressions[0];
+  auto *call = ast::as<ast::CallExpr>(&e);
+  Val callee = eval(call ? *call->callee : e, scope);
+  if (callee.poison())
+    return {};
+  if (!callee.is(Val::Kind::Callable) || callee.callable->kind != Callable::Kind::Decl)
+    return fail(Diag::NotAnOptimizer, e.range, {describe(callee)}, "for example `optimize adamw(lr: 1e-3)`");
+  const ast::CallableDecl *decl = callee.callable->decl;
+  Args args = call ? evalArguments(call->arguments, scope, decl) : Args{};
+  // `lr` clauses and overrides replace settings.
+  Signature sig = signature(*decl);
+  auto replace = [&](const std::string &setting, const Val &v, SourceRange where) {
+    size_t position = 0;
+    for (auto &a : args) {
+      bool same = a.name == setting;
+      if (a.name.empty() && position < sig.settings.size())
+        same = sig.settings[position++]->name.text == setting;
+      if (same) {
+        a.value = v;
+        return;
+      }
+    }
+    args.push_back({v, where, setting, nullptr, {}});
+  };
+  const ast::Clause *lr = phase ? clause(phase->clauses, "lr") : nullptr;
+  if (!lr && !own)
+    lr = clause(t.decl->clauses, "lr");
+  if (lr && lr->expressions.size() == 1)
+    replace("lr", eval(*lr->expressions[0], scope), lr->range);
+  for (auto *p : sig.settings) {
+    std::string base = "train." + t.name + ".";
+    if (auto v = overridden(base + "optimize." + p->name.text))
+      replace(p->name.text, *v, e.range);
+    if (phase)
+      if (auto v = overridden(base + phase->name.text + ".optimize." + p->name.text))
+        replace(p->name.text, *v, e.range);
+  }
+  Val made = callDecl(*decl, callee.callable->module, args, e.range, false);
+  if (made.is(Val::Kind::Callable) && made.callable->kind == Callable::Kind::Bound && sig.inputs.size() == 4)
+    return made;
+  if (!made.poison())
+    return fail(Diag::NotAnOptimizer, e.range, {describe(made)},
+                "an optimiser is a `fn` with settings and the inputs (weight, gradient, step, steps)");
+  return {};
+}
+
+void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns,
+                             PhaseProgram &out, const ScopePtr &scope) {
+  std::string prefix = t.name + ".";
+  std::vector<int> tensors;
+  std::vector<Value> weights;
+  for (size_t i = 0; i < program->tensors.size(); ++i) {
+    const TensorDecl &decl = program->tensors[i];
+    if (decl.kind != TensorDecl::Kind::Param || decl.name.compare(0, prefix.size(), prefix) != 0 || !rec->uses(i) ||
+        learns.frozenPath(decl.name.substr(prefix.size())))
+      continue;
+    tensors.push_back(i);
+    weights.push_back(rec->tensor(i, decl));
+    out.learned.push_back(decl.name);
+  }
+  SourceRange where = phase ? phase->name.range : t.decl->name.range;
+  if (weights.empty()) {
+    fail(Diag::NothingToLearn, where, {out.name});
+    return;
+  }
+  rec->where = where;
+  rec->scope = "";
+  std::vector<Value> gradients = rec->gradient(loss, weights);
+  const TensorType scalar{Elem::F32, {}, 0};
+  const ast::Clause *clip = phase ? clause(phase->clauses, "clip") : nullptr;
+  if (!clip)
+    clip = clause(t.decl->clauses, "clip");
+  auto bound = numberClause("train." + t.name + "." + out.name + ".clip", nullptr, scope);
+  if (!bound)
+    bound = numberClause("train." + t.name + ".clip", clip, scope);
+  if (bound) {
+    // Pascanu et al. 2013: all gradients scaled down together when their common norm exceeds the bound.
+    Value total = rec->constant(0, scalar);
+    for (Value g : gradients) {
+      std::vector<int64_t> all;
+      for (size_t i = 0; i < rec->type(g).shape.size(); ++i)
+        all.push_back(i);
+      Value square = rec->add(Op::Mul, {g, g}, rec->type(g));
+      total = rec->add(Op::Add, {total, rec->reduce(Op::ReduceSum, square, all)}, scalar);
+    }
+    Value norm = rec->add(Op::Add, {rec->add(Op::Sqrt, {total}, scalar), rec->constant(1e-6, scalar)}, scalar);
+    Value ratio = rec->add(Op::Div, {rec->constant(*bound, scalar), norm}, scalar);
+    Value scale = rec->add(Op::Min, {ratio, rec->constant(1, scalar)}, scalar);
+    for (Value &g : gradients) {
+      TensorType type = rec->type(g);
+      g = rec->add(Op::Mul, {g, rec->broadcast(scale, type.shape)}, type);
+    }
+  }
+  Val opt = optimizer(t, phase, scope);
+  if (opt.poison())
+    return;
+  const ast::Clause *c = phase ? clause(phase->clauses, "optimize") : nullptr;
+  if (!c)
+    c = clause(t.decl->clauses, "optimize");
+  SourceRange at = c->expressions[0]->range;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const TensorDecl decl = program->tensors[tensors[i]];
+    Owner slots;
+    slots.prefix = decl.name + "/";
+    slots.kind = TensorDecl::Kind::Slot;
+    owner = &slots;
+    rec->scope = decl.name;
+    auto given = [&](Value v) { return Given{tensorVal(v), at, "", nullptr, {}}; };
+    Val next = apply(opt, {given(weights[i]), given(gradients[i]), given(rec->step()), given(rec->steps())}, at, source(at));
+    owner = nullptr;
+    if (next.poison())
+      return;
+    if (!next.is(Val::Kind::Tensor) || next.type.shape != decl.type.shape || next.type.elem != decl.type.elem) {
+      fail(Diag::OptimizerResult, at, {describe(next), decl.type.str()});
+      return;
+    }
+    rec->store(tensors[i], decl, next.tensor);
+  }
+  rec->scope = "";
+}
+
+void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out) {
+  Learning learns;
+  auto paths = [&](const char *keyword, std::vector<std::string> &list) {
+    const ast::Clause *c = phase ? clause(phase->clauses, keyword) : nullptr;
+    if (!c)
+      c = clause(t.decl->clauses, keyword);
+    return !c || readPaths(t, *c, list);
+  };
+  bool ok = paths("freeze", learns.frozen);
+  ok = paths("learn", learns.learned) && ok;
+  if (!ok)
+    return;
+  out.step = t.name + "." + out.name + ".step";
+  build(out.step, [&] {
+    ScopePtr scope = freshScope(t.module);
+    bindPrepared(*t.data, scope);
+    training_ = true;
+    learning = &learns;
+    Val loss = evalLoss(t, phase, scope);
+    if (!loss.is(Val::Kind::Tensor))
+      return;
+    rec->output("loss", loss.tensor);
+    applyOptimizer(t, phase, loss.tensor, learns, out, scope);
+  });
+}
+
+} // namespace bigm::sema

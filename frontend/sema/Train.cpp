@@ -1,0 +1,322 @@
+// `train`: the instance, its loss, its phases and the functions that come of them.
+//
+// The loss is evaluated once without keeping the result (`probe`), which creates the parameters and shows the model's
+// input types. Then each function evaluates it again in its own mode: phases with what they freeze, prediction without
+// labels, the forward function on the model's inputs alone.
+#include "Training.h"
+
+namespace bigm::sema {
+
+Checker::Checker(SourceManager &sources, Diagnostics &diags, Program &program, const Overrides &overrides)
+    : sources(sources), diags(diags), program(&program), overrides(overrides) {}
+Checker::~Checker() = default;
+
+void Checker::build(const std::string &name, const std::function<void()> &body, bool keep, bool keepInputs) {
+  // A fit can be met while another function is built, so everything about the evaluation is set aside.
+  static unsigned serials = 0;
+  auto savedRec = rec;
+  auto savedSerial = serial;
+  auto savedTraining = training_;
+  auto savedLearning = learning;
+  auto savedOwner = owner;
+  auto savedCurrent = current;
+  auto savedPairs = pairs;
+  auto savedIteration = iteration;
+  auto savedIndexing = indexing;
+  auto savedCalls = calls;
+  Recorder recorder(name);
+  rec = &recorder;
+  serial = ++serials;
+  training_ = false;
+  learning = nullptr;
+  owner = nullptr;
+  current = nullptr;
+  pairs = nullptr;
+  iteration = 0;
+  indexing = nullptr;
+  calls.clear();
+  body();
+  if (keep)
+    program->functions.push_back(recorder.finish(program->tensors, keepInputs));
+  rec = savedRec;
+  serial = savedSerial;
+  training_ = savedTraining;
+  learning = savedLearning;
+  owner = savedOwner;
+  current = savedCurrent;
+  pairs = savedPairs;
+  iteration = savedIteration;
+  indexing = savedIndexing;
+  calls = savedCalls;
+}
+
+std::string Checker::exprPath(const ast::Expr &e) const {
+  if (auto *r = ast::as<ast::RefExpr>(&e))
+    return r->name;
+  if (auto *m = ast::as<ast::MemberExpr>(&e)) {
+    std::string base = exprPath(*m->base);
+    return base.empty() ? "" : base + "." + m->member.text;
+  }
+  return "";
+}
+
+std::shared_ptr<Instance> Checker::trainInstance(const ast::TrainDecl &d, Module *m, SourceRange where) {
+  auto known = trainInstances.find(&d);
+  if (known != trainInstances.end())
+    return known->second;
+  auto &slot = trainInstances[&d];
+  if (!d.model) {
+    unsupported("`train` without a model", d.name.range);
+    return nullptr;
+  }
+  build("", [&] {
+    rootName = d.name.text;
+    Val v = eval(*d.model, globalScope(m));
+    if (v.is(Val::Kind::Callable) && v.callable->kind == Callable::Kind::Decl &&
+        v.callable->decl->kind == ast::Decl::Kind::Model)
+      v = callDecl(*v.callable->decl, v.callable->module, {}, d.model->range, false);
+    rootName.clear();
+    if (v.is(Val::Kind::Callable) && v.callable->kind == Callable::Kind::Model)
+      slot = v.callable->instance;
+    else if (!v.poison())
+      fail(Diag::TrainNeedsModel, d.model->range, {describe(v)}, "write `train " + d.name.text + " = Model(...) on data`");
+    if (slot && v.callable->module)
+      instanceModules[slot.get()] = v.callable->module;
+  }, false);
+  return slot;
+}
+
+bool Checker::evalLets(Training &t, const ast::Clause *phase, const ScopePtr &scope) {
+  bool ok = true;
+  auto run = [&](const std::vector<ast::Clause> &list) {
+    for (auto &c : list)
+      if (c.keyword.text == "let" && !c.expressions.empty()) {
+        Val v = eval(*c.expressions[0], scope);
+        ok &= !v.poison();
+        scope->names[c.name.text] = {v, c.name.range};
+      }
+  };
+  run(t.decl->clauses);
+  if (phase)
+    run(phase->clauses);
+  return ok;
+}
+
+Val Checker::evalLoss(Training &t, const ast::Clause *phase, const ScopePtr &scope) {
+  if (!evalLets(t, phase, scope))
+    return {};
+  const ast::Clause *loss = phase ? clause(phase->clauses, "loss") : nullptr;
+  if (!loss)
+    loss = clause(t.decl->clauses, "loss");
+  if (!loss && !phase)
+    for (auto &c : t.decl->clauses)
+      if (c.keyword.text == "phase" && !loss)
+        loss = clause(c.clauses, "loss");
+  if (!loss || loss->expressions.size() != 1)
+    return fail(Diag::OneLoss, loss ? loss->range : t.decl->name.range, {t.name}, "add up several losses with `+`");
+  const ast::Expr &e = *loss->expressions[0];
+  Val v = eval(e, scope);
+  if (v.poison() || v.is(Val::Kind::Unknown))
+    return {};
+  if (!v.is(Val::Kind::Tensor) || !v.type.shape.empty() || v.type.elem != Elem::F32)
+    return fail(Diag::LossNotScalar, e.range, {describe(v)}, "take the mean over the batch: `mean(...)`");
+  return v;
+}
+
+bool Checker::probe(Training &t) {
+  build(t.name + ".probe", [&] {
+    ScopePtr scope = freshScope(t.module);
+    bindPrepared(*t.data, scope);
+    training_ = true;
+    LossPairs found;
+    pairs = &found;
+    watched = t.instance.get();
+    watchedTypes = &t.inputs;
+    Val loss = evalLoss(t, nullptr, scope);
+    watched = nullptr;
+    watchedTypes = nullptr;
+    t.ok = loss.is(Val::Kind::Tensor);
+    for (auto &h : found.heads)
+      t.heads.push_back(h.label);
+    // A loss may stand in a phase alone; parameters that only it reaches must exist, too.
+    for (auto &c : t.decl->clauses)
+      if (c.keyword.text == "phase" && clause(c.clauses, "loss"))
+        t.ok &= evalLoss(t, &c, scope).is(Val::Kind::Tensor);
+    if (t.ok && t.inputs.empty()) {
+      fail(Diag::ModelNotUsed, t.decl->name.range, {t.name}, "apply it in the loss: `" + t.name + "(...)`");
+      t.ok = false;
+    }
+  }, false);
+  return t.ok;
+}
+
+void Checker::buildForward(Training &t) {
+  std::string name = t.name + ".forward";
+  build(name, [&] {
+    Signature sig = signature(*t.instance->decl);
+    Args args;
+    for (size_t i = 0; i < sig.inputs.size() && i < t.inputs.size(); ++i) {
+      const ast::Parameter &p = *sig.inputs[i];
+      Val v = tensorVal(rec->input(p.name.text, t.inputs[i], p.name.range));
+      v.type = t.inputs[i];
+      args.push_back({v, p.name.range, "", nullptr, {}});
+    }
+    Val out = applyModel(t.instance, instanceModules[t.instance.get()], args, t.decl->model->range);
+    if (out.is(Val::Kind::Tensor)) {
+      rec->output(t.heads.size() == 1 ? "logits" : "output", out.tensor);
+    } else if (out.is(Val::Kind::Record)) {
+      for (size_t i = 0; i < out.items.size(); ++i)
+        if (out.items[i].is(Val::Kind::Tensor))
+          rec->output(out.names[i], out.items[i].tensor);
+    } else if (!out.poison()) {
+      unsupported("a model that returns " + describe(out), t.instance->decl->name.range);
+    }
+  }, true, true);
+  program->trains[t.index].forward = name;
+}
+
+void Checker::buildPredict(Training &t) {
+  if (t.heads.empty())
+    return;
+  std::string name = t.name + ".predict";
+  build(name, [&] {
+    ScopePtr scope = freshScope(t.module);
+    bindRaw(*t.data, scope, false);
+    evalDerived(*t.data, scope);
+    LossPairs found;
+    pairs = &found;
+    evalLoss(t, nullptr, scope);
+    pairs = nullptr;
+    rec->scope = "";
+    rec->where = t.decl->name.range;
+    for (auto &h : found.heads) {
+      Value x = h.logits.tensor;
+      TensorType wide = rec->type(x), narrow = wide;
+      narrow.shape.pop_back();
+      TensorType ids = narrow;
+      ids.elem = Elem::I32;
+      // The probability of the best class: exp(0) over the sum of exp(x - max x).
+      Value top = rec->reduce(Op::ReduceMax, x, {1});
+      Value spread = rec->view(top, wide.shape, {index(0)});
+      Value e = rec->add(Op::Exp, {rec->add(Op::Sub, {x, spread}, wide)}, wide);
+      Value sum = rec->reduce(Op::ReduceSum, e, {1});
+      rec->output(h.label, rec->add(Op::ArgMax, {x}, ids, {{"dim", int64_t(1)}}));
+      rec->output(h.label + ".score", rec->add(Op::Div, {rec->constant(1, narrow), sum}, narrow));
+    }
+  });
+  program->trains[t.index].predict = name;
+}
+
+void Checker::buildInit(Training &t) {
+  std::string name = t.name + ".init", prefix = t.name + ".";
+  build(name, [&] {
+    for (size_t i = 0; i < program->tensors.size(); ++i) {
+      const TensorDecl decl = program->tensors[i];
+      bool ours = decl.name.compare(0, prefix.size(), prefix) == 0;
+      bool kind = decl.kind == TensorDecl::Kind::Param || decl.kind == TensorDecl::Kind::State ||
+                  decl.kind == TensorDecl::Kind::Slot;
+      if (!ours || !kind)
+        continue;
+      if (auto v = initialValue(i))
+        rec->store(i, decl, *v);
+    }
+  });
+  program->trains[t.index].init = name;
+}
+
+std::optional<double> Checker::numberClause(const std::string &path, const ast::Clause *c, const ScopePtr &scope) {
+  if (auto set = overridden(path))
+    return plainNumber(*set, {}, "`" + path + "`");
+  if (!c)
+    return std::nullopt;
+  if (c->expressions.size() != 1) {
+    fail(Diag::OneValue, c->range, {c->keyword.text});
+    return std::nullopt;
+  }
+  return plainNumber(eval(*c->expressions[0], scope), c->expressions[0]->range, "`" + c->keyword.text + "`");
+}
+
+void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
+  auto &slot = trainings[&d];
+  if (slot)
+    return;
+  slot = std::make_unique<Training>();
+  Training &t = *slot;
+  reached.insert(&d);
+  t.decl = &d;
+  t.module = m;
+  t.name = d.name.text;
+  t.index = program->trains.size();
+  program->trains.emplace_back();
+  std::vector<std::string> common = {"let", "loss", "optimize", "batch", "epochs", "seed", "lr", "clip", "stop", "phase",
+                                     "precision", "freeze", "learn"};
+  checkClauses(d.clauses, "train", common, {"let", "phase"});
+  std::map<std::string, SourceRange> phaseNames;
+  for (auto &c : d.clauses) {
+    if (c.keyword.text != "phase")
+      continue;
+    checkClauses(c.clauses, "phase",
+                 {"let", "loss", "optimize", "batch", "epochs", "lr", "clip", "start", "stop", "freeze", "learn"}, {"let"});
+    auto [at, added] = phaseNames.emplace(c.name.text, c.name.range);
+    if (!added) {
+      Diagnostic &e = error(Diag::PhaseTwice, c.name.range, {c.name.text});
+      note(e, at->second, "first declared here");
+    }
+  }
+  if (auto *precision = clause(d.clauses, "precision"))
+    unsupported("`precision` in `train`", precision->range);
+
+  if (d.data.size() != 1) {
+    unsupported("training on several data sets", d.name.range);
+    return;
+  }
+  auto *ref = ast::as<ast::RefExpr>(d.data[0].get());
+  t.data = ref ? dataSet(ref->name, m) : nullptr;
+  if (!t.data) {
+    std::vector<std::string> names;
+    for (auto &[name, decl] : m->decls)
+      if (decl->kind == ast::Decl::Kind::Data)
+        names.push_back(name);
+    std::string near = ref ? didYouMean(ref->name, names) : "";
+    fail(Diag::NotData, d.data[0]->range, {source(d.data[0]->range)}, near.empty() ? "" : "did you mean `" + near + "`?");
+  }
+  t.instance = trainInstance(d, m, d.name.range);
+  if (!t.data || !t.instance || !t.data->ok)
+    return;
+  if (!clause(d.clauses, "optimize"))
+    for (auto &c : d.clauses)
+      if (c.keyword.text == "phase" && !clause(c.clauses, "optimize")) {
+        fail(Diag::NoOptimizer, c.name.range, {t.name}, "for example `optimize adamw(lr: 1e-3)`");
+        return;
+      }
+  if (!probe(t))
+    return;
+
+  TrainProgram &out = program->trains[t.index];
+  out.name = t.name;
+  out.data = ref->name;
+  if (auto n = numberClause("train." + t.name + ".seed", clause(d.clauses, "seed"), globalScope(m)))
+    out.seed = uint64_t(*n);
+  buildForward(t);
+  std::vector<PhaseProgram> phases;
+  auto one = [&](const ast::Clause *phase) {
+    PhaseProgram p;
+    p.name = phase ? phase->name.text : "all";
+    readPhase(t, phase, p);
+    buildStep(t, phase, p);
+    phases.push_back(std::move(p));
+  };
+  bool any = false;
+  for (auto &c : d.clauses)
+    if (c.keyword.text == "phase") {
+      any = true;
+      one(&c);
+    }
+  if (!any)
+    one(nullptr);
+  program->trains[t.index].phases = std::move(phases);
+  buildPredict(t);
+  buildInit(t);
+}
+
+} // namespace bigm::sema

@@ -1,0 +1,20 @@
+// What is known of one `train` while its functions are built.
+#pragma once
+#include "Checker.h"
+
+namespace bigm::sema {
+
+struct Checker::Training {
+  const ast::TrainDecl *decl = nullptr;
+  Module *module = nullptr;
+  std::string name;
+  std::shared_ptr<Instance> instance;
+  Module *modelModule = nullptr;
+  DataSet *data = nullptr;
+  size_t index = 0; // in Program::trains
+  bool ok = false;  // the loss could be evaluated
+  std::vector<TensorType> inputs; // of the model, as the loss gives them
+  std::vector<std::string> heads; // label fields that the loss pairs with logits
+};
+
+} // namespace bigm::sema

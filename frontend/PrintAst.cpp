@@ -1,6 +1,7 @@
 // Children stand two columns right of their parent. A child's part (`condition`, `else`, the name of an argument) stands
 // before it, so that equal text means equal trees.
 #include "PrintAst.h"
+#include <ostream>
 
 namespace bigm {
 namespace {
@@ -8,18 +9,16 @@ using namespace ast;
 
 class TreePrinter {
 public:
-  TreePrinter(const SourceManager &sources, bool places) : sources(sources), places(places) {}
+  TreePrinter(std::ostream &out, const SourceManager *places) : out(out), places(places) {}
 
-  std::string run(const File &file) {
+  void run(const File &file) {
     for (const DeclPtr &d : file.decls)
       declaration(*d);
-    return std::move(out);
   }
 
 private:
-  const SourceManager &sources;
-  bool places;
-  std::string out;
+  std::ostream &out;
+  const SourceManager *places;
   int depth = 0;
 
   struct Deeper {
@@ -29,12 +28,12 @@ private:
   };
 
   void put(const std::string &text, SourceRange where = {}) {
-    out += std::string(static_cast<size_t>(depth) * 2, ' ') + text;
+    out << std::string(static_cast<size_t>(depth) * 2, ' ') << text;
     if (places && where.valid()) {
-      LineColumn at = sources.place(where.file, where.begin);
-      out += " @" + std::to_string(at.line) + ":" + std::to_string(at.column);
+      LineColumn at = places->place(where.file, where.begin);
+      out << " @" << at.line << ':' << at.column;
     }
-    out += '\n';
+    out << '\n';
   }
 
   static std::string quoted(const std::string &s) {
@@ -317,8 +316,6 @@ private:
 
 } // namespace
 
-std::string printAst(const File &file, const SourceManager &sources, bool places) {
-  return TreePrinter(sources, places).run(file);
-}
+void printAst(std::ostream &out, const File &file, const SourceManager *places) { TreePrinter(out, places).run(file); }
 
 } // namespace bigm

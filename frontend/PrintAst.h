@@ -2,11 +2,11 @@
 #pragma once
 #include "Ast.h"
 #include "Source.h"
-#include <string>
+#include <iosfwd>
 
 namespace bigm {
 
-/// `places`: ends each line with the node's line and column.
-std::string printAst(const ast::File &file, const SourceManager &sources, bool places = true);
+/// With `places`, each line ends with its node's line and column.
+void printAst(std::ostream &out, const ast::File &file, const SourceManager *places = nullptr);
 
 } // namespace bigm

@@ -46,7 +46,8 @@ enum { BIGM_RESIZE_NEAREST = 0, BIGM_RESIZE_BILINEAR = 1, BIGM_RESIZE_BICUBIC = 
  *   bicubic   Keys' filter, a = -0.75; antialias: a = -0.5, as wide as four output pixels where the image shrinks
  *   area      mean of the pixels whose centres lie under the output pixel (Pillow's box), at least one
  * With antialias, weights that fall outside of the image are left out and the others made to sum to 1, as in Pillow
- * (agrees within one level of 255); without, the edge is repeated, as in PyTorch and OpenCV. */
+ * (agrees within one level of
+ * 255 where Pillow does not clip between its two passes); without, the edge is repeated, as in PyTorch and OpenCV. */
 BIGM_EXPORT void bigm_rt_resize_f32(void *context, const float *image, float *out, int64_t n, int64_t c, int64_t h,
                                     int64_t w, int64_t out_h, int64_t out_w, int32_t mode, int32_t antialias);
 

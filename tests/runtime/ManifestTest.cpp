@@ -1,0 +1,56 @@
+// A manifest that is not what docs/abi.md says is one clear error.
+#include "Toy.h"
+#include "runtime/core/Failure.h"
+#include "runtime/core/Manifest.h"
+
+using namespace bigm::rt;
+
+/// The toy's manifest with one text replaced.
+static std::string broken(const std::string &from, const std::string &to) {
+  std::string text(toy_bigm_manifest, toy_bigm_manifest_size);
+  size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  text.replace(at, from.size(), to);
+  try {
+    Manifest::parse(text);
+  } catch (const Failure &failure) {
+    return failure.what();
+  }
+  return "";
+}
+
+TEST(Manifest, ReadsWhatTheCompilerWrites) {
+  Manifest manifest = Manifest::parse({toy_bigm_manifest, toy_bigm_manifest_size});
+  EXPECT_EQ(manifest.name, "toy");
+  const Function &step = manifest.functions[size_t(manifest.functionByName.at("toy.step"))];
+  int64_t n = 1000;
+  EXPECT_EQ(step.arenaBytes(&n), 4000);
+  EXPECT_TRUE(step.writes);
+  EXPECT_FALSE(manifest.functions[0].writes);
+}
+TEST(Manifest, NamesWhatIsWrong) {
+  struct Case {
+    const char *from, *to, *expected;
+  } cases[] = {
+      {"\"bigm\":1", "\"bigm\":2", "compiled for version 2"},
+      {"\"bigm\":1", "\"bigm\":\"one\"", "no whole number"},
+      {"\"name\":\"toy\",", "", "lacks `name`"},
+      {"\"kind\":\"param\"", "\"kind\":\"thing\"", "unknown kind `thing`"},
+      {"\"dtype\":\"f32\"", "\"dtype\":\"f31\"", "unknown type `f31`"},
+      {"\"shape\":[3]", "\"shape\":[-3]", "negative size"},
+      {"\"shape\":[3]", "\"shape\":[4294967296,4294967296]", "too large"},
+      {"\"tensor\":0", "\"tensor\":3", "not there"},
+      {"\"tensor\":0", "\"tensor\":-1", "not there"},
+      {"\"access\":\"read\"", "\"access\":\"look\"", "unknown access `look`"},
+      {"\"role\":\"input\"", "\"role\":\"guest\"", "unknown role `guest`"},
+      {"[\"N\",3]", "[\"M\",3]", "`M` is no expression"},
+      {"\"of\":[\"N\"]", "\"of\":[\"M\"]", "unknown symbol"},
+      {"\"bytes\":4", "\"bytes\":-4", "negative arena"},
+      {"\"name\":\"toy.step\"", "\"name\":\"toy.forward\"", "two functions"},
+      {"\"init\":\"toy.init\"", "\"init\":\"toy.begin\"", "unknown function `toy.begin`"},
+      {"\"role\":\"seed\",\"dtype\":\"i64\"", "\"role\":\"seed\",\"dtype\":\"f32\"", "should be the scalar i64"},
+      {"}", "", "no JSON"},
+  };
+  for (const Case &c : cases)
+    EXPECT_THAT(broken(c.from, c.to), testing::HasSubstr(c.expected)) << c.to;
+}

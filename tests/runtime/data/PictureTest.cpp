@@ -1,0 +1,111 @@
+// jpeglib wants FILE declared before it.
+#include <cstdio>
+#include <jpeglib.h>
+#include "Files.h"
+
+using namespace bigm::data;
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+namespace {
+
+std::vector<uint8_t> jpeg(int height, int width, uint8_t value) {
+  jpeg_compress_struct j{};
+  jpeg_error_mgr errors{};
+  j.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&j);
+  unsigned char *bytes = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&j, &bytes, &size);
+  j.image_width = JDIMENSION(width);
+  j.image_height = JDIMENSION(height);
+  j.input_components = 3;
+  j.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&j);
+  jpeg_start_compress(&j, TRUE);
+  std::vector<uint8_t> row(size_t(width) * 3);
+  for (int y = 0; y < height; ++y) {
+    for (size_t i = 0; i < row.size(); ++i)
+      row[i] = uint8_t(value + (i * 37 + size_t(y) * 91) % 20);
+    JSAMPROW p = row.data();
+    jpeg_write_scanlines(&j, &p, 1);
+  }
+  jpeg_finish_compress(&j);
+  std::vector<uint8_t> out(bytes, bytes + size);
+  jpeg_destroy_compress(&j);
+  free(bytes);
+  return out;
+}
+std::string errorOf(const std::vector<uint8_t> &bytes) {
+  try {
+    decodePicture(bytes, "p");
+    return "";
+  } catch (const Error &e) {
+    return e.what();
+  }
+}
+
+} // namespace
+
+TEST(Picture, pngRoundTrip) {
+  for (int channels : {1, 3}) {
+    Picture p{channels, 3, 5, {}};
+    for (int i = 0; i < channels * 15; ++i)
+      p.pixels.push_back(uint8_t(i * 11));
+    for (int level : {1, 9}) {
+      Picture q = decodePicture(encodePng(p, level), "p");
+      EXPECT_EQ(q.channels, channels);
+      EXPECT_EQ(q.height, 3);
+      EXPECT_EQ(q.width, 5);
+      EXPECT_EQ(q.pixels, p.pixels);
+    }
+  }
+}
+
+TEST(Picture, jpegHasThePlanesInOrder) {
+  Picture p = decodePicture(jpeg(9, 17, 100), "p");
+  EXPECT_EQ(p.channels, 3);
+  EXPECT_EQ(p.height, 9);
+  EXPECT_EQ(p.width, 17);
+  EXPECT_THAT(p.pixels, Each(testing::AllOf(testing::Ge(80), testing::Le(140))));
+}
+
+TEST(Picture, greyAndColour) {
+  Picture colour{3, 1, 2, {255, 0, 0, 0, 0, 255}}; // red, blue
+  EXPECT_THAT(withChannels(colour, 1).pixels, ElementsAre(76, 29)); // 0.299 and 0.114 of 255
+  EXPECT_THAT(withChannels(Picture{1, 1, 2, {4, 9}}, 3).pixels, ElementsAre(4, 9, 4, 9, 4, 9));
+}
+
+TEST(Picture, resizingKeepsMeansAndConstants) {
+  Picture p{1, 4, 4, {0, 0, 8, 8, 0, 0, 8, 8, 4, 4, 2, 2, 4, 4, 2, 2}};
+  EXPECT_THAT(resized(p, 2, 2).pixels, ElementsAre(0, 8, 4, 2));
+  EXPECT_THAT(resized(Picture{1, 3, 5, std::vector<uint8_t>(15, 77)}, 7, 2).pixels, Each(77));
+  EXPECT_THAT(resized(Picture{1, 1, 1, {9}}, 3, 3).pixels, Each(9));
+}
+
+TEST(Picture, fail_damage) {
+  auto png = encodePng({1, 40, 40, std::vector<uint8_t>(1600, 9)}), good = png;
+  png.resize(png.size() / 2);
+  EXPECT_THAT(errorOf(png), HasSubstr("p: "));
+  png = good;
+  png[png.size() / 2] ^= 0x55;
+  EXPECT_THAT(errorOf(png), HasSubstr("PNG"));
+  auto photo = jpeg(64, 64, 50);
+  photo.resize(photo.size() / 2);
+  EXPECT_THAT(errorOf(photo), HasSubstr("p: corrupt JPEG data"));
+  EXPECT_THAT(errorOf({}), HasSubstr("the file is empty"));
+  EXPECT_THAT(errorOf({'G', 'I', 'F', '8', '9', 'a', 0, 0}), HasSubstr("expected a PNG or JPEG"));
+}
+
+TEST(Picture, fail_headerPromisesAGigapixel) {
+  auto png = encodePng({1, 4, 4, std::vector<uint8_t>(16, 9)});
+  png[16] = 0x7f; // width
+  EXPECT_THAT(errorOf(png), HasSubstr("p: "));
+}
+
+TEST(Picture, everyCutOfAFileIsAnErrorAndNoCrash) {
+  for (auto &whole : {encodePng({3, 7, 9, std::vector<uint8_t>(189, 33)}), jpeg(16, 16, 90)})
+    for (size_t size = 0; size + 12 < whole.size(); ++size)
+      EXPECT_NE(errorOf({whole.begin(), whole.begin() + long(size)}), "") << size;
+}

@@ -77,7 +77,7 @@ Val Checker::builtinFlip(const BuiltinCall &c) {
   for (int64_t a : *axes) {
     auto n = in[a].constant();
     if (!n)
-      return fail(Diag::FlipSize, c.where, {in[a].str()});
+      return generic ? Val::unknown() : fail(Diag::FlipSize, c.where, {in[a].str()});
     map[a] = index(a, -1, *n - 1);
   }
   return tensorVal(rec->view(c.args[0]->value.tensor, in, map));

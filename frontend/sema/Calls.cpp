@@ -439,7 +439,8 @@ Val Checker::applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &
   if (!result.poison() && !result.is(Val::Kind::Unknown)) {
     SourceRange at = d.body->statements.empty() ? d.name.range : d.body->statements.back()->range;
     if (result.is(Val::Kind::None)) {
-      result = fail(Diag::NoResult, at, {d.name.text});
+      result = fail(Diag::NoResult, at, {d.name.text},
+                    "its last line must be a value; one that begins with `-` continues the line before, so write `(-x)`");
     } else if (d.result) {
       Matching out{scope, {}, {}, {}};
       result = bind(resolve(*d.result, scope, true), {result, at, "", nullptr, {}}, {d.name.text, "", true}, out);

@@ -252,7 +252,7 @@ public:
   void checkData(const ast::DataDecl &d, Module *m);
   bool readFields(DataSet &set, DataProgram &out);
   void readSplit(DataSet &set, DataProgram &out);
-  std::optional<Spec> evalSpec(const ast::Expr &e, const ScopePtr &scope);
+  std::optional<Spec> evalSpec(const ast::Expr &e, const ScopePtr &scope, const std::vector<Field> &fields);
   /// In the function being built: the fields of a batch, raw or prepared, as inputs.
   void bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown);
   void bindPrepared(DataSet &set, const ScopePtr &scope);

@@ -37,9 +37,12 @@ const ast::Clause *Checker::clause(const std::vector<ast::Clause> &list, const s
   return nullptr;
 }
 
-std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope) {
-  static const std::map<std::string, std::vector<std::string>> sources = {
-      {"idx", {}}, {"csv", {"folder", "separator"}}, {"npy", {}}, {"folder", {"extension"}}};
+std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope, const std::vector<Field> &fields) {
+  // A csv may say which column a field reads: `csv("labels.csv", picture: "file")`.
+  std::map<std::string, std::vector<std::string>> sources = {
+      {"idx", {}}, {"csv", {"separator"}}, {"npy", {}}, {"folder", {}}};
+  for (const Field &f : fields)
+    sources["csv"].push_back(f.name);
   auto *call = ast::as<ast::CallExpr>(&e);
   auto *name = call ? ast::as<ast::RefExpr>(call->callee.get()) : nullptr;
   std::vector<std::string> names;
@@ -331,7 +334,7 @@ void Checker::checkData(const ast::DataDecl &d, Module *m) {
       ok = false;
       return;
     }
-    if (auto s = evalSpec(*c->expressions[0], globalScope(m)))
+    if (auto s = evalSpec(*c->expressions[0], globalScope(m), out.fields))
       spec = *s;
     else
       ok = false;

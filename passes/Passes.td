@@ -24,4 +24,22 @@ def Recompute : Pass<"bigm-recompute", "::mlir::func::FuncOp"> {
   let options = [Option<"limit", "limit", "unsigned", "8", "Longest chain of ops that is computed again">];
 }
 
+def ToKernels : Pass<"to-kernels", "::mlir::func::FuncOp"> {
+  let summary = "every bigm op becomes a loop nest of the kernel dialect";
+  let dependentDialects = ["::mlir::bigm::kernel::KernelDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
+def FuseKernels : Pass<"fuse-kernels", "::mlir::func::FuncOp"> {
+  let summary = "nests are substituted into their consumers, epilogues into contractions, siblings into one nest";
+}
+
+def ChooseLayout : Pass<"choose-layout", "::mlir::func::FuncOp"> {
+  let summary = "the order in memory of each result that only nests read";
+}
+
+def PlanMemory : Pass<"plan-memory", "::mlir::func::FuncOp"> {
+  let summary = "every result gets a place: a buffer of the caller, or an offset in the arena";
+}
+
 #endif

@@ -1,0 +1,125 @@
+#include "passes/Kernel.h"
+#include "ir/Dims.h"
+#include "mlir/IR/DialectImplementation.h"
+
+#include "passes/KernelDialect.cpp.inc"
+#define GET_OP_CLASSES
+#include "passes/KernelOps.cpp.inc"
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::kernel;
+
+void KernelDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "passes/KernelOps.cpp.inc"
+      >();
+}
+
+Type kernel::scalarType(Type tensor) {
+  Type element = cast<RankedTensorType>(tensor).getElementType();
+  if (element.isUnsignedInteger())
+    return IntegerType::get(element.getContext(), element.getIntOrFloatBitWidth());
+  return element;
+}
+
+int64_t kernel::elementBytes(Type tensor) {
+  return std::max(1u, cast<RankedTensorType>(tensor).getElementType().getIntOrFloatBitWidth() / 8);
+}
+
+NestOp kernel::createNest(OpBuilder &builder, Location loc, ArrayRef<Type> results, ArrayRef<AffineExpr> sizes,
+                          unsigned symbols, unsigned parallel, ArrayRef<StringRef> kinds, ArrayRef<Type> reduced) {
+  auto map = AffineMap::get(0, symbols, sizes, builder.getContext());
+  auto nest = NestOp::create(builder, loc, results, map, parallel, builder.getStrArrayAttr(kinds),
+                             /*contraction=*/nullptr);
+  nest.getBody().emplaceBlock();
+  if (parallel != sizes.size())
+    nest.getFinish().emplaceBlock().addArguments(reduced, SmallVector<Location>(reduced.size(), loc));
+  return nest;
+}
+
+static LogicalResult verifyBlock(NestOp nest, Block &block, bool finish) {
+  auto yield = dyn_cast_or_null<YieldOp>(block.empty() ? nullptr : &block.back());
+  if (!yield)
+    return nest.emitOpError("needs a yield at the end of each region");
+  bool last = finish || !nest.reduces();
+  size_t want = last ? nest.getNumResults() : nest.getKinds().size();
+  if (yield.getNumOperands() != want)
+    return nest.emitOpError("yields ") << yield.getNumOperands() << " values where " << want << " are due";
+  if (last)
+    for (auto [value, result] : llvm::zip(yield.getValues(), nest.getResultTypes()))
+      if (value.getType() != scalarType(result))
+        return nest.emitOpError("yields ") << value.getType() << " as an element of " << result;
+  for (Operation &op : block) {
+    auto load = dyn_cast<LoadOp>(op);
+    if (!load)
+      continue;
+    if (load.getMap().getNumDims() != nest.dims())
+      return load.emitOpError("map has ") << load.getMap().getNumDims() << " dimensions in a nest of " << nest.dims();
+    if (finish)
+      for (unsigned d = nest.getParallel(); d < nest.dims(); ++d)
+        if (load.getMap().isFunctionOfDim(d))
+          return load.emitOpError("after the reduction depends on a reduced dimension");
+  }
+  return success();
+}
+
+LogicalResult NestOp::verify() {
+  if (getNumResults() == 0)
+    return emitOpError("needs a result");
+  if (uint64_t(getParallel()) > dims())
+    return emitOpError("has more parallel dimensions than dimensions");
+  if (reduces() != !getFinish().empty() || reduces() != !getKinds().empty())
+    return emitOpError("needs kinds and `finish` exactly when it reduces");
+  SmallVector<AffineExpr> extents(getSizes().getResults().take_front(getParallel()));
+  for (Type type : getResultTypes()) {
+    SmallVector<AffineExpr> sizes = sizesOf(type);
+    if (sizes.size() != extents.size() ||
+        !llvm::all_of(llvm::zip(sizes, extents), [](auto pair) {
+          return canonical(std::get<0>(pair)) == canonical(std::get<1>(pair));
+        }))
+      return emitOpError("result ") << type << " is not of the size of the parallel dimensions";
+  }
+  if (failed(verifyBlock(*this, getBody().front(), false)))
+    return failure();
+  return reduces() ? verifyBlock(*this, getFinish().front(), true) : success();
+}
+
+LogicalResult LoadOp::verify() {
+  if (int64_t(getMap().getNumResults()) != getTensor().getType().getRank())
+    return emitOpError("needs one index for each dimension of the tensor");
+  if (bool(getInside()) != bool(getOtherwise()))
+    return emitOpError("has `inside` and `otherwise` together or neither");
+  if (getType() != scalarType(getTensor().getType()))
+    return emitOpError("gives ") << getType() << " from a tensor of " << getTensor().getType();
+  return success();
+}
+
+SmallVector<int64_t> NestOp::layout(unsigned i) {
+  if (auto layouts = (*this)->getAttrOfType<ArrayAttr>("layouts"))
+    return llvm::to_vector(cast<DenseI64ArrayAttr>(layouts[i]).asArrayRef());
+  return llvm::to_vector(llvm::seq<int64_t>(0, getParallel()));
+}
+
+SmallVector<int64_t> kernel::layoutOf(Value tensor) {
+  if (auto nest = tensor.getDefiningOp<NestOp>())
+    return nest.layout(cast<OpResult>(tensor).getResultNumber());
+  return llvm::to_vector(llvm::seq<int64_t>(0, cast<RankedTensorType>(tensor.getType()).getRank()));
+}
+
+SmallVector<AffineExpr> kernel::stridesOf(Value tensor) {
+  SmallVector<AffineExpr> sizes = sizesOf(tensor.getType()), strides(sizes.size());
+  AffineExpr stride = getAffineConstantExpr(1, tensor.getContext());
+  for (int64_t dim : llvm::reverse(layoutOf(tensor))) {
+    strides[dim] = stride;
+    stride = stride * sizes[dim];
+  }
+  return strides;
+}
+
+Value kernel::rootOf(Value tensor) {
+  while (auto alias = tensor.getDefiningOp<AliasOp>())
+    tensor = alias.getTensor();
+  return tensor;
+}

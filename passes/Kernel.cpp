@@ -31,8 +31,8 @@ int64_t kernel::elementBytes(Type tensor) {
 NestOp kernel::createNest(OpBuilder &builder, Location loc, ArrayRef<Type> results, ArrayRef<AffineExpr> sizes,
                           unsigned symbols, unsigned parallel, ArrayRef<StringRef> kinds, ArrayRef<Type> reduced) {
   auto map = AffineMap::get(0, symbols, sizes, builder.getContext());
-  auto nest = NestOp::create(builder, loc, results, map, parallel, builder.getStrArrayAttr(kinds),
-                             /*contraction=*/nullptr);
+  auto nest = NestOp::create(builder, loc, TypeRange(results), map, parallel, builder.getStrArrayAttr(kinds),
+                             /*contraction=*/false);
   nest.getBody().emplaceBlock();
   if (parallel != sizes.size())
     nest.getFinish().emplaceBlock().addArguments(reduced, SmallVector<Location>(reduced.size(), loc));

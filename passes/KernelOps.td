@@ -32,7 +32,7 @@ def Kernel_NestOp : Kernel_Op<"nest", [SingleBlock]> {
     `places` (for each result an index into the entry's buffers, or a map `()[symbols] -> (byte offset)` in the arena);
     `scratch` (the byte offset of the nest's own scratch memory in the arena).
   }];
-  let arguments = (ins AffineMapAttr:$sizes, I64Attr:$parallel, StrArrayAttr:$kinds, UnitAttr:$contraction);
+  let arguments = (ins AffineMapAttr:$sizes, I64Attr:$parallel, DefaultValuedAttr<StrArrayAttr, "{}">:$kinds, UnitAttr:$contraction);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$body, AnyRegion:$finish);
   let assemblyFormat = [{

@@ -1,0 +1,317 @@
+// Every result gets a place before any code is made: a buffer of the caller where the function returns it or updates a
+// persistent tensor, else an offset in the arena.
+//
+// The arena is planned statically although sizes are symbolic: a size is bounded by bytes times a monomial in the
+// symbols (every symbol is at least 1), buffers of one monomial form a class with a layout of its own, and the classes
+// lie one after the other. Within a class offsets are found greedily, largest buffer first, among those that live at the
+// same time. `kernel.arena` on the function lists [bytes, symbols] of each class, `kernel.live_bound` the most bytes
+// that are alive at one time in each class: no plan can need less.
+//
+// A persistent tensor is updated in place when all reads of its old value are over, or happen at the very point that is
+// written; otherwise the new value is copied at the end.
+#include "ir/Bigm.h"
+#include "passes/Passes.h"
+#include <cmath>
+#include <map>
+
+namespace mlir::bigm {
+#define GEN_PASS_DEF_PLANMEMORY
+#include "passes/Passes.h.inc"
+} // namespace mlir::bigm
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::kernel;
+
+namespace {
+using Monomial = SmallVector<unsigned>; // sorted, with repetition
+using Bound = std::map<Monomial, double>;
+
+/// A polynomial with positive coefficients that is nowhere less than the expression, symbols being at least 1.
+Bound boundOf(AffineExpr expr) {
+  Bound result;
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
+    result[{}] = std::max<double>(0, constant.getValue());
+    return result;
+  }
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr)) {
+    result[{symbol.getPosition()}] = 1;
+    return result;
+  }
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  Bound left = boundOf(binary.getLHS()), right = boundOf(binary.getRHS());
+  auto constant = dyn_cast<AffineConstantExpr>(binary.getRHS());
+  switch (expr.getKind()) {
+  case AffineExprKind::Add:
+    for (auto &[monomial, factor] : right)
+      left[monomial] += factor;
+    return left;
+  case AffineExprKind::Mul:
+    for (auto &[a, x] : left)
+      for (auto &[b, y] : right) {
+        Monomial both = a;
+        both.append(b.begin(), b.end());
+        llvm::sort(both);
+        result[both] += x * y;
+      }
+    return result;
+  case AffineExprKind::Mod:
+    return right;
+  default: // divisions
+    if (constant)
+      for (auto &[monomial, factor] : left)
+        factor /= constant.getValue();
+    return left;
+  }
+}
+
+struct Buffer {
+  int64_t bytes = 0; // times the monomial
+  Monomial monomial;
+  int first = 0, last = 0; // ops during which it lives
+  int64_t offset = 0;
+  Value value;   // a result, or
+  NestOp scratch; // the nest whose scratch this is
+};
+
+Buffer bufferOf(AffineExpr bytes) {
+  Buffer buffer;
+  double sum = 0;
+  for (auto &[monomial, factor] : boundOf(canonical(bytes))) {
+    sum += factor;
+    // The least common multiple.
+    Monomial merged;
+    std::set_union(buffer.monomial.begin(), buffer.monomial.end(), monomial.begin(), monomial.end(),
+                   std::back_inserter(merged));
+    buffer.monomial = merged;
+  }
+  buffer.bytes = llvm::alignTo(int64_t(std::ceil(sum)), 64);
+  return buffer;
+}
+
+/// Whether the load reads exactly the place that its nest is about to write.
+bool readsInPlace(LoadOp load, NestOp nest) {
+  if (nest.reduces() || load.getInside() || !load.getAt().empty() || load.getMap().getNumResults() != nest.dims())
+    return false;
+  for (auto [i, index] : llvm::enumerate(load.getMap().getResults()))
+    if (index != getAffineDimExpr(i, load.getContext()))
+      return false;
+  return true;
+}
+
+struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
+  DenseMap<Operation *, int> order;
+  unsigned symbols = 0;
+
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
+    symbols = names ? names.size() : 0;
+    eraseUnused(func);
+    number(func);
+    placeOutputs(func);
+    number(func);
+    placeRest(func);
+  }
+
+  void eraseUnused(func::FuncOp func) {
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(func.getBody().front())))
+      if (!op.hasTrait<OpTrait::IsTerminator>() && op.use_empty())
+        op.erase();
+  }
+  void number(func::FuncOp func) {
+    order.clear();
+    for (Operation &op : func.getBody().front()) {
+      int position = order.size();
+      order[&op] = position;
+    }
+  }
+  /// The top-level op that a use stands in.
+  Operation *topLevel(Operation *op) {
+    while (!isa<func::FuncOp>(op->getParentOp()))
+      op = op->getParentOp();
+    return op;
+  }
+  /// All uses of a value's memory, through aliases.
+  void usesOf(Value value, SmallVectorImpl<OpOperand *> &uses) {
+    for (OpOperand &use : value.getUses()) {
+      uses.push_back(&use);
+      if (auto alias = dyn_cast<AliasOp>(use.getOwner()))
+        usesOf(alias.getResult(), uses);
+    }
+  }
+
+  void setPlace(Value value, Attribute place) {
+    Operation *op = value.getDefiningOp();
+    SmallVector<Attribute> places(op->getNumResults());
+    if (auto old = op->getAttrOfType<ArrayAttr>("places"))
+      places.assign(old.begin(), old.end());
+    else
+      places.assign(op->getNumResults(), UnitAttr::get(&getContext()));
+    places[cast<OpResult>(value).getResultNumber()] = place;
+    op->setAttr("places", ArrayAttr::get(&getContext(), places));
+  }
+  bool isPlaced(Value value) {
+    auto places = value.getDefiningOp()->getAttrOfType<ArrayAttr>("places");
+    return places && !isa<UnitAttr>(places[cast<OpResult>(value).getResultNumber()]);
+  }
+
+  /// Whether `value` may be written straight into the argument's memory.
+  bool mayReplace(Value value, BlockArgument argument) {
+    SmallVector<OpOperand *> uses;
+    usesOf(argument, uses);
+    Operation *writer = value.getDefiningOp();
+    for (OpOperand *use : uses) {
+      if (isa<AliasOp>(use->getOwner()))
+        continue;
+      if (isa<func::ReturnOp>(use->getOwner()))
+        return false;
+      Operation *reader = topLevel(use->getOwner());
+      if (order[reader] < order[writer])
+        continue;
+      auto load = dyn_cast<LoadOp>(use->getOwner());
+      if (reader != writer || !load || use->get() != argument || !readsInPlace(load, cast<NestOp>(writer)))
+        return false;
+    }
+    return true;
+  }
+
+  Value copy(OpBuilder &builder, Value value) {
+    SmallVector<AffineExpr> sizes = sizesOf(value.getType());
+    NestOp nest = createNest(builder, value.getLoc(), value.getType(), sizes, symbols, sizes.size());
+    OpBuilder inner = OpBuilder::atBlockEnd(&nest.getBody().front());
+    auto identity = AffineMap::getMultiDimIdentityMap(sizes.size(), &getContext());
+    AffineMap map = AffineMap::get(sizes.size(), symbols, identity.getResults(), &getContext());
+    Value element = LoadOp::create(inner, value.getLoc(), scalarType(value.getType()), value, ValueRange(), Value(),
+                                   AffineMapAttr::get(map), IntegerSetAttr());
+    YieldOp::create(inner, value.getLoc(), element);
+    return nest.getResult(0);
+  }
+
+  /// Results of the function get buffers of the caller: arguments first, then tensors that are only written, then the
+  /// others, as docs/abi.md orders them. `kernel.buffers` lists for each result the index of its buffer.
+  void placeOutputs(func::FuncOp func) {
+    auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
+    OpBuilder builder(ret);
+    unsigned results = ret.getNumOperands(), next = func.getNumArguments();
+    SmallVector<int64_t> buffers(results, -1);
+    DenseMap<int64_t, unsigned> tensorArgument;
+    for (unsigned i = 0; i < func.getNumArguments(); ++i)
+      if (auto tensor = func.getArgAttrOfType<IntegerAttr>(i, attrs::tensor))
+        tensorArgument[tensor.getInt()] = i;
+    auto updates = [&](unsigned i) { return func.getResultAttrOfType<IntegerAttr>(i, attrs::updates); };
+    for (unsigned i = 0; i < results; ++i)
+      if (auto tensor = updates(i)) {
+        auto it = tensorArgument.find(tensor.getInt());
+        buffers[i] = it != tensorArgument.end() ? it->second : next++;
+      }
+    for (unsigned i = 0; i < results; ++i)
+      if (buffers[i] < 0)
+        buffers[i] = next++;
+
+    SmallVector<std::pair<Value, int64_t>> late;
+    for (unsigned i = 0; i < results; ++i) {
+      Value root = rootOf(ret.getOperand(i));
+      bool isArgument = buffers[i] < int64_t(func.getNumArguments());
+      if (isArgument && root == func.getArgument(buffers[i]))
+        continue; // unchanged
+      Attribute place = builder.getI64IntegerAttr(buffers[i]);
+      if (root.getDefiningOp() && !isPlaced(root) &&
+          (!isArgument || mayReplace(root, func.getArgument(buffers[i])))) {
+        setPlace(root, place);
+        continue;
+      }
+      // An argument that changes too is saved before any late copy changes it.
+      Value source = ret.getOperand(i);
+      if (isArgument && !root.getDefiningOp())
+        source = copy(builder, source);
+      late.push_back({source, buffers[i]});
+    }
+    for (auto [source, buffer] : late)
+      setPlace(copy(builder, source), builder.getI64IntegerAttr(buffer));
+    func->setAttr("kernel.buffers", builder.getDenseI64ArrayAttr(buffers));
+  }
+
+  void placeRest(func::FuncOp func) {
+    std::vector<Buffer> buffers;
+    for (Operation &op : func.getBody().front()) {
+      if (!isa<NestOp, CallOp>(op))
+        continue;
+      for (Value result : op.getResults()) {
+        if (isPlaced(result))
+          continue;
+        Buffer buffer = bufferOf(elementCount(result.getType()) * elementBytes(result.getType()));
+        buffer.value = result;
+        buffer.first = buffer.last = order[&op];
+        SmallVector<OpOperand *> uses;
+        usesOf(result, uses);
+        for (OpOperand *use : uses)
+          buffer.last = std::max(buffer.last, order[topLevel(use->getOwner())]);
+        buffers.push_back(buffer);
+      }
+      if (auto bytes = op.getAttrOfType<AffineMapAttr>("scratch_bytes")) {
+        Buffer buffer = bufferOf(bytes.getValue().getResult(0));
+        buffer.scratch = cast<NestOp>(op);
+        buffer.first = buffer.last = order[&op];
+        buffers.push_back(buffer);
+      }
+    }
+
+    std::map<Monomial, std::vector<Buffer *>> classes;
+    for (Buffer &buffer : buffers)
+      classes[buffer.monomial].push_back(&buffer);
+    Builder builder(&getContext());
+    SmallVector<Attribute> arena, bounds;
+    AffineExpr base = builder.getAffineConstantExpr(0);
+    for (auto &[monomial, members] : classes) {
+      std::stable_sort(members.begin(), members.end(),
+                       [](const Buffer *a, const Buffer *b) { return a->bytes > b->bytes; });
+      int64_t total = 0, live = 0;
+      std::vector<Buffer *> placed;
+      for (Buffer *buffer : members) {
+        // The lowest gap among those that live at the same time; `placed` is sorted by offset.
+        int64_t at = 0;
+        for (Buffer *other : placed) {
+          if (other->last < buffer->first || buffer->last < other->first)
+            continue;
+          if (other->offset >= at + buffer->bytes)
+            break;
+          at = std::max(at, other->offset + other->bytes);
+        }
+        buffer->offset = at;
+        placed.insert(llvm::upper_bound(placed, buffer,
+                                        [](Buffer *a, Buffer *b) { return a->offset < b->offset; }),
+                      buffer);
+        total = std::max(total, at + buffer->bytes);
+      }
+      for (Buffer *at : members) {
+        int64_t sum = 0;
+        for (Buffer *buffer : members)
+          if (buffer->first <= at->first && at->first <= buffer->last)
+            sum += buffer->bytes;
+        live = std::max(live, sum);
+      }
+      AffineExpr unit = builder.getAffineConstantExpr(1);
+      for (unsigned symbol : monomial)
+        unit = unit * builder.getAffineSymbolExpr(symbol);
+      for (Buffer *buffer : members) {
+        AffineExpr offset = canonical(base + unit * buffer->offset);
+        auto place = AffineMapAttr::get(AffineMap::get(0, symbols, offset));
+        if (buffer->scratch)
+          buffer->scratch->setAttr("scratch", place);
+        else
+          setPlace(buffer->value, place);
+      }
+      base = canonical(base + unit * total);
+      SmallVector<int64_t> of(monomial.begin(), monomial.end());
+      auto term = [&](int64_t bytes) {
+        return builder.getArrayAttr({builder.getI64IntegerAttr(bytes), builder.getDenseI64ArrayAttr(of)});
+      };
+      arena.push_back(term(total));
+      bounds.push_back(term(live));
+    }
+    func->setAttr("kernel.arena", builder.getArrayAttr(arena));
+    func->setAttr("kernel.live_bound", builder.getArrayAttr(bounds));
+  }
+};
+} // namespace

@@ -1,0 +1,172 @@
+// The road of the CPU backend, a step a line.
+#include "backends/cpu/Cpu.h"
+#include "backends/cpu/EmitEntry.h"
+#include "backends/cpu/EmitObject.h"
+#include "ir/Bigm.h"
+#include "ir/Dims.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::cpu;
+using namespace mlir::bigm::kernel;
+
+struct CpuModule::State {
+  CpuOptions options;
+  Target target;
+  OwningOpRef<ModuleOp> code; // loops and vectors, then the LLVM dialect
+  std::vector<EntryPlan> plan;
+  std::vector<std::string> entries;
+  std::string fused;
+  bool llvmDialect = false;
+};
+
+CpuModule::CpuModule(std::unique_ptr<State> state) : state(std::move(state)) {}
+CpuModule::~CpuModule() = default;
+const std::vector<EntryPlan> &CpuModule::plan() const { return state->plan; }
+
+void cpu::registerDialects(DialectRegistry &registry) {
+  registry.insert<KernelDialect, LLVM::LLVMDialect, scf::SCFDialect, vector::VectorDialect, arith::ArithDialect,
+                  math::MathDialect, func::FuncDialect>();
+}
+
+static std::string text(Operation *op) {
+  std::string result;
+  llvm::raw_string_ostream stream(result);
+  op->print(stream, OpPrintingFlags().useLocalScope());
+  return result;
+}
+
+/// The runtime's functions that entries may call.
+static void declareRuntime(ModuleOp module) {
+  ImplicitLocOpBuilder b(module.getLoc(), module.getContext());
+  b.setInsertionPointToStart(module.getBody());
+  Type p = LLVM::LLVMPointerType::get(b.getContext()), i64 = b.getI64Type(), i32 = b.getI32Type(), f32 = b.getF32Type();
+  auto declare = [&](StringRef name, ArrayRef<Type> arguments) {
+    LLVM::LLVMFuncOp::create(b, name, LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), arguments));
+  };
+  declare("bigm_rt_parallel_for", {p, i64, i64, p, p});
+  declare("bigm_rt_warp_f32", {p, p, p, p, i64, i64, i64, i64, i64, i64, f32});
+  declare("bigm_rt_resize_f32", {p, p, p, i64, i64, i64, i64, i64, i64, i32, i32});
+}
+
+static std::vector<ArenaTerm> termsOf(func::FuncOp func, StringRef name) {
+  std::vector<ArenaTerm> terms;
+  for (Attribute attr : func->getAttrOfType<ArrayAttr>(name)) {
+    auto pair = cast<ArrayAttr>(attr);
+    ArenaTerm term{cast<IntegerAttr>(pair[0]).getInt(), {}};
+    for (int64_t symbol : cast<DenseI64ArrayAttr>(pair[1]).asArrayRef())
+      term.of.push_back(unsigned(symbol));
+    terms.push_back(term);
+  }
+  return terms;
+}
+
+static EntryPlan planOf(func::FuncOp func) {
+  EntryPlan plan;
+  plan.name = func.getName().str();
+  plan.arena = termsOf(func, "kernel.arena");
+  plan.liveBound = termsOf(func, "kernel.live_bound");
+  auto buffers = func->getAttrOfType<DenseI64ArrayAttr>("kernel.buffers").asArrayRef();
+  int64_t count = func.getNumArguments();
+  for (int64_t buffer : buffers)
+    count = std::max(count, buffer + 1);
+  plan.arguments.resize(count);
+  auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
+  for (unsigned i = 0; i < func.getNumArguments(); ++i)
+    plan.arguments[i].argument = int(i);
+  for (auto [i, buffer] : llvm::enumerate(buffers)) {
+    EntryArgument &argument = plan.arguments[buffer];
+    if (argument.argument < 0) {
+      argument.result = int(i);
+      argument.access = Access::Write;
+    } else if (ret.getOperand(i) != func.getArgument(argument.argument)) {
+      bool read = llvm::any_of(func.getArgument(argument.argument).getUsers(),
+                               [](Operation *user) { return !isa<func::ReturnOp>(user); });
+      argument.access = read ? Access::Update : Access::Write;
+    }
+  }
+  return plan;
+}
+
+std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &options) {
+  auto state = std::make_unique<State>();
+  state->options = options;
+  auto target = parseTarget(options.target);
+  if (!target) {
+    module.emitError() << "unknown target `cpu:" << options.target
+                       << "`; known are host, x86-64-v2, x86-64-v3, x86-64-v4";
+    return nullptr;
+  }
+  state->target = *target;
+  MLIRContext *context = module.getContext();
+  context->loadDialect<KernelDialect, LLVM::LLVMDialect, scf::SCFDialect, vector::VectorDialect, arith::ArithDialect,
+                       math::MathDialect>();
+  OwningOpRef<ModuleOp> work = module.clone();
+
+  // What is computed together, and where it lies.
+  PassManager passes(context);
+  passes.enableVerifier(options.verify);
+  passes.addNestedPass<func::FuncOp>(createToKernels());
+  if (failed(passes.run(*work)))
+    return nullptr;
+  state->fused = text(*work);
+  // Sums that are split ask for scratch memory, then everything gets its place.
+  work->walk([&](NestOp nest) {
+    AffineExpr bytes = schedule(nest, *target).scratchBytes(*target);
+    if (constantOf(bytes) != 0)
+      nest->setAttr("scratch_bytes", AffineMapAttr::get(AffineMap::get(0, nest.symbols(), bytes)));
+  });
+  PassManager plan(context);
+  plan.enableVerifier(options.verify);
+  plan.addNestedPass<func::FuncOp>(createPlanMemory());
+  if (failed(plan.run(*work)))
+    return nullptr;
+
+  // Kernels and entries.
+  state->code = ModuleOp::create(module.getLoc());
+  declareRuntime(*state->code);
+  OpBuilder builder(context);
+  builder.setInsertionPointToEnd(state->code->getBody());
+  KernelCache cache;
+  for (func::FuncOp func : work->getOps<func::FuncOp>()) {
+    state->plan.push_back(planOf(func));
+    state->entries.push_back("entry_" + std::to_string(state->entries.size()));
+    state->plan.back().kernels = emitEntry(func, state->entries.back(), *target, builder, cache);
+  }
+  return std::unique_ptr<CpuModule>(new CpuModule(std::move(state)));
+}
+
+LogicalResult CpuModule::emitObject(const std::string &manifest, std::string &object) {
+  if (!state->llvmDialect && failed(lowerToLlvmDialect(*state->code, state->options.verify)))
+    return failure();
+  state->llvmDialect = true;
+  llvm::LLVMContext context;
+  auto module = toLlvm(*state->code, context, state->target, state->options.stem, state->entries, manifest);
+  return module ? emitMachineCode(*module, state->target, false, object) : failure();
+}
+
+std::string CpuModule::dumpAt(const std::string &stage) {
+  if (stage == "fused")
+    return state->fused;
+  if (stage == "lowered" && !state->llvmDialect)
+    return text(*state->code);
+  if (stage != "llvm" && stage != "asm")
+    return "";
+  if (!state->llvmDialect && failed(lowerToLlvmDialect(*state->code, state->options.verify)))
+    return "";
+  state->llvmDialect = true;
+  llvm::LLVMContext context;
+  auto module = toLlvm(*state->code, context, state->target, state->options.stem, state->entries, "");
+  std::string result;
+  if (!module)
+    return result;
+  if (stage == "asm")
+    return succeeded(emitMachineCode(*module, state->target, true, result)) ? result : "";
+  llvm::raw_string_ostream stream(result);
+  module->print(stream, nullptr);
+  return result;
+}

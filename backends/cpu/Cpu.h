@@ -1,0 +1,67 @@
+// The CPU backend: functions of the bigm dialect to one object file.
+//
+// Two steps, because the artifact's manifest names what the plan decides: `lower` fuses, lays out, plans memory and
+// generates kernels; then `emitObject` compiles them together with the manifest's bytes. Same input, same bytes.
+#pragma once
+#include "mlir/IR/BuiltinOps.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mlir {
+class DialectRegistry;
+}
+namespace mlir::bigm::cpu {
+
+struct CpuOptions {
+  std::string target = "host"; // host, x86-64-v2, x86-64-v3, x86-64-v4
+  std::string stem = "model";  // prefix of the exported symbols, a C identifier
+  bool verify = false;         // verify the IR after every pass
+};
+
+enum class Access { Read, Write, Update };
+
+/// One argument of an entry, in the order of its `buffers`.
+struct EntryArgument {
+  int argument = -1; // of the function, or
+  int result = -1;   // of the function: the buffer is written only
+  Access access = Access::Read;
+};
+
+/// `bytes` times the product of the symbols.
+struct ArenaTerm {
+  int64_t bytes = 0;
+  std::vector<unsigned> of;
+};
+
+struct EntryPlan {
+  std::string name; // of the function
+  std::vector<EntryArgument> arguments;
+  std::vector<ArenaTerm> arena;
+  std::vector<ArenaTerm> liveBound; // no plan can need less
+  unsigned kernels = 0;             // launched by the entry
+};
+
+class CpuModule {
+public:
+  /// Compiles all functions of the module, in order. The module is left as it was; diagnostics say what failed.
+  static std::unique_ptr<CpuModule> lower(ModuleOp module, const CpuOptions &options);
+  ~CpuModule();
+
+  const std::vector<EntryPlan> &plan() const;
+  /// The object file: entries, kernels, and the manifest under STEM_bigm_manifest.
+  LogicalResult emitObject(const std::string &manifest, std::string &object);
+  /// What there is after a stage: `fused` (nests after fusion), `lowered` (loops and vectors), `llvm`, `asm`. Empty for
+  /// another name.
+  std::string dumpAt(const std::string &stage);
+
+private:
+  struct State;
+  std::unique_ptr<State> state;
+  explicit CpuModule(std::unique_ptr<State> state);
+};
+
+/// Dialects that the backend makes ops of.
+void registerDialects(DialectRegistry &registry);
+
+} // namespace mlir::bigm::cpu

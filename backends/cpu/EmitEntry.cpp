@@ -1,0 +1,240 @@
+// An entry fills a closure on its stack for each kernel and hands it to the runtime's parallel loop, or calls the kernel
+// itself where the work is not worth a thread's waking. Small networks then run without one call of the runtime.
+#include "backends/cpu/EmitEntry.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::cpu;
+using namespace mlir::bigm::kernel;
+
+namespace {
+/// Operations, roughly, below which a kernel stays on its thread: about 5 microseconds of work.
+constexpr int64_t inlineCost = 40000;
+
+/// The tensors that a nest reads, in the order in which it does.
+SmallVector<Value> tensorsOf(NestOp nest) {
+  SmallVector<Value> tensors;
+  nest->walk([&](LoadOp load) {
+    if (!llvm::is_contained(tensors, load.getTensor()))
+      tensors.push_back(load.getTensor());
+  });
+  return tensors;
+}
+
+/// What a nest computes, as text: equal keys are equal code.
+std::string keyOf(NestOp nest) {
+  std::string key;
+  llvm::raw_string_ostream out(key);
+  SmallVector<Value> tensors = tensorsOf(nest);
+  DenseMap<Value, unsigned> numbers;
+  auto layout = [&](ArrayRef<int64_t> dims) { llvm::interleave(dims, out, ","); };
+  out << nest.getSizes() << nest.getParallel() << nest.getKinds() << nest.getContraction() << '\n';
+  for (Value tensor : tensors) {
+    out << tensor.getType();
+    layout(layoutOf(tensor));
+  }
+  for (unsigned i = 0; i < nest.getNumResults(); ++i) {
+    out << "->" << nest.getResult(i).getType();
+    layout(nest.layout(i));
+  }
+  for (Region &region : nest->getRegions())
+    for (Block &block : region) {
+      for (Value argument : block.getArguments())
+        numbers.try_emplace(argument, numbers.size());
+      for (Operation &op : block) {
+        out << '\n' << op.getName() << op.getAttrDictionary();
+        for (Value operand : op.getOperands()) {
+          auto tensor = llvm::find(tensors, operand);
+          if (tensor != tensors.end())
+            out << " t" << tensor - tensors.begin();
+          else
+            out << " " << numbers.lookup(operand);
+        }
+        for (Value result : op.getResults()) {
+          numbers.try_emplace(result, numbers.size());
+          out << ":" << result.getType();
+        }
+      }
+    }
+  return key;
+}
+
+class EntryEmitter {
+public:
+  EntryEmitter(func::FuncOp func, const Target &target, OpBuilder &outer, KernelCache &cache)
+      : func(func), target(target), outer(outer), cache(cache), b(func.getLoc(), outer.getContext()) {
+    pointerType = LLVM::LLVMPointerType::get(outer.getContext());
+    i64 = outer.getI64Type(), i32 = outer.getI32Type();
+  }
+
+  unsigned run(const std::string &name) {
+    // Kernels first: the largest closure gives the size of the one on the stack.
+    SmallVector<std::pair<Operation *, KernelCache::Kernel *>> steps;
+    size_t slots = 1;
+    for (Operation &op : func.getBody().front()) {
+      KernelCache::Kernel *kernel = nullptr;
+      if (auto nest = dyn_cast<NestOp>(op)) {
+        kernel = &kernelOf(nest);
+        slots = std::max(slots, kernel->slots.size());
+      }
+      steps.push_back({&op, kernel});
+    }
+
+    auto type = LLVM::LLVMFunctionType::get(i32, {pointerType, pointerType, pointerType, pointerType});
+    b.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
+    auto entry = LLVM::LLVMFuncOp::create(b, name, type, LLVM::Linkage::Internal);
+    Block *block = entry.addEntryBlock(b);
+    b.setInsertionPointToEnd(block);
+    context = block->getArgument(0), dims = block->getArgument(1), buffers = block->getArgument(2),
+    arena = block->getArgument(3);
+    closure = LLVM::AllocaOp::create(b, pointerType, i64, constant(slots), 64);
+    unsigned launches = 0;
+    for (auto [op, kernel] : steps) {
+      if (kernel)
+        launches += launch(cast<NestOp>(op), *kernel);
+      else if (auto call = dyn_cast<CallOp>(op))
+        emitCall(call), ++launches;
+    }
+    LLVM::ReturnOp::create(b, Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(0))));
+    outer.setInsertionPointAfter(entry);
+    return launches;
+  }
+
+private:
+  KernelCache::Kernel &kernelOf(NestOp nest) {
+    auto [it, fresh] = cache.kernels.try_emplace(keyOf(nest));
+    KernelCache::Kernel &kernel = it->second;
+    if (fresh) {
+      Schedule s = schedule(nest, target);
+      ImplicitLocOpBuilder builder(nest.getLoc(), outer);
+      builder.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
+      Emitter emitter(s, target, builder);
+      kernel.launches = emitNest(emitter, "k" + std::to_string(cache.kernels.size()));
+      kernel.slots = emitter.slots;
+      SmallVector<Value> tensors = tensorsOf(nest);
+      for (Slot &slot : kernel.slots)
+        if (slot.kind == Slot::Tensor) {
+          slot.result = llvm::find(tensors, slot.tensor) - tensors.begin();
+          slot.tensor = {};
+        }
+    }
+    return kernel;
+  }
+
+  Value constant(int64_t value) { return arith::ConstantOp::create(b, b.getI64IntegerAttr(value)); }
+  Value element(Value base, Type type, int64_t index) {
+    return LLVM::GEPOp::create(b, pointerType, type, base, ArrayRef<LLVM::GEPArg>{int32_t(index)});
+  }
+  Value evaluate(AffineExpr expr) {
+    if (auto number = constantOf(expr))
+      return constant(*number);
+    if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+      return LLVM::LoadOp::create(b, i64, element(dims, i64, symbol.getPosition()), 8, false, false, true);
+    auto binary = cast<AffineBinaryOpExpr>(expr);
+    Value x = evaluate(binary.getLHS()), y = evaluate(binary.getRHS());
+    switch (expr.getKind()) {
+    case AffineExprKind::Add:
+      return arith::AddIOp::create(b, x, y);
+    case AffineExprKind::Mul:
+      return arith::MulIOp::create(b, x, y);
+    case AffineExprKind::FloorDiv:
+      return arith::FloorDivSIOp::create(b, x, y);
+    case AffineExprKind::CeilDiv:
+      return arith::CeilDivSIOp::create(b, x, y);
+    default:
+      return arith::RemSIOp::create(b, x, y);
+    }
+  }
+  Value atPlace(Attribute place) {
+    if (auto buffer = dyn_cast<IntegerAttr>(place))
+      return LLVM::LoadOp::create(b, pointerType, element(buffers, pointerType, buffer.getInt()), 8, false, false,
+                                  true);
+    Value offset = evaluate(cast<AffineMapAttr>(place).getValue().getResult(0));
+    return LLVM::GEPOp::create(b, pointerType, b.getI8Type(), arena, ArrayRef<LLVM::GEPArg>{offset});
+  }
+  Value memoryOf(Value tensor) {
+    tensor = rootOf(tensor);
+    if (auto argument = dyn_cast<BlockArgument>(tensor))
+      return atPlace(b.getI64IntegerAttr(argument.getArgNumber()));
+    auto places = tensor.getDefiningOp()->getAttrOfType<ArrayAttr>("places");
+    return atPlace(places[cast<OpResult>(tensor).getResultNumber()]);
+  }
+
+  unsigned launch(NestOp nest, KernelCache::Kernel &kernel) {
+    SmallVector<Value> tensors = tensorsOf(nest);
+    for (auto [i, slot] : llvm::enumerate(kernel.slots)) {
+      Value value;
+      switch (slot.kind) {
+      case Slot::Tensor:
+        value = memoryOf(tensors[slot.result]);
+        break;
+      case Slot::Result:
+        value = memoryOf(nest.getResult(slot.result));
+        break;
+      case Slot::Scratch:
+        value = atPlace(nest->getAttr("scratch"));
+        break;
+      case Slot::Size:
+        value = evaluate(slot.size);
+        break;
+      }
+      LLVM::StoreOp::create(b, value, element(closure, i64, i), 8);
+    }
+    for (Launch &launch : kernel.launches)
+      emitLaunch(launch);
+    return kernel.launches.size();
+  }
+
+  void emitLaunch(const Launch &launch) {
+    auto direct = [&](Value units) {
+      LLVM::CallOp::create(b, TypeRange(), launch.function, ValueRange{closure, constant(0), units});
+    };
+    Value units = evaluate(launch.units);
+    auto knownUnits = constantOf(launch.units), knownCost = constantOf(launch.cost);
+    if (knownUnits == 1 || (knownCost && *knownCost < inlineCost))
+      return direct(units);
+    Value cost = evaluate(launch.cost);
+    Value large = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, cost, constant(inlineCost));
+    auto choose = scf::IfOp::create(b, large, /*withElse=*/true);
+    b.setInsertionPointToStart(choose.thenBlock());
+    // Ranges worth about half of `inlineCost` each.
+    Value each = arith::DivSIOp::create(b, cost, units);
+    Value grain = arith::DivSIOp::create(b, constant(inlineCost / 2),
+                                         arith::MaxSIOp::create(b, each, constant(1)));
+    grain = arith::MaxSIOp::create(b, grain, constant(1));
+    Value function = LLVM::AddressOfOp::create(b, pointerType, launch.function);
+    LLVM::CallOp::create(b, TypeRange(), "bigm_rt_parallel_for", ValueRange{context, units, grain, function, closure});
+    b.setInsertionPointToStart(choose.elseBlock());
+    direct(units);
+    b.setInsertionPointAfter(choose);
+  }
+
+  void emitCall(CallOp call) {
+    SmallVector<Value> arguments{context};
+    for (Value input : call.getInputs())
+      arguments.push_back(memoryOf(input));
+    arguments.push_back(memoryOf(call.getResult()));
+    for (AffineExpr size : call.getSizes().getResults())
+      arguments.push_back(evaluate(size));
+    for (Attribute value : call.getConstants())
+      arguments.push_back(arith::ConstantOp::create(b, cast<TypedAttr>(value)));
+    LLVM::CallOp::create(b, TypeRange(), call.getCallee(), arguments);
+  }
+
+  func::FuncOp func;
+  const Target &target;
+  OpBuilder &outer;
+  KernelCache &cache;
+  ImplicitLocOpBuilder b;
+  Type pointerType, i64, i32;
+  Value context, dims, buffers, arena, closure;
+};
+} // namespace
+
+unsigned cpu::emitEntry(func::FuncOp func, const std::string &name, const Target &target, OpBuilder &builder,
+                        KernelCache &cache) {
+  return EntryEmitter(func, target, builder, cache).run(name);
+}

@@ -1,0 +1,22 @@
+// The entry of a function: one launch after the other.
+#pragma once
+#include "backends/cpu/EmitNest.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <map>
+
+namespace mlir::bigm::cpu {
+
+/// Kernels already emitted, by what they compute: equal nests of all functions share their code.
+struct KernelCache {
+  struct Kernel {
+    SmallVector<Launch> launches;
+    SmallVector<Slot> slots;        // Tensor slots by number in `result`
+  };
+  std::map<std::string, Kernel> kernels;
+};
+
+/// Emits `name`, a bigm_entry (docs/abi.md) that runs the planned function. Returns the number of launches.
+unsigned emitEntry(func::FuncOp func, const std::string &name, const Target &target, OpBuilder &builder,
+                   KernelCache &cache);
+
+} // namespace mlir::bigm::cpu

@@ -1,0 +1,253 @@
+// Loops of a nest: units of parallel work outside, reductions inside, vectors innermost.
+//
+// A unit is one iteration of all outer loops together with one block of the vector loop. Units write disjoint elements
+// and each is computed in one fixed order, so a result does not depend on how units are spread over threads. A sum that
+// is split writes its parts to scratch memory in a first function; a second one adds them in order.
+#include "backends/cpu/EmitNest.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::cpu;
+using namespace mlir::bigm::kernel;
+
+namespace {
+class NestEmitter {
+public:
+  explicit NestEmitter(Emitter &e) : e(e), s(e.schedule), b(e.builder), lanes(e.target.lanes) {}
+
+  SmallVector<Launch> run(const std::string &name) {
+    NestOp nest = s.nest;
+    AffineExpr cost = s.cost;
+    if (!nest.reduces()) {
+      forUnits(name, 1, [&](Point &point, Value, Value blockBegin) { pointwise(point, blockBegin); });
+      return {{name, s.units, cost}};
+    }
+    if (s.splits == 1) {
+      forUnits(name, 1, [&](Point &point, Value, Value blockBegin) {
+        SmallVector<Value> accumulators = reduce(point, blockBegin, {}, {});
+        finish(point, blockBegin, accumulators);
+      });
+      return {{name, s.units, cost}};
+    }
+    std::string parts = name + "_parts";
+    forUnits(parts, s.splits, [&](Point &point, Value unit, Value blockBegin) {
+      Value split = arith::RemSIOp::create(b, unit, e.constant(s.splits));
+      const Loop &loop = s.reduced.empty() ? *s.vector : s.reduced.front();
+      Value size = e.evaluate(loop.size);
+      // Whole vectors in each part.
+      int64_t grain = s.reduced.empty() && s.vectorReduced ? lanes : 1;
+      Value chunks = arith::CeilDivSIOp::create(b, size, e.constant(grain * s.splits));
+      Value length = e.mul(chunks, e.constant(grain));
+      Value from = e.minimum(e.mul(split, length), size);
+      Value to = e.minimum(e.add(from, length), size);
+      SmallVector<Value> accumulators = reduce(point, blockBegin, from, to);
+      for (auto [i, value] : llvm::enumerate(accumulators))
+        e.storeRaw(value, scratchPlace(unit, i), 8);
+    });
+    forUnits(name, 1, [&](Point &point, Value unit, Value blockBegin) {
+      SmallVector<Value> identity = e.identities(s.vectors);
+      Value first = e.mul(unit, e.constant(s.splits));
+      auto loop = scf::ForOp::create(b, e.constant(0), e.constant(s.splits), e.constant(1), identity);
+      b.setInsertionPointToStart(loop.getBody());
+      Value part = e.add(first, loop.getInductionVar());
+      SmallVector<Value> values;
+      for (auto [i, value] : llvm::enumerate(identity))
+        values.push_back(e.load(value.getType(), scratchPlace(part, i), 8));
+      scf::YieldOp::create(b, e.merge(loop.getRegionIterArgs(), values));
+      b.setInsertionPointAfter(loop);
+      finish(point, blockBegin, SmallVector<Value>(loop.getResults()));
+    });
+    return {{parts, s.units * int64_t(s.splits), cost}, {name, s.units, s.units * 500}};
+  }
+
+private:
+  Value scratchPlace(Value part, unsigned accumulator) {
+    unsigned bytes = s.accumulatorBytes(e.target);
+    unsigned perPart = s.vectors * e.accumulatorsPerRegister();
+    Value index = e.add(e.mul(part, e.constant(int64_t(perPart) * bytes)), e.constant(int64_t(accumulator) * bytes));
+    return e.elementPointer(e.pointer({Slot::Scratch, {}, 0, {}}), index, b.getI8Type());
+  }
+
+  /// The function over units; `each` gets the point of the unit, the unit's number and the first element of its block.
+  template <class Each> void forUnits(const std::string &name, unsigned splits, Each each) {
+    e.openFunction(name);
+    auto loop = scf::ForOp::create(b, e.begin, e.end, e.constant(1));
+    b.setInsertionPointToStart(loop.getBody());
+    Value unit = loop.getInductionVar(), rest = unit;
+    Point point;
+    point.dims.assign(NestOp(s.nest).dims(), Value());
+    if (splits > 1)
+      rest = arith::DivSIOp::create(b, rest, e.constant(splits));
+    Value blockBegin;
+    bool blocks = s.vector && !s.vectorReduced;
+    SmallVector<std::pair<int, AffineExpr>> digits; // innermost first
+    if (blocks) {
+      int64_t block = *constantOf(s.block);
+      AffineExpr count = (s.vector->size + (block - 1)).floorDiv(block);
+      digits.push_back({-1, count});
+    }
+    for (const Loop &outer : llvm::reverse(s.outer))
+      digits.push_back({int(outer.dim), outer.size});
+    for (auto [i, digit] : llvm::enumerate(digits)) {
+      Value value = rest;
+      if (constantOf(digit.second) == 1) {
+        value = e.constant(0);
+      } else if (i + 1 < digits.size()) {
+        Value size = e.evaluate(digit.second);
+        value = arith::RemSIOp::create(b, rest, size);
+        rest = arith::DivSIOp::create(b, rest, size);
+      }
+      if (digit.first < 0)
+        blockBegin = e.mul(value, e.constant(*constantOf(s.block)));
+      else
+        point.dims[digit.first] = value;
+    }
+    each(point, unit, blockBegin);
+    b.setInsertionPointAfter(loop);
+    e.closeFunction();
+  }
+
+  void emitAndStore(Block &block, const Point &point, ValueRange arguments = {}) {
+    SmallVector<Value> values = e.emitBlock(block, point, arguments);
+    for (auto [i, value] : llvm::enumerate(values))
+      e.store(i, value, point);
+  }
+
+  /// Runs `full` over whole vectors of [from, to) and `tail` for the rest, when there may be one.
+  template <class Full, class Tail> void overVectors(Value from, Value to, AffineExpr size, Full full, Tail tail) {
+    Value length = e.sub(to, from);
+    Value rest = arith::RemSIOp::create(b, length, e.constant(lanes));
+    Value fullEnd = e.sub(to, rest);
+    auto known = constantOf(size);
+    if (!known || *known >= int64_t(lanes))
+      full(from, fullEnd);
+    if (known && *known % lanes == 0)
+      return;
+    tail(fullEnd, rest);
+  }
+
+  void pointwise(Point &point, Value blockBegin) {
+    Block &body = NestOp(s.nest).getBody().front();
+    if (!s.vector) {
+      emitAndStore(body, point);
+      return;
+    }
+    unsigned dim = s.vector->dim;
+    Value to = e.minimum(e.add(blockBegin, e.constant(*constantOf(s.block))), e.evaluate(s.vector->size));
+    point.vectorDim = dim;
+    auto atVector = [&](Value v, Value mask) {
+      point.dims[dim] = v;
+      point.mask = mask;
+      emitAndStore(body, point);
+    };
+    overVectors(
+        blockBegin, to, s.vector->size,
+        [&](Value from, Value end) {
+          auto loop = scf::ForOp::create(b, from, end, e.constant(lanes));
+          b.setInsertionPointToStart(loop.getBody());
+          atVector(loop.getInductionVar(), {});
+          b.setInsertionPointAfter(loop);
+        },
+        [&](Value from, Value rest) {
+          Value any = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, rest, e.constant(0));
+          auto when = scf::IfOp::create(b, any, /*withElse=*/false);
+          b.setInsertionPointToStart(when.thenBlock());
+          atVector(from, e.maskBelow(rest));
+          b.setInsertionPointAfter(when);
+        });
+  }
+
+  /// The point of register `j` of a block of a parallel vector loop.
+  Point registerPoint(Point point, Value blockBegin, unsigned j) {
+    if (!s.vector || s.vectorReduced)
+      return point;
+    point.vectorDim = s.vector->dim;
+    point.dims[s.vector->dim] = e.add(blockBegin, e.constant(int64_t(j) * lanes));
+    auto size = constantOf(s.vector->size);
+    if (!size || *size % (int64_t(lanes) * s.vectors) != 0)
+      point.mask = e.maskBelow(e.sub(e.evaluate(s.vector->size), point.dims[s.vector->dim]));
+    return point;
+  }
+
+  /// Accumulates over all reduction loops; [from, to) limits the first one when given.
+  SmallVector<Value> reduce(Point point, Value blockBegin, Value from, Value to) {
+    SmallVector<Value> accumulators = e.identities(s.vectors);
+    // Masks do not change inside the loops.
+    SmallVector<Point> points;
+    for (unsigned j = 0; j < s.vectors; ++j)
+      points.push_back(registerPoint(point, blockBegin, j));
+    return reduceLoop(0, points, accumulators, from, to);
+  }
+
+  SmallVector<Value> reduceLoop(size_t depth, SmallVector<Point> points, SmallVector<Value> accumulators, Value from,
+                                Value to) {
+    Block &body = NestOp(s.nest).getBody().front();
+    auto accumulate = [&](ValueRange into, bool masked) {
+      SmallVector<Value> result;
+      unsigned per = e.accumulatorsPerRegister();
+      for (auto [j, point] : llvm::enumerate(points)) {
+        SmallVector<Value> values = e.emitBlock(body, point);
+        SmallVector<Value> own(into.begin() + j * per, into.begin() + (j + 1) * per);
+        llvm::append_range(result, e.combine(own, values, point, masked));
+      }
+      return result;
+    };
+    if (depth < s.reduced.size()) {
+      const Loop &reduced = s.reduced[depth];
+      Value low = from ? from : e.constant(0), high = to ? to : e.evaluate(reduced.size);
+      auto loop = scf::ForOp::create(b, low, high, e.constant(1), accumulators);
+      b.setInsertionPointToStart(loop.getBody());
+      for (Point &point : points)
+        point.dims[reduced.dim] = loop.getInductionVar();
+      SmallVector<Value> inner = reduceLoop(depth + 1, points, SmallVector<Value>(loop.getRegionIterArgs()), {}, {});
+      scf::YieldOp::create(b, inner);
+      b.setInsertionPointAfter(loop);
+      return SmallVector<Value>(loop.getResults());
+    }
+    if (!s.vectorReduced)
+      return accumulate(accumulators, false);
+
+    unsigned dim = s.vector->dim;
+    Value low = from ? from : e.constant(0), high = to ? to : e.evaluate(s.vector->size);
+    points[0].vectorDim = dim;
+    overVectors(
+        low, high, s.vector->size,
+        [&](Value start, Value stop) {
+          auto loop = scf::ForOp::create(b, start, stop, e.constant(lanes), accumulators);
+          b.setInsertionPointToStart(loop.getBody());
+          points[0].dims[dim] = loop.getInductionVar();
+          points[0].mask = {};
+          SmallVector<Value> inner = accumulate(SmallVector<Value>(loop.getRegionIterArgs()), false);
+          scf::YieldOp::create(b, inner);
+          b.setInsertionPointAfter(loop);
+          accumulators.assign(loop.getResults().begin(), loop.getResults().end());
+        },
+        [&](Value start, Value rest) {
+          points[0].dims[dim] = start;
+          points[0].mask = e.maskBelow(rest);
+          accumulators = accumulate(accumulators, true);
+        });
+    return accumulators;
+  }
+
+  void finish(Point point, Value blockBegin, SmallVector<Value> accumulators) {
+    Block &last = NestOp(s.nest).getFinish().front();
+    if (s.vectorReduced)
+      accumulators = e.acrossLanes(accumulators);
+    unsigned per = e.accumulatorsPerRegister();
+    for (unsigned j = 0; j < s.vectors; ++j) {
+      SmallVector<Value> own(accumulators.begin() + j * per, accumulators.begin() + (j + 1) * per);
+      emitAndStore(last, registerPoint(point, blockBegin, j), e.finishArguments(own));
+    }
+  }
+
+  Emitter &e;
+  const Schedule &s;
+  ImplicitLocOpBuilder &b;
+  unsigned lanes;
+};
+} // namespace
+
+SmallVector<Launch> cpu::emitNest(Emitter &emitter, const std::string &name) { return NestEmitter(emitter).run(name); }

@@ -1,0 +1,16 @@
+// Kernel functions of one nest.
+#pragma once
+#include "backends/cpu/Emitter.h"
+
+namespace mlir::bigm::cpu {
+
+/// A function of a kernel and how often it is due: `units` calls' worth of range, of `cost` operations in all.
+struct Launch {
+  std::string function;
+  AffineExpr units, cost;
+};
+
+/// Emits the functions of a nest under names that begin with `name`, into the module of the emitter's builder.
+llvm::SmallVector<Launch> emitNest(Emitter &emitter, const std::string &name);
+
+} // namespace mlir::bigm::cpu

@@ -1,0 +1,227 @@
+#include "backends/cpu/Schedule.h"
+#include "ir/Dims.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::cpu;
+using namespace mlir::bigm::kernel;
+
+std::optional<int64_t> cpu::constantOf(AffineExpr expr) {
+  auto constant = dyn_cast<AffineConstantExpr>(expr);
+  return constant ? std::optional(constant.getValue()) : std::nullopt;
+}
+
+static AffineExpr replaceDim(AffineExpr expr, unsigned dim, AffineExpr by) {
+  return expr.replace(getAffineDimExpr(dim, expr.getContext()), by);
+}
+
+/// Whether the dimension stands under a division or a remainder.
+static bool underDivision(AffineExpr expr, unsigned dim) {
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary || !expr.isFunctionOfDim(dim))
+    return false;
+  if (expr.getKind() != AffineExprKind::Add && expr.getKind() != AffineExprKind::Mul)
+    return true;
+  return underDivision(binary.getLHS(), dim) || underDivision(binary.getRHS(), dim);
+}
+
+std::optional<AffineExpr> cpu::coefficientOf(AffineExpr expr, unsigned dim) {
+  MLIRContext *context = expr.getContext();
+  if (!expr.isFunctionOfDim(dim))
+    return getAffineConstantExpr(0, context);
+  if (underDivision(expr, dim))
+    return std::nullopt;
+  // The expression is linear: the difference between 1 and 0.
+  return canonical(replaceDim(expr, dim, getAffineConstantExpr(1, context)) -
+                   replaceDim(expr, dim, getAffineConstantExpr(0, context)));
+}
+
+namespace {
+/// Every expression of the schedule.
+template <class Visit> void forEachExpr(Schedule &schedule, Visit visit) {
+  schedule.nest->walk([&](Operation *op) {
+    if (auto it = schedule.exprs.find(op); it != schedule.exprs.end())
+      for (AffineExpr &expr : it->second)
+        visit(expr);
+  });
+  for (AffineExpr &expr : schedule.stores)
+    visit(expr);
+}
+
+AffineExpr linearPlace(ArrayRef<AffineExpr> indices, ArrayRef<AffineExpr> strides, MLIRContext *context) {
+  AffineExpr place = getAffineConstantExpr(0, context);
+  for (auto [index, stride] : llvm::zip(indices, strides))
+    place = place + index * stride;
+  return canonical(place);
+}
+
+/// Joins loop `a` with the loop `b` inside it where every expression moves through both as through one. Then `a` is 0
+/// everywhere and `b` has the product of the sizes.
+bool join(Schedule &schedule, Loop &a, Loop &b) {
+  bool fits = true;
+  forEachExpr(schedule, [&](AffineExpr &expr) {
+    if (!fits)
+      return;
+    auto x = coefficientOf(expr, a.dim), y = coefficientOf(expr, b.dim);
+    fits = x && y && canonical(*x) == canonical(*y * b.size);
+  });
+  if (!fits)
+    return false;
+  AffineExpr zero = getAffineConstantExpr(0, a.size.getContext());
+  forEachExpr(schedule, [&](AffineExpr &expr) { expr = replaceDim(expr, a.dim, zero); });
+  b.size = canonical(a.size * b.size);
+  return true;
+}
+
+void joinAll(Schedule &schedule, SmallVectorImpl<Loop> &loops) {
+  for (size_t i = loops.size(); i-- > 1;)
+    if (join(schedule, loops[i - 1], loops[i]))
+      loops.erase(loops.begin() + (i - 1));
+}
+
+/// What one vector over `loop` costs: gathers are dear, and so are idle lanes.
+double vectorCost(Schedule &schedule, const Loop &loop, unsigned lanes) {
+  double cost = 0;
+  schedule.nest->walk([&](LoadOp load) {
+    auto &exprs = schedule.exprs[load];
+    auto step = coefficientOf(exprs[0], loop.dim);
+    auto value = step ? constantOf(*step) : std::nullopt;
+    bool gathers = !value || (*value != 0 && *value != 1) || !load.getAt().empty();
+    cost += gathers ? 2.0 * lanes : 1;
+  });
+  if (auto size = constantOf(loop.size))
+    cost *= double(llvm::alignTo(*size, lanes)) / *size;
+  return cost + 1;
+}
+
+double operationCost(NestOp nest) {
+  double cost = 0;
+  nest.getBody().walk([&](Operation *op) {
+    cost += isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::PowFOp, math::SinOp, math::CosOp>(op) ? 15
+                                                                                                                  : 1;
+  });
+  return cost;
+}
+} // namespace
+
+unsigned Schedule::accumulatorBytes(const Target &target) const { return target.lanes * 8; }
+
+AffineExpr Schedule::scratchBytes(const Target &target) const {
+  if (splits == 1)
+    return getAffineConstantExpr(0, nest.getContext());
+  unsigned registers = 0; // argmax and argmin keep a value and an index
+  for (Attribute kind : NestOp(nest).getKinds())
+    registers += cast<StringAttr>(kind).getValue().starts_with("arg") ? 2 : 1;
+  return canonical(units * int64_t(splits * vectors * registers * accumulatorBytes(target)));
+}
+
+Schedule cpu::schedule(NestOp nest, const Target &target) {
+  Schedule s;
+  s.nest = nest;
+  MLIRContext *context = nest.getContext();
+  AffineExpr one = getAffineConstantExpr(1, context);
+
+  nest->walk([&](Operation *op) {
+    SmallVector<AffineExpr> exprs;
+    auto constraints = [&](IntegerSet set) {
+      for (AffineExpr expr : set.getConstraints())
+        exprs.push_back(canonical(expr));
+    };
+    if (auto load = dyn_cast<LoadOp>(op)) {
+      exprs.push_back(linearPlace(load.getMap().getResults(), stridesOf(load.getTensor()), context));
+      if (load.getInside())
+        constraints(*load.getInside());
+    } else if (auto index = dyn_cast<IndexOp>(op)) {
+      exprs.push_back(canonical(index.getMap().getResult(0)));
+    } else if (auto test = dyn_cast<TestOp>(op)) {
+      constraints(test.getSet());
+    } else {
+      return;
+    }
+    s.exprs[op] = exprs;
+  });
+  for (Value result : nest.getResults()) {
+    SmallVector<AffineExpr> dims;
+    for (unsigned i = 0; i < nest.getParallel(); ++i)
+      dims.push_back(getAffineDimExpr(i, context));
+    s.stores.push_back(linearPlace(dims, stridesOf(result), context));
+  }
+
+  // Loops in the order of the result in memory; loops of size 1 vanish.
+  AffineExpr volume = one;
+  auto add = [&](unsigned dim, SmallVectorImpl<Loop> &loops) {
+    AffineExpr size = nest.size(dim);
+    volume = volume * size;
+    if (constantOf(size) == 1)
+      forEachExpr(s, [&](AffineExpr &expr) { expr = replaceDim(expr, dim, getAffineConstantExpr(0, context)); });
+    else
+      loops.push_back({dim, size});
+  };
+  for (int64_t dim : nest.layout(0))
+    add(dim, s.outer);
+  for (unsigned dim = nest.getParallel(); dim < nest.dims(); ++dim)
+    add(dim, s.reduced);
+  forEachExpr(s, [](AffineExpr &expr) { expr = canonical(expr); });
+
+  // Reduction loops go along the memory of the largest operand: the smallest step innermost.
+  LoadOp main;
+  nest.getBody().walk([&](LoadOp load) {
+    if (!main || load.getTensor().getType().getRank() > main.getTensor().getType().getRank())
+      main = load;
+  });
+  auto step = [&](const Loop &loop) -> int64_t {
+    auto c = main ? coefficientOf(s.exprs[main][0], loop.dim) : std::nullopt;
+    if (!c)
+      return 0;
+    auto value = constantOf(*c);
+    return value ? *value : std::numeric_limits<int64_t>::max();
+  };
+  llvm::stable_sort(s.reduced, [&](const Loop &a, const Loop &b) { return step(a) > step(b); });
+  joinAll(s, s.outer);
+  joinAll(s, s.reduced);
+
+  // The vector loop: the innermost of the result, or a reduction when that reads better.
+  int choice = -1; // index into reduced; -1: the innermost parallel loop
+  double best = s.outer.empty() ? 1e30 : vectorCost(s, s.outer.back(), target.lanes);
+  for (size_t i = 0; i < s.reduced.size(); ++i)
+    if (double cost = vectorCost(s, s.reduced[i], target.lanes) + 0.5; cost < best)
+      best = cost, choice = int(i);
+  if (choice >= 0) {
+    s.vector = s.reduced[choice];
+    s.vectorReduced = true;
+    s.reduced.erase(s.reduced.begin() + choice);
+  } else if (!s.outer.empty()) {
+    s.vector = s.outer.pop_back_val();
+  }
+
+  s.units = one;
+  for (const Loop &loop : s.outer)
+    s.units = s.units * loop.size;
+  s.block = one;
+  if (s.vector && !s.vectorReduced) {
+    auto size = constantOf(s.vector->size);
+    if (nest.reduces()) {
+      if (size)
+        while (s.vectors < 4 && *size >= int64_t(2 * s.vectors * target.lanes))
+          s.vectors *= 2;
+      s.block = getAffineConstantExpr(s.vectors * target.lanes, context);
+    } else {
+      s.block = size && *size <= 4096 ? s.vector->size : getAffineConstantExpr(2048, context);
+    }
+    s.units = s.units * (s.vector->size + s.block - 1).floorDiv(*constantOf(s.block));
+  }
+  s.units = canonical(s.units);
+  s.cost = canonical(volume * int64_t(operationCost(nest)));
+
+  // Few results of a long sum: parts of it run side by side. Their number depends on nothing but the nest.
+  if (nest.reduces()) {
+    auto units = constantOf(s.units), work = constantOf(s.cost);
+    Loop first = s.reduced.empty() ? (s.vectorReduced ? *s.vector : Loop{0, one}) : s.reduced.front();
+    auto size = constantOf(first.size);
+    if (units && *units < 16 && (!work || *work > 200000) && (!size || *size >= 8))
+      s.splits = 32;
+  }
+  return s;
+}

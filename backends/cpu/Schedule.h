@@ -1,0 +1,45 @@
+// How one nest runs: loop order, which loop is vectors, what is cut for threads. Decided from the nest and the target
+// alone, so that code, scratch memory and the entry that launches the code agree.
+#pragma once
+#include "backends/cpu/Target.h"
+#include "passes/Kernel.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace mlir::bigm::cpu {
+
+struct Loop {
+  unsigned dim;    // of the nest: expressions name it so
+  AffineExpr size; // after joining
+};
+
+struct Schedule {
+  mutable kernel::NestOp nest; // a handle: its methods are not const
+  /// The nest's expressions over its dimensions, after joining loops: for a load the linear place in elements, then the
+  /// constraints of its guard; for an index the expression; for a test its constraints.
+  llvm::DenseMap<Operation *, llvm::SmallVector<AffineExpr>> exprs;
+  llvm::SmallVector<AffineExpr> stores; // the linear place of each result
+  llvm::SmallVector<Loop> outer;        // parallel loops but the vector one, outermost first
+  llvm::SmallVector<Loop> reduced;      // reduction loops but the vector one, outermost first
+  std::optional<Loop> vector;           // no vector loop: scalar code
+  bool vectorReduced = false;           // the vector loop is a reduction, combined across lanes at the end
+  unsigned vectors = 1;                 // registers abreast in one block of a parallel vector loop of a reduction
+  AffineExpr block;                     // elements of the vector loop in one unit of parallel work
+  unsigned splits = 1;                  // parts of the first reduction loop, combined in order afterwards
+  AffineExpr units;                     // of parallel work, without splits
+  AffineExpr cost;                      // operations of the whole nest, roughly
+
+  /// Bytes of scratch memory for the partial results of splits; 0 without.
+  AffineExpr scratchBytes(const Target &target) const;
+  /// Bytes of one accumulator register in scratch memory.
+  unsigned accumulatorBytes(const Target &target) const;
+};
+
+Schedule schedule(kernel::NestOp nest, const Target &target);
+
+/// Coefficient of a dimension when the expression is linear in it.
+std::optional<AffineExpr> coefficientOf(AffineExpr expr, unsigned dim);
+/// The number that an expression is.
+std::optional<int64_t> constantOf(AffineExpr expr);
+
+} // namespace mlir::bigm::cpu

@@ -1,0 +1,38 @@
+#include "backends/cpu/Target.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/TargetParser/Host.h"
+#include <algorithm>
+#include <vector>
+
+using namespace mlir::bigm;
+using namespace mlir::bigm::cpu;
+
+std::optional<Target> cpu::parseTarget(const std::string &name) {
+  Target target;
+  int level = 0;
+  if (name == "host") {
+    target.cpu = llvm::sys::getHostCPUName().str();
+    std::vector<std::string> features;
+    auto host = llvm::sys::getHostCPUFeatures();
+    for (auto &feature : host)
+      features.push_back((feature.second ? "+" : "-") + feature.first().str());
+    std::sort(features.begin(), features.end()); // the map's order is not deterministic
+    for (const std::string &feature : features)
+      target.features += (target.features.empty() ? "" : ",") + feature;
+    level = host.lookup("avx512vl") && host.lookup("avx512dq") ? 4 : host.lookup("avx2") && host.lookup("fma") ? 3 : 2;
+  } else if (name == "x86-64-v2" || name == "x86-64-v3" || name == "x86-64-v4") {
+    target.cpu = name;
+    level = name.back() - '0';
+  } else {
+    return std::nullopt;
+  }
+  // Accumulators, one vector of the right operand and one broadcast must fit the registers: 32 on AVX-512, else 16.
+  if (level == 4) {
+    target.lanes = 16, target.blockRows = 14, target.blockVectors = 2, target.masks = true;
+  } else if (level == 3) {
+    target.lanes = 8, target.blockRows = 6, target.blockVectors = 2, target.masks = true;
+  } else {
+    target.lanes = 4, target.blockRows = 4, target.blockVectors = 2;
+  }
+  return target;
+}

@@ -1,0 +1,19 @@
+// What the code generator must know of the machine that will run the code.
+#pragma once
+#include <optional>
+#include <string>
+
+namespace mlir::bigm::cpu {
+
+struct Target {
+  std::string cpu;      // LLVM's name
+  std::string features; // LLVM's list, `+avx2,...`
+  unsigned lanes = 4;   // f32 lanes of a vector register
+  unsigned blockRows = 4, blockVectors = 2; // accumulators of a contraction: rows x vectors, without spills
+  bool masks = false;   // loads and stores under a mask are cheap
+};
+
+/// `host`, `x86-64-v2`, `x86-64-v3` or `x86-64-v4`.
+std::optional<Target> parseTarget(const std::string &name);
+
+} // namespace mlir::bigm::cpu

@@ -10,6 +10,10 @@
 // A persistent tensor is updated in place when all reads of its old value are over, or happen at the very point that is
 // written; otherwise the new value is copied at the end.
 #include "ir/Bigm.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/Kernel.h"
 #include "passes/Passes.h"
 #include <cmath>
 #include <map>

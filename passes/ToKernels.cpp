@@ -2,6 +2,10 @@
 // of its result comes about, and fuse-kernels decides what is computed together.
 #include "ir/Bigm.h"
 #include "ir/Formula.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/Kernel.h"
 #include "passes/Passes.h"
 #include "passes/Reshape.h"
 #include "llvm/ADT/TypeSwitch.h"

@@ -4,6 +4,8 @@
 #include "backends/cpu/EmitObject.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassManager.h"

@@ -7,6 +7,7 @@
 #include "mlir/InitAllPasses.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "passes/Kernel.h"
 #include "passes/Passes.h"
 
 int main(int argc, char **argv) {
@@ -15,7 +16,7 @@ int main(int argc, char **argv) {
   mlir::PassPipelineRegistration<>("bigm-differentiate", "Simplify, expand gradients, simplify, recompute",
                                    mlir::bigm::addDifferentiate);
   mlir::DialectRegistry registry;
-  registry.insert<mlir::bigm::BigmDialect>();
+  registry.insert<mlir::bigm::BigmDialect, mlir::bigm::kernel::KernelDialect>();
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "the passes of bigmc\n", registry));

@@ -41,6 +41,7 @@ LogicalResult cpu::lowerToLlvmDialect(ModuleOp module, bool verify) {
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(createConvertMathToLLVMPass());
   passes.addPass(createConvertMathToLibmPass());
+  passes.addPass(createConvertFuncToLLVMPass()); // the declarations that the C library needs
   passes.addPass(createConvertVectorToLLVMPass());
   passes.addPass(createArithToLLVMConversionPass());
   passes.addPass(createConvertControlFlowToLLVMPass());

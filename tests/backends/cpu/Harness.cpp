@@ -1,0 +1,303 @@
+#include "Harness.h"
+#include "bigm/kernels.h"
+#include "ir/Bigm.h"
+#include "ir/Dims.h"
+#include "mlir/Parser/Parser.h"
+#include "passes/Kernel.h"
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <dlfcn.h>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <random>
+#include <thread>
+#include <unistd.h>
+
+using namespace mlir;
+using mlir::bigm::ref::Tensor;
+namespace fs = std::filesystem;
+
+// ---------------------------------------------------------------- the runtime, as the entries see it
+
+static int threadCount = 1;
+
+extern "C" void bigm_rt_parallel_for(void *, int64_t count, int64_t, void (*body)(void *, int64_t, int64_t),
+                                     void *closure) {
+  if (threadCount == 1)
+    return body(closure, 0, count);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < threadCount; ++i)
+    threads.emplace_back([=] { body(closure, count * i / threadCount, count * (i + 1) / threadCount); });
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+static Tensor imageOf(const float *data, std::vector<int64_t> shape) {
+  int64_t count = 1;
+  for (int64_t size : shape)
+    count *= size;
+  return {shape, std::vector<double>(data, data + count)};
+}
+extern "C" void bigm_rt_warp_f32(void *, const float *image, const float *matrix, float *out, int64_t n, int64_t c,
+                                 int64_t h, int64_t w, int64_t out_h, int64_t out_w, float fill) {
+  Tensor result = mlir::bigm::ref::warp(imageOf(image, {n, c, h, w}), imageOf(matrix, {n, 2, 3}), {n, c, out_h, out_w}, fill);
+  std::copy(result.data.begin(), result.data.end(), out);
+}
+extern "C" void bigm_rt_resize_f32(void *, const float *image, float *out, int64_t n, int64_t c, int64_t h, int64_t w,
+                                   int64_t out_h, int64_t out_w, int32_t mode, int32_t antialias) {
+  const char *modes[] = {"nearest", "bilinear", "bicubic", "area"};
+  Tensor result = mlir::bigm::ref::resize(imageOf(image, {n, c, h, w}), {n, c, out_h, out_w}, modes[mode], antialias);
+  std::copy(result.data.begin(), result.data.end(), out);
+}
+
+// ---------------------------------------------------------------- numbers in memory
+
+namespace {
+int64_t evaluate(AffineExpr expr, const std::vector<int64_t> &symbols) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return constant.getValue();
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+    return symbols[symbol.getPosition()];
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  int64_t a = evaluate(binary.getLHS(), symbols), b = evaluate(binary.getRHS(), symbols);
+  switch (expr.getKind()) {
+  case AffineExprKind::Add:
+    return a + b;
+  case AffineExprKind::Mul:
+    return a * b;
+  case AffineExprKind::FloorDiv:
+    return llvm::divideFloorSigned(a, b);
+  default:
+    return a % b;
+  }
+}
+std::vector<int64_t> shapeOf(Type type, const std::vector<int64_t> &symbols) {
+  std::vector<int64_t> shape;
+  for (AffineExpr size : mlir::bigm::sizesOf(type))
+    shape.push_back(evaluate(size, symbols));
+  return shape;
+}
+int64_t countOf(const std::vector<int64_t> &shape) {
+  int64_t count = 1;
+  for (int64_t size : shape)
+    count *= size;
+  return count;
+}
+/// Aligned to 64 bytes, with bytes of a known kind behind that must not change.
+struct Memory {
+  std::vector<char> bytes;
+  char *data() { return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64; }
+};
+template <class T> void put(char *to, const std::vector<double> &from) {
+  for (size_t i = 0; i < from.size(); ++i) {
+    T value = T(from[i]);
+    std::memcpy(to + i * sizeof(T), &value, sizeof(T));
+  }
+}
+template <class T> void get(const char *from, std::vector<double> &to) {
+  for (size_t i = 0; i < to.size(); ++i) {
+    T value;
+    std::memcpy(&value, from + i * sizeof(T), sizeof(T));
+    to[i] = double(value);
+  }
+}
+template <class Visit> void withType(Type element, Visit visit) {
+  if (element.isF32())
+    visit(float());
+  else if (element.isF64())
+    visit(double());
+  else if (element.isInteger(64))
+    visit(int64_t());
+  else if (element.isInteger(32))
+    visit(int32_t());
+  else if (element.isUnsignedInteger(8) || element.isInteger(1))
+    visit(uint8_t());
+  else
+    visit(int8_t());
+}
+Type elementOf(Type type) { return cast<RankedTensorType>(type).getElementType(); }
+} // namespace
+
+namespace bigm::test {
+
+std::unique_ptr<MLIRContext> makeContext() {
+  DialectRegistry registry;
+  mlir::bigm::cpu::registerDialects(registry);
+  registry.insert<mlir::bigm::BigmDialect>();
+  auto context = std::make_unique<MLIRContext>(registry);
+  context->loadAllAvailableDialects();
+  return context;
+}
+
+Loaded::Loaded(MLIRContext &context, const std::string &text, const std::string &target) {
+  module = parseSourceString<ModuleOp>(text, &context);
+  if (!module)
+    return;
+  mlir::bigm::cpu::CpuOptions options;
+  options.target = target;
+  options.stem = "test";
+  options.verify = true;
+  code = mlir::bigm::cpu::CpuModule::lower(*module, options);
+  std::string object;
+  if (!code || failed(code->emitObject("{}", object)))
+    return;
+  char folder[] = "/tmp/bigm-cpu-XXXXXX";
+  if (!mkdtemp(folder))
+    return;
+  fs::path dir = folder;
+  std::ofstream(dir / "test.o", std::ios::binary) << object;
+  std::string link = "ld.lld-22 -shared -o " + (dir / "test.so").string() + " " + (dir / "test.o").string();
+  if (std::system(link.c_str()) == 0)
+    library = dlopen((dir / "test.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library)
+    ADD_FAILURE() << "the object does not load: " << dlerror();
+  else
+    entry = *static_cast<decltype(entry) *>(dlsym(library, "test_bigm_entries"));
+  fs::remove_all(dir);
+}
+
+Loaded::~Loaded() {
+  if (library)
+    dlclose(library);
+}
+
+func::FuncOp Loaded::function() { return *module->getOps<func::FuncOp>().begin(); }
+
+int64_t Loaded::arenaBytes(const std::vector<int64_t> &symbols) const {
+  int64_t total = 0;
+  for (auto &term : code->plan()[0].arena) {
+    int64_t bytes = term.bytes;
+    for (unsigned symbol : term.of)
+      bytes *= symbols[symbol];
+    total += bytes;
+  }
+  return total;
+}
+
+int Loaded::call(const std::vector<int64_t> &symbols, const std::vector<void *> &buffers, int threads) {
+  size_t bytes = arenaBytes(symbols);
+  arena.assign(bytes + 192, 0x7f);
+  char *aligned = arena.data() + (64 - reinterpret_cast<uintptr_t>(arena.data()) % 64) % 64;
+  threadCount = threads;
+  int status = entry(nullptr, symbols.data(), buffers.data(), aligned);
+  for (size_t i = bytes; i < bytes + 64; ++i)
+    EXPECT_EQ(aligned[i], 0x7f) << "wrote behind the arena";
+  return status;
+}
+
+std::vector<Tensor> Loaded::run(const std::vector<Tensor> &arguments, const std::vector<int64_t> &symbols, int threads) {
+  func::FuncOp func = function();
+  auto &plan = code->plan()[0];
+  std::vector<Memory> memory(plan.arguments.size());
+  std::vector<void *> buffers;
+  std::vector<int> bufferOfResult(func.getNumResults(), -1);
+  for (auto [i, argument] : llvm::enumerate(plan.arguments)) {
+    Type type = argument.argument >= 0 ? func.getArgument(argument.argument).getType()
+                                       : func.getResultTypes()[argument.result];
+    size_t bytes = countOf(shapeOf(type, symbols)) * mlir::bigm::kernel::elementBytes(type);
+    memory[i].bytes.assign(bytes + 128, 0x55);
+    if (argument.argument >= 0)
+      withType(elementOf(type), [&](auto zero) {
+        put<decltype(zero)>(memory[i].data(), arguments[argument.argument].data);
+      });
+    buffers.push_back(memory[i].data());
+  }
+  EXPECT_EQ(call(symbols, buffers, threads), 0);
+  std::vector<Tensor> results;
+  // A result that updates an argument's tensor lies there.
+  for (unsigned r = 0; r < func.getNumResults(); ++r) {
+    int at = -1;
+    auto updates = func.getResultAttrOfType<IntegerAttr>(r, "bigm.updates");
+    for (auto [i, argument] : llvm::enumerate(plan.arguments)) {
+      if (argument.result == int(r))
+        at = int(i);
+      if (updates && argument.argument >= 0 &&
+          func.getArgAttr(argument.argument, "bigm.tensor") == Attribute(updates))
+        at = int(i);
+    }
+    Type type = func.getResultTypes()[r];
+    Tensor tensor{shapeOf(type, symbols), {}};
+    tensor.data.resize(countOf(tensor.shape));
+    withType(elementOf(type), [&](auto zero) { get<decltype(zero)>(memory[at].data(), tensor.data); });
+    char *behind = memory[at].data() + tensor.data.size() * mlir::bigm::kernel::elementBytes(type);
+    EXPECT_EQ(*behind, 0x55) << "wrote behind result " << r;
+    results.push_back(std::move(tensor));
+  }
+  return results;
+}
+
+double Loaded::time(const std::vector<int64_t> &symbols, int threads, int repeats) {
+  func::FuncOp func = function();
+  auto &plan = code->plan()[0];
+  std::vector<Memory> memory(plan.arguments.size());
+  std::vector<void *> buffers;
+  for (auto [i, argument] : llvm::enumerate(plan.arguments)) {
+    Type type = argument.argument >= 0 ? func.getArgument(argument.argument).getType()
+                                       : func.getResultTypes()[argument.result];
+    memory[i].bytes.assign(countOf(shapeOf(type, symbols)) * mlir::bigm::kernel::elementBytes(type) + 128, 0);
+    buffers.push_back(memory[i].data());
+  }
+  arena.assign(arenaBytes(symbols) + 192, 0);
+  char *aligned = arena.data() + (64 - reinterpret_cast<uintptr_t>(arena.data()) % 64) % 64;
+  threadCount = threads;
+  std::vector<double> times;
+  for (int i = 0; i < repeats; ++i) {
+    auto start = std::chrono::steady_clock::now();
+    entry(nullptr, symbols.data(), buffers.data(), aligned);
+    times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2];
+}
+
+std::vector<Tensor> randomArguments(func::FuncOp function, const std::vector<int64_t> &symbols) {
+  std::mt19937 generator(7);
+  std::vector<Tensor> arguments;
+  for (Type type : function.getArgumentTypes()) {
+    Tensor tensor{shapeOf(type, symbols), {}};
+    tensor.data.resize(countOf(tensor.shape));
+    Type element = elementOf(type);
+    for (double &value : tensor.data)
+      value = isa<FloatType>(element) ? double(float(generator() % 40001) / 10000.0f - 2.0f)
+              : element.isInteger(1)  ? generator() % 2
+                                      : generator() % 3;
+    arguments.push_back(std::move(tensor));
+  }
+  return arguments;
+}
+
+void expectSame(const std::string &text, const std::vector<int64_t> &symbols, double tolerance) {
+  auto context = makeContext();
+  for (const char *target : {"x86-64-v2", "x86-64-v3", "host"}) {
+    SCOPED_TRACE(target);
+    Loaded loaded(*context, text, target);
+    ASSERT_TRUE(loaded.ok());
+    std::vector<Tensor> arguments = randomArguments(loaded.function(), symbols);
+    auto expected = mlir::bigm::ref::run(loaded.function(), arguments, symbols, mlir::bigm::ref::Mode::Typed);
+    ASSERT_TRUE(succeeded(expected));
+    std::vector<Tensor> one = loaded.run(arguments, symbols, 1), three = loaded.run(arguments, symbols, 3);
+    for (size_t r = 0; r < expected->size(); ++r) {
+      const Tensor &want = (*expected)[r];
+      EXPECT_EQ(one[r].shape, want.shape);
+      // The same bits, NaN included.
+      EXPECT_EQ(std::memcmp(one[r].data.data(), three[r].data.data(), one[r].data.size() * sizeof(double)), 0)
+          << "result " << r << " depends on the number of threads";
+      double largest = 1e-30;
+      for (double value : want.data)
+        largest = std::isfinite(value) ? std::max(largest, std::abs(value)) : largest;
+      int wrong = 0;
+      for (size_t i = 0; i < want.data.size(); ++i) {
+        double a = one[r].data[i], b = want.data[i];
+        bool same = a == b || (std::isnan(a) && std::isnan(b)) || std::abs(a - b) <= tolerance * largest;
+        if (!same && ++wrong <= 3)
+          ADD_FAILURE() << "result " << r << " element " << i << ": " << a << ", the reference says " << b;
+      }
+      if (wrong > 3)
+        ADD_FAILURE() << wrong << " of " << want.data.size() << " elements differ";
+    }
+  }
+}
+
+} // namespace bigm::test

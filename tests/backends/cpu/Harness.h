@@ -1,0 +1,43 @@
+// Runs functions of the bigm dialect on the CPU backend, the way an application does (object, linker, dlopen), and on
+// the reference backend, and compares.
+#pragma once
+#include "backends/cpu/Cpu.h"
+#include "backends/ref/Ref.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include <string>
+#include <vector>
+
+namespace bigm::test {
+
+/// A compiled function, loaded.
+class Loaded {
+public:
+  Loaded(mlir::MLIRContext &context, const std::string &text, const std::string &target);
+  ~Loaded();
+  bool ok() const { return entry != nullptr; }
+  mlir::func::FuncOp function();
+  /// Runs on `threads` threads; gives the results in the function's order.
+  std::vector<mlir::bigm::ref::Tensor> run(const std::vector<mlir::bigm::ref::Tensor> &arguments,
+                                           const std::vector<int64_t> &symbols, int threads);
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::unique_ptr<mlir::bigm::cpu::CpuModule> code;
+  int64_t arenaBytes(const std::vector<int64_t> &symbols) const;
+  /// Median of the time of a call in milliseconds.
+  double time(const std::vector<int64_t> &symbols, int threads, int repeats);
+
+private:
+  int call(const std::vector<int64_t> &symbols, const std::vector<void *> &buffers, int threads);
+  void *library = nullptr;
+  int32_t (*entry)(void *, const int64_t *, void *const *, char *) = nullptr;
+  std::vector<char> arena;
+};
+
+std::unique_ptr<mlir::MLIRContext> makeContext();
+/// Arguments of the function's types: floats in [-2, 2], integers from 0 to 2, bools of both kinds.
+std::vector<mlir::bigm::ref::Tensor> randomArguments(mlir::func::FuncOp function, const std::vector<int64_t> &symbols);
+/// Compiles for x86-64-v2, v3 and this machine, runs with 1 and 3 threads, expects the same bits of both and the
+/// reference's numbers within `tolerance` of the largest.
+void expectSame(const std::string &text, const std::vector<int64_t> &symbols = {}, double tolerance = 1e-5);
+
+} // namespace bigm::test

@@ -1,0 +1,199 @@
+// Every op of the bigm dialect, alone, on sizes that are no multiple of any vector.
+#include "Harness.h"
+#include <gtest/gtest.h>
+
+using bigm::test::expectSame;
+
+/// A function over one symbol; `#s` is the encoding `(s0, 5)`.
+static std::string unary(const std::string &op, const std::string &element = "f32") {
+  std::string t = "tensor<?x5x" + element + ", #s>";
+  return "#s = affine_map<()[s0] -> (s0, 5)>\nfunc.func @f(%x: " + t + ") -> " + t +
+         " attributes {bigm.symbols = [\"N\"]} {\n  %r = bigm." + op + " %x : " + t + "\n  return %r : " + t + "\n}\n";
+}
+static std::string binary(const std::string &op, const std::string &element = "f32") {
+  std::string t = "tensor<?x5x" + element + ", #s>";
+  bool compares = op == "eq" || op == "ne" || op == "lt" || op == "le" || op == "gt" || op == "ge";
+  std::string r = compares ? "tensor<?x5xi1, #s>" : t;
+  return "#s = affine_map<()[s0] -> (s0, 5)>\nfunc.func @f(%x: " + t + ", %y: " + t + ") -> " + r +
+         " attributes {bigm.symbols = [\"N\"]} {\n  %r = bigm." + op + " %x, %y : " + t + "\n  return %r : " + r +
+         "\n}\n";
+}
+
+TEST(Pointwise, UnaryF32) {
+  for (const char *op : {"neg", "abs", "sign", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "sin", "cos", "tanh",
+                         "erf", "sigmoid", "floor", "ceil", "round"}) {
+    SCOPED_TRACE(op);
+    expectSame(unary(op), {11}, 2e-6);
+  }
+}
+TEST(Pointwise, UnaryF64) {
+  for (const char *op : {"neg", "exp", "log", "tanh", "erf", "sigmoid", "round"}) {
+    SCOPED_TRACE(op);
+    expectSame(unary(op, "f64"), {7}, 1e-12);
+  }
+}
+TEST(Pointwise, BinaryF32) {
+  for (const char *op : {"add", "sub", "mul", "div", "pow", "max", "min", "mod", "eq", "ne", "lt", "le", "gt", "ge"}) {
+    SCOPED_TRACE(op);
+    expectSame(binary(op), {11}, 2e-6);
+  }
+}
+TEST(Pointwise, BinaryIntegers) {
+  for (const char *element : {"i32", "i64", "ui8"})
+    for (const char *op : {"add", "sub", "mul", "max", "eq", "lt"}) {
+      SCOPED_TRACE(std::string(op) + " " + element);
+      expectSame(binary(op, element), {9});
+    }
+}
+TEST(Pointwise, Bools) {
+  expectSame(binary("and", "i1"), {13});
+  expectSame(binary("or", "i1"), {13});
+  expectSame(unary("not", "i1"), {13});
+}
+TEST(Pointwise, Cast) {
+  for (auto [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"f32", "i32"}, {"i32", "f32"}, {"ui8", "f32"}, {"i1", "f32"}, {"f32", "i1"}, {"f32", "f64"}, {"i64", "i32"}}) {
+    SCOPED_TRACE(from + " to " + to);
+    expectSame("func.func @f(%x: tensor<19x" + from + ">) -> tensor<19x" + to + "> {\n %r = bigm.cast %x : tensor<19x" +
+               from + "> -> tensor<19x" + to + ">\n return %r : tensor<19x" + to + ">\n}");
+  }
+}
+TEST(Pointwise, SelectAndScalars) {
+  expectSame(R"(func.func @f(%c: tensor<3x7xi1>, %x: tensor<3x7xf32>, %y: tensor<3x7xf32>) -> tensor<3x7xf32> {
+    %r = bigm.select %c, %x, %y : tensor<3x7xf32>
+    return %r : tensor<3x7xf32> })");
+  expectSame(R"(func.func @f(%x: tensor<f32>, %y: tensor<f32>) -> tensor<f32> {
+    %r = bigm.mul %x, %y : tensor<f32>
+    return %r : tensor<f32> })");
+}
+
+TEST(Leaves, ConstantIotaSize) {
+  expectSame(R"(#s = affine_map<()[s0] -> (s0, 5)>
+    func.func @f(%x: tensor<?x5xf32, #s>) -> (tensor<?x5xf32, #s>, tensor<?x5xi32, #s>, tensor<f32>)
+        attributes {bigm.symbols = ["N"]} {
+    %c = bigm.constant 2.5 : f32 -> tensor<?x5xf32, #s>
+    %i = bigm.iota 0 -> tensor<?x5xi32, #s>
+    %n = bigm.size affine_map<()[s0] -> (s0 * 3 + 1)> -> tensor<f32>
+    return %c, %i, %n : tensor<?x5xf32, #s>, tensor<?x5xi32, #s>, tensor<f32> })",
+             {6});
+}
+TEST(Leaves, Random) {
+  expectSame(R"(#s = affine_map<()[s0] -> (s0, 5, 7)>
+    func.func @f(%seed: tensor<i64>) -> tensor<?x5x7xf32, #s> attributes {bigm.symbols = ["N"]} {
+    %r = bigm.random %seed, 9 : tensor<i64> -> tensor<?x5x7xf32, #s>
+    return %r : tensor<?x5x7xf32, #s> })",
+             {6}, 0);
+}
+
+TEST(Shape, Views) {
+  // Transpose, broadcast, stride, window.
+  expectSame(R"(func.func @f(%x: tensor<5x6x7xf32>) -> (tensor<7x5x6xf32>, tensor<5x4x6x7xf32>, tensor<2x3x7xf32>,
+                                                       tensor<5x6x3x3xf32>) {
+    %a = bigm.view %x, affine_map<(a, b, c) -> (b, c, a)> : tensor<5x6x7xf32> -> tensor<7x5x6xf32>
+    %b = bigm.view %x, affine_map<(a, n, b, c) -> (a, b, c)> : tensor<5x6x7xf32> -> tensor<5x4x6x7xf32>
+    %c = bigm.view %x, affine_map<(a, b, c) -> (a * 2 + 1, b * 2, c)> : tensor<5x6x7xf32> -> tensor<2x3x7xf32>
+    %d = bigm.view %x, affine_map<(a, b, c, k) -> (a, b, c * 2 + k)> : tensor<5x6x7xf32> -> tensor<5x6x3x3xf32>
+    return %a, %b, %c, %d : tensor<7x5x6xf32>, tensor<5x4x6x7xf32>, tensor<2x3x7xf32>, tensor<5x6x3x3xf32> })");
+}
+TEST(Shape, Reshape) {
+  expectSame(R"(#a = affine_map<()[s0] -> (s0, 3, 4)>
+    #b = affine_map<()[s0] -> (s0, 12)>
+    #c = affine_map<()[s0] -> (s0 * 12)>
+    func.func @f(%x: tensor<?x3x4xf32, #a>) -> (tensor<?x12xf32, #b>, tensor<?x3x4xf32, #a>)
+        attributes {bigm.symbols = ["N"]} {
+    %n = bigm.neg %x : tensor<?x3x4xf32, #a>
+    %r = bigm.reshape %n : tensor<?x3x4xf32, #a> -> tensor<?x12xf32, #b>
+    %s = bigm.exp %r : tensor<?x12xf32, #b>
+    %f = bigm.reshape %r : tensor<?x12xf32, #b> -> tensor<?xf32, #c>
+    %t = bigm.reshape %f : tensor<?xf32, #c> -> tensor<?x3x4xf32, #a>
+    %u = bigm.abs %t : tensor<?x3x4xf32, #a>
+    return %s, %u : tensor<?x12xf32, #b>, tensor<?x3x4xf32, #a> })",
+             {5});
+}
+TEST(Shape, Pad) {
+  expectSame(R"(#a = affine_map<()[s0] -> (s0, 5)>
+    #b = affine_map<()[s0] -> (s0 * 2 + 2, 5)>
+    func.func @f(%x: tensor<?x5xf32, #a>, %v: tensor<f32>) -> (tensor<?x5xf32, #b>, tensor<?x7xf32, affine_map<()[s0] -> (s0, 7)>>)
+        attributes {bigm.symbols = ["N"]} {
+    %r = bigm.pad %x, %v low [1, -1] high [2, 1] interior [1, 0] : (tensor<?x5xf32, #a>, tensor<f32>) -> tensor<?x5xf32, #b>
+    %q = bigm.pad %x, %v low [0, 1] high [0, 1] interior [0, 0] : (tensor<?x5xf32, #a>, tensor<f32>) -> tensor<?x7xf32, affine_map<()[s0] -> (s0, 7)>>
+    return %r, %q : tensor<?x5xf32, #b>, tensor<?x7xf32, affine_map<()[s0] -> (s0, 7)>> })",
+             {4});
+}
+TEST(Shape, Concat) {
+  expectSame(R"(func.func @f(%x: tensor<3x5xf32>, %y: tensor<3x2xf32>, %z: tensor<3x9xf32>) -> tensor<3x16xf32> {
+    %r = bigm.concat 1, %x, %y, %z : (tensor<3x5xf32>, tensor<3x2xf32>, tensor<3x9xf32>) -> tensor<3x16xf32>
+    return %r : tensor<3x16xf32> })");
+}
+TEST(Shape, Fold) {
+  // Overlapping windows, windows that tile, broadcast, a diagonal.
+  expectSame(R"(func.func @f(%a: tensor<3x5x3xf32>, %b: tensor<3x4x2xf32>, %c: tensor<3x6xf32>, %d: tensor<4xf32>)
+        -> (tensor<3x11xf32>, tensor<3x9xf32>, tensor<6xf32>, tensor<4x4xf32>) {
+    %p = bigm.fold %a, affine_map<(n, h, k) -> (n, h * 2 + k)> : tensor<3x5x3xf32> -> tensor<3x11xf32>
+    %q = bigm.fold %b, affine_map<(n, h, k) -> (n, h * 2 + k)> : tensor<3x4x2xf32> -> tensor<3x9xf32>
+    %r = bigm.fold %c, affine_map<(n, c) -> (c)> : tensor<3x6xf32> -> tensor<6xf32>
+    %s = bigm.fold %d, affine_map<(i) -> (i, i)> : tensor<4xf32> -> tensor<4x4xf32>
+    return %p, %q, %r, %s : tensor<3x11xf32>, tensor<3x9xf32>, tensor<6xf32>, tensor<4x4xf32> })");
+}
+
+TEST(Reduce, Kinds) {
+  for (const char *kind : {"sum", "max", "min", "prod"})
+    for (const char *dims : {"[0]", "[1]", "[2]", "[0, 2]", "[1, 2]", "[0, 1, 2]"}) {
+      SCOPED_TRACE(std::string(kind) + dims);
+      std::string d(dims);
+      std::string result, encoding;
+      bool n = d.find('0') == std::string::npos, a = d.find('1') == std::string::npos,
+           b = d.find('2') == std::string::npos;
+      result = std::string(n ? "?x" : "") + (a ? "6x" : "") + (b ? "21x" : "") + "f32";
+      if (n)
+        result += ", affine_map<()[s0] -> (s0" + std::string(a ? ", 6" : "") + (b ? ", 21" : "") + ")>";
+      std::string t = "tensor<?x6x21xf32, affine_map<()[s0] -> (s0, 6, 21)>>", r = "tensor<" + result + ">";
+      expectSame("func.func @f(%x: " + t + ") -> " + r + " attributes {bigm.symbols = [\"N\"]} {\n %r = bigm.reduce_" +
+                     kind + " %x, " + dims + " : " + t + " -> " + r + "\n return %r : " + r + "\n}",
+                 {5});
+    }
+}
+TEST(Reduce, LongSumsAreSplit) {
+  expectSame(R"(#s = affine_map<()[s0] -> (s0, 37, 33)>
+    func.func @f(%x: tensor<?x37x33xf32, #s>) -> (tensor<f32>, tensor<33xf32>, tensor<37xf32>)
+        attributes {bigm.symbols = ["N"]} {
+    %a = bigm.reduce_sum %x, [0, 1, 2] : tensor<?x37x33xf32, #s> -> tensor<f32>
+    %b = bigm.reduce_sum %x, [0, 1] : tensor<?x37x33xf32, #s> -> tensor<33xf32>
+    %c = bigm.reduce_max %x, [0, 2] : tensor<?x37x33xf32, #s> -> tensor<37xf32>
+    return %a, %b, %c : tensor<f32>, tensor<33xf32>, tensor<37xf32> })",
+             {50});
+}
+TEST(Reduce, Arg) {
+  expectSame(R"(#s = affine_map<()[s0] -> (s0, 19)>
+    func.func @f(%x: tensor<?x19xf32, #s>, %y: tensor<?x19xi32, #s>)
+        -> (tensor<?xi32, affine_map<()[s0] -> (s0)>>, tensor<19xi32>, tensor<?xi32, affine_map<()[s0] -> (s0)>>)
+        attributes {bigm.symbols = ["N"]} {
+    %a = bigm.arg_max %x, 1 : tensor<?x19xf32, #s> -> tensor<?xi32, affine_map<()[s0] -> (s0)>>
+    %b = bigm.arg_min %x, 0 : tensor<?x19xf32, #s> -> tensor<19xi32>
+    %c = bigm.arg_max %y, 1 : tensor<?x19xi32, #s> -> tensor<?xi32, affine_map<()[s0] -> (s0)>>
+    return %a, %b, %c : tensor<?xi32, affine_map<()[s0] -> (s0)>>, tensor<19xi32>, tensor<?xi32, affine_map<()[s0] -> (s0)>> })",
+             {6});
+}
+
+TEST(Irregular, GatherScatter) {
+  expectSame(R"(#i = affine_map<()[s0] -> (s0, 4)>
+    #o = affine_map<()[s0] -> (s0, 4, 18)>
+    func.func @f(%t: tensor<3x18xf32>, %i: tensor<?x4xi32, #i>, %u: tensor<?x4x18xf32, #o>)
+        -> (tensor<?x4x18xf32, #o>, tensor<3x18xf32>) attributes {bigm.symbols = ["N"]} {
+    %g = bigm.gather %t, %i : (tensor<3x18xf32>, tensor<?x4xi32, #i>) -> tensor<?x4x18xf32, #o>
+    %s = bigm.scatter_add %u, %i : (tensor<?x4x18xf32, #o>, tensor<?x4xi32, #i>) -> tensor<3x18xf32>
+    return %g, %s : tensor<?x4x18xf32, #o>, tensor<3x18xf32> })",
+             {5});
+}
+TEST(Irregular, Images) {
+  expectSame(R"(#s = affine_map<()[s0] -> (s0, 2, 9, 11)>
+    #m = affine_map<()[s0] -> (s0, 2, 3)>
+    #r = affine_map<()[s0] -> (s0, 2, 5, 7)>
+    func.func @f(%x: tensor<?x2x9x11xf32, #s>, %m: tensor<?x2x3xf32, #m>) -> (tensor<?x2x9x11xf32, #s>, tensor<?x2x5x7xf32, #r>)
+        attributes {bigm.symbols = ["N"]} {
+    %y = bigm.neg %x : tensor<?x2x9x11xf32, #s>
+    %w = bigm.warp %y, %m fill 0.5 : (tensor<?x2x9x11xf32, #s>, tensor<?x2x3xf32, #m>) -> tensor<?x2x9x11xf32, #s>
+    %r = bigm.resize %w, "bilinear" antialias true : tensor<?x2x9x11xf32, #s> -> tensor<?x2x5x7xf32, #r>
+    return %w, %r : tensor<?x2x9x11xf32, #s>, tensor<?x2x5x7xf32, #r> })",
+             {3});
+}

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace fs = std::filesystem;
 
@@ -50,6 +51,21 @@ bool writeArchive(const std::string &object, const std::string &runtime, const s
                                    /*Deterministic=*/true, /*Thin=*/false))
     return fail(std::move(e));
   return true;
+}
+
+/// Whether a folder is empty or holds an artifact and nothing else, so that replacing it loses nothing.
+bool isOurs(const fs::path &folder) {
+  static const std::set<std::string> names = {"include", "lib", "share", "manifest.json"};
+  std::error_code failed;
+  bool empty = true, manifest = false;
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
+    std::string name = at->path().filename().string();
+    if (!names.count(name))
+      return false;
+    empty = false;
+    manifest |= name == "manifest.json";
+  }
+  return !failed && (empty || manifest);
 }
 
 /// The CMake package: STEM::STEM (shared) and STEM::static, found from wherever the folder lies.
@@ -148,7 +164,7 @@ bool write(const Inputs &in, const std::string &directory, std::string &error) {
     return false;
   }
   // Only what `build` itself wrote is replaced; anything else in the way is the user's.
-  if (fs::exists(target, failed) && !fs::is_empty(target, failed) && !fs::exists(target / "manifest.json", failed)) {
+  if (fs::exists(target, failed) && !isOurs(target)) {
     error = fmt::format("`{}` holds other files; name a new folder, or one that `bigmc build` made", directory);
     return false;
   }
@@ -193,8 +209,12 @@ bool write(const Inputs &in, const std::string &directory, std::string &error) {
   bool replaced = fs::exists(target, failed);
   if (replaced)
     fs::rename(target, old, failed);
-  if (!failed)
+  if (!failed) {
     fs::rename(temp, target, failed);
+    std::error_code ignored;
+    if (failed && replaced)
+      fs::rename(old, target, ignored);
+  }
   if (failed) {
     error = fmt::format("cannot write `{}`: {}", directory, failed.message());
     return false;

@@ -10,6 +10,19 @@ const std::map<std::string, std::string> kCTypes = {
     {"f32", "float"},   {"f64", "double"},  {"i64", "int64_t"}, {"i32", "int32_t"}, {"u8", "uint8_t"},
     {"i8", "int8_t"},   {"bool", "uint8_t"}, {"bf16", "uint16_t"}, {"f16", "uint16_t"}};
 
+// Words of C and C++, of the headers that come along, and the names inside a generated function.
+const std::set<std::string> kReserved = {
+    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "class",
+    "compl", "concept", "const", "consteval", "constexpr", "constinit", "const_cast", "continue", "decltype", "default",
+    "delete", "do", "double", "dynamic_cast", "else", "enum", "explicit", "export", "extern", "false", "float", "for",
+    "friend", "goto", "if", "inline", "int", "long", "mutable", "namespace", "new", "noexcept", "not", "not_eq", "nullptr",
+    "operator", "or", "or_eq", "private", "protected", "public", "register", "reinterpret_cast", "requires", "restrict",
+    "return", "short", "signed", "sizeof", "static", "static_assert", "static_cast", "struct", "switch", "template", "this",
+    "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual", "void",
+    "volatile", "wchar_t", "while", "xor", "xor_eq", "NULL", "linux", "unix", "errno", "stdin", "stdout", "stderr",
+    "self", "call", "status", "dims", "inputs", "outputs", "result", "handle_", "memset", "bigm", "std", "Model",
+    "open", "close", "fork", "model", "load", "save", "init", "plan", "step"};
+
 std::string text(const json &dim) { return dim.is_string() ? dim.get<std::string>() : dim.dump(); }
 
 Parameter parameter(const json &arg) {
@@ -45,6 +58,8 @@ std::string identifier(const std::string &text) {
     out += std::isalnum(c) ? static_cast<char>(c) : '_';
   if (out.empty() || std::isdigit(static_cast<unsigned char>(out[0])))
     out = "_" + out;
+  if (kReserved.count(out))
+    out += "_";
   return out;
 }
 
@@ -69,7 +84,7 @@ std::vector<Signature> signaturesOf(const json &manifest) {
     while (!taken.insert(s.c).second)
       s.c += "_";
     s.symbols = f.at("symbols").get<std::vector<std::string>>();
-    std::set<std::string> names;
+    std::set<std::string> names(s.symbols.begin(), s.symbols.end());
     for (const json &arg : f.at("args")) {
       std::string role = arg.at("role");
       s.seed |= role == "seed";

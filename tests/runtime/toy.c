@@ -80,7 +80,8 @@ static int32_t broken(void *context, const int64_t *dims, void *const *buffers, 
   "{\"name\":\"steps\",\"role\":\"steps\",\"dtype\":\"f32\",\"shape\":[]},"                                             \
   "{\"name\":\"where\",\"role\":\"output\",\"dtype\":\"f32\",\"shape\":[2]}],\"arena\":[]},"                            \
   "{\"name\":\"toy.broken\",\"symbols\":[],\"args\":[],\"arena\":[]}],"                                                 \
-  "\"trains\":[{\"name\":\"toy\",\"init\":\"toy.init\"}]}"
+  "\"trains\":[{\"name\":\"toy\",\"init\":\"toy.init\",\"forward\":\"toy.forward\",\"predict\":\"\",\"seed\":3,"                         \
+  "\"phases\":[{\"name\":\"all\",\"step\":\"toy.step\"}]}],\"evaluates\":[],\"data\":[]}"
 
 BIGM_EXPORT const char toy_bigm_manifest[] = TEXT;
 BIGM_EXPORT const uint64_t toy_bigm_manifest_size = sizeof(TEXT) - 1;

@@ -21,7 +21,7 @@ RULES = {
     "ir": {"sees": ("ir",), "bans": ANTLR + HALIDE},
     "passes": {"sees": ("passes", "ir"), "bans": ANTLR + HALIDE},
     "backends": {"sees": ("backends", "passes", "ir"), "bans": ANTLR + HALIDE},
-    "backends/halide": {"sees": ("backends/halide",), "bans": MLIR + ANTLR},
+    "backends/halide": {"sees": ("backends/halide", "runtime/include"), "bans": MLIR + ANTLR},
     "backends/artifact": {"sees": ("backends/artifact", "runtime"), "bans": ANTLR + HALIDE},
     "runtime": {"sees": ("runtime",), "bans": MLIR + ANTLR + HALIDE},
     "tools": {"sees": OURS, "bans": ANTLR + HALIDE},

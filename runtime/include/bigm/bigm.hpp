@@ -12,29 +12,14 @@
 // Everything here is a thin layer over the C functions, in the header alone, so it adds nothing to their ABI.
 #pragma once
 #include "bigm.h"
+#include "view.hpp"
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace bigm {
-
-/// What a failed call throws: its status and its text.
-class Error : public std::runtime_error {
-public:
-  Error(bigm_status status, const std::string &text) : std::runtime_error(text), code(status) {}
-  bigm_status status() const { return code; }
-
-private:
-  bigm_status code;
-};
-
-inline void check(bigm_status status) {
-  if (status != BIGM_OK)
-    throw Error(status, bigm_last_error());
-}
 
 namespace detail {
 /// Owns a C handle; moves, does not copy.

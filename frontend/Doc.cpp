@@ -141,6 +141,7 @@ private:
     if (parts.empty())
       return;
     Command content{c.indent, true, parts[c.from].get(), 0};
+    // The rest goes on the stack first: what must fit behind a content ends at the next separator.
     if (c.from == 0) {
       if (parts.size() > 1)
         stack.push_back({c.indent, c.broken, c.node, 1});
@@ -150,9 +151,9 @@ private:
     }
     // `from` is a separator, and a content follows.
     const DocNode *separator = parts[c.from].get(), *next = parts[c.from + 1].get();
-    bool nextFits = !separator->breaks && fits({c.indent, false, next, 0}, separator);
     if (c.from + 2 < parts.size())
       stack.push_back({c.indent, c.broken, c.node, c.from + 2});
+    bool nextFits = !separator->breaks && fits({c.indent, false, next, 0}, separator);
     bool flat = !next->breaks && (nextFits || fits({c.indent, false, next, 0}, nullptr, c.indent));
     stack.push_back({c.indent, !flat, next, 0});
     stack.push_back({c.indent, !nextFits, separator, 0});

@@ -172,15 +172,16 @@ private:
   Doc annotation(const Type *t) { return t ? concat({doc::text(": "), type(*t)}) : doc::text(""); }
 
   Doc callable(const std::string &word, const CallableDecl &c) {
-    std::vector<Doc> parts{doc::text(word + c.name.text)};
-    if (c.hasSettings)
-      parts.push_back(parameters(c.settings));
-    parts.push_back(parameters(c.inputs));
+    std::vector<Doc> head{doc::text(word + c.name.text)};
+    if (c.hasSettings) {
+      head.push_back(parameters(c.settings));
+      head.push_back(indent(line(""), 4)); // a head of two lines: settings, inputs
+    }
+    head.push_back(parameters(c.inputs));
     if (c.result)
-      parts.push_back(concat({doc::text(" -> "), type(*c.result)}));
-    parts.push_back(doc::text(" "));
-    parts.push_back(block(*c.body));
-    return concat(std::move(parts));
+      head.push_back(concat({doc::text(" -> "), type(*c.result)}));
+    Doc first = group(concat(std::move(head)));
+    return concat({first, doc::text(" "), block(*c.body)});
   }
 
   Doc parameters(const std::vector<Parameter> &list) {
@@ -250,7 +251,7 @@ private:
       e.head = c.name.text;
       e.tail = [this, &c] { return concat({doc::text(" = "), expr(*c.expressions[0])}); };
     } else if (word == "phase") {
-      e.kind = kWholeLine;
+      e.kind = kPhase;
       e.head = "phase " + c.name.text;
       e.tail = [this, &c] { return concat({doc::text(" "), clauses(c.clauses, c.range)}); };
     } else {

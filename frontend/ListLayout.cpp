@@ -9,7 +9,7 @@ using doc::concat;
 using doc::hard;
 using doc::line;
 
-constexpr int kWidestPadding = 12; // heads that differ more in length are not aligned
+constexpr int kWidestPadding = 8; // heads that differ more in length are not aligned
 constexpr int kIndent = 2;
 } // namespace
 
@@ -34,23 +34,40 @@ std::vector<int> ListLayout::paddings(const std::vector<int> &widths) {
 Doc ListLayout::bracketed(const std::string &open, const std::string &close, std::vector<Entry> entries) {
   if (entries.empty())
     return doc::text(open + close);
-  std::vector<Doc> inside{line("")};
+  std::vector<Doc> items, separators; // separator i stands before item i
+  bool commented = false;
   for (size_t i = 0; i < entries.size(); ++i) {
     Entry &e = entries[i];
+    std::vector<Doc> before;
     for (const Comment &c : comments.takeBefore(e.begin)) {
-      inside.push_back(doc::text(c.text));
-      inside.push_back(hard());
+      before.push_back(hard());
+      before.push_back(doc::text(c.text));
     }
-    bool last = i + 1 == entries.size();
-    inside.push_back(doc::text(e.head));
-    inside.push_back(e.tail());
-    inside.push_back(last ? doc::ifBroken(",", "") : doc::text(","));
-    if (std::string behind = comments.takeBehind(e.end); !behind.empty())
-      inside.push_back(doc::suffix(behind));
-    if (!last)
-      inside.push_back(line());
+    commented = commented || !before.empty();
+    before.push_back(before.empty() ? line(i ? " " : "") : hard());
+    std::vector<Doc> item{doc::text(e.head), e.tail(), doc::text(i + 1 < entries.size() ? "," : "")};
+    if (std::string behind = comments.takeBehind(e.end); !behind.empty()) {
+      item.push_back(doc::suffix(behind));
+      commented = true;
+    }
+    items.push_back(concat(std::move(item)));
+    separators.push_back(concat(std::move(before)));
   }
-  return doc::group(concat({doc::text(open), doc::indent(concat(std::move(inside)), kIndent), line(""), doc::text(close)}));
+  // With comments inside, an item a line; else as many as fit, under the first.
+  if (commented) {
+    std::vector<Doc> inside;
+    for (size_t i = 0; i < items.size(); ++i) {
+      inside.push_back(separators[i]);
+      inside.push_back(items[i]);
+    }
+    return doc::group(concat({doc::text(open), doc::indent(concat(std::move(inside)), kIndent), line(""), doc::text(close)}));
+  }
+  std::vector<Doc> parts{items[0]};
+  for (size_t i = 1; i < items.size(); ++i) {
+    parts.push_back(separators[i]);
+    parts.push_back(items[i]);
+  }
+  return doc::group(concat({doc::text(open), doc::align(doc::fill(std::move(parts)), 0), doc::text(close)}));
 }
 
 Doc ListLayout::braced(uint32_t open, uint32_t close, const std::string &separator, std::vector<Entry> entries,
@@ -109,7 +126,7 @@ void ListLayout::leading(std::vector<Doc> &out, uint32_t begin) {
 }
 
 std::vector<int> ListLayout::padItems(const std::vector<Item> &items) const {
-  // The room that is left for a kWholeLine item, or -1 for one that takes several lines.
+  // The room that is left behind an item on its line, or -1 when it takes several.
   auto room = [&](const Item &item) {
     int left = kLineWidth - depth * kIndent - displayWidth(item.head);
     int width = doc::flatWidth(item.tail, left);
@@ -118,7 +135,7 @@ std::vector<int> ListLayout::padItems(const std::vector<Item> &items) const {
   std::vector<int> out;
   for (size_t i = 0; i < items.size();) {
     auto alignable = [&](size_t k) {
-      return items[k].kind != kAlone && (items[k].kind != kWholeLine || room(items[k]) >= 0);
+      return items[k].kind != kAlone && (items[k].kind < kAssign || room(items[k]) >= 0);
     };
     size_t end = i + 1;
     while (alignable(i) && end < items.size() && items[end].kind == items[i].kind && alignable(end) &&
@@ -130,7 +147,7 @@ std::vector<int> ListLayout::padItems(const std::vector<Item> &items) const {
       widths.push_back(displayWidth(items[k].head));
     std::vector<int> pads = paddings(widths);
     bool fits = true;
-    for (size_t k = i; k < end && items[i].kind == kWholeLine; ++k)
+    for (size_t k = i; k < end && items[i].kind >= kAssign; ++k)
       fits = fits && (room(items[k]) < 0 || pads[k - i] <= room(items[k]));
     for (int pad : pads)
       out.push_back(fits ? pad : 0);

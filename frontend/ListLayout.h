@@ -14,8 +14,8 @@ class ListLayout {
 protected:
   explicit ListLayout(std::string_view source) : source(source), comments(source) {}
 
-  /// Neighbours of one kind are aligned behind their heads; kWholeLine only where they fit on their lines.
-  enum EntryKind { kAlone, kPlain, kAssign, kField, kWholeLine };
+  /// Neighbours of one kind are aligned behind their heads; those of kAssign and kPhase only where each fits on its line.
+  enum EntryKind { kAlone, kPlain, kField, kAssign, kPhase };
 
   struct Entry {
     uint32_t begin = 0, end = 0; // in the source
@@ -25,7 +25,7 @@ protected:
     bool wantsLine = false;      // must begin a line
   };
 
-  /// `(a, b)` on one line, or an item a line.
+  /// `(a, b)`, as many items on a line as fit, aligned with the first.
   Doc bracketed(const std::string &open, const std::string &close, std::vector<Entry> entries);
 
   /// `{ a  b }` on one line when the author began it so and it fits, else an item a line. `open` and `close` are the

@@ -111,6 +111,9 @@ public:
           reportUnclosed(&token);
         finishSlice(i);
       }
+      if (token.getType() == Lexer::MINUS && looksLikeSign(i))
+        diagnostics.error(Diag::AmbiguousMinus, range(i)).hint =
+            "for a new value write `(-x)`; to continue put a space behind it: `- x`";
       if (opens(token.getType())) {
         open.push_back(i);
         if (open.size() > kDeepestBrackets) {
@@ -162,6 +165,17 @@ private:
       return false;
     size_t before = list.tokens[i - 1]->getType();
     return before == Lexer::ID || before == Lexer::NUMBER || before == Lexer::STRING || closes(before);
+  }
+
+  /// A minus first on its line, directly inside braces, behind something complete and glued to what follows: the
+  /// grammar continues the line above, and the author most likely meant a value.
+  bool looksLikeSign(size_t i) const {
+    const Token &minus = *list.tokens[i];
+    if (!minus.firstOnLine || i == 0 || open.empty() || list.tokens[i + 1]->begin() != minus.end())
+      return false;
+    size_t bracket = list.tokens[open.back()]->getType(), before = list.tokens[i - 1]->getType();
+    return bracket == Lexer::LBRACE &&
+           (before == Lexer::ID || before == Lexer::NUMBER || before == Lexer::STRING || closes(before));
   }
 
   void finishSlice(size_t end) {

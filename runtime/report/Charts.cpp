@@ -8,27 +8,27 @@
 namespace bigm::report {
 namespace {
 
-constexpr double kWidth = 640, kHeight = 300, kLeft = 52, kRight = 12, kTop = 24, kBottom = 34;
+constexpr double kWidth = 640, kHeight = 300, kLeft = 66, kRight = 14, kTop = 24, kBottom = 42;
 // Okabe and Ito's colours, which stay apart for colour-blind readers, darkened for white.
 constexpr const char *kColours[] = {"#0b62a4", "#c8500a", "#00805f", "#a8437f", "#7a6a00", "#3f3f46", "#1b8fc4"};
 
-/// Steps of 1, 2 or 5 times a power of ten: about `wanted` of them.
-std::vector<double> ticks(double low, double high, int wanted) {
-  double step = std::pow(10, std::floor(std::log10((high - low) / wanted)));
-  for (double more : {5.0, 2.0, 2.5})
-    if ((high - low) / (step * more) >= wanted - 1) {
-      step *= more;
+/// Multiples of 1, 2 or 5 times a power of ten: at most `most` steps.
+std::vector<double> ticks(double low, double high, int most) {
+  double step = std::pow(10, std::floor(std::log10((high - low) / most)));
+  for (double times : {1.0, 2.0, 5.0, 10.0})
+    if ((high - low) / (step * times) <= most) {
+      step *= times;
       break;
     }
   std::vector<double> out;
-  for (double t = std::ceil(low / step - 1e-9) * step; t <= high + step * 1e-6; t += step)
-    out.push_back(std::abs(t) < step * 1e-6 ? 0 : t);
+  for (int64_t i = std::llround(std::ceil(low / step - 1e-9)); double(i) * step <= high + step * 1e-6; ++i)
+    out.push_back(double(i) * step);
   return out;
 }
 
-/// Running mean with a half-life of about one fiftieth of the curve, corrected at its beginning.
+/// Running mean with a reach of about one eightieth of the curve, corrected at its beginning.
 std::vector<std::pair<double, double>> smooth(const std::vector<std::pair<double, double>> &points) {
-  double keep = 1 - 1 / std::max(1.0, double(points.size()) / 30), sum = 0, weight = 0;
+  double keep = 1 - 1 / std::max(1.0, double(points.size()) / 80), sum = 0, weight = 0;
   std::vector<std::pair<double, double>> out;
   for (auto &[x, y] : points) {
     sum = keep * sum + (1 - keep) * y;
@@ -102,14 +102,14 @@ std::string renderChart(const Chart &chart, int number) {
   std::string svg = fmt::format("<figure class=\"chart\"><figcaption>{}</figcaption>\n"
                                 "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n"
                                 "<clipPath id=\"{}\"><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/></clipPath>\n",
-                                escaped(chart.title), kWidth, kHeight, escaped(chart.title), clip, kLeft, kTop - 2,
-                                kWidth - kLeft - kRight, kHeight - kTop - kBottom + 4);
+                                escaped(chart.title), kWidth, kHeight, escaped(chart.title), clip, kLeft - 5, kTop - 4,
+                                kWidth - kLeft - kRight + 10, kHeight - kTop - kBottom + 8);
   for (double t : ticks(y0, y1, 5))
     svg += fmt::format("<path class=\"grid\" d=\"M{} {:.1f}H{}\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n",
                        kLeft, py(t), kWidth - kRight, kLeft - 6, py(t) + 4,
                        chart.share ? fmt::format("{:.4g} %", 100 * t) : numberText(t));
   for (double t : ticks(x0, x1, 6))
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", px(t), kHeight - kBottom + 16, numberText(t));
+    svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", px(t), kHeight - kBottom + 18, numberText(t));
   svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">step</text>\n", kWidth - kRight, kHeight - 3);
   svg += fmt::format("<path class=\"axis\" d=\"M{} {}H{}\"/>\n", kLeft, kHeight - kBottom, kWidth - kRight);
   double nameEnds = -1e9;

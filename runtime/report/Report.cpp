@@ -41,13 +41,18 @@ svg .faint { fill: none; stroke-width: 1; opacity: .28; }
 .wide { overflow-x: auto; }
 table.matrix { border-collapse: separate; border-spacing: 2px; font-size: 13px; font-variant-numeric: tabular-nums; width: 100%; max-width: 640px; table-layout: auto; }
 table.matrix th { font-weight: 600; padding: 2px 3px; }
-table.matrix td { text-align: center; padding: 6px 2px; border-radius: 4px; min-width: 24px; }
-table.matrix td.right { background: none; color: #3f3f46; padding-left: 8px; text-align: right; }
+table.matrix td { text-align: center; padding: 6px 0; border-radius: 4px; }
+table.matrix td.right { background: none; color: #3f3f46; padding-left: 6px; text-align: right; white-space: nowrap; }
 table.matrix caption, .note { caption-side: bottom; text-align: left; color: #52525b; font-size: 14px; padding-top: 4px; }
 .worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 12px; padding: 0; margin: 8px 0 0; list-style: none; }
 .worst li { font-size: 14px; line-height: 1.35; }
 .worst img { width: 100%; max-width: 144px; image-rendering: pixelated; border: 1px solid #d4d4d8; border-radius: 6px; display: block; margin-bottom: 4px; }
 .worst .guess { color: #b91c1c; font-weight: 600; }
+@media (max-width: 560px) {
+  svg text { font-size: 18px; }
+  table.matrix { font-size: 11px; border-spacing: 1px; }
+  table.matrix th { padding: 2px 1px; }
+}
 table.plain { border-collapse: collapse; width: 100%; font-size: 14px; }
 table.plain th, table.plain td { text-align: left; vertical-align: top; padding: 5px 12px 5px 0; border-bottom: 1px solid #e4e4e7; overflow-wrap: anywhere; }
 table.plain th { font-weight: 600; width: 38%; }

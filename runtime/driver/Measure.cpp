@@ -35,21 +35,25 @@ Measured measure(Session &session, DataSets &data, const EvaluateProgram &evalua
     session.run(evaluate.begin, {}, {});
   double lossSum = 0;
   Values last;
-  bool lossIsMetric = std::any_of(evaluate.metrics.begin(), evaluate.metrics.end(), [](auto &m) { return m.output == "loss"; });
   for (data::Batch batch; loader.next(batch);) {
     last = session.run(evaluate.step, batch, {});
-    if (auto loss = last.find("loss"); loss != last.end() && !lossIsMetric)
+    if (auto loss = last.find("loss"); loss != last.end())
       lossSum += scalarOf(loss->second) * double(batch.size);
   }
   for (auto &[name, tensor] : last)
     if (tensor.count() == 1)
       out.scalars[name] = scalarOf(tensor);
+  // A metric accumulates in the program; the loss is that of each batch.
+  if (last.count("loss"))
+    out.scalars["loss"] = lossSum / double(out.records);
+  bool lossIsMetric = false;
+  for (auto &m : evaluate.metrics)
+    lossIsMetric |= m.output == "loss";
   for (auto &m : evaluate.metrics)
     if (auto scalar = out.scalars.find(m.output); scalar != out.scalars.end())
       out.metrics.emplace_back(m.name, scalar->second);
   if (!lossIsMetric && last.count("loss")) {
-    out.loss = lossSum / double(out.records);
-    out.scalars.erase("loss");
+    out.loss = out.scalars["loss"];
   }
   return out;
 }

@@ -10,7 +10,7 @@ struct Measured {
   std::vector<std::pair<std::string, double>> metrics;
   /// Every one-element output besides, by output name: `require` may speak of it.
   std::map<std::string, double> scalars;
-  /// The mean over records of the output `loss` when the step has one that is no metric.
+  /// The mean over records of the output `loss` (which is of one batch) when the step has one that is no metric.
   std::optional<double> loss;
   int64_t records = 0;
 

@@ -63,13 +63,18 @@ private:
     const FunctionInfo &predict = program.function(train->predict);
     int count = 0;
     for (auto &arg : predict.args)
-      if (arg.role == "input") {
-        ++count;
+      if (arg.role == "input")
         for (auto &f : d.fields)
-          if (f.name == arg.name)
+          if (f.name == arg.name) {
+            // A label that the function names without needing it: there is none here, so any will do.
+            if (f.isLabel()) {
+              labels.push_back(f);
+              continue;
+            }
+            ++count;
             field = f;
-      }
-    if (count != 1 || field.name.empty())
+          }
+    if (count != 1)
       fail("`predict` answers for programs that read one field from a file, and `{}` reads {}", train->name, count);
     heads = headsOf(predict);
     for (auto &h : heads)
@@ -131,6 +136,11 @@ private:
         at += r.record.size();
       }
     batch.fields.emplace(field.name, std::move(records));
+    for (auto &l : labels) {
+      data::Tensor none(l.elem, {batch.size});
+      std::fill(none.bytes.begin(), none.bytes.end(), uint8_t(0));
+      batch.fields.emplace(l.name, std::move(none));
+    }
     Values said;
     if (batch.size > 0)
       said = session.run(train->predict, batch, {});
@@ -180,6 +190,7 @@ private:
   Progress log;
   const TrainProgram *train = nullptr;
   data::Field field;
+  std::vector<data::Field> labels;
   std::vector<HeadOutputs> heads;
   std::vector<const data::Field *> fields; // beside heads; null where there is none
   std::vector<std::string> others;

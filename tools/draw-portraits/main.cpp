@@ -97,7 +97,8 @@ std::map<std::string, std::map<std::string, std::string>> readTruth(const std::s
 }
 
 void annotate(const std::string &predictions, const std::string &truthFile, const std::string &out, int columns) {
-  auto truth = truthFile.empty() ? decltype(readTruth(""))() : readTruth(truthFile);
+  decltype(readTruth("")) truth;
+  std::string readFrom; // the list that `truth` holds
   std::vector<portraits::Exhibit> exhibits;
   std::istringstream lines(data::readText(predictions, 64 << 20));
   int number = 0;
@@ -111,6 +112,13 @@ void annotate(const std::string &predictions, const std::string &truthFile, cons
       continue;
     std::string input = said["input"];
     portraits::Exhibit exhibit{data::readPicture(input), {}};
+    std::string list = truthFile.empty() ? (fs::path(input).parent_path() / "labels.csv").string() : truthFile;
+    if (list != readFrom) {
+      truth.clear();
+      if (!truthFile.empty() || fs::exists(list))
+        truth = readTruth(list);
+      readFrom = list;
+    }
     auto known = truth.find(fs::path(input).filename().string());
     for (auto &[head, guess] : said.items()) {
       if (!guess.is_object() || !guess.contains("label"))
@@ -139,35 +147,34 @@ void annotate(const std::string &predictions, const std::string &truthFile, cons
 int main(int argc, char **argv) {
   CLI::App app{"Draws faces of 48 x 48 pixels whose hair, eyes and nose are known, for examples/portraits.\n"
                "DIR gets 00000.png, 00001.png, ... and labels.csv (file,hair,eyes,nose). The same seed gives the same "
-               "files.\n\n"
+               "files; --annotate lays out pictures with what a model said.\n\n"
                "hair: black brown blond red    eyes: blue brown green closed    nose: small long wide"};
   app.footer("Example:\n  draw-portraits --count 10000 --seed 1 --out portraits\n"
              "  bigmc predict portraits.bigm --run RUN --json portraits/0000*.png > said.jsonl\n"
-             "  draw-portraits annotate said.jsonl --truth portraits/labels.csv --out annotated.png");
+             "  draw-portraits --annotate said.jsonl --out annotated.png");
   uint64_t count = 1000, seed = 0;
   std::string dir;
   unsigned threads = std::max(1u, std::thread::hardware_concurrency());
   app.add_option("--count", count, "How many portraits")->capture_default_str()->check(CLI::Range(1, 10'000'000));
   app.add_option("--seed", seed, "Which set of portraits")->capture_default_str();
-  app.add_option("--out", dir, "The folder to write, made if it is not there");
+  app.add_option("--out", dir, "The folder to write, made if it is not there")->required();
   app.add_option("--threads", threads, "How many threads draw")->capture_default_str()->check(CLI::Range(1, 256));
-  auto *notes = app.add_subcommand("annotate", "Lays pictures out in a grid with what a model said below each");
-  std::string predictions, truth, picture;
+  std::string predictions, truth;
   int columns = 6;
-  notes->add_option("PREDICTIONS", predictions, "Output of `bigmc predict --json`, one object a line")->required();
-  notes->add_option("--truth", truth, "labels.csv of the folder: right answers are green, wrong ones red");
-  notes->add_option("--out", picture, "The PNG file to write")->required();
-  notes->add_option("--columns", columns, "Pictures in a row")->capture_default_str()->check(CLI::Range(1, 64));
+  app.add_option("--annotate", predictions,
+                 "Draw no portraits: lay those of this file out in a grid, with what a model said below each, and write\n"
+                 "the PNG file --out. The file is what `bigmc predict --json` printed");
+  app.add_option("--truth", truth, "With --annotate: labels.csv of the folder, to colour right answers green and wrong ones\n"
+                                   "red (default: the labels.csv beside the pictures, when there is one)");
+  app.add_option("--columns", columns, "With --annotate: pictures in a row")->capture_default_str()->check(CLI::Range(1, 64));
   try {
     app.parse(argc, argv);
-    if (!*notes && dir.empty())
-      throw CLI::RequiredError("--out");
   } catch (const CLI::ParseError &e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   try {
-    if (*notes)
-      annotate(predictions, truth, picture, columns);
+    if (!predictions.empty())
+      annotate(predictions, truth, dir, columns);
     else
       drawAll(count, seed, dir, threads);
     return 0;

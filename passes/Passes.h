@@ -18,7 +18,8 @@ class BigmDialect;
 
 /// Canonical forms, common subexpressions, dead code: upstream passes in the order that the pipelines use between ours.
 void addSimplify(OpPassManager &manager);
-/// From the dialect as emitted to the dialect with gradients expanded: simplify, autodiff, simplify, recompute.
+/// From the dialect as emitted to the dialect with gradients expanded: simplify, autodiff, simplify, sum-by-parts,
+/// simplify, recompute.
 void addDifferentiate(OpPassManager &manager);
 
 } // namespace bigm

@@ -3,7 +3,7 @@
 #define BIGM_PASSES
 include "mlir/Pass/PassBase.td"
 
-def Autodiff : Pass<"bigm-autodiff", "::mlir::func::FuncOp"> {
+def Autodiff : Pass<"autodiff", "::mlir::func::FuncOp"> {
   let summary = "Expand bigm.gradient by reverse mode";
   let description = [{
     Replaces each bigm.gradient by the ops that compute it, in program order, so that a gradient of a gradient finds the
@@ -13,7 +13,16 @@ def Autodiff : Pass<"bigm-autodiff", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::bigm::BigmDialect"];
 }
 
-def Recompute : Pass<"bigm-recompute", "::mlir::func::FuncOp"> {
+def SumByParts : Pass<"sum-by-parts", "::mlir::func::FuncOp"> {
+  let summary = "Express a sum by sums that are there already";
+  let description = [{
+    reduce_sum of sums, differences and multiples by what does not vary along the summed dimensions is taken apart, when
+    the sum of every part stands in the program already.
+  }];
+  let dependentDialects = ["::mlir::bigm::BigmDialect"];
+}
+
+def Recompute : Pass<"recompute", "::mlir::func::FuncOp"> {
   let summary = "Compute cheap values again where that saves keeping them";
   let description = [{
     A value that backward ops read long after it was made must be kept in memory meanwhile. When it is a cheap pointwise

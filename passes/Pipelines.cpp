@@ -16,5 +16,7 @@ void bigm::addDifferentiate(OpPassManager &manager) {
   addSimplify(manager);
   manager.addNestedPass<func::FuncOp>(createAutodiff());
   addSimplify(manager);
+  manager.addNestedPass<func::FuncOp>(createSumByParts());
+  addSimplify(manager);
   manager.addNestedPass<func::FuncOp>(createRecompute());
 }

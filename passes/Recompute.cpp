@@ -24,8 +24,9 @@ using namespace mlir;
 using namespace mlir::bigm;
 
 namespace {
-constexpr unsigned kCheap = 4;        // additions an element
-constexpr int64_t kSmall = 4096;      // elements of a tensor that is not worth a thought
+constexpr unsigned kCheap = 4;   // additions an element
+constexpr int64_t kSmall = 4096; // elements of a tensor that is not worth a thought
+constexpr int64_t kSymbol = 64;  // what a symbolic size counts as there
 
 bool isLight(Operation *op) { return isa<Pointwise, ViewOp, ReshapeOp, ConstantOp, IotaOp, SizeOp, StopGradientOp>(op); }
 
@@ -38,8 +39,11 @@ bool isCheap(Operation *op) {
 }
 
 bool isSmall(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  return type.hasStaticShape() && type.getNumElements() <= kSmall;
+  SmallVector<AffineExpr> symbols;
+  for (unsigned i = 0; i < symbolCount(value.getType()); ++i)
+    symbols.push_back(getAffineConstantExpr(kSymbol, value.getContext()));
+  auto count = dyn_cast<AffineConstantExpr>(elementCount(value.getType()).replaceDimsAndSymbols({}, symbols));
+  return count && count.getValue() <= kSmall;
 }
 
 struct Recompute : bigm::impl::RecomputeBase<Recompute> {

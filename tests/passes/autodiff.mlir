@@ -1,5 +1,5 @@
 // What autodiff emits, and what it leaves out. That gradients are right is shown by GradientTest.cpp.
-// RUN: bigm-opt %s --bigm-autodiff --canonicalize --cse --split-input-file | FileCheck %s
+// RUN: bigm-opt %s --autodiff --canonicalize --cse --split-input-file | FileCheck %s
 
 // A frozen layer below what is learned has no backward ops: from the loss to %w2 there is one contraction, and nothing
 // is computed for %w1 or %x.

@@ -1,4 +1,4 @@
-// RUN: bigm-opt %s --bigm-autodiff --split-input-file --verify-diagnostics
+// RUN: bigm-opt %s --autodiff --split-input-file --verify-diagnostics
 
 func.func @no_gradient(%m: tensor<1x3x8x9xf32>) -> tensor<1x3x8x9xf32> {
   // expected-error@+1 {{has no gradient}}

@@ -1,5 +1,5 @@
 // Cheap values are computed again for late users, when that frees what they would keep.
-// RUN: bigm-opt %s --bigm-recompute --split-input-file | FileCheck %s
+// RUN: bigm-opt %s --recompute --split-input-file | FileCheck %s
 
 // %h is made of an argument and a small bias; its late user gets a copy, the early one keeps the original.
 // CHECK-LABEL: func.func @again

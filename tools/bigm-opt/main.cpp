@@ -1,6 +1,6 @@
 // bigm-opt: the passes of bigmc alone, on IR text. For tests and for compiler engineers.
 //
-//   bigm-opt --bigm-autodiff --canonicalize model.mlir
+//   bigm-opt --autodiff --canonicalize model.mlir
 #include "ir/Bigm.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -13,7 +13,7 @@
 int main(int argc, char **argv) {
   mlir::registerAllPasses();
   mlir::bigm::registerBigmPasses();
-  mlir::PassPipelineRegistration<>("bigm-differentiate", "Simplify, expand gradients, simplify, recompute",
+  mlir::PassPipelineRegistration<>("differentiate", "Simplify, expand gradients, simplify, recompute",
                                    mlir::bigm::addDifferentiate);
   mlir::DialectRegistry registry;
   registry.insert<mlir::bigm::BigmDialect, mlir::bigm::kernel::KernelDialect>();

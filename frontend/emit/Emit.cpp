@@ -1,5 +1,6 @@
 // Each node of a Function becomes one op: operands by number, types by translation, attributes by name. Nothing is
-// decided here; what could be simpler is left to the folders of the dialect.
+// decided here; what could be simpler is left to the folders of the dialect. An op without attributes needs no code here:
+// it is called alike on both sides.
 #include "frontend/emit/Emit.h"
 #include "frontend/Graph.h"
 #include "ir/Bigm.h"
@@ -146,10 +147,6 @@ private:
 
   // ---------------------------------------------------------------- nodes
 
-  template <class Op> Value unary(Location loc, Type type, ValueRange x) { return Op::create(builder, loc, type, x[0]); }
-  template <class Op> Value binary(Location loc, Type type, ValueRange x) {
-    return Op::create(builder, loc, type, x[0], x[1]);
-  }
   template <class Op> Value reduce(const ::bigm::Node &node, Location loc, Value x) {
     return Op::create(builder, loc, x, get<std::vector<int64_t>>(node, "dims"));
   }
@@ -179,44 +176,6 @@ private:
     case O::Constant: return ConstantOp::create(builder, loc, type, number(node, "number"));
     case O::Iota: return IotaOp::create(builder, loc, type, get<int64_t>(node, "dim"));
     case O::Random: return RandomOp::create(builder, loc, type, x[0], get<int64_t>(node, "stream"));
-    case O::Neg: return unary<NegOp>(loc, type, x);
-    case O::Abs: return unary<AbsOp>(loc, type, x);
-    case O::Sign: return unary<SignOp>(loc, type, x);
-    case O::Exp: return unary<ExpOp>(loc, type, x);
-    case O::Log: return unary<LogOp>(loc, type, x);
-    case O::Log1p: return unary<Log1pOp>(loc, type, x);
-    case O::Expm1: return unary<Expm1Op>(loc, type, x);
-    case O::Sqrt: return unary<SqrtOp>(loc, type, x);
-    case O::Rsqrt: return unary<RsqrtOp>(loc, type, x);
-    case O::Sin: return unary<SinOp>(loc, type, x);
-    case O::Cos: return unary<CosOp>(loc, type, x);
-    case O::Tanh: return unary<TanhOp>(loc, type, x);
-    case O::Erf: return unary<ErfOp>(loc, type, x);
-    case O::Sigmoid: return unary<SigmoidOp>(loc, type, x);
-    case O::Floor: return unary<FloorOp>(loc, type, x);
-    case O::Ceil: return unary<CeilOp>(loc, type, x);
-    case O::Round: return unary<RoundOp>(loc, type, x);
-    case O::Not: return unary<NotOp>(loc, type, x);
-    case O::Cast: return unary<CastOp>(loc, type, x);
-    case O::Reshape: return unary<ReshapeOp>(loc, type, x);
-    case O::StopGradient: return unary<StopGradientOp>(loc, type, x);
-    case O::Add: return binary<AddOp>(loc, type, x);
-    case O::Sub: return binary<SubOp>(loc, type, x);
-    case O::Mul: return binary<MulOp>(loc, type, x);
-    case O::Div: return binary<DivOp>(loc, type, x);
-    case O::Pow: return binary<PowOp>(loc, type, x);
-    case O::Max: return binary<MaxOp>(loc, type, x);
-    case O::Min: return binary<MinOp>(loc, type, x);
-    case O::Mod: return binary<ModOp>(loc, type, x);
-    case O::And: return binary<AndOp>(loc, type, x);
-    case O::Or: return binary<OrOp>(loc, type, x);
-    case O::Eq: return binary<EqOp>(loc, type, x);
-    case O::Ne: return binary<NeOp>(loc, type, x);
-    case O::Lt: return binary<LtOp>(loc, type, x);
-    case O::Le: return binary<LeOp>(loc, type, x);
-    case O::Gt: return binary<GtOp>(loc, type, x);
-    case O::Ge: return binary<GeOp>(loc, type, x);
-    case O::Select: return SelectOp::create(builder, loc, type, x[0], x[1], x[2]);
     case O::View:
       return ViewOp::create(builder, loc, type, x[0], map(node, "map", rank));
     case O::Fold:
@@ -238,14 +197,17 @@ private:
       return ContractOp::create(builder, loc, type, x[0], x[1], map(node, "lhs_map", dims), map(node, "rhs_map", dims),
                                 sizes);
     }
-    case O::Gather: return binary<GatherOp>(loc, type, x);
-    case O::ScatterAdd: return binary<ScatterAddOp>(loc, type, x);
     case O::Warp: return WarpOp::create(builder, loc, type, x[0], x[1], APFloat(number(node, "fill")));
     case O::Resize:
       return ResizeOp::create(builder, loc, type, x[0], get<std::string>(node, "mode"), flag(node, "antialias") != 0);
-    case O::Gradient: break; // has several results
+    default: return byName(node, loc, type, x);
     }
-    llvm_unreachable("an operation of Graph.h");
+  }
+
+  /// An op without attributes has its name in the dialect and takes the operands as they are.
+  Value byName(const ::bigm::Node &node, Location loc, Type type, ArrayRef<Value> x) {
+    std::string name = (dialect::BigmDialect::getDialectNamespace() + "." + ::bigm::name(node.op)).str();
+    return builder.create(loc, builder.getStringAttr(name), x, type)->getResult(0);
   }
 
   const ::bigm::Function &function;

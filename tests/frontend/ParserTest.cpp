@@ -145,7 +145,7 @@ TEST(Parser, aBracketFirstOnItsLineBeginsANewValue) {
 
 TEST(Parser, anOperatorFirstOnItsLineContinues) {
   EXPECT_EQ(body("x\n|> f\n- 1"), body("x |> f - 1"));
-  EXPECT_NE(body("x\n(-1)"), body("x\n-1"));
+  EXPECT_NE(body("x\n(-1)"), body("x\n- 1"));
   EXPECT_EQ(body("x(\n(1),\n[2]\n)"), body("x((1), [2])"));
 }
 

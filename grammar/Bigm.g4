@@ -29,7 +29,7 @@ module : word ('.' word)* ;
 
 signature  : parameters parameters? ('->' type)? ;
 parameters : ('(' | LineParen) (parameter (',' parameter)* ','?)? ')' ;
-parameter  : word ':' type ('=' expr)? ;
+parameter  : name ':' type ('=' expr)? ;
 
 // ------------------------------------------------------------------------------------------------------------ clauses
 clauses : '{' clause* '}' ;
@@ -126,7 +126,7 @@ baseType
   : 'stream' baseType                                                          # streamType
   | 'list' '<' type '>'                                                        # listType
   | '{' (field ','?)* '}'                                                      # recordType
-  | ID (TightBrace word (',' word)* ','? '}')? ('@' NUMBER)? dims? dims?       # namedType
+  | ID (TightBrace word (',' word)* ','? '}')? ('@' NUMBER)? (dims dims?)?    # namedType
   ;
 
 field : word ':' type ;
@@ -140,22 +140,21 @@ name
   | 'from' | 'test' | 'fields' | 'split' | 'derive' | 'augment' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'seed'
   | 'lr' | 'clip' | 'precision' | 'target' | 'serve' | 'weights' | 'cache' | 'bucket' | 'by' | 'freeze' | 'learn'
   | 'start' | 'if' | 'present' | 'stop' | 'flat' | 'phase' | 'report' | 'require' | 'on' | 'list' | 'stream' | 'param'
-  | 'state' | 'keep'
+  | 'state' | 'keep' | 'in'
   ;
 
 // Any word, where nothing but a word can stand.
 word
   : name
   | 'use' | 'const' | 'data' | 'fit' | 'model' | 'fn' | 'flow' | 'train' | 'evaluate' | 'deploy'
-  | 'and' | 'or' | 'not' | 'each' | 'when' | 'else' | 'repeat' | 'until' | 'for' | 'in' | 'yield'
+  | 'and' | 'or' | 'not' | 'each' | 'when' | 'else' | 'repeat' | 'until' | 'for' | 'yield'
   ;
 
 // ------------------------------------------------------------------------------------------------------------- tokens
 USE : 'use' ;        CONST : 'const' ;     DATA : 'data' ;       FIT : 'fit' ;         MODEL : 'model' ;
 FN : 'fn' ;          FLOW : 'flow' ;       TRAIN : 'train' ;     EVALUATE : 'evaluate' ; DEPLOY : 'deploy' ;
 AND : 'and' ;        OR : 'or' ;           NOT : 'not' ;         EACH : 'each' ;       WHEN : 'when' ;
-ELSE : 'else' ;      REPEAT : 'repeat' ;   UNTIL : 'until' ;     FOR : 'for' ;         IN : 'in' ;
-YIELD : 'yield' ;
+ELSE : 'else' ;      REPEAT : 'repeat' ;   UNTIL : 'until' ;     FOR : 'for' ;         YIELD : 'yield' ;
 
 FROM : 'from' ;      TEST : 'test' ;       FIELDS : 'fields' ;   SPLIT : 'split' ;     DERIVE : 'derive' ;
 AUGMENT : 'augment' ; LOSS : 'loss' ;      OPTIMIZE : 'optimize' ; BATCH : 'batch' ;   EPOCHS : 'epochs' ;
@@ -164,7 +163,7 @@ SERVE : 'serve' ;    WEIGHTS : 'weights' ; CACHE : 'cache' ;     BUCKET : 'bucke
 FREEZE : 'freeze' ;  LEARN : 'learn' ;     START : 'start' ;     IF : 'if' ;           PRESENT : 'present' ;
 STOP : 'stop' ;      FLAT : 'flat' ;       PHASE : 'phase' ;     REPORT : 'report' ;   REQUIRE : 'require' ;
 ON : 'on' ;          LIST : 'list' ;       STREAM : 'stream' ;   PARAM : 'param' ;     STATE : 'state' ;
-KEEP : 'keep' ;
+KEEP : 'keep' ;      IN : 'in' ;
 
 LPAREN : '(' ;       RPAREN : ')' ;        LBRACKET : '[' ;      RBRACKET : ']' ;
 LBRACE : '{' ;       RBRACE : '}' ;        COMMA : ',' ;         COLON : ':' ;         ELLIPSIS : '...' ;

@@ -13,6 +13,19 @@ struct DepthStop {
   size_t at;
 };
 
+/// When no alternative survives, ANTLR by default takes one that leaves the rule, and the error shows up later at an
+/// earlier token. Ours fails where the last alternative died.
+class ExactSimulator : public antlr4::atn::ParserATNSimulator {
+public:
+  ExactSimulator(antlr4::Parser *parser, antlr4::atn::ParserATNSimulator &like)
+      : ParserATNSimulator(parser, like.atn, like.decisionToDFA, like.getSharedContextCache()) {}
+
+protected:
+  size_t getAltThatFinishedDecisionEntryRule(antlr4::atn::ATNConfigSet *) override {
+    return antlr4::atn::ATN::INVALID_ALT_NUMBER;
+  }
+};
+
 class StopAtFirst : public antlr4::ANTLRErrorStrategy {
 public:
   void reset(antlr4::Parser *) override {}
@@ -82,7 +95,9 @@ Attempt::Outcome Attempt::run() {
     parser = std::make_unique<GuardedParser>(&view);
     parser->removeErrorListeners();
     parser->setErrorHandler(std::make_shared<StopAtFirst>());
-    parser->getInterpreter<antlr4::atn::ParserATNSimulator>()->setPredictionMode(mode);
+    auto *simulator = new ExactSimulator(parser.get(), *parser->getInterpreter<antlr4::atn::ParserATNSimulator>());
+    simulator->setPredictionMode(mode);
+    parser->setInterpreter(simulator); // owns it
     try {
       tree = parser->oneDeclaration()->declaration();
       return Outcome::Ok;

@@ -160,7 +160,7 @@ private:
   std::vector<Parameter> parameters(Parser::ParametersContext *c) {
     std::vector<Parameter> out;
     for (auto *p : c->parameter())
-      out.push_back({name(p->word()), type(p->type()), p->expr() ? expr(p->expr()) : nullptr});
+      out.push_back({name(p->name()), type(p->type()), p->expr() ? expr(p->expr()) : nullptr});
     return out;
   }
 

@@ -101,6 +101,8 @@ Expected whatFits(const std::vector<Token *> &before, const Token &at) {
     words.push_back("the next declaration");
   if (words.empty() && tries.fits(Parser::LT))
     words.push_back("`<`");
+  if (words.empty() && tries.fits(Parser::GT))
+    words.push_back("`>`");
   if (!words.empty())
     out.words = oneOf(words);
   return out;

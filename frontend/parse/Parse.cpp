@@ -19,7 +19,7 @@ const std::vector<std::string> kDeclarationWords = {"use",  "const", "data",  "f
                                                     "fn",   "flow",  "train", "evaluate", "deploy"};
 
 bool isReserved(size_t type) {
-  return beginsDeclaration(type) || (type >= Lexer::AND && type <= Lexer::YIELD);
+  return beginsDeclaration(type) || (type >= Lexer::AND && type <= Lexer::YIELD && type != Lexer::IN);
 }
 
 bool continuesLine(size_t type) {
@@ -172,6 +172,8 @@ private:
       return "a `" + written(at) + "` that stands first on its line begins a new value: to continue, put it on the line before";
     if (type == Lexer::ASSIGN && following && following->getType() == Lexer::GT)
       return "write `>=`";
+    if (type == Lexer::ASSIGN && previous && previous->getType() == Lexer::COLON && previous->end() == at.begin())
+      return "give it a value with `=`";
     if (type == Lexer::ASSIGN && expected.words.find("`:`") != std::string::npos)
       return "give a value to a name with `:` here";
     if (type == Lexer::ASSIGN && expected.operators)
@@ -188,8 +190,10 @@ private:
       if (tokens[i]->firstOnLine)
         break;
     }
-    if (isReserved(type) && expected.anyExpression)
-      return "`" + written(at) + "` is a reserved word";
+    if (isReserved(type) && (expected.anyExpression || expected.words.rfind("a statement", 0) == 0))
+      return "`" + written(at) + "` is a reserved word and cannot be a name";
+    if (previous && isReserved(previous->getType()) && type == Lexer::ASSIGN)
+      return "`" + written(*previous) + "` is a reserved word and cannot be a name";
     if (type == Lexer::COMMA && expected.words.rfind("a statement", 0) == 0)
       return "statements need no `,` between them";
     if (type == Lexer::COMMA && expected.words.rfind("a clause", 0) == 0)
@@ -256,7 +260,9 @@ void reportNoDeclaration(const TokenList &list, const Slice &slice, const Source
                                     {token.getType() == Lexer::STRING ? "a string" : "`" + word + "`"});
   std::string near = didYouMean(word, kDeclarationWords);
   bool assigned = slice.first + 1 < slice.last && list.tokens[slice.first + 1]->getType() == Lexer::ASSIGN;
-  if (!near.empty())
+  if (token.getType() == Lexer::SLASH)
+    d.hint = "a comment begins with `#`";
+  else if (!near.empty())
     d.hint = "did you mean `" + near + "`?";
   else if (assigned)
     d.hint = "to name a value for the whole file, write `const " + word + " = ...`";

@@ -144,9 +144,12 @@ std::optional<double> rounded(Type type, double number) {
     return double(float(number));
   if (isa<FloatType>(type))
     return cast<FloatAttr>(FloatAttr::get(type, number)).getValueAsDouble();
-  if (!std::isfinite(number))
+  double whole = std::trunc(number), span = std::ldexp(1.0, type.getIntOrFloatBitWidth());
+  bool isUnsigned = type.isUnsignedInteger() || type.isInteger(1);
+  double low = isUnsigned ? 0 : -span / 2;
+  if (!(whole >= low && whole < low + span && std::abs(whole) < 0x1p53))
     return std::nullopt;
-  return std::trunc(number);
+  return whole;
 }
 
 /// A pointwise op on constants is a constant.
@@ -240,6 +243,41 @@ struct Algebra : RewritePattern {
         return rewriter.replaceOpWithNewOp<MulOp>(op, pow.getX(), pow.getX()), success();
     }
     return failure();
+  }
+};
+
+/// Division by what many elements share is multiplication by its reciprocal, which is computed once. It differs from the
+/// division by at most one unit in the last place more.
+struct SharedDivisor : OpRewritePattern<DivOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(DivOp op, PatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    if (!isa<FloatType>(type.getElementType()))
+      return rewriter.notifyMatchFailure(op, "integers divide exactly");
+    if (std::optional<double> number = splatNumber(op.getY())) {
+      std::optional<double> inverse = rounded(type.getElementType(), 1 / *number);
+      if (type.getRank() == 0 || !inverse || !std::isnormal(*inverse))
+        return rewriter.notifyMatchFailure(op, "is one division, or the reciprocal is no normal number");
+      Value by = constant(rewriter, op.getLoc(), type, *inverse);
+      rewriter.replaceOpWithNewOp<MulOp>(op, op.getX(), by);
+      return success();
+    }
+    auto view = op.getY().getDefiningOp<ViewOp>();
+    if (!view)
+      return rewriter.notifyMatchFailure(op, "the divisor is no broadcast");
+    bool shared = false;
+    SmallVector<Linear> indices = *linear(view.getMap());
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      shared |= type.getShape()[dim] != 1 && llvm::all_of(indices, [&](const Linear &index) {
+                  return index.coefficients[dim] == 0;
+                });
+    if (!shared)
+      return rewriter.notifyMatchFailure(op, "the divisor is no broadcast");
+    Value one = constant(rewriter, op.getLoc(), view.getX().getType(), 1);
+    Value inverse = DivOp::create(rewriter, op.getLoc(), one, view.getX());
+    Value by = ViewOp::create(rewriter, op.getLoc(), type, inverse, view.getMap());
+    rewriter.replaceOpWithNewOp<MulOp>(op, op.getX(), by);
+    return success();
   }
 };
 
@@ -385,7 +423,7 @@ struct CastOfCast : OpRewritePattern<CastOp> {
 } // namespace
 
 void BigmDialect::getCanonicalizationPatterns(RewritePatternSet &patterns) const {
-  patterns.add<ContractOfView, ViewOfContract, TrimPad, ConstantPointwise, ConstantMove<ReshapeOp>, ConstantMove<ViewOp>, ConstantMove<PadOp>, ConstantSum,
+  patterns.add<ContractOfView, ViewOfContract, TrimPad, SharedDivisor, ConstantPointwise, ConstantMove<ReshapeOp>, ConstantMove<ViewOp>, ConstantMove<PadOp>, ConstantSum,
                Algebra, PlainFold, ReduceOfReduce<ReduceSumOp>, ReduceOfReduce<ReduceMaxOp>,
                ReduceOfReduce<ReduceMinOp>, ReduceOfReduce<ReduceProdOp>, CastOfCast>(getContext());
 }

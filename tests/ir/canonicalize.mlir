@@ -127,3 +127,24 @@ func.func @contractions(%x: tensor<4x3xf32>, %w: tensor<4x5xf32>, %s: tensor<6xf
   // CHECK: return %[[A]], %[[B]]
   return %a, %b : tensor<3x5xf32>, tensor<6xf32>
 }
+
+// -----
+// What many elements are divided by is inverted once; a divisor of each element's own stays.
+// CHECK-LABEL: func.func @divisors
+// CHECK-SAME: (%[[X:.*]]: tensor<3x4xf32>, %[[Y:.*]]: tensor<3x4xf32>, %[[S:.*]]: tensor<3xf32>)
+func.func @divisors(%x: tensor<3x4xf32>, %y: tensor<3x4xf32>, %s: tensor<3xf32>)
+    -> (tensor<3x4xf32>, tensor<3x4xf32>, tensor<3x4xf32>) {
+  // CHECK-DAG: %[[QUARTER:.*]] = bigm.constant 2.500000e-01 : f32 -> tensor<3x4xf32>
+  // CHECK-DAG: %[[A:.*]] = bigm.mul %[[X]], %[[QUARTER]]
+  %four = bigm.constant 4.0 : f32 -> tensor<3x4xf32>
+  %a = bigm.div %x, %four : tensor<3x4xf32>
+  // CHECK-DAG: %[[I:.*]] = bigm.div %{{.*}}, %[[S]] : tensor<3xf32>
+  // CHECK-DAG: %[[IB:.*]] = bigm.view %[[I]]
+  // CHECK-DAG: %[[B:.*]] = bigm.mul %[[X]], %[[IB]]
+  %sb = bigm.view %s, affine_map<(i, j) -> (i)> : tensor<3xf32> -> tensor<3x4xf32>
+  %b = bigm.div %x, %sb : tensor<3x4xf32>
+  // CHECK-DAG: %[[C:.*]] = bigm.div %[[X]], %[[Y]]
+  %c = bigm.div %x, %y : tensor<3x4xf32>
+  // CHECK: return %[[A]], %[[B]], %[[C]]
+  return %a, %b, %c : tensor<3x4xf32>, tensor<3x4xf32>, tensor<3x4xf32>
+}

@@ -39,7 +39,13 @@ private:
 thread_local Scratch rowScratch;   // the row between the two sums of a resize
 thread_local Scratch tableScratch; // the tables of a resize, held by the thread that called it
 
-const bool hasV3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+/// BIGM_CPU=x86-64-v2 in the environment holds a newer CPU to the older kernels, to get an older machine's bits.
+bool takesV3() {
+  const char *held = std::getenv("BIGM_CPU");
+  return !(held && std::strcmp(held, "x86-64-v2") == 0) && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+}
+const bool hasV3 = takesV3();
 
 /// A dense buffer of floats or ints for a kernel to read or write.
 template <int Rank> struct Buffer : halide_buffer_t {

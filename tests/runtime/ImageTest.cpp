@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <random>
@@ -153,4 +154,9 @@ TEST(Resize, AgreesWithPillowWithinOneLevel) {
     ++cases;
   }
   EXPECT_EQ(cases, 16);
+}
+
+TEST(ImageKernels, TheOlderCpusKernelsPassTheSameTests) {
+  std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  EXPECT_EQ(std::system(("BIGM_CPU=x86-64-v2 '" + self + "' --gtest_filter='Warp.*:Resize.*' > /dev/null").c_str()), 0);
 }

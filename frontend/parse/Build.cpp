@@ -14,8 +14,7 @@ using Parser = generated::BigmParser;
 using antlr4::ParserRuleContext;
 using namespace ast;
 
-const std::vector<std::string> kUnits = {"%", "deg", "rad", "Hz", "kHz", "MHz", "us", "ms", "s", "min", "h",
-                                         "B", "kB",  "MB",  "GB", "px"};
+const std::vector<std::string> kUnits = {"%", "deg", "Hz", "kHz", "MHz", "us", "ms", "s"};
 
 template <class T> T *cast(antlr4::tree::ParseTree *tree) { return dynamic_cast<T *>(tree); }
 
@@ -74,6 +73,7 @@ private:
       above.remove_prefix(first + 1);
       if (!above.empty() && above[0] == ' ')
         above.remove_prefix(1);
+      above = above.substr(0, above.find_last_not_of(" \t") + 1);
       lines.emplace_back(above);
     }
     std::string doc;

@@ -233,7 +233,7 @@ TEST(Parser, wordsOfClausesAreNames) {
 }
 
 TEST(Parser, commentsRightAboveADeclarationAreItsDoc) {
-  Parsed parsed("# A file.\n\n# Rounds\n#  down.\nfn f(x: i32) { x }\nfn g(x: i32) { x }");
+  Parsed parsed("# A file.\n\n# Rounds \n#  down.\nfn f(x: i32) { x }\nfn g(x: i32) { x }");
   ASSERT_TRUE(parsed.file);
   EXPECT_EQ(parsed.file->decls[0]->doc, "Rounds\n down.");
   EXPECT_EQ(parsed.file->decls[1]->doc, "");

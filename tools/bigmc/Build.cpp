@@ -22,8 +22,10 @@ std::string weightsInto(const std::string &path, const bigm_module *module, cons
   std::string error = problem(bigm_model_create(module, &model));
   if (error.empty())
     error = problem(bigm_context_create(model, nullptr, &context));
+  // Kept by name: a loop does not keep a temporary alive whose part it walks.
+  const nlohmann::json program = nlohmann::json::parse(manifest);
   if (error.empty() && run.empty())
-    for (const auto &train : nlohmann::json::parse(manifest).at("trains"))
+    for (const auto &train : program.at("trains"))
       if (error.empty())
         error = problem(bigm_init(context, train.at("name").get<std::string>().c_str(), train.at("seed").get<int64_t>()));
   if (error.empty() && !run.empty())

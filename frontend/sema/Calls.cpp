@@ -158,7 +158,7 @@ Val Checker::apply(const Val &f, const Args &args, SourceRange where, const std:
     switch (c.kind) {
     case Callable::Kind::Decl: return callDecl(*c.decl, c.module, args, where, false);
     case Callable::Kind::Bound: return applyInputs(*c.decl, c.module, c.settings, args, where, nullptr);
-    case Callable::Kind::Model: return applyModel(c.instance, c.module, args, where);
+    case Callable::Kind::Model: return applyModel(c.instance, args, where);
     case Callable::Kind::Builtin: return callBuiltin(*c.builtin, args, where);
     case Callable::Kind::Chain: {
       if (args.size() != 1 || !args[0].name.empty())
@@ -278,7 +278,7 @@ Val Checker::callDecl(const ast::CallableDecl &d, Module *m, const Args &args, S
     if (!instance)
       return {};
     if (applies && !sig.inputs.empty())
-      return applyModel(instance, m, inputs, where);
+      return applyModel(instance, inputs, where);
     callable->kind = Callable::Kind::Model;
     callable->instance = instance;
     return Val::of(std::move(callable));

@@ -89,6 +89,7 @@ void Checker::checkGeneric(const ast::CallableDecl &d, Module *m) {
     auto instance = std::make_shared<Instance>();
     instance->path = d.name.text;
     instance->decl = &d;
+    instance->module = m;
     instance->settings = settings;
     Owner states;
     states.prefix = d.name.text + "/";
@@ -102,7 +103,7 @@ void Checker::checkGeneric(const ast::CallableDecl &d, Module *m) {
     for (auto *p : sig.inputs)
       args.push_back({symbolic(*p, inputs), p->name.range, "", nullptr, {}});
     if (isModel)
-      applyModel(instance, m, args, d.name.range);
+      applyModel(instance, args, d.name.range);
     else
       applyInputs(d, m, settings, args, d.name.range, nullptr);
     owner = nullptr;
@@ -114,7 +115,12 @@ void Checker::checkGeneric(const ast::CallableDecl &d, Module *m) {
   inits = std::move(savedInits);
 }
 
+// A recorder for what is evaluated outside of any function: constants, clauses.
 void Checker::check(Module &main) {
+  build("", [&] { checkAll(main); }, false);
+}
+
+void Checker::checkAll(Module &main) {
   checkOverrides(main);
   auto each = [&](ast::Decl::Kind kind, auto visit) {
     for (auto &d : main.tree.decls)

@@ -120,6 +120,7 @@ public:
   /// Loads the program at `path` with all it uses; null after an error.
   Module *load(const std::string &path);
   void check(Module &main);
+  void checkAll(Module &main);
 
   // ------------------------------------------------------------ errors
   Diagnostic &error(Diag id, SourceRange where, std::vector<std::string> args = {});
@@ -176,7 +177,7 @@ public:
                         const std::map<std::string, Given> &given, SourceRange where);
   Val applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &settings, const Args &inputs, SourceRange where,
                   const std::shared_ptr<Instance> &instance);
-  Val applyModel(const std::shared_ptr<Instance> &instance, Module *m, const Args &inputs, SourceRange where);
+  Val applyModel(const std::shared_ptr<Instance> &instance, const Args &inputs, SourceRange where);
   void notePairs(const Signature &sig, const std::vector<const Given *> &inputs);
   Val callBuiltin(const Builtin &b, const Args &args, SourceRange where);
   bool fitsInput(const Val &v, const ast::Parameter &p) const;
@@ -345,7 +346,6 @@ public:
   std::map<const ast::DataDecl *, std::unique_ptr<DataSet>> dataSets;
   std::map<const ast::TrainDecl *, std::unique_ptr<Training>> trainings;
   std::map<const ast::TrainDecl *, std::shared_ptr<Instance>> trainInstances;
-  std::map<const Instance *, Module *> instanceModules; // of trained models
   struct Stop {
     Training *training;
     SourceRange where;

@@ -62,7 +62,7 @@ Val Checker::eval(const ast::Expr &e, const ScopePtr &scope) {
   case ast::Expr::Kind::When: return evalWhen(static_cast<const ast::WhenExpr &>(e), scope);
   case ast::Expr::Kind::Repeat: return evalRepeat(static_cast<const ast::RepeatExpr &>(e), scope);
   case ast::Expr::Kind::Range:
-  case ast::Expr::Kind::All: return fail(Diag::RangeOutsideIndex, e.range);
+  case ast::Expr::Kind::All: return fail(Diag::IndexForm, e.range, {source(e.range)}, "inside index notation an index is arithmetic on letters");
   }
   return {};
 }
@@ -106,6 +106,8 @@ Val Checker::evalRef(const ast::RefExpr &e, const ScopePtr &scope) {
     c->builtin = b;
     return Val::of(std::move(c));
   }
+  if (scope->module->incomplete)
+    return {};
   std::string near = didYouMean(e.name, visibleNames(scope));
   std::string hint = near.empty() ? "" : "did you mean `" + near + "`?";
   if (hint.empty())
@@ -144,7 +146,6 @@ Val Checker::declValue(const Found &f, SourceRange where) {
     auto c = std::make_shared<Callable>();
     c->kind = Callable::Kind::Model;
     c->instance = instance;
-    c->module = f.module;
     return Val::of(std::move(c));
   }
   case ast::Decl::Kind::Flow: return unsupported("`flow`", where);

@@ -12,7 +12,7 @@ std::optional<Program> check(SourceManager &sources, const std::string &path, Di
   program.name = stem.substr(0, stem.find('.'));
   sema::Checker checker(sources, diags, program, overrides);
   sema::Module *main = checker.load(path);
-  if (main && !diags.hasErrors())
+  if (main)
     checker.check(*main);
   if (diags.hasErrors())
     return std::nullopt;

@@ -38,6 +38,7 @@ std::shared_ptr<Instance> Checker::makeInstance(const ast::CallableDecl &d, Modu
     auto root = std::make_shared<Instance>();
     root->path = rootName;
     root->decl = &d;
+    root->module = m;
     root->settings = std::move(settings);
     root->where = where;
     return root;
@@ -57,12 +58,13 @@ std::shared_ptr<Instance> Checker::makeInstance(const ast::CallableDecl &d, Modu
     child->path = current->path + "." + name;
   }
   child->decl = &d;
+  child->module = m;
   child->settings = std::move(settings);
   child->where = where;
   return child;
 }
 
-Val Checker::applyModel(const std::shared_ptr<Instance> &instance, Module *m, const Args &inputs, SourceRange where) {
+Val Checker::applyModel(const std::shared_ptr<Instance> &instance, const Args &inputs, SourceRange where) {
   if (instance->running)
     return fail(Diag::ModelOfItself, where, {instance->decl->name.text});
   auto savedCurrent = current;
@@ -83,7 +85,7 @@ Val Checker::applyModel(const std::shared_ptr<Instance> &instance, Module *m, co
         watchedTypes->push_back(in.value.type);
   instance->running = true;
   instance->used.clear();
-  Val result = applyInputs(*instance->decl, m, instance->settings, inputs, where, instance);
+  Val result = applyInputs(*instance->decl, instance->module, instance->settings, inputs, where, instance);
   instance->running = false;
   current = savedCurrent;
   training_ = savedTraining;

@@ -54,8 +54,10 @@ Module *Checker::loadModule(const std::string &name, SourceRange where, const st
   if (library) {
     const std::string *source = libraryModule(name);
     if (!source) {
-      std::string near = didYouMean(name, libraryModules());
-      fail(Diag::UnknownModule, where, {name}, near.empty() ? "" : "did you mean `" + near + "`?");
+      std::string near = didYouMean(name, libraryModules()), all;
+      for (auto &module : libraryModules())
+        all += (all.empty() ? "`" : ", `") + module + "`";
+      fail(Diag::UnknownModule, where, {name}, near.empty() ? "the library has " + all : "did you mean `" + near + "`?");
       return nullptr;
     }
     text = *source;
@@ -82,8 +84,10 @@ Module *Checker::loadModule(const std::string &name, SourceRange where, const st
   modules[name] = std::move(m);
   uint32_t file = sources.add(shown, std::move(text));
   auto tree = parseFile(sources, file, diags);
-  if (!tree)
-    return result; // its errors are told; its names are unknown
+  if (!tree) {
+    result->incomplete = true; // its errors are told; its names are unknown
+    return result;
+  }
   result->tree = std::move(*tree);
   listDecls(*this, *result);
   addUses(*result, folder);
@@ -93,9 +97,12 @@ Module *Checker::loadModule(const std::string &name, SourceRange where, const st
 void Checker::addUses(Module &m, const std::string &folder) {
   for (auto &d : m.tree.decls)
     if (auto *use = ast::as<ast::UseDecl>(d.get()))
-      for (auto &name : use->modules)
-        if (Module *used = loadModule(name.text, name.range, folder))
+      for (auto &name : use->modules) {
+        Module *used = loadModule(name.text, name.range, folder);
+        if (used)
           m.uses.push_back(used);
+        m.incomplete |= !used || used->incomplete;
+      }
 }
 
 Checker::Found Checker::findDecl(const std::string &name, Module *from) {

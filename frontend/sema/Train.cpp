@@ -80,8 +80,6 @@ std::shared_ptr<Instance> Checker::trainInstance(const ast::TrainDecl &d, Module
       slot = v.callable->instance;
     else if (!v.poison())
       fail(Diag::TrainNeedsModel, d.model->range, {describe(v)}, "write `train " + d.name.text + " = Model(...) on data`");
-    if (slot && v.callable->module)
-      instanceModules[slot.get()] = v.callable->module;
   }, false);
   return slot;
 }
@@ -161,7 +159,7 @@ void Checker::buildForward(Training &t) {
       v.type = t.inputs[i];
       args.push_back({v, p.name.range, "", nullptr, {}});
     }
-    Val out = applyModel(t.instance, instanceModules[t.instance.get()], args, t.decl->model->range);
+    Val out = applyModel(t.instance, args, t.decl->model->range);
     if (out.is(Val::Kind::Tensor)) {
       rec->output(t.heads.size() == 1 ? "logits" : "output", out.tensor);
     } else if (out.is(Val::Kind::Record)) {

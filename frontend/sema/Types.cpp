@@ -96,7 +96,7 @@ std::optional<Dim> Checker::resolveDim(const ast::Expr &e, const ScopePtr &scope
         return l->floorDiv(*by);
       if (auto q = divideExactly(*l, *r))
         return q;
-      if (!generic)
+      if (!generic || r->isConstant())
         fail(Diag::DimensionDivision, e.range, {plain(r->str())});
       return std::nullopt;
     }
@@ -485,6 +485,18 @@ bool Checker::settleDeferred(Matching &m) {
            {d.target.callee, ordinal(d.position, d.rank), d.target.parameter,
             plain(sema::apply(d.declared, m.bindings).str()), d.actual.str()});
     } else if (match == Match::Deferred) {
+      // A signature that is checked alone meets its own names: `A * B` is `A * B`.
+      bool itself = generic && d.declared.substitute([](const std::string &s) -> std::optional<Dim> {
+        return isFree(s) ? std::optional<Dim>(Dim::symbol(s.substr(1))) : std::nullopt;
+      }) == d.actual;
+      if (itself) {
+        std::vector<std::string> symbols;
+        d.declared.symbols(symbols);
+        for (auto &s : symbols)
+          if (isFree(s))
+            m.bindings.emplace(s.substr(1), Dim::symbol(s.substr(1)));
+        continue;
+      }
       ok = false;
       fail(Diag::CannotSolve, d.where,
            {plain(d.declared.str()), d.actual.str(), d.target.callee},

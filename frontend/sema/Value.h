@@ -22,6 +22,7 @@ struct Module {
   ast::File tree;
   std::map<std::string, const ast::Decl *> decls;
   std::vector<Module *> uses;
+  bool incomplete = false; // a module that it uses is missing: an unknown name may be from there
 };
 
 struct Callable;
@@ -90,6 +91,7 @@ using ScopePtr = std::shared_ptr<Scope>;
 struct Instance {
   std::string path;
   const ast::CallableDecl *decl = nullptr;
+  Module *module = nullptr; // of the declaration
   ScopePtr settings;
   SourceRange where;
   std::map<std::string, std::shared_ptr<Instance>> children;

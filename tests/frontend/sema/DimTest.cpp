@@ -24,7 +24,7 @@ TEST(Dim, floorDivisionKeepsItsRemainderInside) {
 TEST(Dim, printsAsTheUserWouldWrite) {
   EXPECT_EQ((T * Dim(2) + Dim(1)).str(), "2*T + 1");
   EXPECT_EQ(T.floorDiv(4).str(), "T/4");
-  EXPECT_EQ(((T + Dim(1)).floorDiv(2) * N).str(), "N*((T + 1)/2)");
+  EXPECT_EQ(((T + Dim(1)).floorDiv(2) * N).str(), "(T + 1)/2*N");
   EXPECT_EQ((Dim(3) - N).str(), "-N + 3");
   EXPECT_EQ(Dim(0).str(), "0");
 }

@@ -246,6 +246,34 @@ struct Algebra : RewritePattern {
   }
 };
 
+/// A reshape that only adds or drops dimensions of one element is a view, which melts into its neighbours.
+struct UnitReshape : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    SmallVector<AffineExpr> from = sizesOf(op.getX().getType()), to = sizesOf(op.getType()), indices;
+    AffineExpr one = rewriter.getAffineConstantExpr(1);
+    unsigned next = 0; // dimension of the result
+    for (AffineExpr size : from) {
+      if (size == one) {
+        indices.push_back(rewriter.getAffineConstantExpr(0));
+        continue;
+      }
+      while (next < to.size() && to[next] == one)
+        ++next;
+      if (next == to.size() || to[next] != size)
+        return rewriter.notifyMatchFailure(op, "changes more than dimensions of one element");
+      indices.push_back(rewriter.getAffineDimExpr(next++));
+    }
+    while (next < to.size() && to[next] == one)
+      ++next;
+    if (next != to.size())
+      return rewriter.notifyMatchFailure(op, "changes more than dimensions of one element");
+    rewriter.replaceOpWithNewOp<ViewOp>(op, op.getType(), op.getX(),
+                                        AffineMap::get(to.size(), 0, indices, getContext()));
+    return success();
+  }
+};
+
 /// Division by what many elements share is multiplication by its reciprocal, which is computed once. It differs from the
 /// division by at most one unit in the last place more.
 struct SharedDivisor : OpRewritePattern<DivOp> {
@@ -423,7 +451,7 @@ struct CastOfCast : OpRewritePattern<CastOp> {
 } // namespace
 
 void BigmDialect::getCanonicalizationPatterns(RewritePatternSet &patterns) const {
-  patterns.add<ContractOfView, ViewOfContract, TrimPad, SharedDivisor, ConstantPointwise, ConstantMove<ReshapeOp>, ConstantMove<ViewOp>, ConstantMove<PadOp>, ConstantSum,
+  patterns.add<ContractOfView, ViewOfContract, TrimPad, SharedDivisor, UnitReshape, ConstantPointwise, ConstantMove<ReshapeOp>, ConstantMove<ViewOp>, ConstantMove<PadOp>, ConstantSum,
                Algebra, PlainFold, ReduceOfReduce<ReduceSumOp>, ReduceOfReduce<ReduceMaxOp>,
                ReduceOfReduce<ReduceMinOp>, ReduceOfReduce<ReduceProdOp>, CastOfCast>(getContext());
 }

@@ -148,3 +148,24 @@ func.func @divisors(%x: tensor<3x4xf32>, %y: tensor<3x4xf32>, %s: tensor<3xf32>)
   // CHECK: return %[[A]], %[[B]], %[[C]]
   return %a, %b, %c : tensor<3x4xf32>, tensor<3x4xf32>, tensor<3x4xf32>
 }
+
+// -----
+#N = affine_map<()[n] -> (n)>
+#N1 = affine_map<()[n] -> (1, n, 1)>
+#N4 = affine_map<()[n] -> (n, 4)>
+#N22 = affine_map<()[n] -> (n, 2, 2)>
+
+// Dimensions of one element come and go by views.
+// CHECK-LABEL: func.func @unit_dims
+// CHECK-SAME: (%[[X:.*]]: tensor<?xf32, #{{.*}}>, %[[Y:.*]]: tensor<?x4xf32, #{{.*}}>)
+func.func @unit_dims(%x: tensor<?xf32, #N>, %y: tensor<?x4xf32, #N4>) -> (tensor<?xf32, #N>, tensor<?x2x2xf32, #N22>, tensor<?x2x2xf32, #N22>)
+    attributes {bigm.symbols = ["N"]} {
+  %a = bigm.reshape %x : tensor<?xf32, #N> -> tensor<1x?x1xf32, #N1>
+  %b = bigm.view %a, affine_map<(i) -> (0, i, 0)> : tensor<1x?x1xf32, #N1> -> tensor<?xf32, #N>
+  // CHECK: %[[R:.*]] = bigm.reshape %[[Y]]
+  %c = bigm.reshape %y : tensor<?x4xf32, #N4> -> tensor<?x2x2xf32, #N22>
+  // CHECK: %[[V:.*]] = bigm.view %[[X]], #{{.*}} : tensor<?xf32, #{{.*}}> -> tensor<?x2x2xf32
+  %d = bigm.view %a, affine_map<(i, j, k) -> (0, i, 0)> : tensor<1x?x1xf32, #N1> -> tensor<?x2x2xf32, #N22>
+  // CHECK: return %[[X]], %[[R]], %[[V]]
+  return %b, %c, %d : tensor<?xf32, #N>, tensor<?x2x2xf32, #N22>, tensor<?x2x2xf32, #N22>
+}

@@ -210,7 +210,7 @@ static inline bigm_status {0}_open({0}_model *self, const char *weights, int32_t
 )",
                                 stem, manifest.value("compiler", "bigmc"), manifest.value("target", "cpu"), upper(stem));
   for (const json &train : manifest.at("trains"))
-    out += fmt::format("  if (status == BIGM_OK)\n    status = bigm_init(self->context, \"{}\", 0);\n",
+    out += fmt::format("  if (status == BIGM_OK && !weights)\n    status = bigm_init(self->context, \"{}\", 0);\n",
                        train.at("name").get<std::string>());
   out += fmt::format(R"(  if (status == BIGM_OK && weights)
     status = bigm_model_load(self->model, weights, NULL);

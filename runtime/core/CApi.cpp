@@ -317,6 +317,7 @@ bigm_status bigm_model_write(bigm_model *model, int32_t tensor, const void *from
   return guarded([&] {
     char *to = tensorOf(model, tensor, from, size);
     std::unique_lock guard(model->impl.lock);
+    model->impl.touched(tensor);
     if (size)
       std::memcpy(to, from, size);
   });
@@ -326,6 +327,8 @@ void *bigm_model_data(bigm_model *model, int32_t tensor) {
   guarded([&] {
     need(model, "model");
     result = at(model->impl.tensors, tensor, "tensor");
+    std::unique_lock guard(model->impl.lock);
+    model->impl.touched(tensor);
   });
   return result;
 }
@@ -356,25 +359,25 @@ bigm_status bigm_init(bigm_context *context, const char *train, int64_t seed) {
   return guarded([&] {
     need(context, "context");
     const Manifest &manifest = context->model.module->manifest;
-    const auto &inits = manifest.inits;
-    auto found = inits.end();
+    const auto &trains = manifest.trains;
+    auto found = trains.end();
     if (train) {
-      found = std::find_if(inits.begin(), inits.end(), [&](auto &init) { return init.first == train; });
-      if (found == inits.end())
+      found = std::find_if(trains.begin(), trains.end(), [&](const Train &t) { return t.name == train; });
+      if (found == trains.end())
         throw Failure(BIGM_ERROR_NOT_FOUND, "`" + manifest.name + "` has no train program `" + train + "`");
-    } else if (inits.size() == 1) {
-      found = inits.begin();
+    } else if (trains.size() == 1) {
+      found = trains.begin();
     } else {
-      throw Failure(BIGM_ERROR_ARGUMENT, "`" + manifest.name + "` has " + std::to_string(inits.size()) +
+      throw Failure(BIGM_ERROR_ARGUMENT, "`" + manifest.name + "` has " + std::to_string(trains.size()) +
                                              " train programs; say which one to initialise");
     }
-    if (found->second < 0)
-      throw Failure(BIGM_ERROR_NOT_FOUND, "train `" + found->first + "` has no init function");
-    const Function &function = manifest.functions[size_t(found->second)];
+    if (found->init < 0)
+      throw Failure(BIGM_ERROR_NOT_FOUND, "train `" + found->name + "` has no init function");
+    const Function &function = manifest.functions[size_t(found->init)];
     if (!function.symbols.empty() || !function.inputs.empty() || !function.outputs.empty())
       throw Failure(BIGM_ERROR_FORMAT, "`" + function.name + "` takes more than a seed, so it is no init function");
     bigm_call call = BIGM_INIT(bigm_call);
-    call.function = found->second;
+    call.function = found->init;
     call.seed = seed;
     context->run(call);
   });

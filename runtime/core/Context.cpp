@@ -2,6 +2,7 @@
 #include "Elem.h"
 #include "Failure.h"
 #include <mutex>
+#include <utility>
 
 namespace bigm::rt {
 
@@ -49,6 +50,45 @@ int64_t Context::arenaBytes(const Function &function, const int64_t *dims, void 
 void Context::reserve(int64_t bytes) {
   if (uint64_t(bytes) > arena.size())
     arena.allocate(size_t(bytes));
+}
+
+int32_t Context::enter(int32_t function, const int64_t *dims, char *scratch) {
+  bigm_entry entry = model.module->entries[function];
+  void *self = static_cast<bigm_context *>(this);
+  void *const *list = buffers[size_t(function)].data();
+  return pool ? pool->enter(entry, self, dims, list, scratch) : entry(self, dims, list, scratch);
+}
+
+/// Runs the train program's init function with everything but slots going to memory that is thrown away.
+void Context::setSlots(const Train &train) {
+  if (train.init < 0)
+    return;
+  const Manifest &manifest = model.module->manifest;
+  const Function &init = manifest.functions[size_t(train.init)];
+  if (!init.symbols.empty() || !init.inputs.empty() || !init.outputs.empty())
+    return; // bigm_init refuses it with a text
+  bool any = false;
+  uint64_t bytes = uint64_t(init.arenaBytes(nullptr) + 63) / 64 * 64;
+  for (const Arg &arg : init.args)
+    if (arg.role == Role::Tensor) {
+      any |= manifest.tensors[size_t(arg.tensor)].kind == BIGM_SLOT;
+      bytes += (manifest.tensors[size_t(arg.tensor)].bytes + 63) / 64 * 64;
+    }
+  if (!any)
+    return;
+  Memory away;
+  away.allocate(bytes + 64);
+  char *spare = away.data() + (init.arenaBytes(nullptr) + 63) / 64 * 64;
+  std::vector<void *> &list = buffers[size_t(train.init)], kept = list;
+  for (size_t i = 0; i < init.args.size(); ++i)
+    if (init.args[i].role == Role::Tensor && manifest.tensors[size_t(init.args[i].tensor)].kind != BIGM_SLOT) {
+      list[i] = spare;
+      spare += (manifest.tensors[size_t(init.args[i].tensor)].bytes + 63) / 64 * 64;
+    }
+  int64_t before = std::exchange(seed, train.seed);
+  (void)enter(train.init, nullptr, away.data());
+  seed = before;
+  list.swap(kept);
 }
 
 void Context::run(const bigm_call &call) {
@@ -100,10 +140,14 @@ void Context::run(const bigm_call &call) {
     alone.lock();
   else
     shared.lock();
-  bigm_entry entry = model.module->entries[call.function];
-  void *self = static_cast<bigm_context *>(this);
-  int32_t result = pool ? pool->enter(entry, self, call.dims, list.data(), arena.data())
-                        : entry(self, call.dims, list.data(), arena.data());
+  if (function.train >= 0 && !model.slotsSet[size_t(function.train)]) {
+    setSlots(manifest.trains[size_t(function.train)]);
+    model.slotsSet[size_t(function.train)] = 1;
+  }
+  int32_t result = enter(call.function, call.dims, arena.data());
+  for (size_t t = 0; t < manifest.trains.size(); ++t)
+    if (manifest.trains[t].init == call.function)
+      model.slotsSet[t] = 1;
   if (result != 0)
     throw Failure(BIGM_ERROR_INTERNAL, "bug in bigmc: " + quoted() + " returned " + std::to_string(result));
 }

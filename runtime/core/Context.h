@@ -29,6 +29,10 @@ struct Context {
   /// Scratch memory of a call with `dims`, with room for outputs that are not wanted.
   int64_t arenaBytes(const Function &function, const int64_t *dims, void *const *outputs) const;
   void reserve(int64_t bytes);
+
+private:
+  int32_t enter(int32_t function, const int64_t *dims, char *scratch);
+  void setSlots(const Train &train);
 };
 
 /// Runs `entry` on the pool's threads.

@@ -183,12 +183,24 @@ Manifest Manifest::parse(std::string_view source) {
   }
   if (json.contains("trains"))
     for (const Json &item : list(json, "trains", "it")) {
-      std::string name = bigm::rt::text(item, "name", "a train program");
-      std::string init = item.contains("init") ? bigm::rt::text(item, "init", "train `" + name + "`") : "";
-      auto found = manifest.functionByName.find(init);
-      if (!init.empty() && found == manifest.functionByName.end())
-        fail("train `" + name + "` names the unknown function `" + init + "`");
-      manifest.inits.emplace_back(name, init.empty() ? -1 : found->second);
+      Train train;
+      train.name = bigm::rt::text(item, "name", "a train program");
+      std::string where = "train `" + train.name + "`";
+      auto function = [&](const std::string &name) {
+        auto found = manifest.functionByName.find(name);
+        if (found == manifest.functionByName.end())
+          fail(where + " names the unknown function `" + name + "`");
+        return found->second;
+      };
+      if (std::string init = item.contains("init") ? bigm::rt::text(item, "init", where) : ""; !init.empty())
+        train.init = function(init);
+      if (item.contains("seed"))
+        train.seed = number(item["seed"], "`seed` of " + where);
+      if (item.contains("phases"))
+        for (const Json &phase : list(item, "phases", where))
+          if (phase.contains("step"))
+            manifest.functions[function(bigm::rt::text(phase, "step", "a phase of " + where))].train = int32_t(manifest.trains.size());
+      manifest.trains.push_back(std::move(train));
     }
   return manifest;
 }

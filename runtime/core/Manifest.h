@@ -43,11 +43,19 @@ struct Function {
   std::vector<int32_t> inputs, outputs; // indexes into args
   std::vector<ArenaTerm> arena;
   bool writes = false, needsSeed = false, needsStep = false;
+  int32_t train = -1; // index into Manifest::trains when this is a train step of it, else -1
 
   /// Bytes of scratch memory a call needs. Throws Failure when that is beyond 64 bits.
   int64_t arenaBytes(const int64_t *dims) const;
   /// Elements of an argument.
   int64_t count(const Arg &arg, const int64_t *dims) const;
+};
+
+/// What the core needs to know of a train program.
+struct Train {
+  std::string name;
+  int32_t init = -1; // function, -1 when none
+  int64_t seed = 0;
 };
 
 struct Manifest {
@@ -56,7 +64,7 @@ struct Manifest {
   std::vector<TensorDecl> tensors;
   std::vector<Function> functions;
   std::unordered_map<std::string, int32_t> tensorByName, functionByName;
-  std::vector<std::pair<std::string, int32_t>> inits; // train program -> its init function, -1 when none
+  std::vector<Train> trains;
 
   /// Throws Failure that says what is wrong and where.
   static Manifest parse(std::string_view text);

@@ -14,6 +14,7 @@ Model::Model(std::shared_ptr<const Module> from) : module(std::move(from)) {
   for (const TensorDecl &decl : decls)
     total = checkedAdd(total, onLine(decl.bytes), "the model");
   // One line more: a tensor without elements has an address of its own too.
+  slotsSet.resize(module->manifest.trains.size());
   memory.allocate(size_t(checkedAdd(total, 64, "the model")));
   char *at = memory.data();
   for (const TensorDecl &decl : decls) {
@@ -66,6 +67,20 @@ void Model::load(const std::string &path, uint32_t required, bool allowMissing, 
   for (size_t i = 0; i < tensors.size(); ++i)
     if (sources[i] && sources[i]->bytes)
       std::memcpy(tensors[i], sources[i]->data, sources[i]->bytes);
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (sources[i])
+      touched(int32_t(i));
+}
+
+void Model::touched(int32_t tensor) {
+  const Manifest &manifest = module->manifest;
+  if (manifest.tensors[size_t(tensor)].kind != BIGM_SLOT)
+    return;
+  for (size_t t = 0; t < manifest.trains.size(); ++t)
+    if (!slotsSet[t] && manifest.trains[t].init >= 0)
+      for (const Arg &arg : manifest.functions[size_t(manifest.trains[t].init)].args)
+        if (arg.tensor == tensor)
+          slotsSet[t] = 1;
 }
 
 void Model::save(const std::string &path, uint32_t kinds) const {

@@ -54,6 +54,32 @@ TEST_F(Calls, StepWritesTensors) {
   ASSERT_EQ(bigm_model_read(model, bigm_module_find_tensor(module, "toy.count"), &count, 8), BIGM_OK);
   EXPECT_EQ(count, 1);
 }
+TEST_F(Calls, TheFirstStepSetsSlotsThatNobodySet) {
+  auto slot = [&] {
+    std::vector<float> m(3);
+    EXPECT_EQ(bigm_model_read(model, 2, m.data(), 12), BIGM_OK);
+    return m;
+  };
+  float w[3] = {1, 2, 3}, mine[3] = {7, 8, 9};
+  ASSERT_EQ(bigm_model_write(model, 0, w, 12), BIGM_OK);
+  Forward f(function("toy.step"), 3);
+  float loss = 0;
+  f.outputs[0] = &loss;
+  ASSERT_EQ(bigm_run(context, &f.call), BIGM_OK) << bigm_last_error();
+  EXPECT_EQ(loss, 8 + 26 + 44) << "the weights are the caller's";
+  EXPECT_EQ(slot(), (std::vector<float>(3, 0.5f)));
+  ASSERT_EQ(bigm_model_write(model, 2, mine, 12), BIGM_OK);
+  ASSERT_EQ(bigm_run(context, &f.call), BIGM_OK);
+  EXPECT_EQ(slot(), (std::vector<float>{7, 8, 9})) << "set once";
+}
+TEST_F(Calls, SlotsOfTheCallerStay) {
+  float mine[3] = {7, 8, 9}, m[3];
+  ASSERT_EQ(bigm_model_write(model, 2, mine, 12), BIGM_OK);
+  Forward f(function("toy.step"), 3);
+  ASSERT_EQ(bigm_run(context, &f.call), BIGM_OK);
+  ASSERT_EQ(bigm_model_read(model, 2, m, 12), BIGM_OK);
+  EXPECT_EQ(m[2], 9);
+}
 TEST_F(Calls, StepAndStepsArrive) {
   float where[2];
   void *outputs[1] = {where};

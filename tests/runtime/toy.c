@@ -2,7 +2,7 @@
  * It holds one weight w f32[3] and one counter, and has the functions
  *   toy.forward   x f32[N, 3] -> y f32[N] = x . w, twice (f32[2*N]) as another output
  *   toy.step      x f32[N, 3] -> loss f32[] = sum of x . w; then w += 1 and count += 1
- *   toy.init      w = seed, seed + 1, seed + 2; count = 0
+ *   toy.init      w = seed, seed + 1, seed + 2; count = 0; the slot w/m = 0.5, 0.5, 0.5
  *   toy.where     step and steps -> f32[2]
  */
 #include "bigm/kernels.h"
@@ -44,6 +44,8 @@ static int32_t init(void *context, const int64_t *dims, void *const *buffers, ch
   for (int i = 0; i < 3; ++i)
     ((float *)buffers[1])[i] = (float)(*(const int64_t *)buffers[0] + i);
   *(int64_t *)buffers[2] = 0;
+  for (int i = 0; i < 3; ++i)
+    ((float *)buffers[3])[i] = 0.5f;
   return 0;
 }
 
@@ -74,7 +76,8 @@ static int32_t broken(void *context, const int64_t *dims, void *const *buffers, 
   "{\"name\":\"toy.init\",\"symbols\":[],\"args\":["                                                                    \
   "{\"name\":\"seed\",\"role\":\"seed\",\"dtype\":\"i64\",\"shape\":[]},"                                               \
   "{\"name\":\"toy.w\",\"role\":\"tensor\",\"tensor\":0,\"access\":\"write\"},"                                         \
-  "{\"name\":\"toy.count\",\"role\":\"tensor\",\"tensor\":1,\"access\":\"write\"}],\"arena\":[]},"                      \
+  "{\"name\":\"toy.count\",\"role\":\"tensor\",\"tensor\":1,\"access\":\"write\"},"                                     \
+  "{\"name\":\"toy.w/m\",\"role\":\"tensor\",\"tensor\":2,\"access\":\"write\"}],\"arena\":[]},"                        \
   "{\"name\":\"toy.where\",\"symbols\":[],\"args\":["                                                                   \
   "{\"name\":\"step\",\"role\":\"step\",\"dtype\":\"f32\",\"shape\":[]},"                                               \
   "{\"name\":\"steps\",\"role\":\"steps\",\"dtype\":\"f32\",\"shape\":[]},"                                             \

@@ -207,7 +207,9 @@ typedef struct bigm_call {
 } bigm_call;
 /* Runs one function. Inputs and outputs must not overlap. */
 BIGM_EXPORT bigm_status bigm_run(bigm_context *context, const bigm_call *call);
-/* Sets the parameters and states of a train program ("digit_model"; NULL when the program has one) from a seed. */
+/* Sets the parameters, states and optimiser slots of a train program ("digit_model"; NULL when the program has one)
+ * from a seed. A model that got its weights from a file needs no call of it: where slots were neither set by the caller
+ * nor loaded, the first train step gives them their initial values. */
 BIGM_EXPORT bigm_status bigm_init(bigm_context *context, const char *train, int64_t seed);
 /* Grows the scratch memory for a function at these sizes, so that the first call does not. */
 BIGM_EXPORT bigm_status bigm_reserve(bigm_context *context, int32_t function, const int64_t *dims);

@@ -1,15 +1,17 @@
 // The grammar of the bigm language. docs/language.md is the reference for people.
 //
 // Newlines do not matter, with one exception that a grammar cannot see: a `(` or `[` that stands first on its line begins
-// a value of its own and never continues the line before. The token filter (frontend/parse) gives those the types
-// LineParen and LineBracket, which only primaries and parameter lists accept. It also marks the brace of
-// `label{cat, dog}` (written without a space) as TightBrace, so that `-> label { ... }` can be a body.
+// a value of its own and never continues the line before. The token filter (frontend/parse) tells the two apart: a bracket
+// that begins a value is a ValueParen or ValueBracket, one that can only call or index is a plain one, and a minus that
+// has no left operand is a Sign. So hardly a decision needs more than one token, which is what makes parsing fast. The
+// filter also marks the brace of `label{cat, dog}` (written without a space) as TightBrace, so that `-> label { ... }` can
+// be a body.
 //
 // The ten words that begin declarations and those of expressions are reserved. Words of clauses (`from`, `loss`, ...) are
 // not: they are names wherever a clause cannot begin. After a dot and before a colon every word is a name.
 grammar Bigm;
 
-tokens { LineParen, LineBracket, TightBrace }
+tokens { ValueParen, ValueBracket, Sign, TightBrace }
 
 // One declaration is parsed at a time, so that an error in one does not hide those of the next.
 oneDeclaration : declaration EOF ;
@@ -28,7 +30,7 @@ declaration
 module : word ('.' word)* ;
 
 signature  : parameters parameters? ('->' type)? ;
-parameters : ('(' | LineParen) (parameter (',' parameter)* ','?)? ')' ;
+parameters : ('(' | ValueParen) (parameter (',' parameter)* ','?)? ')' ;
 parameter  : name ':' type ('=' expr)? ;
 
 // ------------------------------------------------------------------------------------------------------------ clauses
@@ -66,31 +68,28 @@ statement
   | kind=('param' | 'state') name ':' type ('=' expr)?                         # parameterStatement
   | 'yield' expr                                                               # yieldStatement
   | 'for' name 'in' expr block                                                 # forStatement
-  | expr                                                                       # resultStatement
+  | result                                                                     # resultStatement
   ;
 
 // -------------------------------------------------------------------------------------------------------- expressions
 exprs : expr (',' expr)* ;
 
-// From tightest to loosest. `^` groups to the right, the tree builder sees to that; here it is a loop like the others,
-// so that no chain of operators makes the parser recurse.
-expr
-  : primary                                                                    # primaryExpr
-  | expr '.' word                                                              # memberExpr
-  | expr '(' (argument (',' argument)* ','?)? ')'                              # callExpr
-  | expr '[' (item (',' item)* ','?)? ']'                                      # indexExpr
-  | expr op='^' expr                                                           # binaryExpr
-  | '-' expr                                                                   # unaryExpr
-  | expr op=('*' | '/') expr                                                   # binaryExpr
-  | expr op=('+' | '-') expr                                                   # binaryExpr
-  | expr op=('==' | '!=' | '<' | '<=' | '>' | '>=') expr                       # binaryExpr
-  | 'not' expr                                                                 # unaryExpr
-  | expr op='and' expr                                                         # binaryExpr
-  | expr op='or' expr                                                          # binaryExpr
-  | expr op='each' expr                                                        # binaryExpr
-  | expr 'each'                                                                # eachExpr
-  | expr op='|>' expr                                                          # binaryExpr
-  | expr op='->' expr                                                          # binaryExpr
+// An expression is a flat list here; the tree builder knows how tightly each operator binds. From tightest to loosest:
+// suffixes, `^` (groups to the right), sign, `* /`, `+ -`, comparisons, `not`, `and`, `or`, `each`, `|>`, `->`.
+expr : operand link* ;
+
+// A line that is a value of its own: it begins with nothing that could continue the line before.
+result : ('not' | Sign)* primary link* ;
+
+operand : ('not' | Sign | '-')* (primary | parenthesized | list) ;
+
+link
+  : '.' word                                                                   # member
+  | '(' (argument (',' argument)* ','?)? ')'                                   # call
+  | '[' (item (',' item)* ','?)? ']'                                           # index
+  | op=('^' | '*' | '/' | '+' | '-' | '==' | '!=' | '<' | '<=' | '>' | '>=' | 'and' | 'or' | '|>' | '->') operand
+                                                                               # binary
+  | 'each' operand?                                                            # each
   ;
 
 argument
@@ -109,12 +108,16 @@ primary
   : NUMBER                                                                     # number
   | STRING                                                                     # string
   | name                                                                       # reference
-  | ('(' | LineParen) expr ')'                                                 # parenthesized
-  | ('[' | LineBracket) (expr (',' expr)* ','?)? ']'                           # list
+  | ValueParen expr ')'                                                        # valueParenthesized
+  | ValueBracket (expr (',' expr)* ','?)? ']'                                  # valueList
   | record                                                                     # recordValue
   | 'when' expr block ('else' 'when' expr block)* ('else' last=block)?         # when
   | 'repeat' (expr | 'until' until=expr) block                                 # repeat
   ;
+
+// Behind the word of a clause (`loss (a + b) * c`) a bracket looks as if it called that word.
+parenthesized : '(' expr ')' ;
+list          : '[' (expr (',' expr)* ','?)? ']' ;
 
 record      : '{' (recordField ','?)* '}' ;
 recordField : word ':' expr ;
@@ -172,9 +175,10 @@ NE : '!=' ;          LE : '<=' ;           GE : '>=' ;           LT : '<' ;     
 ASSIGN : '=' ;       PLUS : '+' ;          MINUS : '-' ;         STAR : '*' ;          SLASH : '/' ;
 POW : '^' ;          QUESTION : '?' ;      AT : '@' ;
 
-ID     : [\p{L}_] [\p{L}\p{M}\p{Nd}_]* ;
+// Which characters beyond ASCII are letters is left to the filter: tables of all letters would cost milliseconds at start.
+ID     : [a-zA-Z_\u0080-\u009F\u00A1-\uFEFE\uFF00-\u{10FFFF}] [a-zA-Z0-9_\u0080-\u009F\u00A1-\uFEFE\uFF00-\u{10FFFF}]* ;
 // A unit belongs to its number: `8deg`, `10%`, `16kHz`.
-NUMBER : [0-9]+ ('.' [0-9]+)? ([eE] [+\-]? [0-9]+)? ('%' | [\p{L}]+)? ;
+NUMBER : [0-9]+ ('.' [0-9]+)? ([eE] [+\-]? [0-9]+)? ('%' | [a-zA-Z]+)? ;
 STRING : '"' (~["\\\r\n] | '\\' ~[\r\n])* '"' ;
 
 SPACE   : [ \t\r\n\u00A0\uFEFF]+ -> skip ;

@@ -59,18 +59,14 @@ private:
 } // namespace
 
 /// Bounds how deep rules nest, so that no input overflows the stack. Expressions and types are the only rules that can
-/// nest without a bracket (`- - - x`, `list<list<...`), so it is enough to look when one of them begins.
+/// nest without a bracket (`when when when`, `list<list<...`), so it is enough to look when one of them begins.
 class Attempt::GuardedParser : public generated::BigmParser {
 public:
   explicit GuardedParser(antlr4::TokenStream *input) : BigmParser(input) {}
   void enterRule(antlr4::ParserRuleContext *context, size_t state, size_t rule) override {
-    if (rule == RuleBaseType)
+    if (rule == RuleExpr || rule == RuleBaseType)
       checkDepth(context);
     BigmParser::enterRule(context, state, rule);
-  }
-  void enterRecursionRule(antlr4::ParserRuleContext *context, size_t state, size_t rule, int precedence) override {
-    checkDepth(context);
-    BigmParser::enterRecursionRule(context, state, rule, precedence);
   }
 
 private:

@@ -1,5 +1,5 @@
-// A chain such as `a |> f |> g` is a left-leaning tree of any length, so chains are walked in a loop; everything else is
-// as deep as its brackets. The depth of the result is counted on the way and bounded, for the sake of all later phases.
+// The parser hands over an expression as a flat list of operands and operators; precedence climbing makes the tree. How
+// deep it can become is known from the length of the list, and is bounded for the sake of all later phases.
 #include "Build.h"
 #include "Parse.h"
 #include "Tokens.h"
@@ -261,7 +261,7 @@ private:
     }
     if (auto *c = cast<Parser::ResultStatementContext>(tree)) {
       auto s = std::make_unique<ResultStmt>();
-      s->value = expr(c->expr());
+      s->value = expr(c->result());
       return s;
     }
     if (auto *c = cast<Parser::TypedAssignmentContext>(tree)) {
@@ -310,124 +310,160 @@ private:
     return out;
   }
 
-  static size_t terminal(antlr4::tree::ParseTree *tree) {
-    auto *node = cast<antlr4::tree::TerminalNode>(tree);
-    return node ? node->getSymbol()->getType() : 0;
-  }
-  static bool isPow(Parser::ExprContext *c) { return c->children.size() == 3 && terminal(c->children[1]) == Parser::POW; }
+  /// One element of the flat list that the parser makes of an expression.
+  struct Part {
+    enum Kind { Prefix, Primary, Link } kind;
+    antlr4::tree::ParseTree *tree;
+  };
 
-  ExprPtr expr(Parser::ExprContext *c) {
-    // From the outermost link of the chain to its innermost, then build outwards.
-    std::vector<Parser::ExprContext *> links;
-    while (auto *left = cast<Parser::ExprContext>(c->children[0])) {
-      links.push_back(c);
-      c = left;
+  static antlr4::Token *terminal(antlr4::tree::ParseTree *tree) {
+    auto *node = cast<antlr4::tree::TerminalNode>(tree);
+    return node ? node->getSymbol() : nullptr;
+  }
+
+  SourceRange extent(antlr4::tree::ParseTree *tree) const {
+    antlr4::Token *token = terminal(tree);
+    return token ? range(token) : range(static_cast<ParserRuleContext *>(tree));
+  }
+
+  /// The elements of an expression, a result line or an operand, in order.
+  static void flatten(ParserRuleContext *c, std::vector<Part> &out) {
+    for (antlr4::tree::ParseTree *child : c->children) {
+      if (terminal(child)) {
+        out.push_back({Part::Prefix, child});
+      } else if (auto *operand = cast<Parser::OperandContext>(child)) {
+        flatten(operand, out);
+      } else if (auto *link = cast<Parser::LinkContext>(child)) {
+        out.push_back({Part::Link, link});
+        if (auto *binary = cast<Parser::BinaryContext>(link))
+          flatten(binary->operand(), out);
+        else if (auto *each = cast<Parser::EachContext>(link); each && each->operand())
+          flatten(each->operand(), out);
+      } else {
+        out.push_back({Part::Primary, child});
+      }
     }
+  }
+
+  ExprPtr expr(ParserRuleContext *c) {
+    std::vector<Part> parts;
+    flatten(c, parts);
+    // However they group, the tree is no deeper than its operators are many.
     unsigned before = depth;
-    depth += static_cast<unsigned>(links.size()) + 1;
+    depth += 1 + static_cast<unsigned>(std::count_if(parts.begin(), parts.end(),
+                                                     [](const Part &part) { return part.kind != Part::Primary; }));
     ExprPtr result;
-    if (depth > kDeepestTree) {
+    if (depth <= kDeepestTree) {
+      size_t next = 0;
+      result = climb(parts, next, kLoosest);
+    } else {
       if (!tooDeep)
-        diagnostics.error(Diag::NestedTooDeep, range(c), {std::to_string(kDeepestTree)}).hint =
+        diagnostics.error(Diag::NestedTooDeep, range(c->getStart()), {std::to_string(kDeepestTree)}).hint =
             "give the inner parts names of their own";
       tooDeep = true;
       result = std::make_unique<RefExpr>();
       result->range = range(c);
-      depth = before;
-      return result;
-    }
-    result = innermost(c);
-    for (size_t i = links.size(); i-- > 0;) {
-      Parser::ExprContext *link = links[i];
-      if (!isPow(link)) {
-        result = extend(std::move(result), link);
-        continue;
-      }
-      // `a ^ b ^ c` came as ((a ^ b) ^ c); the right end groups first.
-      std::vector<ExprPtr> operands;
-      std::vector<SourceRange> operators;
-      operands.push_back(std::move(result));
-      for (;; --i) {
-        operators.push_back(range(cast<antlr4::tree::TerminalNode>(links[i]->children[1])->getSymbol()));
-        operands.push_back(expr(cast<Parser::ExprContext>(links[i]->children[2])));
-        if (i == 0 || !isPow(links[i - 1]))
-          break;
-      }
-      result = std::move(operands.back());
-      for (size_t k = operators.size(); k-- > 0;)
-        result = binary(BinaryExpr::Op::Pow, operators[k], std::move(operands[k]), std::move(result));
     }
     depth = before;
     return result;
+  }
+
+  /// How tightly operators bind.
+  enum Level { kLoosest, kTo, kPipe, kEach, kOr, kAnd, kNot, kCompare, kAdd, kMultiply, kNegate, kPower };
+
+  static std::pair<BinaryExpr::Op, Level> operation(size_t type) {
+    using Op = BinaryExpr::Op;
+    switch (type) {
+    case Parser::ARROW: return {Op::To, kTo};
+    case Parser::PIPE: return {Op::Pipe, kPipe};
+    case Parser::EACH: return {Op::Each, kEach};
+    case Parser::OR: return {Op::Or, kOr};
+    case Parser::AND: return {Op::And, kAnd};
+    case Parser::EQ: return {Op::Eq, kCompare};
+    case Parser::NE: return {Op::Ne, kCompare};
+    case Parser::LT: return {Op::Lt, kCompare};
+    case Parser::LE: return {Op::Le, kCompare};
+    case Parser::GT: return {Op::Gt, kCompare};
+    case Parser::GE: return {Op::Ge, kCompare};
+    case Parser::PLUS: return {Op::Add, kAdd};
+    case Parser::MINUS: return {Op::Sub, kAdd};
+    case Parser::STAR: return {Op::Mul, kMultiply};
+    case Parser::SLASH: return {Op::Div, kMultiply};
+    default: return {Op::Pow, kPower};
+    }
+  }
+
+  /// Precedence climbing: the expression that begins at parts[next], as far as its operators bind at least as `least`.
+  ExprPtr climb(const std::vector<Part> &parts, size_t &next, Level least) {
+    const Part &first = parts[next++];
+    uint32_t begin = extent(first.tree).begin; // with parentheses, which leave no node
+    ExprPtr left;
+    if (first.kind == Part::Prefix) {
+      antlr4::Token *sign = terminal(first.tree);
+      bool isNot = sign->getType() == Parser::NOT;
+      auto e = std::make_unique<UnaryExpr>();
+      e->op = isNot ? UnaryExpr::Op::Not : UnaryExpr::Op::Negate;
+      e->operand = climb(parts, next, isNot ? kNot : kNegate);
+      e->range = {file, begin, extent(parts[next - 1].tree).end};
+      left = std::move(e);
+    } else {
+      left = primary(static_cast<ParserRuleContext *>(first.tree));
+    }
+    while (next < parts.size()) {
+      auto *link = static_cast<Parser::LinkContext *>(parts[next].tree);
+      if (auto *c = cast<Parser::BinaryContext>(link)) {
+        auto [op, level] = operation(c->op->getType());
+        if (level < least)
+          break;
+        ++next;
+        ExprPtr right = climb(parts, next, level == kPower ? kPower : static_cast<Level>(level + 1));
+        left = binary(op, range(c->op), std::move(left), std::move(right));
+        left->range = {file, begin, extent(parts[next - 1].tree).end};
+      } else if (auto *c = cast<Parser::EachContext>(link)) {
+        if (kEach < least)
+          break;
+        ++next;
+        ExprPtr right = c->operand() ? climb(parts, next, static_cast<Level>(kEach + 1)) : nullptr;
+        left = binary(BinaryExpr::Op::Each, range(c->EACH()->getSymbol()), std::move(left), std::move(right));
+        left->range = {file, begin, extent(parts[next - 1].tree).end};
+      } else {
+        ++next;
+        left = extend(std::move(left), link);
+        left->range = {file, begin, range(link).end};
+      }
+    }
+    return left;
   }
 
   ExprPtr binary(BinaryExpr::Op op, SourceRange opRange, ExprPtr left, ExprPtr right) {
     auto e = std::make_unique<BinaryExpr>();
     e->op = op;
     e->opRange = opRange;
-    e->range = {file, left->range.begin, right ? right->range.end : opRange.end};
     e->left = std::move(left);
     e->right = std::move(right);
     return e;
   }
 
-  /// One more link of a chain: a member, a call, an index or an operator behind `left`.
-  ExprPtr extend(ExprPtr left, Parser::ExprContext *link) {
-    SourceRange whole = {file, left->range.begin, range(link).end};
-    switch (terminal(link->children[1])) {
-    case Parser::DOT: {
+  /// A member, a call or an index behind `left`.
+  ExprPtr extend(ExprPtr left, Parser::LinkContext *link) {
+    if (auto *c = cast<Parser::MemberContext>(link)) {
       auto e = std::make_unique<MemberExpr>();
-      e->range = whole;
       e->base = std::move(left);
-      e->member = name(static_cast<Parser::MemberExprContext *>(link)->word());
+      e->member = name(c->word());
       return e;
     }
-    case Parser::LPAREN: {
+    if (auto *c = cast<Parser::CallContext>(link)) {
       auto e = std::make_unique<CallExpr>();
-      e->range = whole;
       e->callee = std::move(left);
-      for (auto *a : static_cast<Parser::CallExprContext *>(link)->argument())
+      for (auto *a : c->argument())
         e->arguments.push_back(argument(a));
       return e;
     }
-    case Parser::LBRACKET: {
-      auto e = std::make_unique<IndexExpr>();
-      e->range = whole;
-      e->base = std::move(left);
-      for (auto *i : static_cast<Parser::IndexExprContext *>(link)->item())
-        e->items.push_back(item(i));
-      return e;
-    }
-    default:
-      break;
-    }
-    antlr4::Token *sign = cast<antlr4::tree::TerminalNode>(link->children[1])->getSymbol();
-    ExprPtr right = link->children.size() > 2 ? expr(cast<Parser::ExprContext>(link->children[2])) : nullptr;
-    ExprPtr e = binary(operation(sign->getType()), range(sign), std::move(left), std::move(right));
-    e->range.end = whole.end;
+    auto e = std::make_unique<IndexExpr>();
+    e->base = std::move(left);
+    for (auto *i : static_cast<Parser::IndexContext *>(link)->item())
+      e->items.push_back(item(i));
     return e;
-  }
-
-  static BinaryExpr::Op operation(size_t type) {
-    using Op = BinaryExpr::Op;
-    switch (type) {
-    case Parser::ARROW: return Op::To;
-    case Parser::PIPE: return Op::Pipe;
-    case Parser::EACH: return Op::Each;
-    case Parser::OR: return Op::Or;
-    case Parser::AND: return Op::And;
-    case Parser::EQ: return Op::Eq;
-    case Parser::NE: return Op::Ne;
-    case Parser::LT: return Op::Lt;
-    case Parser::LE: return Op::Le;
-    case Parser::GT: return Op::Gt;
-    case Parser::GE: return Op::Ge;
-    case Parser::PLUS: return Op::Add;
-    case Parser::MINUS: return Op::Sub;
-    case Parser::STAR: return Op::Mul;
-    case Parser::SLASH: return Op::Div;
-    default: return Op::Pow;
-    }
   }
 
   Argument argument(Parser::ArgumentContext *tree) {
@@ -477,36 +513,31 @@ private:
     return e;
   }
 
-  /// The part of an expression that no chain leads into: a primary, or a sign and its operand.
-  ExprPtr innermost(Parser::ExprContext *c) {
-    if (c->children.size() == 2) {
-      auto e = std::make_unique<UnaryExpr>();
-      e->range = range(c);
-      e->op = terminal(c->children[0]) == Parser::NOT ? UnaryExpr::Op::Not : UnaryExpr::Op::Negate;
-      e->operand = expr(cast<Parser::ExprContext>(c->children[1]));
-      return e;
-    }
-    return primary(static_cast<Parser::PrimaryExprContext *>(c)->primary());
+  ExprPtr listOf(ParserRuleContext *tree, const std::vector<Parser::ExprContext *> &elements) {
+    auto e = std::make_unique<ListExpr>();
+    e->range = range(tree);
+    for (auto *element : elements)
+      e->items.push_back(expr(element));
+    return e;
   }
 
-  ExprPtr primary(Parser::PrimaryContext *tree) {
+  ExprPtr primary(ParserRuleContext *tree) {
     if (auto *c = cast<Parser::ReferenceContext>(tree))
       return reference(c->name());
     if (auto *c = cast<Parser::NumberContext>(tree))
       return number(c->NUMBER()->getSymbol());
+    if (auto *c = cast<Parser::ValueParenthesizedContext>(tree))
+      return expr(c->expr());
     if (auto *c = cast<Parser::ParenthesizedContext>(tree))
       return expr(c->expr());
     if (auto *c = cast<Parser::StringContext>(tree))
       return string(c->STRING()->getSymbol());
     if (auto *c = cast<Parser::RecordValueContext>(tree))
       return record(c->record());
-    if (auto *c = cast<Parser::ListContext>(tree)) {
-      auto e = std::make_unique<ListExpr>();
-      e->range = range(tree);
-      for (auto *element : c->expr())
-        e->items.push_back(expr(element));
-      return e;
-    }
+    if (auto *c = cast<Parser::ValueListContext>(tree))
+      return listOf(c, c->expr());
+    if (auto *c = cast<Parser::ListContext>(tree))
+      return listOf(c, c->expr());
     if (auto *c = cast<Parser::RepeatContext>(tree)) {
       auto e = std::make_unique<RepeatExpr>();
       e->range = range(tree);

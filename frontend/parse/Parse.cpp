@@ -35,8 +35,8 @@ bool continuesLine(size_t type) {
 }
 
 bool opens(size_t type) {
-  return type == Lexer::LPAREN || type == Lexer::LBRACKET || type == Lexer::LBRACE || type == Lexer::LineParen ||
-         type == Lexer::LineBracket || type == Lexer::TightBrace;
+  return type == Lexer::LPAREN || type == Lexer::LBRACKET || type == Lexer::LBRACE || type == Lexer::ValueParen ||
+         type == Lexer::ValueBracket || type == Lexer::TightBrace;
 }
 bool closes(size_t type) { return type == Lexer::RPAREN || type == Lexer::RBRACKET || type == Lexer::RBRACE; }
 
@@ -168,7 +168,7 @@ private:
       return "a comment begins with `#`";
     if (star && previous && previous->getType() == Lexer::STAR && previous->end() == at.begin())
       return "a power is written `a ^ b`";
-    if ((type == Lexer::LineParen || type == Lexer::LineBracket) && expected.operators)
+    if ((type == Lexer::ValueParen || type == Lexer::ValueBracket) && expected.operators)
       return "a `" + written(at) + "` that stands first on its line begins a new value: to continue, put it on the line before";
     if (type == Lexer::ASSIGN && following && following->getType() == Lexer::GT)
       return "write `>=`";

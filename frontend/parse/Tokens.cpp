@@ -84,15 +84,65 @@ void reportCharacter(std::string_view text, uint32_t file, uint32_t begin, uint3
   diagnostics.error(Diag::UnexpectedCharacter, {file, begin, end}, {shown}).hint = instead(character);
 }
 
+bool partOfName(utf8proc_int32_t point, bool first) {
+  switch (utf8proc_category(point)) {
+  case UTF8PROC_CATEGORY_LU:
+  case UTF8PROC_CATEGORY_LL:
+  case UTF8PROC_CATEGORY_LT:
+  case UTF8PROC_CATEGORY_LM:
+  case UTF8PROC_CATEGORY_LO:
+    return true;
+  case UTF8PROC_CATEGORY_MN:
+  case UTF8PROC_CATEGORY_MC:
+  case UTF8PROC_CATEGORY_ME:
+  case UTF8PROC_CATEGORY_ND:
+    return !first;
+  default:
+    return false;
+  }
+}
+
 bool opens(size_t type) {
-  return type == Lexer::LPAREN || type == Lexer::LBRACKET || type == Lexer::LBRACE || type == Lexer::LineParen ||
-         type == Lexer::LineBracket || type == Lexer::TightBrace;
+  return type == Lexer::LPAREN || type == Lexer::LBRACKET || type == Lexer::LBRACE || type == Lexer::ValueParen ||
+         type == Lexer::ValueBracket || type == Lexer::TightBrace;
 }
 bool closes(size_t type) { return type == Lexer::RPAREN || type == Lexer::RBRACKET || type == Lexer::RBRACE; }
 size_t closerOf(size_t type) {
-  return type == Lexer::LPAREN || type == Lexer::LineParen       ? Lexer::RPAREN
-         : type == Lexer::LBRACKET || type == Lexer::LineBracket ? Lexer::RBRACKET
+  return type == Lexer::LPAREN || type == Lexer::ValueParen       ? Lexer::RPAREN
+         : type == Lexer::LBRACKET || type == Lexer::ValueBracket ? Lexer::RBRACKET
                                                                  : Lexer::RBRACE;
+}
+
+/// Checks the characters of a name beyond ASCII. Returns false when none of its characters can stand in a name.
+bool checkName(std::string_view text, uint32_t file, uint32_t begin, uint32_t end, size_t &badCharacters,
+               Diagnostics &diagnostics) {
+  bool good = false;
+  for (uint32_t i = begin; i < end && badCharacters < kMostBadCharacters;) {
+    utf8proc_int32_t point = static_cast<unsigned char>(text[i]);
+    uint32_t n = 1;
+    if (point >= 0x80)
+      n = static_cast<uint32_t>(utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t *>(text.data() + i),
+                                                 static_cast<utf8proc_ssize_t>(end - i), &point));
+    if (point < 0x80 || partOfName(point, i == begin)) {
+      good = true;
+    } else {
+      reportCharacter(text, file, i, i + n, diagnostics);
+      ++badCharacters;
+    }
+    i += n;
+  }
+  return good;
+}
+
+/// Whether an operator, a call or an index may follow the last token on its line. A word of a clause may look so.
+bool endsOperand(const std::vector<std::unique_ptr<Token>> &tokens) {
+  if (tokens.empty())
+    return false;
+  size_t type = tokens.back()->getType();
+  if (type >= Lexer::USE && type <= Lexer::YIELD) // reserved, but a name behind a dot
+    return tokens.size() > 1 && tokens[tokens.size() - 2]->getType() == Lexer::DOT;
+  return (type > Lexer::YIELD && type < Lexer::LPAREN) || type == Lexer::ID || type == Lexer::NUMBER ||
+         type == Lexer::STRING || closes(type);
 }
 
 /// Matches brackets and cuts the list into declarations.
@@ -297,12 +347,22 @@ TokenList readTokens(const SourceManager &sources, uint32_t file, Diagnostics &d
       type = Lexer::STRING;
       openStrings.push_back(begin);
     }
+    if (type == Lexer::ID && !checkName(text, file, begin, end, badCharacters, diagnostics)) {
+      if (badCharacters >= kMostBadCharacters) {
+        list.usable = false;
+        return list;
+      }
+      continue;
+    }
     bool firstOnLine = next->getLine() != line;
     line = next->getLine();
-    if (firstOnLine && type == Lexer::LPAREN)
-      type = Lexer::LineParen;
-    if (firstOnLine && type == Lexer::LBRACKET)
-      type = Lexer::LineBracket;
+    bool continues = endsOperand(list.tokens);
+    if (type == Lexer::LPAREN && (firstOnLine || !continues))
+      type = Lexer::ValueParen;
+    else if (type == Lexer::LBRACKET && (firstOnLine || !continues))
+      type = Lexer::ValueBracket;
+    else if (type == Lexer::MINUS && !continues)
+      type = Lexer::Sign;
     if (type == Lexer::LBRACE && !list.tokens.empty() && list.tokens.back()->end() == begin &&
         text.substr(list.tokens.back()->begin(), begin - list.tokens.back()->begin()) == "label")
       type = Lexer::TightBrace;

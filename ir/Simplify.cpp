@@ -451,7 +451,8 @@ struct CastOfCast : OpRewritePattern<CastOp> {
 } // namespace
 
 void BigmDialect::getCanonicalizationPatterns(RewritePatternSet &patterns) const {
-  patterns.add<ContractOfView, ViewOfContract, TrimPad, SharedDivisor, UnitReshape, ConstantPointwise, ConstantMove<ReshapeOp>, ConstantMove<ViewOp>, ConstantMove<PadOp>, ConstantSum,
-               Algebra, PlainFold, ReduceOfReduce<ReduceSumOp>, ReduceOfReduce<ReduceMaxOp>,
+  patterns.add<ContractOfView, ViewOfContract, TrimPad, SharedDivisor, UnitReshape, ConstantPointwise,
+               ConstantMove<ReshapeOp>, ConstantMove<ViewOp>, ConstantMove<PadOp>, ConstantSum, Algebra, PlainFold,
+               ReduceOfReduce<ReduceSumOp>, ReduceOfReduce<ReduceMaxOp>,
                ReduceOfReduce<ReduceMinOp>, ReduceOfReduce<ReduceProdOp>, CastOfCast>(getContext());
 }

@@ -28,7 +28,9 @@ constexpr unsigned kCheap = 4;   // additions an element
 constexpr int64_t kSmall = 4096; // elements of a tensor that is not worth a thought
 constexpr int64_t kSymbol = 64;  // what a symbolic size counts as there
 
-bool isLight(Operation *op) { return isa<Pointwise, ViewOp, ReshapeOp, ConstantOp, IotaOp, SizeOp, StopGradientOp>(op); }
+bool isLight(Operation *op) {
+  return isa<Pointwise, ViewOp, ReshapeOp, ConstantOp, IotaOp, SizeOp, StopGradientOp>(op);
+}
 
 bool isCheap(Operation *op) {
   if (auto pointwise = dyn_cast<Pointwise>(op))

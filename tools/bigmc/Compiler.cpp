@@ -107,7 +107,7 @@ nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::Entr
       if (a.role == Role::Tensor)
         j.update({{"tensor", a.tensor}, {"access", access(argument.access)}});
       else
-        j.update(describe(a.type));
+        j.update(describeType(a.type));
     } else {
       const Output &o = f.outputs[argument.result];
       j = {{"name", o.name}};
@@ -115,7 +115,7 @@ nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::Entr
         j.update({{"role", "tensor"}, {"tensor", o.tensor}, {"access", "write"}});
       } else {
         j["role"] = "output";
-        j.update(describe(f.types[o.value]));
+        j.update(describeType(f.types[o.value]));
       }
     }
     args.push_back(std::move(j));

@@ -32,7 +32,7 @@ json describe(const Spec &spec) {
 }
 json describe(const Field &field) {
   json j = {{"name", field.name}, {"kind", field.kind}};
-  j.update(describe(field.type));
+  j.update(describeType(field.type));
   if (!field.labels.empty())
     j["labels"] = field.labels;
   return j;
@@ -84,7 +84,7 @@ template <class List> json describeAll(const List &list) {
 }
 } // namespace
 
-json describe(const TensorType &type) {
+json describeType(const TensorType &type) {
   json shape = json::array();
   for (const Dim &d : type.shape)
     shape.push_back(dim(d));
@@ -103,7 +103,7 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   m["tensors"] = json::array();
   for (const TensorDecl &t : program.tensors) {
     json j = {{"name", t.name}, {"kind", kindName(t.kind)}};
-    j.update(describe(t.type));
+    j.update(describeType(t.type));
     m["tensors"].push_back(j);
   }
   m["functions"] = json::array();

@@ -17,6 +17,6 @@ struct ManifestFacts {
 nlohmann::ordered_json manifestOf(const Program &program, const ManifestFacts &facts);
 
 /// Shape, element type, classes: the part that tensors, fields and arguments share.
-nlohmann::ordered_json describe(const TensorType &type);
+nlohmann::ordered_json describeType(const TensorType &type);
 
 } // namespace bigm::tool

@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-root = pathlib.Path(sys.argv[1])
+root = pathlib.Path(sys.argv[1]).resolve()
 OURS = ("grammar", "frontend", "ir", "passes", "backends", "runtime", "tools")
 MLIR = ("mlir/", "llvm/", "llvm-c/", "mlir-c/")
 ANTLR = ("antlr4-runtime", "antlr4", "BigmLexer", "BigmParser", "BigmBaseVisitor", "BigmVisitor")

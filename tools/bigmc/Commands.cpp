@@ -97,7 +97,7 @@ int emit(const EmitOptions &options) {
     auto file = parseOrPrint(sources, options.program.file, *text);
     if (!file)
       return UserError;
-    std::cout << printAst(*file, sources);
+    printAst(std::cout, *file, &sources);
     return Done;
   }
   auto checked = checkProgram(options.program.file, options.program.sets);

@@ -19,6 +19,13 @@ namespace fs = std::filesystem;
 namespace bigm::artifact {
 namespace {
 
+// A sanitized build's runtime calls its sanitizer, which is in the program that loads the library.
+#if defined(__has_feature)
+constexpr bool kSanitized = __has_feature(address_sanitizer);
+#else
+constexpr bool kSanitized = false;
+#endif
+
 /// The module's object and the runtime's as one archive. Deterministic: no times, no owners.
 bool writeArchive(const std::string &object, const std::string &runtime, const std::string &out, std::string &error) {
   using namespace llvm;
@@ -137,8 +144,11 @@ bool linkShared(const std::vector<std::string> &files, const std::vector<std::st
   }
   text.insert(text.end(), {"-Wl,--version-script=" + scriptPath, "-Wl,-Bsymbolic", "-Wl,--gc-sections", "-Wl,-s",
                            "-Wl,--build-id=none", "-Wl,-soname," + sys::path::filename(out).str()});
-  if (files.size() > 1) // with the runtime inside, nothing may be left open but the system's own libraries and TBB
-    text.insert(text.end(), {"-Wl,-z,defs", "-ltbb", "-ldl", "-lpthread"});
+  if (files.size() > 1) { // with the runtime inside, nothing may be left open but the system's own libraries and TBB
+    text.insert(text.end(), {"-ltbb", "-ldl", "-lpthread"});
+    if (!kSanitized)
+      text.push_back("-Wl,-z,defs");
+  }
   std::vector<StringRef> arguments(text.begin(), text.end());
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(logPath), StringRef(logPath)};
   std::string message;

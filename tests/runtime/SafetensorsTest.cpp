@@ -96,6 +96,16 @@ TEST(Safetensors, EveryTruncationIsAnError) {
     EXPECT_NE(problemOf(whole.substr(0, n)), "") << n;
 }
 
+TEST(Safetensors, TheFuzzersSeedsAndFindingsAreReadOrRefused) {
+  const char *source = std::getenv("BIGM_SOURCE");
+  int files = 0;
+  for (const auto &entry : std::filesystem::directory_iterator(std::string(source ? source : BIGM_TEST_SOURCE) + "/tests/runtime/fuzz/seeds")) {
+    (void)problemOf(contents(entry.path().string()));
+    ++files;
+  }
+  EXPECT_GE(files, 5);
+}
+
 using SafetensorsFiles = Toy;
 TEST_F(SafetensorsFiles, SameTensorsGiveSameBytesInAnyOrder) {
   uint8_t bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};

@@ -39,6 +39,10 @@ def ToKernels : Pass<"to-kernels", "::mlir::func::FuncOp"> {
                            "::mlir::math::MathDialect"];
 }
 
+def FuseKernels : Pass<"fuse-kernels", "::mlir::func::FuncOp"> {
+  let summary = "nests are substituted into their consumers, epilogues into contractions, siblings into one nest";
+}
+
 def PlanMemory : Pass<"plan-memory", "::mlir::func::FuncOp"> {
   let summary = "every result gets a place: a buffer of the caller, or an offset in the arena";
 }

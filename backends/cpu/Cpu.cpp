@@ -113,6 +113,9 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   PassManager passes(context);
   passes.enableVerifier(options.verify);
   passes.addNestedPass<func::FuncOp>(createToKernels());
+  addSimplify(passes);
+  passes.addNestedPass<func::FuncOp>(createFuseKernels());
+  addSimplify(passes);
   if (failed(passes.run(*work)))
     return nullptr;
   state->fused = text(*work);

@@ -1,0 +1,426 @@
+// Decides what is computed together.
+//
+// First producers are substituted into their consumers: a view, a pad or a constant always; arithmetic where computing it
+// again costs less than writing it to memory and reading it back. Then nests over the same points become one: a
+// pointwise nest joins the nest that feeds it (after a reduction or contraction it is the epilogue, applied while the
+// values sit in registers), and nests that read the same tensors at the same points share the pass over memory.
+//
+// Afterwards every nest is one kernel. The operands of a contraction stay plain loads, because its kernel streams them.
+#include "ir/Bigm.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/IRMapping.h"
+#include "passes/Kernel.h"
+#include "passes/Passes.h"
+
+namespace mlir::bigm {
+#define GEN_PASS_DEF_FUSEKERNELS
+#include "passes/Passes.h.inc"
+} // namespace mlir::bigm
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::kernel;
+
+namespace {
+// ------------------------------------------------------------------ what a nest costs
+
+/// Stands for a symbolic factor.
+constexpr double many = 1000;
+constexpr unsigned longestBody = 300; // ops; beyond, registers spill and code grows
+constexpr unsigned mostResults = 8;
+
+struct Cost {
+  unsigned arithmetic = 0, fullLoads = 0, ops = 0;
+  bool dear = false;
+};
+Cost costOf(NestOp nest) {
+  Cost cost;
+  for (Operation &op : nest.getBody().front().without_terminator()) {
+    ++cost.ops;
+    if (auto load = dyn_cast<LoadOp>(op)) {
+      bool all = true;
+      for (unsigned d = 0; d < nest.dims(); ++d)
+        all &= load.getMap().isFunctionOfDim(d);
+      cost.fullLoads += all && nest.dims() > 0;
+      cost.dear |= !load.getAt().empty();
+    } else if (!isa<arith::ConstantOp, IndexOp, TestOp>(op)) {
+      ++cost.arithmetic;
+      cost.dear |= isa<math::MathDialect>(op.getDialect()) && !isa<math::AbsFOp, math::AbsIOp>(op);
+      cost.dear |= isa<arith::DivFOp, arith::RemFOp, arith::DivSIOp, arith::RemSIOp>(op);
+    }
+  }
+  cost.dear |= cost.arithmetic > 24;
+  return cost;
+}
+
+/// How often each element of the producer is computed when it is substituted at the load.
+double repetition(LoadOp load) {
+  auto nest = load->getParentOfType<NestOp>();
+  double factor = 1;
+  for (unsigned d = 0; d < nest.dims(); ++d)
+    if (!load.getMap().isFunctionOfDim(d)) {
+      auto size = dyn_cast<AffineConstantExpr>(nest.size(d));
+      factor *= size ? double(size.getValue()) : many;
+    }
+  return factor;
+}
+
+bool hasDivision(AffineMap map) {
+  bool found = false;
+  for (AffineExpr expr : map.getResults())
+    expr.walk([&](AffineExpr e) {
+      found |= e.getKind() == AffineExprKind::FloorDiv || e.getKind() == AffineExprKind::Mod ||
+               e.getKind() == AffineExprKind::CeilDiv;
+    });
+  return found;
+}
+
+/// The only op of the body when it is a load without guard.
+LoadOp plainView(NestOp nest) {
+  Block &body = nest.getBody().front();
+  if (nest.reduces() || nest.getNumResults() != 1 || body.getOperations().size() != 2)
+    return {};
+  auto load = dyn_cast<LoadOp>(body.front());
+  return load && !load.getInside() && load.getAt().empty() ? load : LoadOp();
+}
+
+AffineMap composed(AffineMap map, LoadOp at, unsigned symbols) {
+  auto nest = at->getParentOfType<NestOp>();
+  SmallVector<AffineExpr> symbolsKept;
+  for (unsigned i = 0; i < map.getNumSymbols(); ++i)
+    symbolsKept.push_back(getAffineSymbolExpr(i, map.getContext()));
+  return simplifyAffineMap(map.replaceDimsAndSymbols(at.getMap().getResults(), symbolsKept, nest.dims(),
+                                                     std::max(symbols, map.getNumSymbols())));
+}
+IntegerSet composed(IntegerSet set, LoadOp at) {
+  auto nest = at->getParentOfType<NestOp>();
+  SmallVector<AffineExpr> symbolsKept;
+  for (unsigned i = 0; i < set.getNumSymbols(); ++i)
+    symbolsKept.push_back(getAffineSymbolExpr(i, set.getContext()));
+  return set.replaceDimsAndSymbols(at.getMap().getResults(), symbolsKept, nest.dims(), set.getNumSymbols());
+}
+/// Both hold; symbols of the one with more.
+IntegerSet both(IntegerSet a, IntegerSet b) {
+  SmallVector<AffineExpr> constraints(a.getConstraints());
+  SmallVector<bool> equalities(a.getEqFlags());
+  for (unsigned i = 0; i < b.getNumConstraints(); ++i)
+    if (!llvm::is_contained(a.getConstraints(), b.getConstraint(i))) {
+      constraints.push_back(b.getConstraint(i));
+      equalities.push_back(b.isEq(i));
+    }
+  return IntegerSet::get(a.getNumDims(), std::max(a.getNumSymbols(), b.getNumSymbols()), constraints, equalities);
+}
+
+// ------------------------------------------------------------------ substitution
+
+/// Why the producer may not stand in the place of the load; empty when it may.
+const char *obstacle(NestOp producer, LoadOp load) {
+  auto consumer = load->getParentOfType<NestOp>();
+  if (!load.getAt().empty())
+    return "is read at computed places";
+  if (consumer.getContraction() && load->getBlock() == &consumer.getBody().front()) {
+    LoadOp view = plainView(producer);
+    if (!view || load.getInside())
+      return "operands of a contraction are plain loads";
+    if (hasDivision(composed(view.getMap(), load, producer.symbols())))
+      return "a contraction needs linear places";
+  }
+  return nullptr;
+}
+
+bool worthSubstituting(NestOp producer, ArrayRef<LoadOp> loads) {
+  Cost cost = costOf(producer);
+  if (cost.arithmetic == 0 && !cost.dear && cost.ops <= 4)
+    return true;
+  if (cost.arithmetic == 0 && !cost.dear && loads.size() == 1)
+    return true;
+  double most = 0;
+  SmallPtrSet<Operation *, 8> consumers;
+  for (LoadOp load : loads) {
+    most = std::max(most, repetition(load));
+    auto consumer = load->getParentOfType<NestOp>();
+    consumers.insert(consumer);
+    if (costOf(consumer).ops + cost.ops > longestBody)
+      return false;
+  }
+  if (most > 4)
+    return false; // done once for each element, at the end of what computes it
+  if (consumers.size() == 1)
+    return !cost.dear || loads.size() == 1;
+  return !cost.dear && cost.fullLoads <= 2 && consumers.size() <= 6;
+}
+
+void substitute(NestOp producer, LoadOp load) {
+  OpBuilder builder(load);
+  IRMapping values;
+  std::optional<IntegerSet> guard = load.getInside();
+  LoadOp view = plainView(producer);
+  for (Operation &op : producer.getBody().front().without_terminator()) {
+    if (auto inner = dyn_cast<LoadOp>(op)) {
+      AffineMap map = composed(inner.getMap(), load, producer.symbols());
+      std::optional<IntegerSet> inside;
+      Value otherwise;
+      if (inner.getInside()) {
+        inside = composed(*inner.getInside(), load);
+        otherwise = values.lookup(inner.getOtherwise());
+      }
+      if (guard) {
+        // The guard's symbols are the function's; those of computed places come after them.
+        inside = inside ? both(*inside, *guard) : *guard;
+        if (inside->getNumSymbols() < map.getNumSymbols())
+          inside = IntegerSet::get(inside->getNumDims(), map.getNumSymbols(), inside->getConstraints(),
+                                   inside->getEqFlags());
+        if (view)
+          otherwise = load.getOtherwise();
+        else if (!otherwise)
+          otherwise = arith::ConstantOp::create(builder, load.getLoc(), builder.getZeroAttr(inner.getType()));
+      }
+      SmallVector<Value> at;
+      for (Value value : inner.getAt())
+        at.push_back(values.lookup(value));
+      auto copy = LoadOp::create(builder, load.getLoc(), inner.getType(), inner.getTensor(), at, otherwise,
+                                 AffineMapAttr::get(map), inside ? IntegerSetAttr::get(*inside) : IntegerSetAttr());
+      values.map(inner.getResult(), copy.getResult());
+    } else if (auto index = dyn_cast<IndexOp>(op)) {
+      auto copy = IndexOp::create(builder, load.getLoc(), builder.getI64Type(),
+                                  composed(index.getMap(), load, producer.symbols()));
+      values.map(index.getResult(), copy.getResult());
+    } else if (auto test = dyn_cast<TestOp>(op)) {
+      auto copy = TestOp::create(builder, load.getLoc(), builder.getI1Type(), composed(test.getSet(), load));
+      values.map(test.getResult(), copy.getResult());
+    } else {
+      builder.clone(op, values);
+    }
+  }
+  Value result = values.lookupOrDefault(producer.getBody().front().getTerminator()->getOperand(0));
+  if (guard && !view) {
+    Value holds = TestOp::create(builder, load.getLoc(), builder.getI1Type(), *guard);
+    result = arith::SelectOp::create(builder, load.getLoc(), holds, result, load.getOtherwise());
+  }
+  load.getResult().replaceAllUsesWith(result);
+  load.erase();
+}
+
+/// Substitutes the producer into all its consumers when that is possible and pays.
+bool substituteEverywhere(NestOp producer) {
+  if (producer.reduces() || producer.getNumResults() != 1)
+    return false;
+  SmallVector<LoadOp> loads;
+  for (Operation *user : producer->getUsers()) {
+    auto load = dyn_cast<LoadOp>(user);
+    if (!load || obstacle(producer, load))
+      return false;
+    loads.push_back(load);
+  }
+  if (!worthSubstituting(producer, loads))
+    return false;
+  for (LoadOp load : loads)
+    substitute(producer, load);
+  producer.erase();
+  return true;
+}
+
+// ------------------------------------------------------------------ nests over the same points
+
+bool isSamePoint(LoadOp load, NestOp consumer) {
+  AffineMap map = load.getMap();
+  if (load.getInside() || !load.getAt().empty() || map.getNumResults() != unsigned(consumer.getParallel()))
+    return false;
+  for (unsigned i = 0; i < map.getNumResults(); ++i)
+    if (map.getResult(i) != getAffineDimExpr(i, map.getContext()))
+      return false;
+  return true;
+}
+
+class Joining {
+public:
+  /// Whether `later` may join `earlier`. Both stand in one block, `earlier` first.
+  static bool possible(NestOp earlier, NestOp later) {
+    if (earlier.getNumResults() + later.getNumResults() > mostResults)
+      return false;
+    if (earlier.getParallel() != later.getParallel())
+      return false;
+    for (unsigned d = 0; d < earlier.getParallel(); ++d)
+      if (earlier.size(d) != later.size(d))
+        return false;
+    bool feeds = false;
+    unsigned ops = costOf(earlier).ops + costOf(later).ops;
+    if (ops > longestBody)
+      return false;
+    for (Operation *user : earlier->getUsers())
+      if (auto load = dyn_cast<LoadOp>(user); load && load->getParentOp() == later.getOperation()) {
+        feeds = true;
+        if (later.reduces() || !isSamePoint(load, later))
+          return false;
+      }
+    if (later.getContraction() || (!feeds && earlier.getContraction()))
+      return false;
+    if (later.reduces() && earlier.getSizes() != later.getSizes())
+      return false;
+    if (!feeds && (earlier.reduces() != later.reduces() || !shareInput(earlier, later)))
+      return false;
+    return place(earlier, later) != nullptr;
+  }
+
+  /// Where the joined nest can stand: at the earlier one when all that the later one reads is there, or at the later
+  /// one when nothing needs the earlier one before. Null when neither.
+  static NestOp place(NestOp earlier, NestOp later) {
+    bool inputsReady = true;
+    later->walk([&](LoadOp load) {
+      Operation *source = load.getTensor().getDefiningOp();
+      if (source && source != earlier && !source->isBeforeInBlock(earlier))
+        inputsReady = false;
+    });
+    if (inputsReady)
+      return earlier;
+    for (Operation *user : earlier->getUsers()) {
+      while (user->getBlock() != earlier->getBlock())
+        user = user->getParentOp();
+      if (user != later && user->isBeforeInBlock(later))
+        return {};
+    }
+    return later;
+  }
+
+  static NestOp join(NestOp earlier, NestOp later) {
+    NestOp where = place(earlier, later);
+    OpBuilder builder(where);
+    // Results of the earlier one that somebody else reads remain.
+    SmallVector<unsigned> kept;
+    for (auto [i, result] : llvm::enumerate(earlier.getResults()))
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return user->getParentOp() != later.getOperation(); }))
+        kept.push_back(i);
+    SmallVector<Type> types;
+    for (unsigned i : kept)
+      types.push_back(earlier.getResult(i).getType());
+    llvm::append_range(types, later.getResultTypes());
+    SmallVector<Attribute> kinds(earlier.getKinds().begin(), earlier.getKinds().end());
+    if (later.reduces())
+      kinds.append(later.getKinds().begin(), later.getKinds().end());
+    auto joined = NestOp::create(builder, later.getLoc(), TypeRange(types), earlier.getSizes(), earlier.getParallel(),
+                                 builder.getArrayAttr(kinds), earlier.getContraction());
+    joined.getBody().takeBody(earlier.getBody());
+    joined.getFinish().takeBody(earlier.getFinish());
+
+    Block &last = joined.last();
+    auto yield = cast<YieldOp>(last.getTerminator());
+    SmallVector<Value> elements(yield.getValues());
+    IRMapping values;
+    SmallVector<Value> added;
+    if (!later.reduces()) {
+      added = copyInto(later.getBody().front(), last, joined, earlier, elements, values);
+    } else {
+      Block &body = joined.getBody().front();
+      auto bodyYield = cast<YieldOp>(body.getTerminator());
+      SmallVector<Value> combined(bodyYield.getValues());
+      llvm::append_range(combined, copyInto(later.getBody().front(), body, joined, earlier, {}, values));
+      bodyYield.getValuesMutable().assign(combined);
+      for (BlockArgument argument : later.getFinish().front().getArguments())
+        values.map(argument, last.addArgument(argument.getType(), argument.getLoc()));
+      added = copyInto(later.getFinish().front(), last, joined, earlier, {}, values);
+    }
+    SmallVector<Value> yielded;
+    for (unsigned i : kept)
+      yielded.push_back(elements[i]);
+    llvm::append_range(yielded, added);
+    yield.getValuesMutable().assign(yielded);
+
+    unsigned next = 0;
+    for (unsigned i : kept)
+      earlier.getResult(i).replaceAllUsesWith(joined.getResult(next++));
+    for (Value result : later.getResults())
+      result.replaceAllUsesWith(joined.getResult(next++));
+    later.erase();
+    earlier.erase();
+    return joined;
+  }
+
+private:
+  static bool shareInput(NestOp a, NestOp b) {
+    SmallPtrSet<void *, 8> read;
+    auto isLarge = [](LoadOp load, NestOp nest) {
+      for (unsigned d = 0; d < nest.dims(); ++d)
+        if (!load.getMap().isFunctionOfDim(d))
+          return false;
+      return true;
+    };
+    a->walk([&](LoadOp load) {
+      if (isLarge(load, a))
+        read.insert(load.getTensor().getAsOpaquePointer());
+    });
+    bool shared = false;
+    b->walk([&](LoadOp load) {
+      shared |= isLarge(load, b) && read.contains(load.getTensor().getAsOpaquePointer());
+    });
+    return shared;
+  }
+
+  /// Copies the ops of a block before the yield of another; loads of the earlier nest's results become its elements.
+  static SmallVector<Value> copyInto(Block &from, Block &to, NestOp joined, NestOp earlier, ArrayRef<Value> elements,
+                                     IRMapping &values) {
+    OpBuilder builder(to.getTerminator());
+    for (Operation &op : from.without_terminator()) {
+      auto load = dyn_cast<LoadOp>(op);
+      if (load && load.getTensor().getDefiningOp() == earlier) {
+        values.map(load.getResult(), elements[cast<OpResult>(load.getTensor()).getResultNumber()]);
+        continue;
+      }
+      Operation *copy = builder.clone(op, values);
+      // Maps are over the dimensions of the joined nest, which begin with those of the later one.
+      for (StringRef name : {"map"})
+        if (auto map = copy->getAttrOfType<AffineMapAttr>(name)) {
+          AffineMap old = map.getValue();
+          copy->setAttr(name, AffineMapAttr::get(AffineMap::get(joined.dims(), old.getNumSymbols(), old.getResults(),
+                                                                old.getContext())));
+        }
+      for (StringRef name : {"inside", "set"})
+        if (auto set = copy->getAttrOfType<IntegerSetAttr>(name)) {
+          IntegerSet old = set.getValue();
+          copy->setAttr(name, IntegerSetAttr::get(IntegerSet::get(joined.dims(), old.getNumSymbols(),
+                                                                  old.getConstraints(), old.getEqFlags())));
+        }
+    }
+    SmallVector<Value> yielded;
+    for (Value value : from.getTerminator()->getOperands())
+      yielded.push_back(values.lookupOrDefault(value));
+    return yielded;
+  }
+};
+
+struct FuseKernels : bigm::impl::FuseKernelsBase<FuseKernels> {
+  void runOnOperation() override {
+    Block &block = getOperation().getBody().front();
+    for (Operation &op : llvm::make_early_inc_range(block))
+      if (auto nest = dyn_cast<NestOp>(op); nest && !nest->use_empty())
+        substituteEverywhere(nest);
+    eraseUnused(block);
+    // Each nest looks back for one to join; the joined one looks again.
+    std::vector<NestOp> nests;
+    for (Operation &op : block)
+      if (auto nest = dyn_cast<NestOp>(op))
+        nests.push_back(nest);
+    for (size_t i = 1; i < nests.size();) {
+      size_t back = 1;
+      while (back <= std::min<size_t>(i, 40) && !Joining::possible(nests[i - back], nests[i]))
+        ++back;
+      if (back > std::min<size_t>(i, 40)) {
+        ++i;
+        continue;
+      }
+      size_t at = Joining::place(nests[i - back], nests[i]) == nests[i] ? i - 1 : i - back;
+      NestOp joined = Joining::join(nests[i - back], nests[i]);
+      nests.erase(nests.begin() + i);
+      nests.erase(nests.begin() + (i - back));
+      nests.insert(nests.begin() + at, joined);
+      i = std::max<size_t>(at, 1);
+    }
+  }
+  static void eraseUnused(Block &block) {
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (isa<NestOp, AliasOp, CallOp>(op) && op.use_empty())
+        op.erase();
+  }
+};
+} // namespace

@@ -1,6 +1,7 @@
 #include "passes/Kernel.h"
 #include "ir/Dims.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/Interfaces/FoldInterfaces.h"
 
 #include "passes/KernelDialect.cpp.inc"
 #define GET_OP_CLASSES
@@ -10,7 +11,16 @@ using namespace mlir;
 using namespace mlir::bigm;
 using namespace mlir::bigm::kernel;
 
+namespace {
+/// Constants stay in the region that uses them: a nest is emitted without a look at what stands around it.
+struct KeepConstants : DialectFoldInterface {
+  using DialectFoldInterface::DialectFoldInterface;
+  bool shouldMaterializeInto(Region *) const override { return true; }
+};
+} // namespace
+
 void KernelDialect::initialize() {
+  addInterfaces<KeepConstants>();
   addOperations<
 #define GET_OP_LIST
 #include "passes/KernelOps.cpp.inc"

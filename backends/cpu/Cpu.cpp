@@ -1,5 +1,6 @@
 // The road of the CPU backend, a step a line.
 #include "backends/cpu/Cpu.h"
+#include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitEntry.h"
 #include "backends/cpu/EmitObject.h"
 #include "ir/Bigm.h"
@@ -121,7 +122,8 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   state->fused = text(*work);
   // Sums that are split ask for scratch memory, then everything gets its place.
   work->walk([&](NestOp nest) {
-    AffineExpr bytes = schedule(nest, *target).scratchBytes(*target);
+    auto contraction = planContraction(nest, *target);
+    AffineExpr bytes = contraction ? contraction->scratchBytes(*target) : schedule(nest, *target).scratchBytes(*target);
     if (constantOf(bytes) != 0)
       nest->setAttr("scratch_bytes", AffineMapAttr::get(AffineMap::get(0, nest.symbols(), bytes)));
   });

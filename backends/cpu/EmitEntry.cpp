@@ -1,6 +1,7 @@
 // An entry fills a closure on its stack for each kernel and hands it to the runtime's parallel loop, or calls the kernel
 // itself where the work is not worth a thread's waking. Small networks then run without one call of the runtime.
 #include "backends/cpu/EmitEntry.h"
+#include "backends/cpu/Contraction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/raw_ostream.h"
@@ -108,11 +109,13 @@ private:
     auto [it, fresh] = cache.kernels.try_emplace(keyOf(nest));
     KernelCache::Kernel &kernel = it->second;
     if (fresh) {
-      Schedule s = schedule(nest, target);
+      auto contraction = planContraction(nest, target);
+      Schedule s = contraction ? contraction->s : schedule(nest, target);
       ImplicitLocOpBuilder builder(nest.getLoc(), outer);
       builder.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
       Emitter emitter(s, target, builder);
-      kernel.launches = emitNest(emitter, "k" + std::to_string(cache.kernels.size()));
+      std::string name = "k" + std::to_string(cache.kernels.size());
+      kernel.launches = contraction ? emitContraction(emitter, *contraction, name) : emitNest(emitter, name);
       kernel.slots = emitter.slots;
       SmallVector<Value> tensors = tensorsOf(nest);
       for (Slot &slot : kernel.slots)

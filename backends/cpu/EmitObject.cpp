@@ -6,6 +6,7 @@
 #include "backends/cpu/EmitObject.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
@@ -24,6 +25,18 @@ using namespace mlir;
 using namespace mlir::bigm;
 using namespace mlir::bigm::cpu;
 
+namespace {
+/// math.fma means one rounding and is a call of the C library where the machine has no such instruction; the
+/// approximations only want speed.
+struct FmaAsMultiplyAdd : OpRewritePattern<math::FmaOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(math::FmaOp op, PatternRewriter &rewriter) const override {
+    rewriter.replaceOpWithNewOp<LLVM::FMulAddOp>(op, op.getType(), op.getA(), op.getB(), op.getC());
+    return success();
+  }
+};
+} // namespace
+
 LogicalResult cpu::lowerToLlvmDialect(ModuleOp module, bool verify) {
   RewritePatternSet patterns(module.getContext());
   populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
@@ -33,6 +46,7 @@ LogicalResult cpu::lowerToLlvmDialect(ModuleOp module, bool verify) {
                                math::SinOp::getOperationName(), math::CosOp::getOperationName()},
                               name);
   });
+  patterns.add<FmaAsMultiplyAdd>(module.getContext());
   if (failed(applyPatternsGreedily(module, std::move(patterns))))
     return failure();
   PassManager passes(module.getContext());
@@ -62,7 +76,9 @@ static std::unique_ptr<llvm::TargetMachine> targetMachine(const Target &target) 
   if (!found)
     return nullptr;
   llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
+  // A value that two kernels compute must have the same bits in both (a maximum is compared with its elements again in
+  // the gradient), so the compiler may not contract as it likes: only what is written as multiply-add is one.
+  options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   return std::unique_ptr<llvm::TargetMachine>(found->createTargetMachine(
       triple, target.cpu, target.features, options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
 }

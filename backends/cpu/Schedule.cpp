@@ -75,27 +75,6 @@ bool join(Schedule &schedule, Loop &a, Loop &b) {
   return true;
 }
 
-void joinAll(Schedule &schedule, SmallVectorImpl<Loop> &loops) {
-  for (size_t i = loops.size(); i-- > 1;)
-    if (join(schedule, loops[i - 1], loops[i]))
-      loops.erase(loops.begin() + (i - 1));
-}
-
-/// What one vector over `loop` costs: gathers are dear, and so are idle lanes.
-double vectorCost(Schedule &schedule, const Loop &loop, unsigned lanes) {
-  double cost = 0;
-  schedule.nest->walk([&](LoadOp load) {
-    auto &exprs = schedule.exprs[load];
-    auto step = coefficientOf(exprs[0], loop.dim);
-    auto value = step ? constantOf(*step) : std::nullopt;
-    bool gathers = !value || (*value != 0 && *value != 1) || !load.getAt().empty();
-    cost += gathers ? 2.0 * lanes : 1;
-  });
-  if (auto size = constantOf(loop.size))
-    cost *= double(llvm::alignTo(*size, lanes)) / *size;
-  return cost + 1;
-}
-
 double operationCost(NestOp nest) {
   double cost = 0;
   nest.getBody().walk([&](Operation *op) {
@@ -104,7 +83,35 @@ double operationCost(NestOp nest) {
   });
   return cost;
 }
+/// What one element costs with vectors over `loop`: gathers and scatters are dear, and so are idle lanes.
+double vectorCost(Schedule &schedule, const Loop &loop, unsigned lanes, bool reduced) {
+  double cost = reduced ? 0.5 : 0;
+  auto touch = [&](AffineExpr place, bool computed, double dear, bool store) {
+    auto step = coefficientOf(place, loop.dim);
+    auto value = step ? constantOf(*step) : std::nullopt;
+    bool contiguous = value && (*value == 1 || (*value == 0 && !store)) && !computed;
+    cost += contiguous ? 1 : dear * lanes;
+  };
+  schedule.nest->walk([&](LoadOp load) {
+    touch(schedule.exprs[load][0], !load.getAt().empty(), 2, false);
+  });
+  // Stores happen once after a reduction.
+  for (AffineExpr store : schedule.stores)
+    if (!reduced)
+      touch(store, false, schedule.nest.reduces() ? 0.5 : 2, true);
+  cost += operationCost(schedule.nest) * 0.25;
+  if (auto size = constantOf(loop.size))
+    cost *= double(llvm::alignTo(*size, lanes)) / *size;
+  return cost;
+}
+
 } // namespace
+
+void cpu::joinLoops(Schedule &schedule, SmallVectorImpl<Loop> &loops) {
+  for (size_t i = loops.size(); i-- > 1;)
+    if (join(schedule, loops[i - 1], loops[i]))
+      loops.erase(loops.begin() + (i - 1));
+}
 
 unsigned Schedule::accumulatorBytes(const Target &target) const { return target.lanes * 8; }
 
@@ -117,11 +124,10 @@ AffineExpr Schedule::scratchBytes(const Target &target) const {
   return canonical(units * int64_t(splits * vectors * registers * accumulatorBytes(target)));
 }
 
-Schedule cpu::schedule(NestOp nest, const Target &target) {
+Schedule cpu::prepare(NestOp nest) {
   Schedule s;
   s.nest = nest;
   MLIRContext *context = nest.getContext();
-  AffineExpr one = getAffineConstantExpr(1, context);
 
   nest->walk([&](Operation *op) {
     SmallVector<AffineExpr> exprs;
@@ -150,7 +156,7 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
   }
 
   // Loops in the order of the result in memory; loops of size 1 vanish.
-  AffineExpr volume = one;
+  AffineExpr volume = getAffineConstantExpr(1, context);
   auto add = [&](unsigned dim, SmallVectorImpl<Loop> &loops) {
     AffineExpr size = nest.size(dim);
     volume = volume * size;
@@ -164,6 +170,13 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
   for (unsigned dim = nest.getParallel(); dim < nest.dims(); ++dim)
     add(dim, s.reduced);
   forEachExpr(s, [](AffineExpr &expr) { expr = canonical(expr); });
+  s.cost = canonical(volume * int64_t(operationCost(nest)));
+  return s;
+}
+
+Schedule cpu::schedule(NestOp nest, const Target &target) {
+  Schedule s = prepare(nest);
+  AffineExpr one = getAffineConstantExpr(1, nest.getContext());
 
   // Reduction loops go along the memory of the largest operand: the smallest step innermost.
   LoadOp main;
@@ -179,21 +192,23 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
     return value ? *value : std::numeric_limits<int64_t>::max();
   };
   llvm::stable_sort(s.reduced, [&](const Loop &a, const Loop &b) { return step(a) > step(b); });
-  joinAll(s, s.outer);
-  joinAll(s, s.reduced);
+  joinLoops(s, s.outer);
+  joinLoops(s, s.reduced);
 
-  // The vector loop: the innermost of the result, or a reduction when that reads better.
-  int choice = -1; // index into reduced; -1: the innermost parallel loop
-  double best = s.outer.empty() ? 1e30 : vectorCost(s, s.outer.back(), target.lanes);
-  for (size_t i = 0; i < s.reduced.size(); ++i)
-    if (double cost = vectorCost(s, s.reduced[i], target.lanes) + 0.5; cost < best)
-      best = cost, choice = int(i);
+  // The vector loop: whatever reads and writes best; the innermost of the result among equals.
+  double best = 1e30;
+  int choice = -1;
+  auto consider = [&](SmallVectorImpl<Loop> &loops, bool reduced) {
+    for (int i = int(loops.size()) - 1; i >= 0; --i)
+      if (double cost = vectorCost(s, loops[i], target.lanes, reduced); cost < best)
+        best = cost, choice = i, s.vectorReduced = reduced;
+  };
+  consider(s.outer, false);
+  consider(s.reduced, true);
   if (choice >= 0) {
-    s.vector = s.reduced[choice];
-    s.vectorReduced = true;
-    s.reduced.erase(s.reduced.begin() + choice);
-  } else if (!s.outer.empty()) {
-    s.vector = s.outer.pop_back_val();
+    SmallVectorImpl<Loop> &loops = s.vectorReduced ? s.reduced : s.outer;
+    s.vector = loops[choice];
+    loops.erase(loops.begin() + choice);
   }
 
   s.units = one;
@@ -206,14 +221,13 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
       if (size)
         while (s.vectors < 4 && *size >= int64_t(2 * s.vectors * target.lanes))
           s.vectors *= 2;
-      s.block = getAffineConstantExpr(s.vectors * target.lanes, context);
+      s.block = getAffineConstantExpr(s.vectors * target.lanes, nest.getContext());
     } else {
-      s.block = size && *size <= 4096 ? s.vector->size : getAffineConstantExpr(2048, context);
+      s.block = size && *size <= 4096 ? s.vector->size : getAffineConstantExpr(2048, nest.getContext());
     }
     s.units = s.units * (s.vector->size + s.block - 1).floorDiv(*constantOf(s.block));
   }
   s.units = canonical(s.units);
-  s.cost = canonical(volume * int64_t(operationCost(nest)));
 
   // Few results of a long sum: parts of it run side by side. Their number depends on nothing but the nest.
   if (nest.reduces()) {

@@ -37,6 +37,11 @@ struct Schedule {
 
 Schedule schedule(kernel::NestOp nest, const Target &target);
 
+/// The expressions and loops of a nest, loops of size 1 gone and nothing decided yet.
+Schedule prepare(kernel::NestOp nest);
+/// Joins neighbours among the loops where every expression moves through both as through one.
+void joinLoops(Schedule &schedule, llvm::SmallVectorImpl<Loop> &loops);
+
 /// Coefficient of a dimension when the expression is linear in it.
 std::optional<AffineExpr> coefficientOf(AffineExpr expr, unsigned dim);
 /// The number that an expression is.

@@ -26,13 +26,9 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
   } else {
     return std::nullopt;
   }
-  // Accumulators, one vector of the right operand and one broadcast must fit the registers: 32 on AVX-512, else 16.
-  if (level == 4) {
-    target.lanes = 16, target.blockRows = 14, target.blockVectors = 2, target.masks = true;
-  } else if (level == 3) {
-    target.lanes = 8, target.blockRows = 6, target.blockVectors = 2, target.masks = true;
-  } else {
-    target.lanes = 4, target.blockRows = 4, target.blockVectors = 2;
-  }
+  if (level == 4)
+    target.lanes = 16, target.registers = 32, target.masks = true;
+  else if (level == 3)
+    target.lanes = 8, target.masks = true;
   return target;
 }

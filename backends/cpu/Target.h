@@ -9,7 +9,7 @@ struct Target {
   std::string cpu;      // LLVM's name
   std::string features; // LLVM's list, `+avx2,...`
   unsigned lanes = 4;   // f32 lanes of a vector register
-  unsigned blockRows = 4, blockVectors = 2; // accumulators of a contraction: rows x vectors, without spills
+  unsigned registers = 16; // vector registers
   bool masks = false;   // loads and stores under a mask are cheap
 };
 

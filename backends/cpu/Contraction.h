@@ -1,0 +1,39 @@
+// The register-blocked kernel of contractions.
+//
+// out[rows, vectors] += a[rows] (broadcast) * b[vectors]: one block of accumulators serves products of matrices, batched
+// ones, convolutions and their gradients; only the places of a and b differ. The accumulators are carried by the
+// reduction loops, so they never leave registers. A block of 14 rows x 2 vectors of AVX-512 runs near the peak; 16 x 2
+// spills.
+#pragma once
+#include "backends/cpu/EmitNest.h"
+
+namespace mlir::bigm::cpu {
+
+struct Contraction {
+  Schedule s;              // exprs and stores; its loops are not used
+  mutable kernel::LoadOp a, b; // broadcast and vector operand
+  unsigned vectorDim = 0;
+  AffineExpr vectorSize;
+  unsigned vectors = 1;    // abreast
+  llvm::SmallVector<Loop> outer;    // parallel loops, outermost first, each unit one iteration
+  std::optional<Loop> tiled;        // parallel loop cut into tiles of `tile` rows
+  unsigned tile = 1;
+  llvm::SmallVector<Loop> unrolled; // short parallel loops that lie whole in a block
+  llvm::SmallVector<Loop> reduced;  // outermost first
+  bool vectorOutermost = false;     // order of units: the vector operand is too large to be read for every tile
+  unsigned splits = 1;              // parts of the first reduction loop
+  AffineExpr units;                 // without splits
+  AffineExpr cost;
+
+  unsigned unrolledRows() const;
+  unsigned rows() const { return tile * unrolledRows(); }
+  AffineExpr scratchBytes(const Target &target) const;
+};
+
+/// The plan for a nest that is marked as a contraction; nothing when it has no dimension to run vectors along: then it
+/// runs as any reduction.
+std::optional<Contraction> planContraction(kernel::NestOp nest, const Target &target);
+
+llvm::SmallVector<Launch> emitContraction(Emitter &emitter, const Contraction &plan, const std::string &name);
+
+} // namespace mlir::bigm::cpu

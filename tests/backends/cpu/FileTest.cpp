@@ -1,0 +1,44 @@
+// A whole function from a file, for compiler engineers: compares it with the reference and times it.
+//   BIGM_CPU_FILE=step.mlir BIGM_CPU_SYMBOLS=128 BIGM_CPU_REPEATS=20 bigm-backends-cpu-tests --gtest_filter=File.*
+#include "Harness.h"
+#include <cstdlib>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iostream>
+#include <sstream>
+
+namespace {
+std::string fileText() {
+  std::ifstream in(std::getenv("BIGM_CPU_FILE"));
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+std::vector<int64_t> symbolValues(const char *variable, const char *otherwise) {
+  const char *given = std::getenv(variable);
+  std::stringstream in(given ? given : otherwise);
+  std::vector<int64_t> values;
+  for (int64_t value; in >> value;)
+    values.push_back(value);
+  return values;
+}
+} // namespace
+
+TEST(File, MatchesReference) {
+  if (!std::getenv("BIGM_CPU_FILE"))
+    GTEST_SKIP() << "set BIGM_CPU_FILE";
+  bigm::test::expectSame(fileText(), symbolValues("BIGM_CPU_CHECK_SYMBOLS", "3"), 1e-3);
+}
+
+TEST(File, Time) {
+  if (!std::getenv("BIGM_CPU_FILE"))
+    GTEST_SKIP() << "set BIGM_CPU_FILE";
+  auto context = bigm::test::makeContext();
+  bigm::test::Loaded loaded(*context, fileText(), "host");
+  ASSERT_TRUE(loaded.ok());
+  std::vector<int64_t> symbols = symbolValues("BIGM_CPU_SYMBOLS", "128");
+  int repeats = int(symbolValues("BIGM_CPU_REPEATS", "10")[0]);
+  for (int threads : {1, 2})
+    std::cout << threads << " threads: " << loaded.time(symbols, threads, repeats) << " ms\n";
+  std::cout << loaded.code->plan()[0].kernels << " launches, arena " << loaded.arenaBytes(symbols) / 1e6 << " MB\n";
+}

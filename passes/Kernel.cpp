@@ -49,6 +49,29 @@ NestOp kernel::createNest(OpBuilder &builder, Location loc, ArrayRef<Type> resul
   return nest;
 }
 
+NestOp kernel::createCopy(OpBuilder &builder, Value tensor, unsigned symbols, ArrayRef<int64_t> layout) {
+  MLIRContext *context = tensor.getContext();
+  SmallVector<AffineExpr> sizes = sizesOf(tensor.getType());
+  NestOp nest = createNest(builder, tensor.getLoc(), tensor.getType(), sizes, symbols, sizes.size());
+  OpBuilder inner = OpBuilder::atBlockEnd(&nest.getBody().front());
+  auto identity = AffineMap::getMultiDimIdentityMap(sizes.size(), context);
+  auto map = AffineMap::get(sizes.size(), symbols, identity.getResults(), context);
+  Value element = LoadOp::create(inner, tensor.getLoc(), scalarType(tensor.getType()), tensor, ValueRange(), Value(),
+                                 AffineMapAttr::get(map), IntegerSetAttr());
+  YieldOp::create(inner, tensor.getLoc(), element);
+  if (!layout.empty())
+    setLayout(nest, 0, layout);
+  return nest;
+}
+
+void kernel::setLayout(NestOp nest, unsigned result, ArrayRef<int64_t> layout) {
+  SmallVector<Attribute> layouts;
+  for (unsigned i = 0; i < nest.getNumResults(); ++i)
+    layouts.push_back(DenseI64ArrayAttr::get(nest.getContext(), i == result ? SmallVector<int64_t>(layout)
+                                                                            : nest.layout(i)));
+  nest->setAttr("layouts", ArrayAttr::get(nest.getContext(), layouts));
+}
+
 static LogicalResult verifyBlock(NestOp nest, Block &block, bool finish) {
   auto yield = dyn_cast_or_null<YieldOp>(block.empty() ? nullptr : &block.back());
   if (!yield)

@@ -26,6 +26,11 @@ int64_t elementBytes(Type tensor);
 NestOp createNest(OpBuilder &builder, Location loc, ArrayRef<Type> results, ArrayRef<AffineExpr> sizes,
                   unsigned symbols, unsigned parallel, ArrayRef<StringRef> kinds = {}, ArrayRef<Type> reduced = {});
 
+/// A nest that copies a tensor into a layout (row-major without).
+NestOp createCopy(OpBuilder &builder, Value tensor, unsigned symbols, ArrayRef<int64_t> layout = {});
+/// Sets the layout of one result.
+void setLayout(NestOp nest, unsigned result, ArrayRef<int64_t> layout);
+
 /// The order in memory of any tensor value (nest result, alias, argument).
 SmallVector<int64_t> layoutOf(Value tensor);
 /// The row-major strides of a tensor in its layout, by logical dimension, in elements.

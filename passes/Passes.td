@@ -43,6 +43,10 @@ def FuseKernels : Pass<"fuse-kernels", "::mlir::func::FuncOp"> {
   let summary = "nests are substituted into their consumers, epilogues into contractions, siblings into one nest";
 }
 
+def ChooseLayout : Pass<"choose-layout", "::mlir::func::FuncOp"> {
+  let summary = "the order in memory of each result that only nests read";
+}
+
 def PlanMemory : Pass<"plan-memory", "::mlir::func::FuncOp"> {
   let summary = "every result gets a place: a buffer of the caller, or an offset in the arena";
 }

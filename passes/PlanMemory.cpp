@@ -180,17 +180,7 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
     return true;
   }
 
-  Value copy(OpBuilder &builder, Value value) {
-    SmallVector<AffineExpr> sizes = sizesOf(value.getType());
-    NestOp nest = createNest(builder, value.getLoc(), value.getType(), sizes, symbols, sizes.size());
-    OpBuilder inner = OpBuilder::atBlockEnd(&nest.getBody().front());
-    auto identity = AffineMap::getMultiDimIdentityMap(sizes.size(), &getContext());
-    AffineMap map = AffineMap::get(sizes.size(), symbols, identity.getResults(), &getContext());
-    Value element = LoadOp::create(inner, value.getLoc(), scalarType(value.getType()), value, ValueRange(), Value(),
-                                   AffineMapAttr::get(map), IntegerSetAttr());
-    YieldOp::create(inner, value.getLoc(), element);
-    return nest.getResult(0);
-  }
+  Value copy(OpBuilder &builder, Value value) { return createCopy(builder, value, symbols).getResult(0); }
 
   /// Results of the function get buffers of the caller: arguments first, then tensors that are only written, then the
   /// others, as docs/abi.md orders them. `kernel.buffers` lists for each result the index of its buffer.

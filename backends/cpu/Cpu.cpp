@@ -117,6 +117,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   addSimplify(passes);
   passes.addNestedPass<func::FuncOp>(createFuseKernels());
   addSimplify(passes);
+  passes.addNestedPass<func::FuncOp>(createChooseLayout());
   if (failed(passes.run(*work)))
     return nullptr;
   state->fused = text(*work);

@@ -120,7 +120,6 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   passes.addNestedPass<func::FuncOp>(createChooseLayout());
   if (failed(passes.run(*work)))
     return nullptr;
-  state->fused = text(*work);
   // Sums that are split ask for scratch memory, then everything gets its place.
   work->walk([&](NestOp nest) {
     auto contraction = planContraction(nest, *target);
@@ -145,6 +144,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
     state->entries.push_back("entry_" + std::to_string(state->entries.size()));
     state->plan.back().kernels = emitEntry(func, state->entries.back(), *target, builder, cache);
   }
+  state->fused = text(*work);
   return std::unique_ptr<CpuModule>(new CpuModule(std::move(state)));
 }
 

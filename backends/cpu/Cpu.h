@@ -51,7 +51,7 @@ public:
   const std::vector<EntryPlan> &plan() const;
   /// The object file: entries, kernels, and the manifest under STEM_bigm_manifest.
   LogicalResult emitObject(const std::string &manifest, std::string &object);
-  /// What there is after a stage: `fused` (nests after fusion), `lowered` (loops and vectors), `llvm`, `asm`. Empty for
+  /// What there is after a stage: `fused` (nests with their layouts, places and kernels), `lowered` (loops and vectors), `llvm`, `asm`. Empty for
   /// another name.
   std::string dumpAt(const std::string &stage);
 

@@ -114,7 +114,8 @@ private:
       ImplicitLocOpBuilder builder(nest.getLoc(), outer);
       builder.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
       Emitter emitter(s, target, builder);
-      std::string name = "k" + std::to_string(cache.kernels.size());
+      std::string name = (contraction ? "contract" : nest.reduces() ? "reduce" : "point") +
+                         std::to_string(cache.kernels.size());
       kernel.launches = contraction ? emitContraction(emitter, *contraction, name) : emitNest(emitter, name);
       kernel.slots = emitter.slots;
       SmallVector<Value> tensors = tensorsOf(nest);
@@ -124,6 +125,7 @@ private:
           slot.tensor = {};
         }
     }
+    nest->setAttr("kernel", outer.getStringAttr(kernel.launches.back().function)); // for who reads the dump
     return kernel;
   }
 

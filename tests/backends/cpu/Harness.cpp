@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <gtest/gtest.h>
 #include <random>
 #include <thread>
@@ -22,9 +23,10 @@ namespace fs = std::filesystem;
 // ---------------------------------------------------------------- the runtime, as the entries see it
 
 static int threadCount = 1;
+/// Seconds by kernel, for the profile.
+static std::map<void *, double> spent;
 
-extern "C" void bigm_rt_parallel_for(void *, int64_t count, int64_t, void (*body)(void *, int64_t, int64_t),
-                                     void *closure) {
+static void parallelFor(int64_t count, void (*body)(void *, int64_t, int64_t), void *closure) {
   if (threadCount == 1)
     return body(closure, 0, count);
   std::vector<std::thread> threads;
@@ -32,6 +34,19 @@ extern "C" void bigm_rt_parallel_for(void *, int64_t count, int64_t, void (*body
     threads.emplace_back([=] { body(closure, count * i / threadCount, count * (i + 1) / threadCount); });
   for (std::thread &thread : threads)
     thread.join();
+}
+
+extern "C" void bigm_rt_parallel_for(void *, int64_t count, int64_t, void (*body)(void *, int64_t, int64_t),
+                                     void *closure) {
+  // Processor time of this thread, which other programs on the machine do not change: true for one thread.
+  auto now = [] {
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return time.tv_sec + time.tv_nsec * 1e-9;
+  };
+  double start = now();
+  parallelFor(count, body, closure);
+  spent[reinterpret_cast<void *>(body)] += now() - start;
 }
 
 static Tensor imageOf(const float *data, std::vector<int64_t> shape) {
@@ -155,6 +170,8 @@ Loaded::Loaded(MLIRContext &context, const std::string &text, const std::string 
     ADD_FAILURE() << "the object does not load: " << dlerror();
   else
     entry = *static_cast<decltype(entry) *>(dlsym(library, "test_bigm_entries"));
+  if (const char *keep = std::getenv("BIGM_CPU_KEEP"))
+    fs::copy_file(dir / "test.so", keep, fs::copy_options::overwrite_existing);
   fs::remove_all(dir);
 }
 
@@ -248,6 +265,14 @@ double Loaded::time(const std::vector<int64_t> &symbols, int threads, int repeat
     entry(nullptr, symbols.data(), buffers.data(), aligned);
     times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
+  if (std::getenv("BIGM_CPU_PROFILE")) {
+    Dl_info info{};
+    dladdr(reinterpret_cast<void *>(entry), &info);
+    for (auto [body, seconds] : spent)
+      std::printf("%lx %8.3f ms\n", long(static_cast<char *>(body) - static_cast<char *>(info.dli_fbase)),
+                  seconds * 1000 / repeats);
+  }
+  spent.clear();
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
 }

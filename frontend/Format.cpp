@@ -3,6 +3,7 @@
 // of its line. A comment elsewhere moves to the next such place; none is lost.
 #include "Format.h"
 #include "ListLayout.h"
+#include "Operators.h"
 #include <algorithm>
 #include <functional>
 #include <utility>
@@ -16,29 +17,6 @@ using doc::group;
 using doc::hard;
 using doc::indent;
 using doc::line;
-
-/// How tightly each form binds; a child that binds less stands in parentheses.
-enum Level { kTop, kTo, kPipe, kEach, kOr, kAnd, kNot, kCompare, kAdd, kMultiply, kNegate, kPower, kPostfix };
-
-struct Operator {
-  const char *sign;
-  Level level;
-};
-Operator operatorOf(BinaryExpr::Op op) {
-  static const Operator table[] = {{"->", kTo},      {"|>", kPipe},    {"each", kEach},  {"or", kOr},
-                                   {"and", kAnd},    {"==", kCompare}, {"!=", kCompare}, {"<", kCompare},
-                                   {"<=", kCompare}, {">", kCompare},  {">=", kCompare}, {"+", kAdd},
-                                   {"-", kAdd},      {"*", kMultiply}, {"/", kMultiply}, {"^", kPower}};
-  return table[static_cast<size_t>(op)];
-}
-
-Level levelOf(const Expr &e) {
-  if (auto *b = as<BinaryExpr>(&e))
-    return operatorOf(b->op).level;
-  if (auto *u = as<UnaryExpr>(&e))
-    return u->op == UnaryExpr::Op::Not ? kNot : kNegate;
-  return kPostfix;
-}
 
 class Formatter : private ListLayout {
 public:
@@ -353,42 +331,15 @@ private:
       e.tail = [this, f] { return concat({expr(*f->list), doc::text(" "), block(*f->body)}); };
     } else {
       auto *r = as<ResultStmt>(&s);
-      e.wantsLine = !first && startsWithBracket(*r->value);
-      e.tail = [this, r, first] { return expr(*r->value, kTop, !first); };
+      e.wantsLine = !first && beginsWithSign(*r->value);
+      e.tail = [this, r, first] { return expr(*r->value, Level::Top, !first); };
     }
     return e;
   }
 
-  /// Whether the text of a result line begins with a sign that could continue the line before.
-  bool startsWithBracket(const Expr &e) const {
-    const Expr *leftmost = &e;
-    bool parenthesized = false;
-    for (;;) {
-      const Expr *left = nullptr;
-      Level level = levelOf(*leftmost);
-      if (auto *b = as<BinaryExpr>(leftmost)) {
-        left = b->left.get();
-        if (!b->right)
-          parenthesized = true;
-      } else if (auto *c = as<CallExpr>(leftmost)) {
-        left = c->callee.get();
-      } else if (auto *i = as<IndexExpr>(leftmost)) {
-        left = i->base.get();
-      } else if (auto *m = as<MemberExpr>(leftmost)) {
-        left = m->base.get();
-      }
-      if (!left)
-        break;
-      parenthesized = parenthesized || levelOf(*left) < level || (level == kPower && levelOf(*left) == kPower);
-      leftmost = left;
-    }
-    auto *u = as<UnaryExpr>(leftmost);
-    return parenthesized || leftmost->kind == Expr::Kind::List || (u && u->op == UnaryExpr::Op::Negate);
-  }
-
   // ----------------------------------------------------------------------------------------------------- expressions
   /// `least`: how tightly `e` must bind to stand without parentheses. `guard`: a minus at its very start needs them.
-  Doc expr(const Expr &e, Level least = kTop, bool guard = false) {
+  Doc expr(const Expr &e, Level least = Level::Top, bool guard = false) {
     Level level = levelOf(e);
     auto *each = as<BinaryExpr>(&e);
     // `f each` ends where it ends only inside an argument; elsewhere it would take the next word as its operand.
@@ -419,11 +370,11 @@ private:
       return doc::text(static_cast<const RefExpr &>(e).name);
     case Expr::Kind::Member: {
       auto &m = static_cast<const MemberExpr &>(e);
-      return concat({expr(*m.base, kPostfix, guard), doc::text("." + m.member.text)});
+      return concat({expr(*m.base, Level::Postfix, guard), doc::text("." + m.member.text)});
     }
     case Expr::Kind::Call: {
       auto &c = static_cast<const CallExpr &>(e);
-      Doc callee = expr(*c.callee, kPostfix, guard);
+      Doc callee = expr(*c.callee, Level::Postfix, guard);
       std::vector<Entry> entries;
       for (const Argument &a : c.arguments)
         entries.push_back(argument(a));
@@ -431,13 +382,13 @@ private:
     }
     case Expr::Kind::Index: {
       auto &i = static_cast<const IndexExpr &>(e);
-      Doc base = expr(*i.base, kPostfix, guard);
+      Doc base = expr(*i.base, Level::Postfix, guard);
       return concat({base, items("[", "]", i.items)});
     }
     case Expr::Kind::Unary: {
       auto &u = static_cast<const UnaryExpr &>(e);
       bool isNot = u.op == UnaryExpr::Op::Not;
-      return concat({doc::text(isNot ? "not " : "-"), expr(*u.operand, isNot ? kNot : kNegate)});
+      return concat({doc::text(isNot ? "not " : "-"), expr(*u.operand, isNot ? Level::Not : Level::Negate)});
     }
     case Expr::Kind::Binary:
       return chain(static_cast<const BinaryExpr &>(e), guard);
@@ -516,27 +467,27 @@ private:
   Doc chain(const BinaryExpr &e, bool guard) {
     Level level = operatorOf(e.op).level;
     std::vector<const BinaryExpr *> links{&e};
-    if (level != kPower)
+    if (level != Level::Power)
       while (auto *left = as<BinaryExpr>(links.back()->left.get())) {
         if (operatorOf(left->op).level != level || !left->right)
           break;
         links.push_back(left);
       }
     std::reverse(links.begin(), links.end());
-    Level leftLeast = level == kPower ? kPostfix : level, rightLeast = static_cast<Level>(level + 1);
+    Level leftLeast = level == Level::Power ? Level::Postfix : level, rightLeast = tighter(level);
     Doc first = expr(*links[0]->left, leftLeast, guard);
     std::vector<Doc> parts{first};
     for (const BinaryExpr *link : links) {
       std::vector<Doc> separator;
       if (std::string behind = comments.takeBehind(link->left->range.end); !behind.empty())
         separator.push_back(doc::suffix(behind));
-      bool ownLine = level == kPipe && comments.firstOnLine(link->opRange.begin);
+      bool ownLine = level == Level::Pipe && comments.firstOnLine(link->opRange.begin);
       separator.push_back(ownLine || !separator.empty() ? hard() : line());
       for (const Comment &c : comments.takeBefore(link->opRange.begin)) {
         separator.push_back(doc::text(c.text));
         separator.push_back(hard());
       }
-      bool tight = level == kMultiply && (inDimension || isFraction(e));
+      bool tight = level == Level::Multiply && (inDimension || isFraction(e));
       parts.push_back(tight ? doc::text("") : concat(std::move(separator)));
       std::string sign = operatorOf(link->op).sign;
       if (!link->right) {
@@ -545,12 +496,12 @@ private:
       }
       // A sign in front binds by what stands behind it, so it needs no parentheses on the right of an operator.
       auto *unary = as<UnaryExpr>(link->right.get());
-      bool bareUnary = unary && (unary->op == UnaryExpr::Op::Negate || level < kNot);
-      Doc right = level == kPower ? expr(*link->right, bareUnary ? kTop : kPower)
-                                  : expr(*link->right, bareUnary ? kTop : rightLeast);
+      bool bareUnary = unary && (unary->op == UnaryExpr::Op::Negate || level < Level::Not);
+      Doc right = level == Level::Power ? expr(*link->right, bareUnary ? Level::Top : Level::Power)
+                                  : expr(*link->right, bareUnary ? Level::Top : rightLeast);
       parts.push_back(concat({doc::text(sign + (tight ? "" : " ")), right}));
     }
-    int width = level == kPipe ? doc::flatWidth(first, 24) : -1;
+    int width = level == Level::Pipe ? doc::flatWidth(first, 24) : -1;
     Doc all = doc::fill(std::move(parts));
     return width >= 0 ? doc::align(all, width + 1) : indent(all);
   }

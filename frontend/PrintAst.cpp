@@ -1,6 +1,7 @@
 // Children stand two columns right of their parent. A child's part (`condition`, `else`, the name of an argument) stands
 // before it, so that equal text means equal trees.
 #include "PrintAst.h"
+#include "Operators.h"
 #include <ostream>
 
 namespace bigm {
@@ -214,10 +215,8 @@ private:
       return expr("", u->operand.get());
     }
     case Expr::Kind::Binary: {
-      static const char *const signs[] = {"->", "|>", "each", "or", "and", "==", "!=", "<",
-                                          "<=", ">",  ">=",   "+",  "-",   "*",  "/",  "^"};
       auto *b = static_cast<const BinaryExpr *>(e);
-      put(before + signs[static_cast<size_t>(b->op)], e->range);
+      put(before + operatorOf(b->op).sign, e->range);
       Deeper deeper(*this);
       expr("", b->left.get());
       return expr("", b->right.get());

@@ -165,7 +165,7 @@ private:
       json answer = {{"label", label}, {"class", value}};
       text += fmt::format("{} {} {}", h ? "," : "", heads[h].name, label);
       if (!heads[h].score.empty()) {
-        double score = double(said.at(heads[h].score).as<float>()[i]);
+        double score = plain(said.at(heads[h].score).as<float>()[i]);
         answer["score"] = score;
         text += fmt::format(" ({:.2f})", score);
       }
@@ -176,7 +176,9 @@ private:
       int64_t each = t.shape.empty() ? 1 : t.count() / t.shape[0];
       if (t.elem != data::Elem::F32 || t.shape.empty())
         continue;
-      std::vector<float> values(t.as<float>() + i * each, t.as<float>() + (i + 1) * each);
+      std::vector<double> values;
+      for (int64_t k = 0; k < each; ++k)
+        values.push_back(plain(t.as<float>()[i * each + k]));
       j[other] = each == 1 ? json(values[0]) : json(values);
       if (heads.empty())
         text += fmt::format(" {} {}", other, j[other].dump());

@@ -1,6 +1,7 @@
 #include "Session.h"
 #include "runtime/data/Error.h"
 #include <bit>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -199,9 +200,20 @@ std::optional<int64_t> firstNonFinite(data::Elem elem, const void *values, int64
   }
 }
 
+double plain(float value) {
+  if (!std::isfinite(value))
+    return value;
+  char text[32];
+  double out = value;
+  std::from_chars(text, std::to_chars(text, text + sizeof text, value).ptr, out);
+  return out;
+}
+
 double scalarOf(const data::Tensor &tensor) {
   double sum = 0;
   int64_t n = tensor.count();
+  if (n == 1 && tensor.elem == data::Elem::F32)
+    return plain(tensor.as<float>()[0]);
   for (int64_t i = 0; i < n; ++i)
     switch (tensor.elem) {
     case data::Elem::F32: sum += tensor.as<float>()[i]; break;

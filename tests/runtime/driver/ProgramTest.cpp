@@ -1,5 +1,6 @@
 #include "runtime/driver/Program.h"
 #include "runtime/driver/Progress.h"
+#include "runtime/driver/Session.h"
 #include <gtest/gtest.h>
 
 using namespace bigm::driver;
@@ -32,4 +33,10 @@ TEST(Progress, timesAndCounts) {
   EXPECT_EQ(countText(7), "7");
   EXPECT_EQ(countText(12430.2), "12,430");
   EXPECT_EQ(countText(1234567), "1,234,567");
+}
+
+TEST(Session, anAccuracyPassesTheGateThatItEquals) {
+  EXPECT_EQ(plain(9920.0f / 10000.0f), 0.992);
+  EXPECT_EQ(plain(1), 1);
+  EXPECT_LT(plain(0.9919f), 0.992);
 }

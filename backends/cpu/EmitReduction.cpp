@@ -36,7 +36,8 @@ SmallVector<Value> Emitter::identities(unsigned vectors) {
       Value one = arith::ConstantOp::create(builder, formula::element(type, identity));
       values.push_back(schedule.vector ? splat(one) : one);
       if (isArg(kind)) {
-        Value none = arith::ConstantOp::create(builder, builder.getI32IntegerAttr(std::numeric_limits<int32_t>::max()));
+        // Where nothing is better than the identity (all are, or all are NaN), the first element is the answer.
+        Value none = arith::ConstantOp::create(builder, builder.getI32IntegerAttr(0));
         values.push_back(schedule.vector ? splat(none) : none);
       }
     }

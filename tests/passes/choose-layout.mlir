@@ -1,0 +1,33 @@
+// The order in memory of what only nests read.
+// RUN: bigm-opt %s --to-kernels --fuse-kernels --choose-layout --split-input-file --mlir-print-local-scope | FileCheck %s
+
+// Between two convolutions channels are innermost. Weights are packed in the order in which the other operand moves:
+// [ci][kh][kw][co] for the caller's row-major picture, then [kh][kw][ci][co].
+// CHECK-LABEL: func.func @convolutions
+// CHECK: parallel 4 attributes {layouts = [array<i64: 1, 2, 3, 0>]}
+// CHECK: contraction ["sum"] attributes {layouts = [array<i64: 0, 2, 3, 1>]}
+// CHECK: parallel 4 attributes {layouts = [array<i64: 2, 3, 1, 0>]}
+// CHECK: contraction ["sum"] {
+func.func @convolutions(%x: tensor<?x8x9x9xf32, affine_map<()[s0] -> (s0, 8, 9, 9)>>, %v: tensor<16x8x3x3xf32>,
+    %w: tensor<32x16x3x3xf32>) -> tensor<?x32x5x5xf32, affine_map<()[s0] -> (s0, 32, 5, 5)>>
+    attributes {bigm.symbols = ["N"]} {
+  %a = bigm.contract %x, %v lhs affine_map<(n, o, h, w, c, i, j) -> (n, c, h + i, w + j)>
+       rhs affine_map<(n, o, h, w, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> (8, 3, 3)>
+       : (tensor<?x8x9x9xf32, affine_map<()[s0] -> (s0, 8, 9, 9)>>, tensor<16x8x3x3xf32>)
+       -> tensor<?x16x7x7xf32, affine_map<()[s0] -> (s0, 16, 7, 7)>>
+  %b = bigm.contract %a, %w lhs affine_map<(n, o, h, w, c, i, j) -> (n, c, h + i, w + j)>
+       rhs affine_map<(n, o, h, w, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> (16, 3, 3)>
+       : (tensor<?x16x7x7xf32, affine_map<()[s0] -> (s0, 16, 7, 7)>>, tensor<32x16x3x3xf32>)
+       -> tensor<?x32x5x5xf32, affine_map<()[s0] -> (s0, 32, 5, 5)>>
+  return %b : tensor<?x32x5x5xf32, affine_map<()[s0] -> (s0, 32, 5, 5)>>
+}
+
+// -----
+// A product of matrices whose right factor is contiguous already needs nothing.
+// CHECK-LABEL: func.func @matrices
+// CHECK-NOT: layouts
+func.func @matrices(%x: tensor<5x7xf32>, %w: tensor<7x9xf32>) -> tensor<5x9xf32> {
+  %c = bigm.contract %x, %w lhs affine_map<(i, j, k) -> (i, k)> rhs affine_map<(i, j, k) -> (k, j)>
+       reduced affine_map<() -> (7)> : (tensor<5x7xf32>, tensor<7x9xf32>) -> tensor<5x9xf32>
+  return %c : tensor<5x9xf32>
+}

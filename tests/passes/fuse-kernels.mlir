@@ -1,0 +1,56 @@
+// What is computed together.
+// RUN: bigm-opt %s --to-kernels --fuse-kernels --canonicalize --split-input-file --mlir-print-local-scope | FileCheck %s
+
+// Pointwise ops after a contraction are its epilogue.
+// CHECK-LABEL: func.func @epilogue
+// CHECK-COUNT-1: kernel.nest
+// CHECK: contraction ["sum"]
+// CHECK: finish
+// CHECK: arith.addf
+// CHECK: math.tanh
+// CHECK-NOT: kernel.nest
+func.func @epilogue(%x: tensor<5x7xf32>, %w: tensor<7x9xf32>, %b: tensor<9xf32>) -> tensor<5x9xf32> {
+  %c = bigm.contract %x, %w lhs affine_map<(i, j, k) -> (i, k)> rhs affine_map<(i, j, k) -> (k, j)>
+       reduced affine_map<() -> (7)> : (tensor<5x7xf32>, tensor<7x9xf32>) -> tensor<5x9xf32>
+  %v = bigm.view %b, affine_map<(i, j) -> (j)> : tensor<9xf32> -> tensor<5x9xf32>
+  %s = bigm.add %c, %v : tensor<5x9xf32>
+  %r = bigm.tanh %s : tensor<5x9xf32>
+  return %r : tensor<5x9xf32>
+}
+
+// -----
+// Not what would be computed again for every element of a larger tensor.
+// CHECK-LABEL: func.func @broadcast_of_something_dear
+// CHECK-COUNT-2: kernel.nest
+func.func @broadcast_of_something_dear(%v: tensor<9xf32>, %x: tensor<50x9xf32>) -> tensor<50x9xf32> {
+  %e = bigm.exp %v : tensor<9xf32>
+  %b = bigm.view %e, affine_map<(i, j) -> (j)> : tensor<9xf32> -> tensor<50x9xf32>
+  %r = bigm.mul %x, %b : tensor<50x9xf32>
+  return %r : tensor<50x9xf32>
+}
+
+// -----
+// Operands of a contraction are computed before it; a transpose only changes how they are read.
+// CHECK-LABEL: func.func @operands
+// CHECK: kernel.nest affine_map<() -> (5, 7)> parallel 2
+// CHECK: kernel.nest {{.*}} contraction
+// CHECK: kernel.load %{{.*}} affine_map<(d0, d1, d2) -> (d1, d2)>
+func.func @operands(%x: tensor<5x7xf32>, %w: tensor<9x7xf32>) -> tensor<5x9xf32> {
+  %e = bigm.exp %x : tensor<5x7xf32>
+  %t = bigm.view %w, affine_map<(k, j) -> (j, k)> : tensor<9x7xf32> -> tensor<7x9xf32>
+  %c = bigm.contract %e, %t lhs affine_map<(i, j, k) -> (i, k)> rhs affine_map<(i, j, k) -> (k, j)>
+       reduced affine_map<() -> (7)> : (tensor<5x7xf32>, tensor<7x9xf32>) -> tensor<5x9xf32>
+  return %c : tensor<5x9xf32>
+}
+
+// -----
+// Two sums over one tensor are one pass over it.
+// CHECK-LABEL: func.func @siblings
+// CHECK-COUNT-1: kernel.nest
+// CHECK-SAME: ["sum", "max"]
+// CHECK-NOT: kernel.nest
+func.func @siblings(%x: tensor<50x9xf32>) -> (tensor<9xf32>, tensor<9xf32>) {
+  %a = bigm.reduce_sum %x, [0] : tensor<50x9xf32> -> tensor<9xf32>
+  %b = bigm.reduce_max %x, [0] : tensor<50x9xf32> -> tensor<9xf32>
+  return %a, %b : tensor<9xf32>, tensor<9xf32>
+}

@@ -1,0 +1,41 @@
+// Every op becomes a nest that says how an element comes about.
+// RUN: bigm-opt %s --to-kernels --split-input-file --mlir-print-local-scope | FileCheck %s
+
+// Padding is a read behind a guard.
+// CHECK-LABEL: func.func @pad
+// CHECK: kernel.nest affine_map<() -> (9)> parallel 1
+// CHECK: kernel.load %{{.*}} affine_map<(d0) -> (d0 - 1)> inside affine_set<(d0) : (d0 - 1 >= 0, -(d0 - 1) + 6 >= 0)> otherwise
+func.func @pad(%x: tensor<7xf32>, %v: tensor<f32>) -> tensor<9xf32> {
+  %r = bigm.pad %x, %v low [1] high [1] interior [0] : (tensor<7xf32>, tensor<f32>) -> tensor<9xf32>
+  return %r : tensor<9xf32>
+}
+
+// -----
+// Windows that tile fold back without a sum.
+// CHECK-LABEL: func.func @tiling_fold
+// CHECK: kernel.nest affine_map<() -> (8)> parallel 1 {
+// CHECK: kernel.load %{{.*}} affine_map<(d0) -> (d0 floordiv 2, d0 mod 2)>
+func.func @tiling_fold(%x: tensor<4x2xf32>) -> tensor<8xf32> {
+  %r = bigm.fold %x, affine_map<(h, k) -> (h * 2 + k)> : tensor<4x2xf32> -> tensor<8xf32>
+  return %r : tensor<8xf32>
+}
+
+// -----
+// Windows that overlap do not.
+// CHECK-LABEL: func.func @overlapping_fold
+// CHECK: kernel.nest affine_map<() -> (9, 3)> parallel 1 ["sum"]
+func.func @overlapping_fold(%x: tensor<4x3xf32>) -> tensor<9xf32> {
+  %r = bigm.fold %x, affine_map<(h, k) -> (h * 2 + k)> : tensor<4x3xf32> -> tensor<9xf32>
+  return %r : tensor<9xf32>
+}
+
+// -----
+// Splitting a dimension is a view; joining two is the same memory under another shape.
+// CHECK-LABEL: func.func @reshapes
+// CHECK: kernel.load %{{.*}} affine_map<(d0, d1) -> (d0 * 4 + d1)>
+// CHECK: kernel.alias
+func.func @reshapes(%x: tensor<12xf32>) -> tensor<12xf32> {
+  %s = bigm.reshape %x : tensor<12xf32> -> tensor<3x4xf32>
+  %j = bigm.reshape %s : tensor<3x4xf32> -> tensor<12xf32>
+  return %j : tensor<12xf32>
+}

@@ -175,13 +175,14 @@ NE : '!=' ;          LE : '<=' ;           GE : '>=' ;           LT : '<' ;     
 ASSIGN : '=' ;       PLUS : '+' ;          MINUS : '-' ;         STAR : '*' ;          SLASH : '/' ;
 POW : '^' ;          QUESTION : '?' ;      AT : '@' ;
 
-// Which characters beyond ASCII are letters is left to the filter: tables of all letters would cost milliseconds at start.
-ID     : [a-zA-Z_\u0080-\u009F\u00A1-\uFEFE\uFF00-\u{10FFFF}] [a-zA-Z0-9_\u0080-\u009F\u00A1-\uFEFE\uFF00-\u{10FFFF}]* ;
+// The filter hands over every byte beyond ASCII as U+0001 and checks itself which characters are letters: the lexer is
+// fast on ASCII alone, and tables of all letters would cost milliseconds at start.
+ID     : [a-zA-Z_\u0001] [a-zA-Z0-9_\u0001]* ;
 // A unit belongs to its number: `8deg`, `10%`, `16kHz`.
 NUMBER : [0-9]+ ('.' [0-9]+)? ([eE] [+\-]? [0-9]+)? ('%' | [a-zA-Z]+)? ;
 STRING : '"' (~["\\\r\n] | '\\' ~[\r\n])* '"' ;
 
-SPACE   : [ \t\r\n\u00A0\uFEFF]+ -> skip ;
+SPACE   : [ \t\r\n]+ -> skip ;
 COMMENT : '#' ~[\r\n]* -> skip ;
 
 // What no program contains; the token filter turns each into an error.

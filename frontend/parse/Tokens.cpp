@@ -1,4 +1,4 @@
-// The lexer works on code points and the rest of the compiler on bytes: offsets are translated here, once.
+// The lexer sees ASCII only (lexerText), byte for byte; what stands beyond is looked at here.
 #include "Tokens.h"
 #include "BigmLexer.h"
 #include "BigmParser.h"
@@ -18,33 +18,49 @@ std::string hex(unsigned value, int digits) {
   return buffer;
 }
 
-/// Checks that the bytes are UTF-8 without zero bytes. `offsets` gets the byte of each code point, or stays empty when
-/// all are ASCII.
-bool checkText(const std::string_view text, uint32_t file, Diagnostics &diagnostics, std::vector<uint32_t> &offsets) {
-  bool ascii = true;
-  for (size_t i = 0; i < text.size() && ascii; ++i)
-    ascii = static_cast<unsigned char>(text[i]) < 0x80 && text[i] != 0;
-  if (ascii)
-    return true;
+/// Checks that the bytes are UTF-8 without zero bytes.
+bool checkText(const std::string_view text, uint32_t file, Diagnostics &diagnostics) {
   for (size_t i = 0; i < text.size();) {
+    auto byte = static_cast<unsigned char>(text[i]);
+    if (byte > 0 && byte < 0x80) {
+      ++i;
+      continue;
+    }
     uint32_t at = static_cast<uint32_t>(i);
+    if (byte == 0) {
+      diagnostics.error(Diag::NulByte, {file, at, at + 1});
+      return false;
+    }
     utf8proc_int32_t point = -1;
     auto n = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t *>(text.data() + i),
                               static_cast<utf8proc_ssize_t>(text.size() - i), &point);
     if (n <= 0 || point < 0) {
-      diagnostics.error(Diag::InvalidUtf8, {file, at, at + 1}, {"0x" + hex(static_cast<unsigned char>(text[i]), 2)})
-          .hint = "save the file as UTF-8";
+      diagnostics.error(Diag::InvalidUtf8, {file, at, at + 1}, {"0x" + hex(byte, 2)}).hint = "save the file as UTF-8";
       return false;
     }
-    if (point == 0) {
-      diagnostics.error(Diag::NulByte, {file, at, at + 1});
-      return false;
-    }
-    offsets.push_back(at);
     i += static_cast<size_t>(n);
   }
-  offsets.push_back(static_cast<uint32_t>(text.size()));
   return true;
+}
+
+/// What the lexer reads: as many bytes, all of them ASCII, so that its offsets are ours. Beyond ASCII there are spaces (the
+/// no-break space and the byte order mark) and what may stand in a name, comment or string: U+0001.
+std::string lexerText(std::string_view text) {
+  std::string out(text);
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (out[i] == 1)
+      out[i] = 2;
+    if (static_cast<unsigned char>(out[i]) < 0x80)
+      continue;
+    size_t space = text.substr(i, 2) == "\xC2\xA0" ? 2 : text.substr(i, 3) == "\xEF\xBB\xBF" ? 3 : 0;
+    if (space == 0) {
+      out[i] = 1;
+      continue;
+    }
+    std::fill_n(out.begin() + static_cast<long>(i), space, ' ');
+    i += space - 1;
+  }
+  return out;
 }
 
 /// What to write instead of a character that the language does not have.
@@ -308,18 +324,11 @@ bool beginsDeclaration(size_t type) {
 TokenList readTokens(const SourceManager &sources, uint32_t file, Diagnostics &diagnostics) {
   std::string_view text = sources.text(file);
   TokenList list;
-  std::vector<uint32_t> offsets;
-  if (!checkText(text, file, diagnostics, offsets)) {
+  if (!checkText(text, file, diagnostics)) {
     list.usable = false;
     return list;
   }
-  // The input stream drops a byte order mark, so its first code point is then our second.
-  size_t skipped = text.substr(0, 3) == "\xEF\xBB\xBF" ? 1 : 0;
-  auto byteOf = [&](size_t point) {
-    return offsets.empty() ? static_cast<uint32_t>(point) : offsets[std::min(point + skipped, offsets.size() - 1)];
-  };
-
-  antlr4::ANTLRInputStream input{std::string(text)};
+  antlr4::ANTLRInputStream input(lexerText(text));
   generated::BigmLexer lexer(&input);
   lexer.removeErrorListeners();
   std::vector<uint32_t> openStrings;
@@ -333,7 +342,7 @@ TokenList readTokens(const SourceManager &sources, uint32_t file, Diagnostics &d
       list.tokens.back()->firstOnLine = true;
       break;
     }
-    uint32_t begin = byteOf(next->getStartIndex()), end = byteOf(next->getStopIndex() + 1);
+    auto begin = static_cast<uint32_t>(next->getStartIndex()), end = static_cast<uint32_t>(next->getStopIndex() + 1);
     if (type == Lexer::UNKNOWN) {
       reportCharacter(text, file, begin, end, diagnostics);
       if (++badCharacters >= kMostBadCharacters) {

@@ -245,6 +245,14 @@ TEST(Parser, equivalentSpellingsOfANameAreOneName) {
   EXPECT_EQ(parsed.file->decls[0]->name.text, parsed.file->decls[1]->name.text);
 }
 
+TEST(Parser, namesAreLettersOfAnyScript) {
+  Parsed parsed("const größe = 1\nconst 隠れ層 = 2\nconst\xC2\xA0ж_1 = 3 # “…” ×");
+  EXPECT_EQ(parsed.errors(), "");
+  // An ideographic space, a dash and a mark without its letter are none.
+  for (const char *text : {"const x\xE3\x80\x80= 1", "const x–y = 1", "const \xCC\x81x = 1", "const x = 1 \x01"})
+    EXPECT_EQ(Parsed(text).diagnostics.all().size(), 1u) << text << Parsed(text).errors();
+}
+
 TEST(Parser, declarationsMayShareALine) {
   Parsed parsed("fit a = b.train const c = 1 fn f(x: i32) { x } fit d = e");
   ASSERT_TRUE(parsed.file) << parsed.errors();

@@ -64,15 +64,14 @@ bool writeArchive(const std::string &object, const std::string &runtime, const s
 bool isOurs(const fs::path &folder) {
   static const std::set<std::string> names = {"include", "lib", "share", "manifest.json"};
   std::error_code failed;
-  bool empty = true, manifest = false;
-  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
-    std::string name = at->path().filename().string();
-    if (!names.count(name))
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed))
+    if (!names.count(at->path().filename().string()))
       return false;
-    empty = false;
-    manifest |= name == "manifest.json";
-  }
-  return !failed && (empty || manifest);
+  // Folders without a file in them hold nothing to lose: CMake wants an include folder before the first build.
+  bool files = false;
+  for (fs::recursive_directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed))
+    files |= !at->is_directory(failed);
+  return !failed && (!files || fs::exists(folder / "manifest.json"));
 }
 
 /// The CMake package: STEM::STEM (shared) and STEM::static, found from wherever the folder lies.

@@ -89,10 +89,10 @@ private:
     if (splits > 1) {
       // Parts outermost: all blocks pass over one part of the operands before the next.
       Value units = e.evaluate(c.units);
-      place.split = arith::DivSIOp::create(b, rest, units);
-      rest = arith::RemSIOp::create(b, rest, units);
+      place.split = arith::DivUIOp::create(b, rest, units);
+      rest = arith::RemUIOp::create(b, rest, units);
       Value size = e.evaluate(c.reduced.front().size);
-      Value length = arith::CeilDivSIOp::create(b, size, e.constant(splits));
+      Value length = arith::CeilDivUIOp::create(b, size, e.constant(splits));
       place.from = e.minimum(e.mul(place.split, length), size);
       place.to = e.minimum(e.add(place.from, length), size);
     }
@@ -121,8 +121,8 @@ private:
         value = e.constant(0);
       } else if (i + 1 < digits.size()) {
         Value count = e.evaluate(digit.count);
-        value = arith::RemSIOp::create(b, rest, count);
-        rest = arith::DivSIOp::create(b, rest, count);
+        value = arith::RemUIOp::create(b, rest, count);
+        rest = arith::DivUIOp::create(b, rest, count);
       }
       if (digit.number)
         *digit.number = value;

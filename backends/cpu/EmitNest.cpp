@@ -33,12 +33,12 @@ public:
     }
     std::string parts = name + "_parts";
     forUnits(parts, s.splits, [&](Point &point, Value unit, Value blockBegin) {
-      Value split = arith::RemSIOp::create(b, unit, e.constant(s.splits));
+      Value split = arith::RemUIOp::create(b, unit, e.constant(s.splits));
       const Loop &loop = s.reduced.empty() ? *s.vector : s.reduced.front();
       Value size = e.evaluate(loop.size);
       // Whole vectors in each part.
       int64_t grain = s.reduced.empty() && s.vectorReduced ? lanes : 1;
-      Value chunks = arith::CeilDivSIOp::create(b, size, e.constant(grain * s.splits));
+      Value chunks = arith::CeilDivUIOp::create(b, size, e.constant(grain * s.splits));
       Value length = e.mul(chunks, e.constant(grain));
       Value from = e.minimum(e.mul(split, length), size);
       Value to = e.minimum(e.add(from, length), size);
@@ -79,7 +79,7 @@ private:
     Point point;
     point.dims.assign(NestOp(s.nest).dims(), Value());
     if (splits > 1)
-      rest = arith::DivSIOp::create(b, rest, e.constant(splits));
+      rest = arith::DivUIOp::create(b, rest, e.constant(splits));
     Value blockBegin;
     bool blocks = s.vector && !s.vectorReduced;
     SmallVector<std::pair<int, AffineExpr>> digits; // innermost first
@@ -96,8 +96,8 @@ private:
         value = e.constant(0);
       } else if (i + 1 < digits.size()) {
         Value size = e.evaluate(digit.second);
-        value = arith::RemSIOp::create(b, rest, size);
-        rest = arith::DivSIOp::create(b, rest, size);
+        value = arith::RemUIOp::create(b, rest, size);
+        rest = arith::DivUIOp::create(b, rest, size);
       }
       if (digit.first < 0)
         blockBegin = e.mul(value, e.constant(*constantOf(s.block)));
@@ -118,7 +118,7 @@ private:
   /// Runs `full` over whole vectors of [from, to) and `tail` for the rest, when there may be one.
   template <class Full, class Tail> void overVectors(Value from, Value to, AffineExpr size, Full full, Tail tail) {
     Value length = e.sub(to, from);
-    Value rest = arith::RemSIOp::create(b, length, e.constant(lanes));
+    Value rest = arith::RemUIOp::create(b, length, e.constant(lanes));
     Value fullEnd = e.sub(to, rest);
     auto known = constantOf(size);
     if (!known || *known >= int64_t(lanes))

@@ -96,6 +96,14 @@ static void alike(Emitter &emitter, Value &a, Value &b) {
     a = emitter.splat(a);
 }
 
+/// Sums and products of dimensions, symbols and numbers that are not negative.
+static bool isNotNegative(AffineExpr expr) {
+  if (auto number = constantOf(expr))
+    return *number >= 0;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  return !binary || (isNotNegative(binary.getLHS()) && isNotNegative(binary.getRHS()));
+}
+
 Value Emitter::evaluate(AffineExpr expr, ArrayRef<Value> dims, ValueRange at, int vectorDim) {
   if (auto number = constantOf(expr))
     return constant(*number);
@@ -130,8 +138,12 @@ Value Emitter::evaluate(AffineExpr expr, ArrayRef<Value> dims, ValueRange at, in
   case AffineExprKind::Mul:
     return mul(a, b);
   case AffineExprKind::FloorDiv:
-  case AffineExprKind::CeilDiv:
   case AffineExprKind::Mod: {
+    if (isNotNegative(binary.getLHS())) {
+      if (expr.getKind() == AffineExprKind::Mod)
+        return arith::RemUIOp::create(builder, a, b);
+      return arith::DivUIOp::create(builder, a, b);
+    }
     // Numerators may be negative where a guard then fails: divide as floor does.
     Value quotient = arith::FloorDivSIOp::create(builder, a, b);
     if (expr.getKind() == AffineExprKind::FloorDiv)

@@ -112,7 +112,7 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
   auto isRow = [&](const Loop &loop) {
     return stepOf(placeA, loop.dim) != 0 && stepOf(placeB, loop.dim) == 0;
   };
-  for (unsigned vectors : {1u, 2u, 4u}) {
+  for (unsigned vectors : {1u, 2u, 3u, 4u}) {
     if (vectors > registersLong)
       continue;
     unsigned most = (target.registers - 2 - vectors) / vectors;

@@ -315,6 +315,7 @@ public:
   const Overrides &overrides;
 
   std::map<std::string, std::unique_ptr<Module>> modules;
+  std::map<std::string, std::string> libraryTexts; // of the library modules in use
   std::map<const Module *, ScopePtr> globals;
   std::map<const ast::ConstDecl *, Val> constants;
   std::set<const ast::ConstDecl *> evaluatingConst;

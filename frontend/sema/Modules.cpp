@@ -1,6 +1,7 @@
 // Files, `use`, and the declarations that a name can mean: those of the file first, then those of what it uses.
 #include "Checker.h"
 #include "frontend/parse/Parse.h"
+#include "LibraryReader.h"
 #include <fstream>
 #include <sstream>
 
@@ -42,6 +43,16 @@ Module *Checker::load(const std::string &path) {
   modules[""] = std::move(m);
   listDecls(*this, *result);
   addUses(*result, folderOf(path));
+  LibraryReader library(libraryTexts);
+  for (uint32_t i = 0; i < sources.size(); ++i)
+    library.need(sources.text(i));
+  for (auto &[name, text] : libraryTexts) {
+    Module &m = *modules.at(name);
+    if (auto tree = parseFile(sources, sources.add(name, library.wanted(name)), diags))
+      m.tree = std::move(*tree);
+    m.names = library.names(name);
+    listDecls(*this, m);
+  }
   return result;
 }
 
@@ -61,6 +72,17 @@ Module *Checker::loadModule(const std::string &name, SourceRange where, const st
       return nullptr;
     }
     text = *source;
+    // Parsed once it is known which of its declarations are wanted; what it uses stands on its `use` lines.
+    auto m = std::make_unique<Module>();
+    m->name = name;
+    m->library = true;
+    Module *result = m.get();
+    modules[name] = std::move(m);
+    libraryTexts[name] = text;
+    for (const std::string &used : LibraryReader::uses(text))
+      if (Module *u = loadModule(used, where, folder))
+        result->uses.push_back(u);
+    return result;
   } else {
     shown = name;
     for (char &c : shown)
@@ -79,7 +101,6 @@ Module *Checker::loadModule(const std::string &name, SourceRange where, const st
   }
   auto m = std::make_unique<Module>();
   m->name = name;
-  m->library = library;
   Module *result = m.get();
   modules[name] = std::move(m);
   uint32_t file = sources.add(shown, std::move(text));
@@ -125,6 +146,7 @@ std::vector<std::string> Checker::visibleNames(const ScopePtr &scope) const {
   auto add = [&](const Module &m) {
     for (auto &[name, d] : m.decls)
       names.push_back(name);
+    names.insert(names.end(), m.names.begin(), m.names.end());
   };
   add(*scope->module);
   for (Module *used : scope->module->uses)

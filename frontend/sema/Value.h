@@ -21,6 +21,7 @@ struct Module {
   bool library = false;
   ast::File tree;
   std::map<std::string, const ast::Decl *> decls;
+  std::vector<std::string> names; // of a library module: all that it declares, also what was not parsed
   std::vector<Module *> uses;
   bool incomplete = false; // a module that it uses is missing: an unknown name may be from there
 };

@@ -159,7 +159,9 @@ struct DataProgram {
 };
 struct FitProgram {
   std::string name, data, split;
-  std::string begin, step; // functions: set the states; take a batch and update them and the fitted tensors
+  // Functions: set the states; take the raw fields of a batch (deriving what they need) and update the states and the
+  // fitted tensors.
+  std::string begin, step;
 };
 struct PhaseProgram {
   std::string name;

@@ -53,10 +53,10 @@ struct Choice {
   SmallVector<unsigned> unrolled;
 };
 
-/// How well a block of so many accumulators keeps two units of four cycles each busy: 8 are the least, with 20 the loads
-/// vanish behind the arithmetic (12x2, 14x2 and 6x4 measured alike).
+/// How well a block of so many accumulators hides its loads behind the arithmetic (12x2, 14x2 and 6x4 measured alike);
+/// fewer than 8 leave the two units of four cycles each idle, which the count of cycles says.
 double speedOf(unsigned accumulators) {
-  return accumulators >= 20 ? 1 : accumulators >= 12 ? 0.92 : accumulators >= 8 ? 0.8 : 0.1 * accumulators;
+  return accumulators >= 20 ? 1 : accumulators >= 12 ? 0.95 : accumulators >= 8 ? 0.9 : 1;
 }
 } // namespace
 
@@ -126,17 +126,20 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
       if (whole > most)
         return;
       unsigned tile = tiled < 0 ? 1 : tileOf(c.outer[tiled].size, most / whole);
-      double rowsUsed = 1, edges = 0.001 * unrolled.size();
-      if (tiled >= 0) {
-        int64_t count = guess(c.outer[tiled].size);
-        int64_t last = count % tile;
-        // A short last tile costs as if it were at least a third of a full one.
-        rowsUsed = double(count) / (count - last + (last ? std::max<int64_t>(last, (tile + 2) / 3) : 0));
-        // An edge is more code; rows that lie far apart share no cache line and no page.
-        edges += (constantOf(c.outer[tiled].size) ? 0 : 0.06) + (last ? 0.03 : 0) +
-                 (stepOf(placeA, c.outer[tiled].dim) > 4096 ? 0.02 : 0);
-      }
-      double score = speedOf(tile * whole * vectors) * lanesUsed * rowsUsed - edges;
+      int64_t count = tiled < 0 ? 1 : guess(c.outer[tiled].size), last = count % tile;
+      bool known = tiled < 0 || constantOf(c.outer[tiled].size);
+      // Rows left over at an edge: one short tile when their number is known, else by fours and ones. No block takes
+      // less than the four cycles that an accumulator needs.
+      auto cycles = [&](int64_t rows) { return std::max(4.0, double(rows * whole * vectors) / 2); };
+      double edge = !last ? 0 : known ? cycles(last) : (last / 4) * cycles(4) + (last % 4) * cycles(1);
+      double rowsUsed = double(count * whole * vectors) / 2 / ((count / tile) * cycles(tile) + edge);
+      // An edge is more code; rows that lie far apart share no cache line and no page.
+      double edges = 0.001 * unrolled.size() + (known ? 0 : 0.06) + (last ? 0.03 : 0);
+      if (tiled >= 0 && stepOf(placeA, c.outer[tiled].dim) > 4096)
+        edges += 0.02;
+      // With one vector abreast each broadcast serves one multiplication: the loads are as many as those.
+      double loads = vectors == 1 ? 0.85 : 1;
+      double score = speedOf(tile * whole * vectors) * lanesUsed * rowsUsed * loads - edges;
       if (score > best.score + 1e-9)
         best = {score, tiled, tile, vectors, SmallVector<unsigned>(unrolled)};
     };

@@ -145,7 +145,7 @@ private:
   }
   Value atMost(Value x, Value y) { return arith::CmpIOp::create(b, arith::CmpIPredicate::sle, x, y); }
 
-  /// Full tiles, and the rows left after them: as a smaller tile when their number is known, else one by one.
+  /// Full tiles, and the rows left after them: as a smaller tile when their number is known, else by fours and ones.
   template <class Each> void byRows(Place place, Value tileNumber, Each each) {
     if (!c.tiled)
       return each(place, 1);
@@ -159,11 +159,21 @@ private:
         [&] {
           if (known)
             return each(place, *known % c.tile);
-          auto loop = scf::ForOp::create(b, first, size, e.constant(1));
-          b.setInsertionPointToStart(loop.getBody());
-          place.dims[c.tiled->dim] = loop.getInductionVar();
-          each(place, 1);
-          b.setInsertionPointAfter(loop);
+          // Fours, then ones.
+          auto over = [&](Value from, Value to, unsigned rows) {
+            auto loop = scf::ForOp::create(b, from, to, e.constant(rows));
+            b.setInsertionPointToStart(loop.getBody());
+            place.dims[c.tiled->dim] = loop.getInductionVar();
+            each(place, rows);
+            b.setInsertionPointAfter(loop);
+          };
+          if (c.tile > 4) {
+            Value rest = arith::RemUIOp::create(b, e.sub(size, first), e.constant(4));
+            Value fours = e.sub(size, rest);
+            over(first, fours, 4);
+            first = fours;
+          }
+          over(first, size, 1);
         });
   }
   template <class Each> void byColumns(Place place, unsigned tile, Each each) {

@@ -75,15 +75,20 @@ ExprPtr ExprBuilder::expr(ParserRuleContext *c) {
     size_t next = 0;
     result = climb(parts, next, Level::Top);
   } else {
-    if (!tooDeep)
-      diagnostics.error(Diag::NestedTooDeep, range(c->getStart()), {std::to_string(kDeepestTree)}).hint =
-          "give the inner parts names of their own";
-    tooDeep = true;
-    result = std::make_unique<RefExpr>();
-    result->range = range(c);
+    result = deeperThanAllowed(c);
   }
   depth = before;
   return result;
+}
+
+ExprPtr ExprBuilder::deeperThanAllowed(ParserRuleContext *c) {
+  if (!tooDeep)
+    diagnostics.error(Diag::NestedTooDeep, range(c->getStart()), {std::to_string(kDeepestTree)}).hint =
+        "give the inner parts names of their own";
+  tooDeep = true;
+  auto e = std::make_unique<RefExpr>();
+  e->range = range(c);
+  return e;
 }
 
 BinaryExpr::Op ExprBuilder::operation(size_t type) {
@@ -266,10 +271,15 @@ ExprPtr ExprBuilder::when(Parser::WhenContext *c) {
   auto conditions = c->expr();
   auto blocks = c->block();
   auto words = c->WHEN();
-  std::unique_ptr<Block> otherwise = c->last ? block(c->last) : nullptr;
+  // Each `else when` stands one deeper than the one before.
   unsigned before = depth;
+  depth += static_cast<unsigned>(conditions.size());
+  if (depth > kDeepestTree) {
+    depth = before;
+    return deeperThanAllowed(c);
+  }
+  std::unique_ptr<Block> otherwise = c->last ? block(c->last) : nullptr;
   for (size_t i = conditions.size(); i-- > 0;) {
-    depth += i > 0;
     auto e = std::make_unique<WhenExpr>();
     e->range = {file, range(words[i]->getSymbol()).begin, range(c).end};
     e->condition = expr(conditions[i]);

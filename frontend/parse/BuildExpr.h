@@ -63,6 +63,8 @@ private:
   ast::ExprPtr primary(ParserRuleContext *tree);
   /// `else when` is an `else` whose block holds one `when`.
   ast::ExprPtr when(Parser::WhenContext *c);
+  /// Reports it once, and gives something in its place.
+  ast::ExprPtr deeperThanAllowed(ParserRuleContext *c);
   ast::ExprPtr string(antlr4::Token *t);
 
   unsigned depth = 0;   // of the node that is being built

@@ -199,24 +199,6 @@ private:
     return braced(open, whole.end - 1, "  ", std::move(entries));
   }
 
-  /// The `{` that opens a list whose first item begins at `first`. Only spaces and comments stand between.
-  uint32_t braceBefore(uint32_t first, uint32_t from) const {
-    uint32_t open = from;
-    for (uint32_t i = from; i < first; ++i) {
-      if (source[i] == '"') {
-        for (++i; i < first && source[i] != '"'; ++i)
-          if (source[i] == '\\')
-            ++i;
-      } else if (source[i] == '#') {
-        while (i < first && source[i] != '\n')
-          ++i;
-      } else if (source[i] == '{') {
-        open = i;
-      }
-    }
-    return open;
-  }
-
   Entry clause(const Clause &c) {
     const std::string &word = c.keyword.text;
     Entry e;

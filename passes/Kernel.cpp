@@ -144,7 +144,8 @@ SmallVector<int64_t> kernel::layoutOf(Value tensor) {
 SmallVector<AffineExpr> kernel::stridesOf(Value tensor) {
   SmallVector<AffineExpr> sizes = sizesOf(tensor.getType()), strides(sizes.size());
   AffineExpr stride = getAffineConstantExpr(1, tensor.getContext());
-  for (int64_t dim : llvm::reverse(layoutOf(tensor))) {
+  SmallVector<int64_t> layout(layoutOf(tensor)); // a temporary would be gone in the loop
+  for (int64_t dim : llvm::reverse(layout)) {
     strides[dim] = stride;
     stride = stride * sizes[dim];
   }

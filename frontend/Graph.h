@@ -168,6 +168,9 @@ struct PhaseProgram {
   double epochs = 1;
   int64_t batch = 0;
   std::string step;      // function
+  // Function: takes a batch, updates states of frozen parts that nothing updated before (running statistics), as a
+  // training step would; nothing else. Empty when there are none.
+  std::string estimate;
   std::string startFrom; // file, empty when none
   bool startIfPresent = false;
   bool ownSchedule = false; // the optimiser stands in the phase, so Step and Steps count the phase alone

@@ -283,6 +283,8 @@ public:
   bool probe(Training &t);
   void buildForward(Training &t);
   void buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out);
+  /// The function `PhaseProgram::estimate`, where the phase freezes states that are still as they began.
+  void buildEstimate(Training &t, const ast::Clause *phase, const Learning &learns, PhaseProgram &out);
   void buildPredict(Training &t);
   void buildInit(Training &t);
   void readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out);

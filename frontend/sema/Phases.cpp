@@ -267,7 +267,40 @@ void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out
       return;
     rec->output("loss", loss.tensor);
     applyOptimizer(t, phase, loss.tensor, learns, out, scope);
+    for (int tensor : rec->storedTensors())
+      if (program->tensors[tensor].kind == TensorDecl::Kind::State)
+        t.settled.insert(tensor);
   });
+  buildEstimate(t, phase, learns, out);
+}
+
+void Checker::buildEstimate(Training &t, const ast::Clause *phase, const Learning &learns, PhaseProgram &out) {
+  std::string prefix = t.name + ".";
+  std::set<int> unsettled;
+  for (size_t i = 0; i < program->tensors.size(); ++i) {
+    const TensorDecl &decl = program->tensors[i];
+    if (decl.kind == TensorDecl::Kind::State && decl.name.compare(0, prefix.size(), prefix) == 0 &&
+        learns.frozenPath(decl.name.substr(prefix.size())) && !t.settled.count(i))
+      unsettled.insert(i);
+  }
+  if (unsettled.empty())
+    return;
+  std::set<int> estimated;
+  std::string name = t.name + "." + out.name + ".estimate";
+  build(name, [&] {
+    ScopePtr scope = freshScope(t.module);
+    bindPrepared(*t.data, scope);
+    training_ = true;
+    evalLoss(t, phase, scope);
+    rec->storeOnly(unsettled);
+    estimated = rec->storedTensors();
+  });
+  if (estimated.empty()) {
+    program->functions.pop_back();
+    return;
+  }
+  t.settled.insert(estimated.begin(), estimated.end());
+  out.estimate = name;
 }
 
 } // namespace bigm::sema

@@ -163,7 +163,10 @@ static void print(std::ostream &out, const TrainProgram &t) {
       out << " own schedule";
     if (!p.stopMetric.empty())
       out << " stop when " << p.stopMetric << " " << p.stopCompare << " " << number(p.stopValue);
-    out << " learns " << p.learned.size() << "\n";
+    out << " learns " << p.learned.size();
+    if (!p.estimate.empty())
+      out << " estimates by " << p.estimate;
+    out << "\n";
   }
   out << "}\n";
 }

@@ -58,6 +58,17 @@ Value Recorder::tensor(int i, const TensorDecl &decl) {
 
 void Recorder::store(int i, const TensorDecl &, Value value) { stored[i] = value; }
 
+std::set<int> Recorder::storedTensors() const {
+  std::set<int> all;
+  for (auto &[i, value] : stored)
+    all.insert(i);
+  return all;
+}
+
+void Recorder::storeOnly(const std::set<int> &tensors) {
+  std::erase_if(stored, [&](auto &entry) { return !tensors.count(entry.first); });
+}
+
 Value Recorder::seed() {
   if (seedValue < 0)
     seedValue = argument({"seed", Role::Seed, -1, {Elem::I64, {}, 0}, {}});

@@ -5,6 +5,7 @@
 // every parameter's update asks for is computed once.
 #pragma once
 #include "frontend/Graph.h"
+#include <set>
 #include <unordered_map>
 
 namespace bigm::sema {
@@ -23,6 +24,10 @@ public:
   /// The value of persistent tensor `index` now: what the function last stored, or what it held before.
   Value tensor(int index, const TensorDecl &decl);
   void store(int index, const TensorDecl &decl, Value value);
+  /// The persistent tensors that the function stores.
+  std::set<int> storedTensors() const;
+  /// Forgets the stores of all other tensors.
+  void storeOnly(const std::set<int> &tensors);
   Value seed(), step(), steps();
 
   // Operations.

@@ -1,6 +1,7 @@
 // What is known of one `train` while its functions are built.
 #pragma once
 #include "Checker.h"
+#include <set>
 
 namespace bigm::sema {
 
@@ -15,6 +16,7 @@ struct Checker::Training {
   bool ok = false;  // the loss could be evaluated
   std::vector<TensorType> inputs; // of the model, as the loss gives them
   std::vector<std::string> heads; // label fields that the loss pairs with logits
+  std::set<int> settled;          // states that a phase so far updates or estimates
 };
 
 } // namespace bigm::sema

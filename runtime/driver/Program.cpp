@@ -103,6 +103,7 @@ PhaseProgram phaseProgram(const json &j) {
   PhaseProgram p;
   p.name = text(j, "name");
   p.step = text(j, "step");
+  p.estimate = j.value("estimate", "");
   p.startFrom = text(j, "start_from");
   p.epochs = j.value("epochs", 1.0);
   p.batch = j.value("batch", int64_t(0));

@@ -39,7 +39,7 @@ struct FitProgram {
   std::string name, data, split, begin, step;
 };
 struct PhaseProgram {
-  std::string name, step, startFrom;
+  std::string name, step, estimate, startFrom;
   double epochs = 1;
   int64_t batch = 0;
   bool startIfPresent = false, ownSchedule = false;

@@ -16,7 +16,7 @@ std::string typeText(const TensorInfo &t) { return data::name(t.elem) + data::sh
 
 } // namespace
 
-int startFrom(Session &session, const std::string &train, const std::string &path) {
+std::set<int32_t> startFrom(Session &session, const std::string &train, const std::string &path) {
   auto &tensors = session.program().tensors;
   std::unique_ptr<rt::SafetensorsFile> file;
   try {
@@ -60,9 +60,12 @@ int startFrom(Session &session, const std::string &train, const std::string &pat
     fail("{}: holds {} tensor{} that the model lacks: {}{}; the model has {}, ...", path, all, all == 1 ? "" : "s",
          fmt::join(unknown, ", "), all > 5 ? ", ..." : "", fmt::join(names, ", "));
   }
-  for (auto &[tensor, entry] : copies)
+  std::set<int32_t> written;
+  for (auto &[tensor, entry] : copies) {
     expect(bigm_model_write(session.model(), tensor, entry->data, entry->bytes));
-  return int(copies.size());
+    written.insert(tensor);
+  }
+  return written;
 }
 
 } // namespace bigm::driver

@@ -20,6 +20,7 @@
 #include <ctime>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,6 +125,7 @@ private:
   void fit(const FitProgram &fit);
   void startTrain(const TrainProgram &train);
   void beginPhase(const TrainProgram &train, const PhaseProgram &phase);
+  void estimate(const TrainProgram &train, const PhaseProgram &phase, const std::set<int32_t> &loaded);
   enum class Outcome { Done, Stopped, Interrupted };
   Outcome runPhase(const TrainProgram &train, const PhaseProgram &phase);
   bool endEpoch(const TrainProgram &train, const PhaseProgram &phase, int64_t stepsPerEpoch, double throughput);
@@ -280,14 +282,52 @@ void Trainer::fit(const FitProgram &fit) {
     fail("fit `{}`: `{}` is not finite after the training split; the data holds a NaN or an infinity", fit.name, bad[0]);
 }
 
+/// Running statistics of parts that are frozen before they ever learned would still be as they began, and what learns on
+/// top of them would be in for a surprise when they thaw. So they follow some batches first, except those that came from
+/// a file.
+void Trainer::estimate(const TrainProgram &train, const PhaseProgram &phase, const std::set<int32_t> &loaded) {
+  constexpr size_t batches = 50; // a running mean of momentum 0.1 has then forgotten its beginning
+  std::map<int32_t, std::vector<uint8_t>> kept;
+  bool any = false;
+  for (auto &arg : program.function(phase.estimate).args) {
+    if (arg.role != "tensor" || arg.access == "read")
+      continue;
+    if (!loaded.count(arg.tensor)) {
+      any = true;
+      continue;
+    }
+    auto &t = program.tensors[size_t(arg.tensor)];
+    auto *bytes = static_cast<const uint8_t *>(bigm_model_data(session.model(), arg.tensor));
+    kept[arg.tensor].assign(bytes, bytes + data::product(t.shape) * int64_t(data::sizeOf(t.elem)));
+  }
+  if (!any)
+    return;
+  auto order = data.records(train.data, "train");
+  uint64_t seed = data::mixSeed(train.seed, uint64_t(&phase - train.phases.data()) + 1, ~uint64_t(0));
+  data::shuffle(order, seed, 0);
+  order.resize(std::min(order.size(), batches * size_t(phase.batch)));
+  auto loader = data.batches(train.data, "train", std::move(order), phase.batch, DataSets::Mode::Train, seed, 0);
+  int64_t done = 0;
+  for (data::Batch batch; loader.next(batch); ++done)
+    session.run(phase.estimate, batch, {data::mixSeed(seed, 0, uint64_t(done)), 0, 1});
+  for (auto &[tensor, bytes] : kept)
+    expect(bigm_model_write(session.model(), tensor, bytes.data(), bytes.size()));
+  progress.line(fmt::format("{} {}: statistics of the frozen part estimated on {} batches", train.name, phase.name, done));
+}
+
 void Trainer::beginPhase(const TrainProgram &train, const PhaseProgram &phase) {
+  std::set<int32_t> loaded;
   if (!phase.startFrom.empty()) {
     std::string path = startFile(phase);
     if (path.empty())
       progress.line(fmt::format("{} {}: {} is not there; starting from what is", train.name, phase.name, phase.startFrom));
-    else
-      progress.line(fmt::format("{} {}: {} tensors from {}", train.name, phase.name, startFrom(session, train.name, path), path));
+    else {
+      loaded = startFrom(session, train.name, path);
+      progress.line(fmt::format("{} {}: {} tensors from {}", train.name, phase.name, loaded.size(), path));
+    }
   }
+  if (!phase.estimate.empty())
+    estimate(train, phase, loaded);
   if (phase.ownSchedule)
     for (auto &[tensor, bytes] : freshSlots)
       if (program.tensors[size_t(tensor)].name.starts_with(train.name + "."))

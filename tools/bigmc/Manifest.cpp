@@ -52,6 +52,7 @@ json describe(const PhaseProgram &p) {
           {"epochs", p.epochs},
           {"batch", p.batch},
           {"step", p.step},
+          {"estimate", p.estimate},
           {"start_from", p.startFrom},
           {"start_if_present", p.startIfPresent},
           {"own_schedule", p.ownSchedule},

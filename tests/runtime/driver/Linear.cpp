@@ -135,6 +135,11 @@ int32_t evaluateStep(void *, const int64_t *d, void *const *a, char *) {
   return 0;
 }
 
+/// linear.estimate: image, a state. Stands in for running statistics.
+int32_t estimate(void *, const int64_t *, void *const *, char *) {
+  ++linearSwitches.estimates;
+  return 0;
+}
 /// linear.predict: picture, mean, w, b -> colour, colour.score
 int32_t predict(void *, const int64_t *d, void *const *a, char *) {
   for (int64_t i = 0; i < d[0]; ++i) {
@@ -148,7 +153,7 @@ int32_t predict(void *, const int64_t *d, void *const *a, char *) {
   return 0;
 }
 
-const bigm_entry kEntries[] = {init, prepare, prepareTrain, fitBegin, fitStep, step, evaluateBegin, evaluateStep, predict};
+const bigm_entry kEntries[] = {init, prepare, prepareTrain, fitBegin, fitStep, step, evaluateBegin, evaluateStep, predict, estimate};
 
 json makeManifest() {
   enum { W, B, WM, BM, Sum, Count, Mean, Hits, Seen };
@@ -190,6 +195,7 @@ json makeManifest() {
                                {image, colour, held(Mean, "read"), held(W, "read"), held(B, "read"), held(Hits, "update"),
                                 held(Seen, "update"), accuracy, table, loss}));
   functions.push_back(function("linear.predict", true, {picture, held(Mean, "read"), held(W, "read"), held(B, "read"), said, score}));
+  functions.push_back(function("linear.estimate", true, {image, held(Seen, "update")}));
 
   json m = {{"bigm", 1}, {"name", "colours"}, {"source_sha256", "feed"}, {"compiler", "bigmc test"}, {"target", "x86-64"},
             {"tensors", tensors}, {"functions", functions}};
@@ -230,6 +236,7 @@ void LinearProgram::SetUp() {
   logFile = std::tmpfile();
   linearSwitches.nanAtStep = -1;
   linearSwitches.steps = 0;
+  linearSwitches.estimates = 0;
   manifest = makeManifest();
   const char *names[] = {"red", "green", "blue"};
   for (auto [file, count, first] : {std::tuple("colours.csv", 80, 0), std::tuple("test.csv", 16, 1000)}) {

@@ -21,6 +21,7 @@ namespace bigm::driver {
 struct LinearSwitches {
   std::atomic<int> nanAtStep{-1};     // the step with this number gives a NaN
   std::atomic<int64_t> steps{0};      // train steps run so far
+  std::atomic<int> estimates{0};      // calls of linear.estimate
 };
 extern LinearSwitches linearSwitches;
 

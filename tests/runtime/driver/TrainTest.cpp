@@ -211,6 +211,34 @@ TEST_F(Train, startsFromWeightsByRelativeNames) {
   EXPECT_LT(epochs(lines("again/metrics.jsonl"))[0]["loss"], epochs(lines("run/metrics.jsonl"))[0]["loss"]);
 }
 
+// `evaluate.seen` is made a state of the model for these two.
+TEST_F(Train, estimatesStatisticsOfAFrozenPartOnce) {
+  auto &seen = manifest["tensors"][8];
+  seen["name"] = "linear.seen";
+  seen["kind"] = "state";
+  manifest["functions"][0]["args"].push_back({{"name", "linear.seen"}, {"role", "tensor"}, {"tensor", 8}, {"access", "write"}});
+  auto &phase = manifest["trains"][0]["phases"][0];
+  phase["estimate"] = "linear.estimate";
+  ASSERT_EQ(trainInto("run").exitCode, kDone);
+  // 60 records in batches of 8.
+  EXPECT_THAT(log(), HasSubstr("linear first: statistics of the frozen part estimated on 8 batches"));
+  EXPECT_EQ(linearSwitches.estimates, 8);
+}
+
+// What a file brought is not estimated again.
+TEST_F(Train, keepsStatisticsThatAFileBrought) {
+  manifest["tensors"][8]["name"] = "linear.seen";
+  manifest["tensors"][8]["kind"] = "state";
+  manifest["functions"][0]["args"].push_back({{"name", "linear.seen"}, {"role", "tensor"}, {"tensor", 8}, {"access", "write"}});
+  auto &phase = manifest["trains"][0]["phases"][0];
+  phase["estimate"] = "linear.estimate";
+  std::string header = R"({"seen":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})";
+  write("start.safetensors", std::string(1, char(header.size())) + std::string(7, '\0') + header + std::string(4, '\0'));
+  phase["start_from"] = "start.safetensors";
+  ASSERT_EQ(trainInto("run").exitCode, kDone);
+  EXPECT_EQ(linearSwitches.estimates, 0);
+}
+
 TEST_F(Train, startsFromAFileIfPresent) {
   auto &phase = manifest["trains"][0]["phases"][0];
   phase["start_from"] = "absent.safetensors";

@@ -302,6 +302,8 @@ Val Checker::builtinGradient(const BuiltinCall &c) {
       return fail(Diag::CannotApply, c.args[1]->where, {"gradient", describe(v)});
     by.push_back(v.tensor);
   }
+  if (!differentiable(c.args[0]->value.tensor, by, "the first argument of `gradient`"))
+    return {};
   std::vector<Value> results = rec->gradient(c.args[0]->value.tensor, by);
   if (!of.is(Val::Kind::List))
     return tensorVal(results[0]);

@@ -282,6 +282,8 @@ public:
   Val evalLoss(Training &t, const ast::Clause *phase, const ScopePtr &scope);
   bool probe(Training &t);
   void buildForward(Training &t);
+  /// Whether gradients of `of` reach `by`; otherwise the operation in between that has none is an error. `what` names `of`.
+  bool differentiable(Value of, const std::vector<Value> &by, const std::string &what);
   void buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out);
   /// The function `PhaseProgram::estimate`, where the phase freezes states that are still as they began.
   void buildEstimate(Training &t, const ast::Clause *phase, const Learning &learns, PhaseProgram &out);

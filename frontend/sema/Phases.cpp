@@ -1,5 +1,6 @@
 // Phases of a training: what each changes, with which optimiser, and the compiled step that does it.
 #include "Training.h"
+#include <limits>
 
 namespace bigm::sema {
 
@@ -188,6 +189,8 @@ void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, 
     fail(Diag::NothingToLearn, where, {out.name});
     return;
   }
+  if (!differentiable(loss, weights, "the loss of phase `" + out.name + "`"))
+    return;
   rec->where = where;
   rec->scope = "";
   std::vector<Value> gradients = rec->gradient(loss, weights);
@@ -244,6 +247,16 @@ void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, 
   rec->scope = "";
 }
 
+bool Checker::differentiable(Value of, const std::vector<Value> &by, const std::string &what) {
+  const Node *node = rec->withoutGradient(of, by);
+  if (!node)
+    return true;
+  fail(Diag::NoGradient, node->where, {name(node->op), what},
+       node->op == Op::Concat ? "let only the first part, or parts after ones of known size, depend on it"
+                              : "freeze what comes before it, or put `stop_gradient` around its input");
+  return false;
+}
+
 void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out) {
   Learning learns;
   auto paths = [&](const char *keyword, std::vector<std::string> &list) {
@@ -267,6 +280,10 @@ void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out
       return;
     rec->output("loss", loss.tensor);
     applyOptimizer(t, phase, loss.tensor, learns, out, scope);
+    // A loss that is not finite leaves everything as it was: what made it so can then be looked for, and nothing is lost.
+    const TensorType scalar{Elem::F32, {}, 0}, truth{Elem::Bool, {}, 0};
+    Value limit = rec->constant(std::numeric_limits<float>::max(), scalar);
+    rec->storeOnlyWhen(rec->add(Op::Le, {rec->add(Op::Abs, {loss.tensor}, scalar), limit}, truth), program->tensors);
     for (int tensor : rec->storedTensors())
       if (program->tensors[tensor].kind == TensorDecl::Kind::State)
         t.settled.insert(tensor);

@@ -1,6 +1,7 @@
 // See Recorder.h. The key that finds equal operations is their text; graphs have some hundred nodes, so this is cheap.
 #include "Recorder.h"
 #include <algorithm>
+#include <utility>
 #include <cassert>
 #include <tuple>
 
@@ -63,6 +64,18 @@ std::set<int> Recorder::storedTensors() const {
   for (auto &[i, value] : stored)
     all.insert(i);
   return all;
+}
+
+void Recorder::storeOnlyWhen(Value condition, const std::vector<TensorDecl> &tensors) {
+  auto now = std::exchange(stored, {});
+  for (auto [i, value] : now) {
+    Value before = tensor(i, tensors[i]);
+    if (before == value)
+      continue;
+    const TensorType type = values[value].type;
+    Value holds = broadcast(condition, type.shape);
+    stored[i] = add(Op::Select, {holds, value, before}, type);
+  }
 }
 
 void Recorder::storeOnly(const std::set<int> &tensors) {
@@ -138,6 +151,51 @@ Value Recorder::add(Op op, std::vector<Value> operands, TensorType type, std::ma
   fn.nodes.push_back(std::move(n));
   values.push_back(std::move(e));
   return known[key] = values.size() - 1;
+}
+
+static bool endsGradients(Op op) {
+  switch (op) {
+  case Op::Sign: case Op::Floor: case Op::Ceil: case Op::Round: case Op::Not: case Op::And: case Op::Or:
+  case Op::Eq: case Op::Ne: case Op::Lt: case Op::Le: case Op::Gt: case Op::Ge:
+  case Op::ArgMax: case Op::ArgMin: case Op::Iota: case Op::Random: case Op::Constant: case Op::StopGradient:
+    return true;
+  default:
+    return false;
+  }
+}
+
+const Node *Recorder::withoutGradient(Value of, const std::vector<Value> &by) const {
+  std::vector<bool> needed(values.size()), active(values.size());
+  needed[of] = true;
+  for (size_t i = fn.nodes.size(); i-- > 0;) {
+    const Node &n = fn.nodes[i];
+    bool live = false;
+    for (unsigned r = 0; r < n.results; ++r)
+      live |= needed[n.first + r];
+    if (live && !endsGradients(n.op))
+      for (Value v : n.operands)
+        needed[v] = true;
+  }
+  for (Value v : by)
+    active[v] = true;
+  for (const Node &n : fn.nodes) {
+    bool any = false, allowed = n.op != Op::Warp && n.op != Op::Resize, symbolic = false;
+    for (Value v : n.operands) {
+      any |= active[v];
+      // The gradient of a concatenation is a view of each part, at a place that must be a number.
+      if (n.op == Op::Concat) {
+        allowed &= !(active[v] && symbolic);
+        symbolic |= !values[v].type.shape[size_t(std::get<int64_t>(n.attrs.at("dim")))].constant();
+      }
+    }
+    if (!any || endsGradients(n.op) || !needed[n.first])
+      continue;
+    if (!allowed)
+      return &n;
+    for (unsigned r = 0; r < n.results; ++r)
+      active[n.first + r] = values[n.first + r].type.elem != Elem::I32 && values[n.first + r].type.elem != Elem::Bool;
+  }
+  return nullptr;
 }
 
 std::vector<Value> Recorder::gradient(Value of, const std::vector<Value> &by) {

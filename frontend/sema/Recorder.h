@@ -26,6 +26,8 @@ public:
   void store(int index, const TensorDecl &decl, Value value);
   /// The persistent tensors that the function stores.
   std::set<int> storedTensors() const;
+  /// Makes every store keep what was there before where `condition` (bool[]) does not hold.
+  void storeOnlyWhen(Value condition, const std::vector<TensorDecl> &tensors);
   /// Forgets the stores of all other tensors.
   void storeOnly(const std::set<int> &tensors);
   Value seed(), step(), steps();
@@ -33,6 +35,8 @@ public:
   // Operations.
   Value add(Op op, std::vector<Value> operands, TensorType type, std::map<std::string, Attr> attrs = {});
   std::vector<Value> gradient(Value of, const std::vector<Value> &by);
+  /// The operation without a gradient through which `of` depends on one of `by`, if there is one.
+  const Node *withoutGradient(Value of, const std::vector<Value> &by) const;
   Value constant(double value, const TensorType &type);
   Value cast(Value v, Elem elem);
   Value reshape(Value v, std::vector<Dim> shape);

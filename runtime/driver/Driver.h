@@ -22,9 +22,14 @@
 #include <string>
 #include <vector>
 
+struct bigm_model;
 struct bigm_module;
+namespace bigm::data {
+struct Batch;
+}
 
 namespace bigm::driver {
+struct Call;
 
 enum Exit { kDone = 0, kUserError = 1, kGateFailed = 3, kBug = 70, kInterrupted = 130 };
 
@@ -49,6 +54,9 @@ struct TrainOptions : CommonOptions {
   bool catchInterrupt = true;
   /// Asked after each step; true stops as Ctrl-C does. May be empty.
   std::function<bool(int64_t step)> stopAfter;
+  /// Asked when a step's loss is not finite: says which operation of the step made the first value that is not, or
+  /// nothing. `model` is as it was before the step. May be empty.
+  std::function<std::string(const std::string &step, bigm_model *model, const data::Batch &batch, const Call &call)> locate;
 };
 /// Every `train` of the program, in order.
 Result train(const bigm_module *module, const TrainOptions &options);

@@ -131,7 +131,7 @@ private:
   bool endEpoch(const TrainProgram &train, const PhaseProgram &phase, int64_t stepsPerEpoch, double throughput);
   bool shouldStop(const PhaseProgram &phase, double trainLoss, const std::optional<Measured> &measured);
   [[noreturn]] void diverged(const TrainProgram &train, const PhaseProgram &phase, const data::Batch &batch,
-                             const Values &values, double loss);
+                             const Call &call, const Values &values, double loss);
   void checkpoint();
   void writeRun(const std::string &status);
   int64_t stepsOf(const TrainProgram &train, const PhaseProgram &phase);
@@ -336,7 +336,7 @@ void Trainer::beginPhase(const TrainProgram &train, const PhaseProgram &phase) {
 }
 
 void Trainer::diverged(const TrainProgram &train, const PhaseProgram &phase, const data::Batch &batch,
-                       const Values &values, double loss) {
+                       const Call &call, const Values &values, double loss) {
   // From the cause towards the effect: what went in, what the step computed, what it left behind.
   std::string first;
   for (auto &[name, tensor] : batch.fields)
@@ -352,9 +352,11 @@ void Trainer::diverged(const TrainProgram &train, const PhaseProgram &phase, con
     for (auto &[name, tensor] : values)
       if (first.empty() && name != "loss" && firstNonFinite(tensor.elem, tensor.bytes.data(), tensor.count()))
         first = fmt::format("the step's output `{}` is not finite", name);
-    if (first.empty())
-      first = "inputs and parameters are finite, so the loss itself overflows (a log of 0, a division by 0)";
   }
+  if (std::string where = options.locate ? options.locate(phase.step, session.model(), batch, call) : ""; !where.empty())
+    first = first.empty() ? where : where + "; " + first;
+  if (first.empty())
+    first = "inputs and parameters are finite, so the loss itself overflows (a log of 0, a division by 0)";
   writeRun("diverged");
   fail("the loss became {} at step {} of phase `{}` of `{}`; {}; {}", loss, state.step + 1, phase.name, train.name, first,
        fmt::format("the last good checkpoint, after step {}, is in {} (a smaller learning rate or `clip` may help)",
@@ -472,7 +474,7 @@ Trainer::Outcome Trainer::runPhase(const TrainProgram &train, const PhaseProgram
         throw std::runtime_error(fmt::format("bug in bigmc: `{}` has no output `loss`", phase.step));
       double loss = scalarOf(found->second);
       if (!std::isfinite(loss))
-        diverged(train, phase, batch, values, loss);
+        diverged(train, phase, batch, call, values, loss);
       state.lossSum += loss * double(batch.size);
       state.lossCount += batch.size;
       ++state.phaseStep;

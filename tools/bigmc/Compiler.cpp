@@ -56,9 +56,9 @@ private:
 };
 
 /// Everything that stands before a backend: the dialect, and gradients where `differentiate`.
-mlir::OwningOpRef<mlir::ModuleOp> toDialect(const Checked &checked, mlir::MLIRContext &context, const std::string &only,
+mlir::OwningOpRef<mlir::ModuleOp> toDialect(const Program &program, const SourceManager &sources, mlir::MLIRContext &context, const std::string &only,
                                             bool differentiate, Messages &messages, int &exitCode) {
-  auto module = emitProgram(checked.program, checked.sources, context, only);
+  auto module = emitProgram(program, sources, context, only);
   if (!module) {
     exitCode = bug("the program does not become IR: " + messages.text);
     return nullptr;
@@ -164,14 +164,19 @@ std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector
 }
 
 std::optional<Compiled> compile(const Checked &checked, const std::string &target, int &exitCode) {
+  return compile(checked.program, checked.sources, checked.sourceSha256, target, exitCode);
+}
+
+std::optional<Compiled> compile(const Program &program, const SourceManager &sources, const std::string &sourceSha256,
+                                const std::string &target, int &exitCode) {
   mlir::MLIRContext context;
   prepare(context);
   Messages messages(context);
   Compiled compiled;
-  compiled.stem = identifier(checked.program.name);
+  compiled.stem = identifier(program.name);
 
   // The typed program as functions of the dialect, with every gradient expanded.
-  auto module = toDialect(checked, context, "", /*differentiate=*/true, messages, exitCode);
+  auto module = toDialect(program, sources, context, "", /*differentiate=*/true, messages, exitCode);
   if (!module)
     return std::nullopt;
   addToReproducer("ir", print(*module));
@@ -180,9 +185,9 @@ std::optional<Compiled> compile(const Checked &checked, const std::string &targe
   if (!cpu)
     return std::nullopt;
   // What the drivers and the headers need to know, with the plan in it.
-  auto manifest = manifestOf(checked.program, {checked.sourceSha256, target, "bigmc " BIGM_VERSION});
+  auto manifest = manifestOf(program, {sourceSha256, target, "bigmc " BIGM_VERSION});
   for (size_t i = 0; i < cpu->plan().size(); ++i)
-    manifest["functions"].push_back(functionOf(checked.program.functions[i], cpu->plan()[i]));
+    manifest["functions"].push_back(functionOf(program.functions[i], cpu->plan()[i]));
   compiled.manifest = manifest.dump();
   // Machine code, with the manifest inside.
   if (mlir::failed(cpu->emitObject(compiled.manifest, compiled.object))) {
@@ -197,7 +202,7 @@ std::optional<std::string> textOf(const Checked &checked, const std::string &sta
   mlir::MLIRContext context;
   prepare(context);
   Messages messages(context);
-  auto module = toDialect(checked, context, model, stage != "ir", messages, exitCode);
+  auto module = toDialect(checked.program, checked.sources, context, model, stage != "ir", messages, exitCode);
   if (!module)
     return std::nullopt;
   if (module->getBody()->empty()) {

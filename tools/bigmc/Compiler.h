@@ -28,6 +28,8 @@ struct Compiled {
 };
 /// All functions of a program to one object file. On failure the message is printed and the exit code given.
 std::optional<Compiled> compile(const Checked &, const std::string &target, int &exitCode);
+std::optional<Compiled> compile(const Program &, const SourceManager &, const std::string &sourceSha256,
+                                const std::string &target, int &exitCode);
 
 /// The text of one stage ("ir", "grad", "fused", "lowered", "llvm", "asm") of the functions whose name begins with
 /// `model`.

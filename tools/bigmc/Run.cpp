@@ -2,6 +2,7 @@
 // ship, opens that, and hands it to the driver, which knows the program only through the library's manifest.
 #include "Commands.h"
 #include "Compiler.h"
+#include "Divergence.h"
 #include "Module.h"
 #include "runtime/driver/Driver.h"
 #include <filesystem>
@@ -58,7 +59,11 @@ int train(const TrainOptions &options) {
   if (!fs::is_directory(options.data))
     return userError("`--data " + options.data + "` is not a folder");
   int code = Done;
-  auto module = openProgram(options.program.file, options.program.sets, options.target, code);
+  auto checked = checkProgram(options.program.file, options.program.sets);
+  if (!checked)
+    return UserError;
+  auto compiled = compile(*checked, options.target, code);
+  auto module = compiled ? openCompiled(*compiled, code) : nullptr;
   if (!module)
     return code;
   driver::TrainOptions o;
@@ -66,6 +71,9 @@ int train(const TrainOptions &options) {
       common(options.program, options.program.sets, options.run, options.data, options.threads);
   o.quiet = options.quiet;
   o.resume = options.resume;
+  o.locate = [&](const std::string &step, bigm_model *model, const data::Batch &batch, const driver::Call &call) {
+    return firstNonFinite(*checked, options.target, step, model, batch, call);
+  };
   return finish(driver::train(module->get(), o));
 }
 

@@ -32,6 +32,16 @@ int64_t stepOf(AffineExpr expr, unsigned dim) {
   return value ? *value : int64_t(1) << 40;
 }
 
+/// The width of the panels in which a load lies along a dimension, 0 when it does not.
+int64_t panelsOf(LoadOp load, unsigned dim) {
+  AffineExpr index = load.getMap().getNumResults() ? load.getMap().getResults().back() : AffineExpr();
+  auto binary = dyn_cast_or_null<AffineBinaryOpExpr>(index);
+  if (!binary || index.getKind() != AffineExprKind::Mod ||
+      binary.getLHS() != getAffineDimExpr(dim, load.getContext()) || !constantOf(binary.getRHS()))
+    return 0;
+  return *constantOf(binary.getRHS());
+}
+
 /// Rows of one tile of a loop, at most `most`: a divisor when a good one exists, else equal parts.
 unsigned tileOf(AffineExpr size, unsigned most) {
   auto known = constantOf(size);
@@ -71,16 +81,32 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
   Type element = loads[0].getType();
   if (!element.isF32() && !element.isF64())
     return std::nullopt;
+  // Panels: at the first column of each, the place is linear in the column.
+  LoadOp inPanels;
+  unsigned panelDim = 0;
+  int64_t panelWidth = 0;
   for (LoadOp load : loads)
-    for (unsigned d = 0; d < nest.dims(); ++d)
-      if (!load.getAt().empty() || !coefficientOf(c.s.exprs[load][0], d))
+    for (unsigned d = 0; d < nest.dims(); ++d) {
+      AffineExpr &place = c.s.exprs[load][0];
+      if (int64_t width = panelsOf(load, d)) {
+        inPanels = load, panelDim = d, panelWidth = width;
+        AffineExpr column = getAffineDimExpr(d, nest.getContext());
+        AffineExpr first = canonical(place.replace(column, getAffineConstantExpr(0, nest.getContext())));
+        AffineExpr second = place.replace(column, getAffineConstantExpr(width, nest.getContext()));
+        place = canonical(first + column * canonical(second - first).floorDiv(width));
+      }
+      if (!load.getAt().empty() || !coefficientOf(place, d))
         return std::nullopt;
+    }
+  auto isContiguous = [&](LoadOp load, unsigned dim) {
+    return inPanels ? load == inPanels && dim == panelDim : stepOf(c.s.exprs[load][0], dim) == 1;
+  };
 
   // Vectors run along a dimension in which one operand is contiguous and the other does not move.
   int vector = -1, which = 0;
   for (auto [i, loop] : llvm::enumerate(c.s.outer))
     for (int operand : {0, 1})
-      if (stepOf(c.s.exprs[loads[operand]][0], loop.dim) == 1 &&
+      if (isContiguous(loads[operand], loop.dim) &&
           stepOf(c.s.exprs[loads[1 - operand]][0], loop.dim) == 0) {
         auto better = [&](const Loop &x, const Loop &y) {
           bool storesX = stepOf(c.s.stores[0], x.dim) == 1, storesY = stepOf(c.s.stores[0], y.dim) == 1;
@@ -93,6 +119,7 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
   if (vector < 0)
     return std::nullopt;
   c.a = loads[1 - which], c.b = loads[which];
+  c.lanes = target.lanes, c.packed = bool(inPanels);
   c.vectorDim = c.s.outer[vector].dim;
   c.vectorSize = c.s.outer[vector].size;
   c.outer = c.s.outer;
@@ -113,7 +140,7 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
     return stepOf(placeA, loop.dim) != 0 && stepOf(placeB, loop.dim) == 0;
   };
   for (unsigned vectors : {1u, 2u, 3u, 4u}) {
-    if (vectors > registersLong)
+    if (c.packed ? vectors * lanes != panelWidth : vectors > registersLong)
       continue;
     unsigned most = (target.registers - 2 - vectors) / vectors;
     double lanesUsed = double(size) / (llvm::alignTo(registersLong, vectors) * lanes);

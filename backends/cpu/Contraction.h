@@ -14,7 +14,9 @@ struct Contraction {
   mutable kernel::LoadOp a, b; // broadcast and vector operand
   unsigned vectorDim = 0;
   AffineExpr vectorSize;
+  unsigned lanes = 1;
   unsigned vectors = 1;    // abreast
+  bool packed = false;     // b lies in panels of `vectors` registers (PackOperands.h)
   llvm::SmallVector<Loop> outer;    // parallel loops, outermost first, each unit one iteration
   std::optional<Loop> tiled;        // parallel loop cut into tiles of `tile` rows
   unsigned tile = 1;

@@ -22,11 +22,13 @@ struct Contraction {
   unsigned tile = 1;
   llvm::SmallVector<Loop> unrolled; // short parallel loops that lie whole in a block
   llvm::SmallVector<Loop> reduced;  // outermost first
-  bool vectorOutermost = false;     // order of units: the vector operand is too large to be read for every tile
+  unsigned group = 0; // order of units: the vector operand is too large to be read for every tile, so that this many of its
+                      // panels at a time serve all tiles from the second level cache; 0 when all of it does
   unsigned splits = 1;              // parts of the first reduction loop
   AffineExpr units;                 // without splits
   AffineExpr cost;
 
+  AffineExpr vectorBlocks() const; // registers abreast fill this many
   unsigned unrolledRows() const;
   unsigned rows() const { return tile * unrolledRows(); }
   AffineExpr scratchBytes(const Target &target) const;

@@ -128,6 +128,14 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
         if (vector < 0 || better(loop, c.s.outer[vector]))
           vector = int(i), which = operand;
       }
+  // Else along one in which both are, when one of them has rows of its own.
+  for (auto [i, loop] : llvm::enumerate(c.s.outer))
+    if (vector < 0 && isContiguous(loads[0], loop.dim) && isContiguous(loads[1], loop.dim))
+      for (int operand : {0, 1})
+        for (const Loop &row : c.s.outer)
+          if (stepOf(c.s.exprs[loads[operand]][0], row.dim) == 0 &&
+              stepOf(c.s.exprs[loads[1 - operand]][0], row.dim) != 0 && guess(row.size) > 1)
+            vector = int(i), which = operand, c.vectorsOfA = true;
   if (vector < 0)
     return std::nullopt;
   c.a = loads[1 - which], c.b = loads[which];

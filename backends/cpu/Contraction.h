@@ -12,6 +12,7 @@ namespace mlir::bigm::cpu {
 struct Contraction {
   Schedule s;              // exprs and stores; its loops are not used
   mutable kernel::LoadOp a, b; // broadcast and vector operand
+  bool vectorsOfA = false; // a runs along the vector dimension too (depthwise): it is loaded in vectors, not broadcast
   unsigned vectorDim = 0;
   AffineExpr vectorSize;
   unsigned lanes = 1;

@@ -258,24 +258,29 @@ private:
   SmallVector<Value> reduceLoop(size_t depth, const Place &place, Shape shape, Value a, Value bPlace,
                                 ArrayRef<Value> rowOffsets, SmallVector<Value> sums) {
     if (depth == c.reduced.size()) {
-      SmallVector<Value> vectors;
-      for (unsigned j = 0; j < shape.vectors; ++j) {
-        Value at = e.elementPointer(bPlace, e.constant(int64_t(j) * lanes), element);
-        Type type = e.vectorOf(element);
-        if (place.masks[j]) {
-          Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
-          vectors.push_back(LLVM::MaskedLoadOp::create(b, type, at, place.masks[j], zero, bytes));
-        } else {
-          vectors.push_back(e.load(type, at, bytes));
+      auto loadVectors = [&](Value base) {
+        SmallVector<Value> vectors;
+        for (unsigned j = 0; j < shape.vectors; ++j) {
+          Value at = e.elementPointer(base, e.constant(int64_t(j) * lanes), element);
+          Type type = e.vectorOf(element);
+          if (place.masks[j]) {
+            Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+            vectors.push_back(LLVM::MaskedLoadOp::create(b, type, at, place.masks[j], zero, bytes));
+          } else {
+            vectors.push_back(e.load(type, at, bytes));
+          }
         }
-      }
-      SmallVector<Value> result;
+        return vectors;
+      };
+      SmallVector<Value> vectors = loadVectors(bPlace), result;
       for (auto [i, offset] : llvm::enumerate(rowOffsets)) {
-        Value scalar = e.load(element, e.elementPointer(a, offset, element), bytes);
-        Value factor = e.splat(scalar);
+        Value row = e.elementPointer(a, offset, element);
+        SmallVector<Value> factors = c.vectorsOfA ? loadVectors(row) : SmallVector<Value>(shape.vectors);
+        if (!c.vectorsOfA)
+          llvm::fill(factors, e.splat(e.load(element, row, bytes)));
         for (unsigned j = 0; j < shape.vectors; ++j) {
           Value sum = sums[i * shape.vectors + j];
-          result.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factor, vectors[j], sum));
+          result.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factors[j], vectors[j], sum));
         }
       }
       return result;

@@ -162,7 +162,8 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
   for (unsigned vectors : {1u, 2u, 3u, 4u}) {
     if (c.packed ? vectors * lanes != panelWidth : vectors > registersLong)
       continue;
-    unsigned most = (target.registers - 2 - vectors) / vectors;
+    // Vectors of a are loaded one for each row, several ahead of their use.
+    unsigned most = c.vectorsOfA ? target.registers / 2 / vectors : (target.registers - 2 - vectors) / vectors;
     double lanesUsed = double(size) / (llvm::alignTo(registersLong, vectors) * lanes);
     if (registersLong % vectors && registersLong > vectors) // the rest runs in fewer registers
       lanesUsed = double(size) / (registersLong * lanes) * 0.95;

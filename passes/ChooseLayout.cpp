@@ -52,7 +52,17 @@ double guess(AffineExpr size) {
 struct Vectors {
   unsigned dim;  // of the nest
   LoadOp b, a;   // the operand that is contiguous along it, and the other
+  bool shared = false; // both are: a depthwise convolution, along its channels
 };
+
+/// Rows of a block: where `a` moves and `b` does not.
+bool hasRows(NestOp nest, LoadOp a, LoadOp b) {
+  for (unsigned dim = 0; dim < nest.getParallel(); ++dim)
+    if (a.getMap().isFunctionOfDim(dim) && !b.getMap().isFunctionOfDim(dim))
+      return true;
+  return false;
+}
+
 
 std::optional<Vectors> vectorsOf(NestOp nest) {
   SmallVector<LoadOp> loads(nest.getBody().front().getOps<LoadOp>());
@@ -77,7 +87,19 @@ std::optional<Vectors> vectorsOf(NestOp nest) {
       if (!best || score > bestScore)
         best = Vectors{dim, b, a}, bestScore = score;
     }
-  return best;
+  if (best && hasRows(nest, best->a, best->b))
+    return best;
+  // No operand would be used more than once: vectors along the longest dimension that both have, other than the batch.
+  std::optional<Vectors> shared;
+  for (unsigned dim = 0; dim < nest.getParallel(); ++dim) {
+    bool both = placeOf(loads[0], dim) >= 0 && placeOf(loads[1], dim) >= 0;
+    if (!both || guess(nest.size(dim)) < 4 || (shared && guess(nest.size(dim)) <= guess(nest.size(shared->dim))))
+      continue;
+    bool first = hasRows(nest, loads[0], loads[1]);
+    if (first || hasRows(nest, loads[1], loads[0]))
+      shared = Vectors{dim, loads[first], loads[!first], true};
+  }
+  return shared ? shared : best;
 }
 
 struct ChooseLayout : bigm::impl::ChooseLayoutBase<ChooseLayout> {
@@ -126,6 +148,8 @@ struct ChooseLayout : bigm::impl::ChooseLayoutBase<ChooseLayout> {
     for (Value result : nest.getResults())
       wish(result, vectors->dim);
     wish(vectors->b.getTensor(), placeOf(vectors->b, vectors->dim));
+    if (vectors->shared)
+      return wish(vectors->a.getTensor(), placeOf(vectors->a, vectors->dim));
     // The broadcast operand of a convolution: channels too. Dimension 0 is the batch.
     if (hasWindow(vectors->a))
       for (int64_t i = 1; i < rankOf(vectors->a.getTensor()); ++i)
@@ -220,23 +244,28 @@ struct ChooseLayout : bigm::impl::ChooseLayoutBase<ChooseLayout> {
       load.getTensorMutable().assign(copy);
   }
 
-  /// The vector operand of a contraction is contiguous, or is copied so, its dimensions in the order in which the other
-  /// operand moves: then the reduction loops join.
   void pack(NestOp nest) {
     auto vectors = vectorsOf(nest);
     if (!vectors)
       return;
-    LoadOp b = vectors->b, a = vectors->a;
-    int inner = placeOf(b, vectors->dim);
+    pack(nest, vectors->dim, vectors->b, vectors->a);
+    if (vectors->shared)
+      pack(nest, vectors->dim, vectors->a, vectors->b);
+  }
+
+  /// The vector operand of a contraction is contiguous, or is copied so, its dimensions in the order in which the other
+  /// operand moves: then the reduction loops join.
+  void pack(NestOp nest, unsigned dim, LoadOp b, LoadOp a) {
+    int inner = placeOf(b, dim);
     if (layoutOf(b.getTensor()).back() == inner)
       return;
     SmallVector<AffineExpr> strides = stridesOf(a.getTensor());
     auto stepOfA = [&](int64_t i) -> double {
-      int dim = dimOf(b, i);
-      if (dim < 0)
+      int moved = dimOf(b, i);
+      if (moved < 0)
         return 0;
       for (auto [index, stride] : llvm::zip(a.getMap().getResults(), strides))
-        if (index.isFunctionOfDim(dim)) {
+        if (index.isFunctionOfDim(moved)) {
           double step = 1;
           canonical(stride).walk([&](AffineExpr e) {
             if (isa<AffineConstantExpr>(e))

@@ -1,6 +1,7 @@
 // Choice of the block: which loop runs in vectors, which rows stand in registers, in what order units go.
 #include "backends/cpu/Contraction.h"
 #include "ir/Dims.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -14,6 +15,11 @@ unsigned Contraction::unrolledRows() const {
   return rows;
 }
 
+AffineExpr Contraction::vectorBlocks() const {
+  int64_t width = int64_t(vectors) * lanes;
+  return (vectorSize + (width - 1)).floorDiv(width);
+}
+
 AffineExpr Contraction::scratchBytes(const Target &target) const {
   if (splits == 1)
     return getAffineConstantExpr(0, NestOp(s.nest).getContext());
@@ -21,6 +27,10 @@ AffineExpr Contraction::scratchBytes(const Target &target) const {
 }
 
 namespace {
+/// Elements of the vector operand that every tile of rows may pass over again, and those of one group of its panels: half
+/// of a second level cache of 2 MiB.
+constexpr double elementsNear = 64 * 1024, elementsInGroup = 192 * 1024;
+
 int64_t guess(AffineExpr size) {
   auto constant = constantOf(size);
   return constant ? *constant : 128;
@@ -32,18 +42,28 @@ int64_t stepOf(AffineExpr expr, unsigned dim) {
   return value ? *value : int64_t(1) << 40;
 }
 
-/// Rows of one tile of a loop, at most `most`: a divisor when a good one exists, else equal parts.
-unsigned tileOf(AffineExpr size, unsigned most) {
+/// The width of the panels in which a load lies along a dimension, 0 when it does not.
+int64_t panelsOf(LoadOp load, unsigned dim) {
+  AffineExpr index = load.getMap().getNumResults() ? load.getMap().getResults().back() : AffineExpr();
+  auto binary = dyn_cast_or_null<AffineBinaryOpExpr>(index);
+  if (!binary || index.getKind() != AffineExprKind::Mod ||
+      binary.getLHS() != getAffineDimExpr(dim, load.getContext()) || !constantOf(binary.getRHS()))
+    return 0;
+  return *constantOf(binary.getRHS());
+}
+
+/// Rows that one tile of a loop may have: all from half of `most` on; what is left at the end costs, so that a divisor wins
+/// among equals.
+SmallVector<unsigned> tilesOf(AffineExpr size, unsigned most) {
   auto known = constantOf(size);
   if (!known)
-    return most;
+    return {most};
   if (*known <= most)
-    return *known;
+    return {unsigned(*known)};
+  SmallVector<unsigned> tiles;
   for (unsigned tile = most; tile * 2 > most; --tile)
-    if (*known % tile == 0)
-      return tile;
-  unsigned parts = (*known + most - 1) / most;
-  return (*known + parts - 1) / parts;
+    tiles.push_back(tile);
+  return tiles;
 }
 
 struct Choice {
@@ -53,10 +73,12 @@ struct Choice {
   SmallVector<unsigned> unrolled;
 };
 
-/// How well a block of so many accumulators hides its loads behind the arithmetic (12x2, 14x2 and 6x4 measured alike);
-/// fewer than 8 leave the two units of four cycles each idle, which the count of cycles says.
-double speedOf(unsigned accumulators) {
-  return accumulators >= 20 ? 1 : accumulators >= 12 ? 0.95 : accumulators >= 8 ? 0.9 : 1;
+/// How well a block of so many accumulators hides its loads behind the arithmetic: per step of the sum the vectors of b
+/// come from the second level cache, and the smaller the block the more often. Measured on 16 (8x2: 0.8 of the peak at
+/// 1024^3) and 28 (14x2: 0.9). Fewer than 8 leave the two units of four cycles each idle, which the count of cycles says.
+double speedOf(unsigned accumulators, unsigned most) {
+  double share = double(accumulators) / most;
+  return accumulators < 8 ? 1 : share >= 0.75 ? 1 : share >= 0.6 ? 0.96 : share >= 0.4 ? 0.92 : 0.88;
 }
 } // namespace
 
@@ -71,16 +93,32 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
   Type element = loads[0].getType();
   if (!element.isF32() && !element.isF64())
     return std::nullopt;
+  // Panels: at the first column of each, the place is linear in the column.
+  LoadOp inPanels;
+  unsigned panelDim = 0;
+  int64_t panelWidth = 0;
   for (LoadOp load : loads)
-    for (unsigned d = 0; d < nest.dims(); ++d)
-      if (!load.getAt().empty() || !coefficientOf(c.s.exprs[load][0], d))
+    for (unsigned d = 0; d < nest.dims(); ++d) {
+      AffineExpr &place = c.s.exprs[load][0];
+      if (int64_t width = panelsOf(load, d)) {
+        inPanels = load, panelDim = d, panelWidth = width;
+        AffineExpr column = getAffineDimExpr(d, nest.getContext());
+        AffineExpr first = canonical(place.replace(column, getAffineConstantExpr(0, nest.getContext())));
+        AffineExpr second = place.replace(column, getAffineConstantExpr(width, nest.getContext()));
+        place = canonical(first + column * canonical(second - first).floorDiv(width));
+      }
+      if (!load.getAt().empty() || !coefficientOf(place, d))
         return std::nullopt;
+    }
+  auto isContiguous = [&](LoadOp load, unsigned dim) {
+    return inPanels ? load == inPanels && dim == panelDim : stepOf(c.s.exprs[load][0], dim) == 1;
+  };
 
   // Vectors run along a dimension in which one operand is contiguous and the other does not move.
   int vector = -1, which = 0;
   for (auto [i, loop] : llvm::enumerate(c.s.outer))
     for (int operand : {0, 1})
-      if (stepOf(c.s.exprs[loads[operand]][0], loop.dim) == 1 &&
+      if (isContiguous(loads[operand], loop.dim) &&
           stepOf(c.s.exprs[loads[1 - operand]][0], loop.dim) == 0) {
         auto better = [&](const Loop &x, const Loop &y) {
           bool storesX = stepOf(c.s.stores[0], x.dim) == 1, storesY = stepOf(c.s.stores[0], y.dim) == 1;
@@ -90,9 +128,18 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
         if (vector < 0 || better(loop, c.s.outer[vector]))
           vector = int(i), which = operand;
       }
+  // Else along one in which both are, when one of them has rows of its own.
+  for (auto [i, loop] : llvm::enumerate(c.s.outer))
+    if (vector < 0 && isContiguous(loads[0], loop.dim) && isContiguous(loads[1], loop.dim))
+      for (int operand : {0, 1})
+        for (const Loop &row : c.s.outer)
+          if (stepOf(c.s.exprs[loads[operand]][0], row.dim) == 0 &&
+              stepOf(c.s.exprs[loads[1 - operand]][0], row.dim) != 0 && guess(row.size) > 1)
+            vector = int(i), which = operand, c.vectorsOfA = true;
   if (vector < 0)
     return std::nullopt;
   c.a = loads[1 - which], c.b = loads[which];
+  c.lanes = target.lanes, c.packed = bool(inPanels);
   c.vectorDim = c.s.outer[vector].dim;
   c.vectorSize = c.s.outer[vector].size;
   c.outer = c.s.outer;
@@ -113,9 +160,10 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
     return stepOf(placeA, loop.dim) != 0 && stepOf(placeB, loop.dim) == 0;
   };
   for (unsigned vectors : {1u, 2u, 3u, 4u}) {
-    if (vectors > registersLong)
+    if (c.packed ? vectors * lanes != panelWidth : vectors > registersLong)
       continue;
-    unsigned most = (target.registers - 2 - vectors) / vectors;
+    // Vectors of a are loaded one for each row, several ahead of their use.
+    unsigned most = c.vectorsOfA ? target.registers / 2 / vectors : (target.registers - 2 - vectors) / vectors;
     double lanesUsed = double(size) / (llvm::alignTo(registersLong, vectors) * lanes);
     if (registersLong % vectors && registersLong > vectors) // the rest runs in fewer registers
       lanesUsed = double(size) / (registersLong * lanes) * 0.95;
@@ -125,7 +173,8 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
         whole *= *constantOf(c.outer[u].size);
       if (whole > most)
         return;
-      unsigned tile = tiled < 0 ? 1 : tileOf(c.outer[tiled].size, most / whole);
+      SmallVector<unsigned> tiles = tiled < 0 ? SmallVector<unsigned>{1} : tilesOf(c.outer[tiled].size, most / whole);
+      for (unsigned tile : tiles) {
       int64_t count = tiled < 0 ? 1 : guess(c.outer[tiled].size), last = count % tile;
       bool known = tiled < 0 || constantOf(c.outer[tiled].size);
       // Rows left over at an edge: one short tile when their number is known, else by fours and ones. No block takes
@@ -137,11 +186,19 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
       double edges = 0.001 * unrolled.size() + (known ? 0 : 0.06) + (last ? 0.03 : 0);
       if (tiled >= 0 && stepOf(placeA, c.outer[tiled].dim) > 4096)
         edges += 0.02;
+      // Rows a multiple of a page apart fall in the same sets of the first level cache, and it has few ways.
+      if (tiled >= 0) {
+        int64_t apart = stepOf(placeA, c.outer[tiled].dim) * (element.getIntOrFloatBitWidth() / 8);
+        int64_t sets = std::max<int64_t>(1, 4096 / std::gcd<int64_t>(apart, 4096) );
+        if (apart >= 1024 && tile > 8 * sets)
+          edges += 0.3;
+      }
       // With one vector abreast each broadcast serves one multiplication: the loads are as many as those.
       double loads = vectors == 1 ? 0.85 : 1;
-      double score = speedOf(tile * whole * vectors) * lanesUsed * rowsUsed * loads - edges;
+      double score = speedOf(tile * whole * vectors, target.registers - 4) * lanesUsed * rowsUsed * loads - edges;
       if (score > best.score + 1e-9)
         best = {score, tiled, tile, vectors, SmallVector<unsigned>(unrolled)};
+      }
     };
     consider(-1, {});
     SmallVector<unsigned> rows, shortRows;
@@ -175,25 +232,36 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
   }
   c.outer = rest;
 
+  double panel = double(c.vectors * lanes), elementsB = guess(c.vectorSize);
+  for (const Loop &loop : c.reduced)
+    panel *= guess(loop.size), elementsB *= guess(loop.size);
+  if (elementsB > elementsNear) {
+    auto blocks = constantOf(canonical(c.vectorBlocks()));
+    c.group = unsigned(std::max(1.0, elementsInGroup / panel));
+    if (blocks) // groups of equal size
+      c.group = llvm::divideCeil(*blocks, llvm::divideCeil(*blocks, c.group));
+  }
+
   MLIRContext *context = nest.getContext();
   c.units = getAffineConstantExpr(1, context);
   for (const Loop &loop : c.outer)
     c.units = c.units * loop.size;
-  int64_t width = int64_t(c.vectors) * lanes;
-  c.units = c.units * (c.vectorSize + (width - 1)).floorDiv(width);
+  AffineExpr blocks = c.vectorBlocks();
+  if (c.group)
+    blocks = (blocks + (c.group - 1)).floorDiv(c.group) * c.group;
+  c.units = c.units * blocks;
   if (c.tiled)
     c.units = c.units * (c.tiled->size + (c.tile - 1)).floorDiv(c.tile);
   c.units = canonical(c.units);
   c.cost = c.s.cost;
 
-  double elementsB = guess(c.vectorSize), results = guess(c.vectorSize) * double(c.rows()), sum = 1;
+  double results = guess(c.vectorSize) * double(c.rows()), sum = 1;
   for (const Loop &loop : c.reduced)
-    elementsB *= guess(loop.size), sum *= guess(loop.size);
+    sum *= guess(loop.size);
   for (const Loop &loop : c.outer)
     results *= guess(loop.size);
   if (c.tiled)
     results *= double(guess(c.tiled->size)) / c.tile;
-  c.vectorOutermost = elementsB > 64 * 1024;
   // Few results of long sums (gradients to the weights of convolutions): parts of the sum side by side, each small
   // enough for the operands to stay in the second level cache while all blocks pass over them.
   if (constantOf(c.units) && results <= 256 * 1024 && sum >= 4096 && !c.reduced.empty() &&

@@ -12,19 +12,24 @@ namespace mlir::bigm::cpu {
 struct Contraction {
   Schedule s;              // exprs and stores; its loops are not used
   mutable kernel::LoadOp a, b; // broadcast and vector operand
+  bool vectorsOfA = false; // a runs along the vector dimension too (depthwise): it is loaded in vectors, not broadcast
   unsigned vectorDim = 0;
   AffineExpr vectorSize;
+  unsigned lanes = 1;
   unsigned vectors = 1;    // abreast
+  bool packed = false;     // b lies in panels of `vectors` registers (PackOperands.h)
   llvm::SmallVector<Loop> outer;    // parallel loops, outermost first, each unit one iteration
   std::optional<Loop> tiled;        // parallel loop cut into tiles of `tile` rows
   unsigned tile = 1;
   llvm::SmallVector<Loop> unrolled; // short parallel loops that lie whole in a block
   llvm::SmallVector<Loop> reduced;  // outermost first
-  bool vectorOutermost = false;     // order of units: the vector operand is too large to be read for every tile
+  unsigned group = 0; // order of units: the vector operand is too large to be read for every tile, so that this many of its
+                      // panels at a time serve all tiles from the second level cache; 0 when all of it does
   unsigned splits = 1;              // parts of the first reduction loop
   AffineExpr units;                 // without splits
   AffineExpr cost;
 
+  AffineExpr vectorBlocks() const; // registers abreast fill this many
   unsigned unrolledRows() const;
   unsigned rows() const { return tile * unrolledRows(); }
   AffineExpr scratchBytes(const Target &target) const;

@@ -3,6 +3,7 @@
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitEntry.h"
 #include "backends/cpu/EmitObject.h"
+#include "backends/cpu/PackOperands.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -120,6 +121,8 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   passes.addNestedPass<func::FuncOp>(createChooseLayout());
   if (failed(passes.run(*work)))
     return nullptr;
+  for (func::FuncOp func : work->getOps<func::FuncOp>())
+    packOperands(func, *target);
   // Sums that are split ask for scratch memory, then everything gets its place.
   work->walk([&](NestOp nest) {
     auto contraction = planContraction(nest, *target);

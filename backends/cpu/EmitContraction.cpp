@@ -1,4 +1,5 @@
 #include "backends/cpu/Contraction.h"
+#include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -99,22 +100,21 @@ private:
     place.unit = rest;
 
     int64_t width = int64_t(c.vectors) * lanes;
-    AffineExpr vectorBlocks = (c.vectorSize + (width - 1)).floorDiv(width);
-    Value vectorBlock, tileNumber;
+    AffineExpr vectorBlocks = c.vectorBlocks();
+    Value vectorBlock, group, tileNumber;
     struct Digit {
       AffineExpr count;
       Value *number;
       int dim;
     };
     SmallVector<Digit> digits; // innermost first
-    if (!c.vectorOutermost)
-      digits.push_back({vectorBlocks, &vectorBlock, -1});
+    digits.push_back({c.group ? b.getAffineConstantExpr(c.group) : vectorBlocks, &vectorBlock, -1});
     if (c.tiled)
       digits.push_back({(c.tiled->size + (c.tile - 1)).floorDiv(c.tile), &tileNumber, -1});
     for (const Loop &outer : llvm::reverse(c.outer))
       digits.push_back({outer.size, nullptr, int(outer.dim)});
-    if (c.vectorOutermost)
-      digits.push_back({vectorBlocks, &vectorBlock, -1});
+    if (c.group)
+      digits.push_back({(vectorBlocks + (c.group - 1)).floorDiv(c.group), &group, -1});
     for (auto [i, digit] : llvm::enumerate(digits)) {
       Value value = rest;
       if (constantOf(digit.count) == 1) {
@@ -129,8 +129,21 @@ private:
       else
         place.dims[digit.dim] = value;
     }
+    scf::IfOp inside;
+    if (c.group) {
+      vectorBlock = e.add(e.mul(group, e.constant(c.group)), vectorBlock);
+      auto blocks = constantOf(canonical(vectorBlocks));
+      if (!blocks || *blocks % c.group) { // the last group may have fewer
+        inside = scf::IfOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::slt, vectorBlock,
+                                                            e.evaluate(vectorBlocks)),
+                                   /*withElse=*/false);
+        b.setInsertionPointToStart(inside.thenBlock());
+      }
+    }
     place.vectorBegin = e.mul(vectorBlock, e.constant(width));
     byRows(place, tileNumber, [&](Place place, unsigned tile) { byColumns(place, tile, each); });
+    if (inside)
+      b.setInsertionPointAfter(inside);
     b.setInsertionPointAfter(loop);
     e.closeFunction();
   }
@@ -245,24 +258,29 @@ private:
   SmallVector<Value> reduceLoop(size_t depth, const Place &place, Shape shape, Value a, Value bPlace,
                                 ArrayRef<Value> rowOffsets, SmallVector<Value> sums) {
     if (depth == c.reduced.size()) {
-      SmallVector<Value> vectors;
-      for (unsigned j = 0; j < shape.vectors; ++j) {
-        Value at = e.elementPointer(bPlace, e.constant(int64_t(j) * lanes), element);
-        Type type = e.vectorOf(element);
-        if (place.masks[j]) {
-          Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
-          vectors.push_back(LLVM::MaskedLoadOp::create(b, type, at, place.masks[j], zero, bytes));
-        } else {
-          vectors.push_back(e.load(type, at, bytes));
+      auto loadVectors = [&](Value base) {
+        SmallVector<Value> vectors;
+        for (unsigned j = 0; j < shape.vectors; ++j) {
+          Value at = e.elementPointer(base, e.constant(int64_t(j) * lanes), element);
+          Type type = e.vectorOf(element);
+          if (place.masks[j]) {
+            Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+            vectors.push_back(LLVM::MaskedLoadOp::create(b, type, at, place.masks[j], zero, bytes));
+          } else {
+            vectors.push_back(e.load(type, at, bytes));
+          }
         }
-      }
-      SmallVector<Value> result;
+        return vectors;
+      };
+      SmallVector<Value> vectors = loadVectors(bPlace), result;
       for (auto [i, offset] : llvm::enumerate(rowOffsets)) {
-        Value scalar = e.load(element, e.elementPointer(a, offset, element), bytes);
-        Value factor = e.splat(scalar);
+        Value row = e.elementPointer(a, offset, element);
+        SmallVector<Value> factors = c.vectorsOfA ? loadVectors(row) : SmallVector<Value>(shape.vectors);
+        if (!c.vectorsOfA)
+          llvm::fill(factors, e.splat(e.load(element, row, bytes)));
         for (unsigned j = 0; j < shape.vectors; ++j) {
           Value sum = sums[i * shape.vectors + j];
-          result.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factor, vectors[j], sum));
+          result.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factors[j], vectors[j], sum));
         }
       }
       return result;

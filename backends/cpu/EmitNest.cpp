@@ -20,6 +20,8 @@ public:
   SmallVector<Launch> run(const std::string &name) {
     NestOp nest = s.nest;
     AffineExpr cost = s.cost;
+    if (!s.turned.empty())
+      return emitTurned(e, name);
     if (!nest.reduces()) {
       forUnits(name, 1, [&](Point &point, Value, Value blockBegin) { pointwise(point, blockBegin); });
       return {{name, s.units, cost}};

@@ -13,4 +13,7 @@ struct Launch {
 /// Emits the functions of a nest under names that begin with `name`, into the module of the emitter's builder.
 llvm::SmallVector<Launch> emitNest(Emitter &emitter, const std::string &name);
 
+/// The same for a nest that turns memory: it reads along other loops than it writes.
+llvm::SmallVector<Launch> emitTurned(Emitter &emitter, const std::string &name);
+
 } // namespace mlir::bigm::cpu

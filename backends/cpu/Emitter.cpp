@@ -302,7 +302,8 @@ SmallVector<Value> Emitter::emitBlock(Block &block, const Point &point, ValueRan
       break;
     }
     if (auto load = dyn_cast<LoadOp>(op)) {
-      values.map(load.getResult(), emitLoad(load, point, values));
+      auto it = ready.find(&op);
+      values.map(load.getResult(), it != ready.end() ? it->second : emitLoad(load, point, values));
       continue;
     }
     if (auto index = dyn_cast<IndexOp>(op)) {

@@ -54,6 +54,8 @@ public:
 
   /// Evaluates the ops of a block of the nest; `arguments` are the block's. Returns what it yields: scalars or vectors.
   SmallVector<Value> emitBlock(Block &block, const Point &point, ValueRange arguments = {});
+  /// Values of loads that were read beforehand; emitBlock takes them from here.
+  llvm::DenseMap<Operation *, Value> ready;
   /// Stores element(s) of result `i` at the point.
   void store(unsigned i, Value value, const Point &point);
 
@@ -69,6 +71,9 @@ public:
   SmallVector<Value> finishArguments(ValueRange accumulators);
   unsigned accumulatorsPerRegister();
 
+  /// The conjunction of constraints: i1 scalar or vector; null when there are none.
+  Value emitConstraints(ArrayRef<AffineExpr> exprs, IntegerSet set, const Point &point, ValueRange at);
+
   Value pointer(const Slot &slot);
   Value elementPointer(Value base, Value index, Type element);
   Value load(Type type, Value pointer, unsigned align);
@@ -81,8 +86,6 @@ public:
 private:
   Value slotValue(const Slot &slot);
   Value emitLoad(kernel::LoadOp load, const Point &point, IRMapping &values);
-  /// The conjunction of constraints: i1 scalar or vector; null when there are none.
-  Value emitConstraints(ArrayRef<AffineExpr> exprs, IntegerSet set, const Point &point, ValueRange at);
   Value lift(Value value, Type like);
   Value accumulate(StringRef kind, Value a, Value b);
 

@@ -2,6 +2,7 @@
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -174,6 +175,89 @@ Schedule cpu::prepare(NestOp nest) {
   return s;
 }
 
+AffineExpr Schedule::turnedSize() const {
+  AffineExpr size = getAffineConstantExpr(1, NestOp(nest).getContext());
+  for (const Loop &loop : turned)
+    size = size * loop.size;
+  return canonical(size);
+}
+
+bool cpu::isTurned(const Schedule &s, LoadOp load) {
+  auto step = coefficientOf(s.exprs.find(load)->second[0], s.vector->dim);
+  return !step || (constantOf(*step) != 0 && constantOf(*step) != 1);
+}
+
+/// Loops along which the place moves without a gap, outermost first.
+static SmallVector<Loop> runOf(AffineExpr place, ArrayRef<Loop> loops, const Loop &without) {
+  SmallVector<Loop> run;
+  AffineExpr want = getAffineConstantExpr(1, place.getContext());
+  for (bool found = true; found;) {
+    found = false;
+    for (const Loop &loop : loops) {
+      auto step = coefficientOf(place, loop.dim);
+      if (loop.dim == without.dim || !step || canonical(*step) != want)
+        continue;
+      run.insert(run.begin(), loop);
+      want = canonical(want * loop.size);
+      found = true;
+      break;
+    }
+  }
+  return run;
+}
+
+/// A pointwise nest that writes along one loop and reads along others: decides to turn square blocks in registers, when
+/// all its other loads run along what is written.
+static bool turn(Schedule &s) {
+  NestOp nest = s.nest;
+  if (nest.reduces())
+    return false;
+  for (const Loop &loop : s.outer) {
+    if (!llvm::all_of(s.stores, [&](AffineExpr store) {
+          auto step = coefficientOf(store, loop.dim);
+          return step && constantOf(*step) == 1;
+        }))
+      continue;
+    s.vector = loop;
+    bool fits = true;
+    unsigned count = 0;
+    SmallVector<Loop> run;
+    nest->walk([&](LoadOp load) {
+      if (!fits || !load.getAt().empty() || isa<IntegerType>(load.getType()))
+        return void(fits = false);
+      ArrayRef<AffineExpr> exprs = s.exprs[load];
+      if (!isTurned(s, load))
+        return;
+      SmallVector<Loop> own = runOf(exprs[0], s.outer, loop);
+      bool same = run.empty() || (own.size() == run.size() && llvm::all_of(llvm::zip(own, run), [](auto pair) {
+                                    return std::get<0>(pair).dim == std::get<1>(pair).dim;
+                                  }));
+      run = own;
+      // A guard may not vary within what one vector reads, and zeros stand for what it forbids.
+      for (AffineExpr guard : exprs.drop_front())
+        for (const Loop &turned : own)
+          same &= !guard.isFunctionOfDim(turned.dim);
+      if (load.getInside())
+        same &= matchPattern(load.getOtherwise(), m_PosZeroFloat());
+      same &= bool(coefficientOf(exprs[0], loop.dim));
+      fits = same && !own.empty() && ++count <= 2;
+    });
+    auto size = constantOf(loop.size);
+    if (fits && count && (!size || *size >= 4)) {
+      s.turned = run;
+      if (auto length = constantOf(s.turnedSize()); !length || *length >= 4) {
+        llvm::erase_if(s.outer, [&](const Loop &o) {
+          return o.dim == loop.dim || llvm::any_of(run, [&](const Loop &t) { return t.dim == o.dim; });
+        });
+        return true;
+      }
+    }
+    s.vector.reset();
+    s.turned.clear();
+  }
+  return false;
+}
+
 Schedule cpu::schedule(NestOp nest, const Target &target) {
   Schedule s = prepare(nest);
   AffineExpr one = getAffineConstantExpr(1, nest.getContext());
@@ -194,6 +278,16 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
   llvm::stable_sort(s.reduced, [&](const Loop &a, const Loop &b) { return step(a) > step(b); });
   joinLoops(s, s.outer);
   joinLoops(s, s.reduced);
+
+  if (turn(s)) {
+    s.block = getAffineConstantExpr(Schedule::turnedBlock, nest.getContext());
+    s.units = (s.vector->size + s.block - 1).floorDiv(Schedule::turnedBlock) *
+              (s.turnedSize() + s.block - 1).floorDiv(Schedule::turnedBlock);
+    for (const Loop &loop : s.outer)
+      s.units = s.units * loop.size;
+    s.units = canonical(s.units);
+    return s;
+  }
 
   // The vector loop: whatever reads and writes best; the innermost of the result among equals.
   double best = 1e30;

@@ -23,7 +23,13 @@ struct Schedule {
   llvm::SmallVector<Loop> reduced;      // reduction loops but the vector one, outermost first
   std::optional<Loop> vector;           // no vector loop: scalar code
   bool vectorReduced = false;           // the vector loop is a reduction, combined across lanes at the end
+  /// A nest that turns memory: it reads along these loops (outermost first, one contiguous run together) and writes
+  /// along `vector`. Square blocks are turned in registers.
+  llvm::SmallVector<Loop> turned;
   unsigned vectors = 1;                 // registers abreast in one block of a parallel vector loop of a reduction
+  static constexpr int64_t turnedBlock = 64; // elements each way of one unit of a nest that turns memory
+  /// The product of the sizes of `turned`.
+  AffineExpr turnedSize() const;
   AffineExpr block;                     // elements of the vector loop in one unit of parallel work
   unsigned splits = 1;                  // parts of the first reduction loop, combined in order afterwards
   AffineExpr units;                     // of parallel work, without splits
@@ -36,6 +42,9 @@ struct Schedule {
 };
 
 Schedule schedule(kernel::NestOp nest, const Target &target);
+
+/// Whether a load of a nest that turns memory is read along the loops `turned` rather than along the vector loop.
+bool isTurned(const Schedule &schedule, kernel::LoadOp load);
 
 /// The expressions and loops of a nest, loops of size 1 gone and nothing decided yet.
 Schedule prepare(kernel::NestOp nest);

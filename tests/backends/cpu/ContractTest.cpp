@@ -53,6 +53,53 @@ TEST(Contract, Convolution) {
              {3});
 }
 
+TEST(Contract, Depthwise) {
+  // Forward with stride 2, the gradient to the input of one with stride 1, the gradient to the weights.
+  expectSame(R"(#x = affine_map<()[s0] -> (s0, 37, 1, 11, 13)>
+    #y = affine_map<()[s0] -> (s0, 37, 1, 5, 6)>
+    #z = affine_map<()[s0] -> (s0, 37, 1, 9, 11)>
+    func.func @f(%x: tensor<?x37x1x11x13xf32, #x>, %w: tensor<37x1x1x3x3xf32>, %g: tensor<?x37x1x9x11xf32, #z>)
+        -> (tensor<?x37x1x5x6xf32, #y>, tensor<37x1x1x3x3xf32>, tensor<?x37x1x9x11xf32, #z>) attributes {bigm.symbols = ["N"]} {
+    %a = bigm.contract %x, %w lhs affine_map<(n, g, o, h, w, c, i, j) -> (n, g, c, h * 2 + i, w * 2 + j)>
+        rhs affine_map<(n, g, o, h, w, c, i, j) -> (g, o, c, i, j)> reduced affine_map<()[s0] -> (1, 3, 3)>
+        : (tensor<?x37x1x11x13xf32, #x>, tensor<37x1x1x3x3xf32>) -> tensor<?x37x1x5x6xf32, #y>
+    %b = bigm.contract %g, %x lhs affine_map<(g, o, c, i, j, n, h, w) -> (n, g, o, h, w)>
+        rhs affine_map<(g, o, c, i, j, n, h, w) -> (n, g, c, h + i, w + j)> reduced affine_map<()[s0] -> (s0, 9, 11)>
+        : (tensor<?x37x1x9x11xf32, #z>, tensor<?x37x1x11x13xf32, #x>) -> tensor<37x1x1x3x3xf32>
+    %c = bigm.contract %x, %w lhs affine_map<(n, g, c, h, w, o, i, j) -> (n, g, o, h - i + 2, w - j + 2)>
+        rhs affine_map<(n, g, c, h, w, o, i, j) -> (g, o, c, i, j)> reduced affine_map<()[s0] -> (1, 3, 3)>
+        : (tensor<?x37x1x11x13xf32, #x>, tensor<37x1x1x3x3xf32>) -> tensor<?x37x1x9x11xf32, #z>
+    return %a, %b, %c : tensor<?x37x1x5x6xf32, #y>, tensor<37x1x1x3x3xf32>, tensor<?x37x1x9x11xf32, #z> })",
+             {3});
+}
+
+TEST(Contract, Panels) {
+  // Operands that are packed: edges of rows, of columns and of groups of panels; a transposed right operand, a batched
+  // one, a long sum.
+  for (int64_t n : {1, 61}) {
+    SCOPED_TRACE(n);
+    expectSame(R"(#x = affine_map<()[s0] -> (s0, 131)>
+    #y = affine_map<()[s0] -> (s0, 211)>
+    #b = affine_map<()[s0] -> (3, s0, 131)>
+    #c = affine_map<()[s0] -> (3, s0, 211)>
+    func.func @f(%x: tensor<?x131xf32, #x>, %w: tensor<131x211xf32>, %v: tensor<211x131xf32>, %b: tensor<3x?x131xf32, #b>,
+                 %u: tensor<3x131x211xf32>)
+        -> (tensor<?x211xf32, #y>, tensor<?x211xf32, #y>, tensor<3x?x211xf32, #c>) attributes {bigm.symbols = ["N"]} {
+    %p = bigm.contract %x, %w lhs affine_map<(n, o, i) -> (n, i)> rhs affine_map<(n, o, i) -> (i, o)>
+        reduced affine_map<()[s0] -> (131)> : (tensor<?x131xf32, #x>, tensor<131x211xf32>) -> tensor<?x211xf32, #y>
+    %q = bigm.contract %x, %v lhs affine_map<(n, o, i) -> (n, i)> rhs affine_map<(n, o, i) -> (o, i)>
+        reduced affine_map<()[s0] -> (131)> : (tensor<?x131xf32, #x>, tensor<211x131xf32>) -> tensor<?x211xf32, #y>
+    %r = bigm.contract %b, %u lhs affine_map<(h, n, o, i) -> (h, n, i)> rhs affine_map<(h, n, o, i) -> (h, i, o)>
+        reduced affine_map<()[s0] -> (131)> : (tensor<3x?x131xf32, #b>, tensor<3x131x211xf32>) -> tensor<3x?x211xf32, #c>
+    return %p, %q, %r : tensor<?x211xf32, #y>, tensor<?x211xf32, #y>, tensor<3x?x211xf32, #c> })",
+               {n});
+  }
+  expectSame(R"(func.func @f(%x: tensor<37x1024xf32>, %w: tensor<1024x601xf32>) -> tensor<37x601xf32> {
+    %p = bigm.contract %x, %w lhs affine_map<(n, o, i) -> (n, i)> rhs affine_map<(n, o, i) -> (i, o)>
+        reduced affine_map<() -> (1024)> : (tensor<37x1024xf32>, tensor<1024x601xf32>) -> tensor<37x601xf32>
+    return %p : tensor<37x601xf32> })");
+}
+
 TEST(Contract, DepthwiseAndIntegers) {
   expectSame(R"(func.func @f(%x: tensor<2x9x8x8xf32>, %w: tensor<9x3x3xf32>, %i: tensor<5x6xi32>, %j: tensor<6x7xi32>)
         -> (tensor<2x9x6x6xf32>, tensor<5x7xi32>) {

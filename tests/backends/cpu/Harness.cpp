@@ -5,12 +5,15 @@
 #include "mlir/Parser/Parser.h"
 #include "passes/Kernel.h"
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <dlfcn.h>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
+#include <numeric>
 #include <gtest/gtest.h>
 #include <random>
 #include <thread>
@@ -23,30 +26,64 @@ namespace fs = std::filesystem;
 // ---------------------------------------------------------------- the runtime, as the entries see it
 
 static int threadCount = 1;
-/// Seconds by kernel, for the profile.
-static std::map<void *, double> spent;
+/// Seconds by kernel, one number for each launch, for the profile.
+static std::map<void *, std::vector<double>> spent;
+
+namespace {
+/// Threads that wait for the next loop without sleeping: starting a thread costs more than most kernels.
+class Pool {
+public:
+  ~Pool() {
+    stop = true;
+    for (std::thread &thread : threads)
+      thread.join();
+  }
+  void loop(int parts, const std::function<void(int)> &part) {
+    while (int(threads.size()) + 1 < parts)
+      threads.emplace_back([this, own = int(threads.size()) + 1, seen = round.load()]() mutable { work(own, seen); });
+    left = int(threads.size());
+    body = &part, count = parts;
+    ++round;
+    part(0);
+    while (left)
+      std::this_thread::yield();
+  }
+
+private:
+  void work(int own, int seen) {
+    while (!stop) {
+      if (round == seen) {
+        std::this_thread::yield();
+        continue;
+      }
+      ++seen;
+      if (own < count)
+        (*body)(own);
+      --left;
+    }
+  }
+  std::vector<std::thread> threads;
+  std::atomic<int> round = 0, left = 0;
+  std::atomic<bool> stop = false;
+  const std::function<void(int)> *body = nullptr;
+  int count = 0;
+};
+} // namespace
 
 static void parallelFor(int64_t count, void (*body)(void *, int64_t, int64_t), void *closure) {
   if (threadCount == 1)
     return body(closure, 0, count);
-  std::vector<std::thread> threads;
-  for (int i = 0; i < threadCount; ++i)
-    threads.emplace_back([=] { body(closure, count * i / threadCount, count * (i + 1) / threadCount); });
-  for (std::thread &thread : threads)
-    thread.join();
+  static Pool pool;
+  pool.loop(threadCount,
+            [&](int i) { body(closure, count * i / threadCount, count * (i + 1) / threadCount); });
 }
 
 extern "C" void bigm_rt_parallel_for(void *, int64_t count, int64_t, void (*body)(void *, int64_t, int64_t),
                                      void *closure) {
-  // Processor time of this thread, which other programs on the machine do not change: true for one thread.
-  auto now = [] {
-    timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return time.tv_sec + time.tv_nsec * 1e-9;
-  };
-  double start = now();
+  auto start = std::chrono::steady_clock::now();
   parallelFor(count, body, closure);
-  spent[reinterpret_cast<void *>(body)] += now() - start;
+  spent[reinterpret_cast<void *>(body)].push_back(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
 }
 
 static Tensor imageOf(const float *data, std::vector<int64_t> shape) {
@@ -259,6 +296,7 @@ double Loaded::time(const std::vector<int64_t> &symbols, int threads, int repeat
   arena.assign(arenaBytes(symbols) + 192, 0);
   char *aligned = arena.data() + (64 - reinterpret_cast<uintptr_t>(arena.data()) % 64) % 64;
   threadCount = threads;
+  spent.clear();
   std::vector<double> times;
   for (int i = 0; i < repeats; ++i) {
     auto start = std::chrono::steady_clock::now();
@@ -268,9 +306,11 @@ double Loaded::time(const std::vector<int64_t> &symbols, int threads, int repeat
   if (std::getenv("BIGM_CPU_PROFILE")) {
     Dl_info info{};
     dladdr(reinterpret_cast<void *>(entry), &info);
-    for (auto [body, seconds] : spent)
-      std::printf("%lx %8.3f ms\n", long(static_cast<char *>(body) - static_cast<char *>(info.dli_fbase)),
-                  seconds * 1000 / repeats);
+    for (auto &[body, seconds] : spent)
+      std::printf("%lx %8.4f ms, least %8.4f, %zu launches\n",
+                  long(reinterpret_cast<char *>(body) - static_cast<char *>(info.dli_fbase)),
+                  std::accumulate(seconds.begin(), seconds.end(), 0.0) * 1000 / repeats,
+                  *std::min_element(seconds.begin(), seconds.end()) * 1000, seconds.size() / repeats);
   }
   spent.clear();
   std::sort(times.begin(), times.end());

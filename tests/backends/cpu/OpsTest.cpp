@@ -95,6 +95,20 @@ TEST(Shape, Views) {
     %d = bigm.view %x, affine_map<(a, b, c, k) -> (a, b, c * 2 + k)> : tensor<5x6x7xf32> -> tensor<5x6x3x3xf32>
     return %a, %b, %c, %d : tensor<7x5x6xf32>, tensor<5x4x6x7xf32>, tensor<2x3x7xf32>, tensor<5x6x3x3xf32> })");
 }
+TEST(Shape, Turned) {
+  // A transpose, weights of a convolution from one run of memory per row, a turn inside other dimensions, a turned
+  // operand beside one that lies straight.
+  expectSame(R"(#a = affine_map<()[s0] -> (s0, 53)>
+    #b = affine_map<()[s0] -> (53, s0)>
+    func.func @f(%x: tensor<?x53xf32, #a>, %v: tensor<45x21x3x3xf32>, %w: tensor<3x19x40x2xf32>, %y: tensor<53x?xf32, #b>)
+        -> (tensor<53x?xf32, #b>, tensor<3x3x21x45xf32>, tensor<3x2x40x19xf32>) attributes {bigm.symbols = ["N"]} {
+    %a = bigm.view %x, affine_map<(a, b) -> (b, a)> : tensor<?x53xf32, #a> -> tensor<53x?xf32, #b>
+    %s = bigm.add %a, %y : tensor<53x?xf32, #b>
+    %b = bigm.view %v, affine_map<(a, b, c, d) -> (d, c, a, b)> : tensor<45x21x3x3xf32> -> tensor<3x3x21x45xf32>
+    %c = bigm.view %w, affine_map<(a, b, c, d) -> (a, d, c, b)> : tensor<3x19x40x2xf32> -> tensor<3x2x40x19xf32>
+    return %s, %b, %c : tensor<53x?xf32, #b>, tensor<3x3x21x45xf32>, tensor<3x2x40x19xf32> })",
+             {37});
+}
 TEST(Shape, Reshape) {
   expectSame(R"(#a = affine_map<()[s0] -> (s0, 3, 4)>
     #b = affine_map<()[s0] -> (s0, 12)>

@@ -1,0 +1,18 @@
+// Panels for the register-blocked kernel.
+//
+// The kernel reads its vector operand a block of columns at a time, for all of the sum. In a row-major operand every step
+// of the sum then lies a row further: another page, and for rows of 1 KiB or more the same few sets of the cache. Packed as
+// [column / width][sum][width] a block is one run of memory. Measured on a product of 1024^3: 64 GFLOP/s without, 180 with.
+//
+// Packing is a nest of its own, in front of the contraction: what packs weights depends on nothing else and can be hoisted.
+// Runs after choose-layout and before plan-memory, because the width is that of the target's block.
+#pragma once
+#include "backends/cpu/Target.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace mlir::bigm::cpu {
+
+/// Packs the vector operand of each contraction where that pays.
+void packOperands(func::FuncOp func, const Target &target);
+
+} // namespace mlir::bigm::cpu

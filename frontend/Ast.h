@@ -355,6 +355,7 @@ struct EvaluateDecl : Decl {
 };
 struct DeployDecl : Decl {
   static constexpr Kind kKind = Kind::Deploy;
+  ExprPtr model; // may be null: what is deployed is declared elsewhere
   std::vector<Clause> clauses;
   DeployDecl() : Decl(kKind) {}
 };

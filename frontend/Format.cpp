@@ -141,8 +141,11 @@ private:
       return concat({doc::text("evaluate "), subjects, doc::text(" on "), expr(*e.data), doc::text(" "),
                      clauses(e.clauses, d.range)});
     }
-    case Decl::Kind::Deploy:
-      return concat({doc::text("deploy " + d.name.text + " "), clauses(static_cast<const DeployDecl &>(d).clauses, d.range)});
+    case Decl::Kind::Deploy: {
+      auto &deploy = static_cast<const DeployDecl &>(d);
+      Doc model = deploy.model ? concat({doc::text(" = "), expr(*deploy.model)}) : doc::text("");
+      return concat({doc::text("deploy " + d.name.text), model, doc::text(" "), clauses(deploy.clauses, d.range)});
+    }
     }
     return doc::text("");
   }

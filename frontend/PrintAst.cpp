@@ -93,8 +93,11 @@ private:
       expr("on", e.data.get());
       return clauses(e.clauses);
     }
-    case Decl::Kind::Deploy:
-      return clauses(static_cast<const DeployDecl &>(d).clauses);
+    case Decl::Kind::Deploy: {
+      auto &deploy = static_cast<const DeployDecl &>(d);
+      expr("model", deploy.model.get());
+      return clauses(deploy.clauses);
+    }
     }
   }
 

@@ -24,7 +24,7 @@ declaration
   | kind=('model' | 'fn' | 'flow') name signature block                        # callableDeclaration
   | 'train' name ('=' expr)? 'on' exprs clauses                                # trainDeclaration
   | 'evaluate' exprs 'on' expr clauses                                         # evaluateDeclaration
-  | 'deploy' name clauses                                                      # deployDeclaration
+  | 'deploy' name ('=' expr)? clauses                                          # deployDeclaration
   ;
 
 module : word ('.' word)* ;

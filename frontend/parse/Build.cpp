@@ -109,6 +109,7 @@ private:
     auto *c = cast<Parser::DeployDeclarationContext>(tree);
     auto d = std::make_unique<DeployDecl>();
     d->name = name(c->name());
+    d->model = c->expr() ? expr(c->expr()) : nullptr;
     d->clauses = clauses(c->clauses());
     return d;
   }

@@ -10,6 +10,12 @@ static Dim product(const std::vector<Dim> &dims) {
   return p;
 }
 
+/// Classes in another arrangement are classes still.
+static Val keepClasses(Val v, const TensorType &from) {
+  v.type.classes = from.classes;
+  return v;
+}
+
 Val Checker::builtinReshape(const BuiltinCall &c) {
   if (!needTensor(c.args[0], "reshape"))
     return {};
@@ -28,7 +34,7 @@ Val Checker::builtinReshape(const BuiltinCall &c) {
     }
   if (product(*shape) != total)
     return fail(Diag::ReshapeSize, c.where, {typeOf(c.args[0]).str(), total.str(), product(*shape).str()});
-  return tensorVal(rec->reshape(c.args[0]->value.tensor, *shape));
+  return keepClasses(tensorVal(rec->reshape(c.args[0]->value.tensor, *shape)), typeOf(c.args[0]));
 }
 
 Val Checker::builtinMerge(const BuiltinCall &c) {
@@ -45,7 +51,7 @@ Val Checker::builtinMerge(const BuiltinCall &c) {
     else
       shape.push_back(in[i]);
   }
-  return tensorVal(rec->reshape(c.args[0]->value.tensor, shape));
+  return keepClasses(tensorVal(rec->reshape(c.args[0]->value.tensor, shape)), typeOf(c.args[0]));
 }
 
 Val Checker::builtinTranspose(const BuiltinCall &c) {

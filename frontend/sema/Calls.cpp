@@ -379,6 +379,11 @@ Val Checker::applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &
     }
   if (!ok || !d.body)
     return {};
+  for (const Given *slot : slots)
+    if (slot && slot->value.is(Val::Kind::Unknown)) { // nothing is known of its shape: the body is checked alone
+      reached.erase(&d);
+      return Val::unknown();
+    }
   bool fromLoss = pairs && !current && pairs->depth == calls.size();
   calls.push_back({where, d.name.text});
   for (size_t i = 0; i < slots.size(); ++i) {
@@ -392,7 +397,9 @@ Val Checker::applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &
     }
     // A mismatch is the caller's: it is told at the call, not inside.
     calls.pop_back();
-    Val v = bind(resolve(*p.type, scope, true), arg, {d.name.text, p.name.text, false}, matching);
+    Val v = arg.value; // an input may be left out where its default is `none`
+    if (!v.is(Val::Kind::None) || !p.defaultValue)
+      v = bind(resolve(*p.type, scope, true), arg, {d.name.text, p.name.text, false}, matching);
     calls.push_back({where, d.name.text});
     ok &= !v.poison();
     scope->names[p.name.text] = {v, p.name.range};

@@ -270,6 +270,7 @@ public:
   void checkTrain(const ast::TrainDecl &d, Module *m);
   void checkEvaluate(const ast::EvaluateDecl &d, Module *m);
   void checkDeploy(const ast::DeployDecl &d, Module *m);
+  bool deployModel(const ast::DeployDecl &d, Module *m);
   void checkGeneric(const ast::CallableDecl &d, Module *m);
   Val symbolic(const ast::Parameter &p, const ScopePtr &scope);
 
@@ -288,10 +289,16 @@ public:
   /// The function `PhaseProgram::estimate`, where the phase freezes states that are still as they began.
   void buildEstimate(Training &t, const ast::Clause *phase, const Learning &learns, PhaseProgram &out);
   void buildPredict(Training &t);
-  void buildInit(Training &t);
+  void buildInit(const std::string &model, size_t index);
+  /// What `instance` returns on `args`, as outputs of the function being built; `single` names a lone tensor.
+  void applyAsOutputs(const std::shared_ptr<Instance> &instance, const Args &args, const std::string &single,
+                      SourceRange where);
   void readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out);
   void readStop(Training &t, const ast::Clause &c, PhaseProgram &out);
   bool readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out);
+  /// The instance that `declaration name = Model(...)` makes; null after an error, which `needsModel` words.
+  std::shared_ptr<Instance> rootInstance(const ast::Expr &model, const std::string &name, Module *m, Diag needsModel,
+                                         const std::string &hint);
   std::shared_ptr<Instance> trainInstance(const ast::TrainDecl &d, Module *m, SourceRange where);
   std::optional<double> numberClause(const std::string &path, const ast::Clause *c, const ScopePtr &scope);
   Val optimizer(Training &t, const ast::Clause *phase, const ScopePtr &scope);
@@ -330,6 +337,7 @@ public:
   Recorder *rec = nullptr;
   unsigned serial = 0; // of `rec`
   bool training_ = false, generic = false;
+  int undecided = 0; // inside so many branches of a `when` that only the values of settings decide
   const Learning *learning = nullptr;
   Owner *owner = nullptr;
   std::shared_ptr<Instance> current; // the model whose body runs

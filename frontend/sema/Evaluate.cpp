@@ -208,9 +208,35 @@ void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
   }
 }
 
+/// `deploy name = Model(...)`: a model whose weights come from elsewhere. Its sizes that no setting fixes stay open.
+bool Checker::deployModel(const ast::DeployDecl &d, Module *m) {
+  auto instance = rootInstance(*d.model, d.name.text, m, Diag::DeployNeedsModel,
+                               "write `deploy " + d.name.text + " = Model(...)`");
+  if (!instance)
+    return false;
+  size_t index = program->trains.size();
+  program->trains.emplace_back();
+  program->trains[index].name = d.name.text;
+  std::string name = d.name.text + ".forward";
+  build(name, [&] {
+    auto scope = std::make_shared<Scope>();
+    scope->parent = instance->settings;
+    scope->module = instance->module;
+    Args args;
+    for (const ast::Parameter *p : signature(*instance->decl).inputs)
+      args.push_back({symbolic(*p, scope), p->name.range, p->name.text, nullptr, {}});
+    applyAsOutputs(instance, args, "output", d.model->range);
+  }, true, true);
+  program->trains[index].forward = name;
+  buildInit(d.name.text, index);
+  return true;
+}
+
 void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
   checkClauses(d.clauses, "deploy", {"target", "precision", "batch", "serve", "weights", "cache"}, {});
   Found f = findDecl(d.name.text, m);
+  if (d.model && !deployModel(d, m))
+    return;
   if (!f.decl) {
     std::vector<std::string> names;
     for (auto &[name, decl] : m->decls)
@@ -220,7 +246,7 @@ void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
     fail(Diag::UnknownName, d.name.range, {d.name.text}, near.empty() ? "" : "did you mean `" + near + "`?");
     return;
   }
-  if (f.decl->kind != ast::Decl::Kind::Train) {
+  if (!d.model && f.decl->kind != ast::Decl::Kind::Train) {
     unsupported("`deploy` of something other than a `train`", d.name.range);
     return;
   }

@@ -266,11 +266,20 @@ Val Checker::evalWhen(const ast::WhenExpr &e, const ScopePtr &scope) {
     return e.otherwise ? branch(*e.otherwise, false) : Val::none();
   }
   if (c.poison() || c.is(Val::Kind::Unknown)) {
+    // A model that is checked alone has symbols for its settings. Where they decide which branch counts, sizes may clash
+    // in the other one; then the value is as little known as the condition.
+    undecided += c.is(Val::Kind::Unknown) && generic;
     Val then = branch(*e.then, true);
     Val other = e.otherwise ? branch(*e.otherwise, true) : Val::none();
+    undecided -= c.is(Val::Kind::Unknown) && generic;
     if (c.is(Val::Kind::Unknown) && !generic)
       return fail(Diag::ConditionNotKnown, e.condition->range);
-    return c.poison() ? Val{} : (then.poison() || then.is(Val::Kind::None) ? other : then);
+    if (c.poison())
+      return {};
+    bool tensors = then.is(Val::Kind::Tensor) && other.is(Val::Kind::Tensor);
+    if (e.otherwise && (then.poison() || other.poison() || (tensors && then.type.shape != other.type.shape)))
+      return Val::unknown();
+    return then.is(Val::Kind::None) ? other : then;
   }
   if (!c.is(Val::Kind::Tensor) || c.type.elem != Elem::Bool)
     return fail(Diag::NotACondition, e.condition->range, {describe(c)});

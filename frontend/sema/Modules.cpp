@@ -14,7 +14,8 @@ static std::string folderOf(const std::string &path) {
 
 static void listDecls(Checker &c, Module &m) {
   for (auto &d : m.tree.decls) {
-    if (d->name.text.empty() || d->kind == ast::Decl::Kind::Evaluate || d->kind == ast::Decl::Kind::Deploy)
+    auto *deploy = ast::as<ast::DeployDecl>(d.get());
+    if (d->name.text.empty() || d->kind == ast::Decl::Kind::Evaluate || (deploy && !deploy->model))
       continue;
     auto [at, added] = m.decls.emplace(d->name.text, d.get());
     if (!added) {

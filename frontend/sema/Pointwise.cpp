@@ -67,6 +67,8 @@ Val Checker::foldNumbers(Op op, const std::vector<Val> &v, SourceRange where, co
           return Val::of(*q);
         if (!ca && cb && *cb > 0)
           return Val::of(a.floorDiv(*cb));
+        if (generic && !cb)
+          return Val::unknown(); // `D / heads` of a model that is checked alone: whole or not is the caller's choice
         break;
       case Op::Mod:
         if (ca && cb && *cb)

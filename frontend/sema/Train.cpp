@@ -60,6 +60,24 @@ std::string Checker::exprPath(const ast::Expr &e) const {
   return "";
 }
 
+std::shared_ptr<Instance> Checker::rootInstance(const ast::Expr &model, const std::string &name, Module *m,
+                                                Diag needsModel, const std::string &hint) {
+  std::shared_ptr<Instance> root;
+  build("", [&] {
+    rootName = name;
+    Val v = eval(model, globalScope(m));
+    if (v.is(Val::Kind::Callable) && v.callable->kind == Callable::Kind::Decl &&
+        v.callable->decl->kind == ast::Decl::Kind::Model)
+      v = callDecl(*v.callable->decl, v.callable->module, {}, model.range, false);
+    rootName.clear();
+    if (v.is(Val::Kind::Callable) && v.callable->kind == Callable::Kind::Model)
+      root = v.callable->instance;
+    else if (!v.poison())
+      fail(needsModel, model.range, {describe(v)}, hint);
+  }, false);
+  return root;
+}
+
 std::shared_ptr<Instance> Checker::trainInstance(const ast::TrainDecl &d, Module *m, SourceRange where) {
   auto known = trainInstances.find(&d);
   if (known != trainInstances.end())
@@ -69,18 +87,8 @@ std::shared_ptr<Instance> Checker::trainInstance(const ast::TrainDecl &d, Module
     unsupported("`train` without a model", d.name.range);
     return nullptr;
   }
-  build("", [&] {
-    rootName = d.name.text;
-    Val v = eval(*d.model, globalScope(m));
-    if (v.is(Val::Kind::Callable) && v.callable->kind == Callable::Kind::Decl &&
-        v.callable->decl->kind == ast::Decl::Kind::Model)
-      v = callDecl(*v.callable->decl, v.callable->module, {}, d.model->range, false);
-    rootName.clear();
-    if (v.is(Val::Kind::Callable) && v.callable->kind == Callable::Kind::Model)
-      slot = v.callable->instance;
-    else if (!v.poison())
-      fail(Diag::TrainNeedsModel, d.model->range, {describe(v)}, "write `train " + d.name.text + " = Model(...) on data`");
-  }, false);
+  slot = rootInstance(*d.model, d.name.text, m, Diag::TrainNeedsModel,
+                      "write `train " + d.name.text + " = Model(...) on data`");
   return slot;
 }
 
@@ -148,6 +156,20 @@ bool Checker::probe(Training &t) {
   return t.ok;
 }
 
+void Checker::applyAsOutputs(const std::shared_ptr<Instance> &instance, const Args &args, const std::string &single,
+                             SourceRange where) {
+  Val out = applyModel(instance, args, where);
+  if (out.is(Val::Kind::Tensor)) {
+    rec->output(single, out.tensor);
+  } else if (out.is(Val::Kind::Record)) {
+    for (size_t i = 0; i < out.items.size(); ++i)
+      if (out.items[i].is(Val::Kind::Tensor))
+        rec->output(out.names[i], out.items[i].tensor);
+  } else if (!out.poison()) {
+    unsupported("a model that returns " + describe(out), instance->decl->name.range);
+  }
+}
+
 void Checker::buildForward(Training &t) {
   std::string name = t.name + ".forward";
   build(name, [&] {
@@ -159,16 +181,7 @@ void Checker::buildForward(Training &t) {
       v.type = t.inputs[i];
       args.push_back({v, p.name.range, "", nullptr, {}});
     }
-    Val out = applyModel(t.instance, args, t.decl->model->range);
-    if (out.is(Val::Kind::Tensor)) {
-      rec->output(t.heads.size() == 1 ? "logits" : "output", out.tensor);
-    } else if (out.is(Val::Kind::Record)) {
-      for (size_t i = 0; i < out.items.size(); ++i)
-        if (out.items[i].is(Val::Kind::Tensor))
-          rec->output(out.names[i], out.items[i].tensor);
-    } else if (!out.poison()) {
-      unsupported("a model that returns " + describe(out), t.instance->decl->name.range);
-    }
+    applyAsOutputs(t.instance, args, t.heads.size() == 1 ? "logits" : "output", t.decl->model->range);
   }, true, true);
   program->trains[t.index].forward = name;
 }
@@ -205,8 +218,8 @@ void Checker::buildPredict(Training &t) {
   program->trains[t.index].predict = name;
 }
 
-void Checker::buildInit(Training &t) {
-  std::string name = t.name + ".init", prefix = t.name + ".";
+void Checker::buildInit(const std::string &model, size_t index) {
+  std::string name = model + ".init", prefix = model + ".";
   build(name, [&] {
     for (size_t i = 0; i < program->tensors.size(); ++i) {
       const TensorDecl decl = program->tensors[i];
@@ -219,7 +232,7 @@ void Checker::buildInit(Training &t) {
         rec->store(i, decl, *v);
     }
   });
-  program->trains[t.index].init = name;
+  program->trains[index].init = name;
 }
 
 std::optional<double> Checker::numberClause(const std::string &path, const ast::Clause *c, const ScopePtr &scope) {
@@ -314,7 +327,7 @@ void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
     one(nullptr);
   program->trains[t.index].phases = std::move(phases);
   buildPredict(t);
-  buildInit(t);
+  buildInit(t.name, t.index);
 }
 
 } // namespace bigm::sema

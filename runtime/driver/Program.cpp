@@ -143,6 +143,10 @@ Program parseProgram(std::string_view manifest) {
                          text(t, "predict"), text(t, "validate"), t.value("seed", uint64_t(0)), {}};
       for (auto &phase : t.at("phases"))
         train.phases.push_back(phaseProgram(phase));
+      if (train.phases.empty()) {
+        p.models.push_back(train.name);
+        continue;
+      }
       p.trains.push_back(std::move(train));
     }
     for (auto &e : j.value("evaluates", json::array())) {

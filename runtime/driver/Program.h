@@ -72,6 +72,7 @@ struct Program {
   std::vector<DataProgram> data;
   std::vector<FitProgram> fits;
   std::vector<TrainProgram> trains;
+  std::vector<std::string> models; // deployed as they stand: they have weights and no training
   std::vector<EvaluateProgram> evaluates;
 
   const FunctionInfo &function(const std::string &name) const; // throws std::runtime_error: a bug of ours

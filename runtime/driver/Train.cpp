@@ -252,6 +252,8 @@ void Trainer::begin() {
   }
   for (auto &train : program.trains)
     session.initialise(train.name, train.seed);
+  for (auto &model : program.models)
+    session.initialise(model, 0);
   for (size_t i = 0; i < program.tensors.size(); ++i)
     if (program.tensors[i].kind == "slot") {
       auto &t = program.tensors[i];

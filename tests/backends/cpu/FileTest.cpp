@@ -1,5 +1,6 @@
 // A whole function from a file, for compiler engineers: compares it with the reference and times it.
 //   BIGM_CPU_FILE=step.mlir BIGM_CPU_SYMBOLS=128 BIGM_CPU_REPEATS=20 bigm-backends-cpu-tests --gtest_filter=File.*
+// BIGM_CPU_INIT=FILE is a function whose results are the values of the tensors, BIGM_CPU_TOLERANCE another than 1e-3.
 // BIGM_CPU_DUMP=FILE writes the nests, BIGM_CPU_KEEP=FILE keeps the library, BIGM_CPU_PROFILE=1 prints the time of each
 // kernel by its address in that library, BIGM_CPU_TARGET=x86-64-v3 times the code for another machine.
 #include "Harness.h"
@@ -10,8 +11,9 @@
 #include <sstream>
 
 namespace {
-std::string fileText() {
-  std::ifstream in(std::getenv("BIGM_CPU_FILE"));
+std::string fileText(const char *variable = "BIGM_CPU_FILE") {
+  const char *path = std::getenv(variable);
+  std::ifstream in(path ? path : "");
   std::stringstream text;
   text << in.rdbuf();
   return text.str();
@@ -29,7 +31,9 @@ std::vector<int64_t> symbolValues(const char *variable, const char *otherwise) {
 TEST(File, MatchesReference) {
   if (!std::getenv("BIGM_CPU_FILE"))
     GTEST_SKIP() << "set BIGM_CPU_FILE";
-  bigm::test::expectSame(fileText(), symbolValues("BIGM_CPU_CHECK_SYMBOLS", "3"), 1e-3);
+  const char *tolerance = std::getenv("BIGM_CPU_TOLERANCE");
+  bigm::test::expectSame(fileText(), symbolValues("BIGM_CPU_CHECK_SYMBOLS", "3"), tolerance ? std::atof(tolerance) : 1e-3,
+                         fileText("BIGM_CPU_INIT"));
 }
 
 TEST(File, Time) {

@@ -38,6 +38,9 @@ std::unique_ptr<mlir::MLIRContext> makeContext();
 std::vector<mlir::bigm::ref::Tensor> randomArguments(mlir::func::FuncOp function, const std::vector<int64_t> &symbols);
 /// Compiles for x86-64-v2, v3 and this machine, runs with 1 and 3 threads, expects the same bits of both and the
 /// reference's numbers within `tolerance` of the largest.
-void expectSame(const std::string &text, const std::vector<int64_t> &symbols = {}, double tolerance = 1e-5);
+/// `initText` may be a function that sets tensors: arguments that bear the names of its results take its values, as the
+/// reference gives them under seed 1, instead of random ones.
+void expectSame(const std::string &text, const std::vector<int64_t> &symbols = {}, double tolerance = 1e-5,
+                const std::string &initText = "");
 
 } // namespace bigm::test

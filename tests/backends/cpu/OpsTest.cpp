@@ -185,6 +185,23 @@ TEST(Irregular, GatherScatter) {
     return %g, %s : tensor<?x4x18xf32, #o>, tensor<3x18xf32> })",
              {5});
 }
+/// Wide rows, few of them and often named, of several types; one id alone; rows that nothing names.
+TEST(Irregular, ScatterOfManyRows) {
+  for (const char *ids : {"i32", "i64", "ui8", "i8"})
+    for (const char *element : {"f32", "f64", "i32"}) {
+      SCOPED_TRACE(std::string(ids) + " " + element);
+      std::string i = "tensor<?x" + std::string(ids) + ", affine_map<()[s0] -> (s0)>>";
+      std::string u = "tensor<?x2x149x" + std::string(element) + ", affine_map<()[s0] -> (s0, 2, 149)>>";
+      std::string t = "tensor<5x2x149x" + std::string(element) + ">";
+      std::string one = "tensor<2x149x" + std::string(element) + ">", id = "tensor<" + std::string(ids) + ">";
+      expectSame("func.func @f(%i: " + i + ", %u: " + u + ", %k: " + id + ", %v: " + one + ") -> (" + t + ", " + t +
+                     ") attributes {bigm.symbols = [\"N\"]} {\n" +
+                     "  %s = bigm.scatter_add %u, %i : (" + u + ", " + i + ") -> " + t + "\n" +
+                     "  %r = bigm.scatter_add %v, %k : (" + one + ", " + id + ") -> " + t + "\n" +
+                     "  %a = bigm.add %s, %r : " + t + "\n  return %s, %a : " + t + ", " + t + "\n}\n",
+                 {201});
+    }
+}
 TEST(Irregular, Images) {
   expectSame(R"(#s = affine_map<()[s0] -> (s0, 2, 9, 11)>
     #m = affine_map<()[s0] -> (s0, 2, 3)>

@@ -419,7 +419,7 @@ struct FuseKernels : bigm::impl::FuseKernelsBase<FuseKernels> {
   }
   static void eraseUnused(Block &block) {
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-      if (isa<NestOp, AliasOp, CallOp>(op) && op.use_empty())
+      if (isa<NestOp, AliasOp, CallOp, ScatterOp>(op) && op.use_empty())
         op.erase();
   }
 };

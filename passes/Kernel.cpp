@@ -1,5 +1,6 @@
 #include "passes/Kernel.h"
 #include "ir/Dims.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/Interfaces/FoldInterfaces.h"
 
@@ -138,6 +139,11 @@ SmallVector<int64_t> NestOp::layout(unsigned i) {
 SmallVector<int64_t> kernel::layoutOf(Value tensor) {
   if (auto nest = tensor.getDefiningOp<NestOp>())
     return nest.layout(cast<OpResult>(tensor).getResultNumber());
+  // A prepared value keeps the order in which it was computed; all other arguments are the caller's.
+  if (auto argument = dyn_cast<BlockArgument>(tensor))
+    if (auto func = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()))
+      if (auto layout = func.getArgAttrOfType<DenseI64ArrayAttr>(argument.getArgNumber(), layoutAttr))
+        return llvm::to_vector(layout.asArrayRef());
   return llvm::to_vector(llvm::seq<int64_t>(0, cast<RankedTensorType>(tensor.getType()).getRank()));
 }
 

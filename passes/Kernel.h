@@ -31,6 +31,9 @@ NestOp createCopy(OpBuilder &builder, Value tensor, unsigned symbols, ArrayRef<i
 /// Sets the layout of one result.
 void setLayout(NestOp nest, unsigned result, ArrayRef<int64_t> layout);
 
+/// On an argument of a function: the order of its dimensions in memory; row-major without.
+constexpr llvm::StringLiteral layoutAttr("kernel.layout");
+
 /// The order in memory of any tensor value (nest result, alias, argument).
 SmallVector<int64_t> layoutOf(Value tensor);
 /// The row-major strides of a tensor in its layout, by logical dimension, in elements.

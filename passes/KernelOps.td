@@ -110,4 +110,15 @@ def Kernel_CallOp : Kernel_Op<"call", [Pure]> {
   let assemblyFormat = "$callee `(` $inputs `)` $sizes $constants attr-dict `:` functional-type(operands, results)";
 }
 
+def Kernel_ScatterOp : Kernel_Op<"scatter", [Pure]> {
+  let summary = "adds rows into a table of zeros where ids say";
+  let description = [{
+    (updates [I..., W...], ids [I...]) -> [V, W...], all row-major; rows with the same id are added in row-major order.
+    A nest would have to look through all ids for each place of the table. Attribute `places` as for a nest.
+  }];
+  let arguments = (ins AnyRankedTensor:$updates, AnyRankedTensor:$ids);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$updates `,` $ids attr-dict `:` functional-type(operands, results)";
+}
+
 #endif

@@ -22,6 +22,16 @@ def SumByParts : Pass<"sum-by-parts", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::bigm::BigmDialect"];
 }
 
+def FoldScales : Pass<"fold-scales", "::mlir::ModuleOp"> {
+  let summary = "in inference a scale of channels is multiplied into the weights of the contraction that feeds it";
+  let description = [{
+    sum(k: x * w) * s[o] is sum(k: x * (w * s[o])). Restricted to entries for inference and to w and s that depend on
+    persistent tensors alone, so that hoist-prepare takes the product out of the call. Batch normalisation leaves a
+    contraction and a bias.
+  }];
+  let dependentDialects = ["::mlir::bigm::BigmDialect"];
+}
+
 def Recompute : Pass<"recompute", "::mlir::func::FuncOp"> {
   let summary = "Compute cheap values again where that saves keeping them";
   let description = [{
@@ -45,6 +55,15 @@ def FuseKernels : Pass<"fuse-kernels", "::mlir::func::FuncOp"> {
 
 def ChooseLayout : Pass<"choose-layout", "::mlir::func::FuncOp"> {
   let summary = "the order in memory of each result that only nests read";
+}
+
+def HoistPrepare : Pass<"hoist-prepare", "::mlir::ModuleOp"> {
+  let summary = "kernels that depend only on weights move to a function that runs when these change";
+  let description = [{
+    In entries for inference (see InferenceEntries.h) every nest that depends on persistent tensors and constants alone
+    moves to the function `prepare`, equal ones of several entries once. Its results get numbers, `bigm.prepared`; the
+    entries take them as further arguments.
+  }];
 }
 
 def PlanMemory : Pass<"plan-memory", "::mlir::func::FuncOp"> {

@@ -229,7 +229,7 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
   void placeRest(func::FuncOp func) {
     std::vector<Buffer> buffers;
     for (Operation &op : func.getBody().front()) {
-      if (!isa<NestOp, CallOp>(op))
+      if (!isa<NestOp, CallOp, ScatterOp>(op))
         continue;
       for (Value result : op.getResults()) {
         if (isPlaced(result))

@@ -364,28 +364,7 @@ private:
       return load(op.getTable(), dims, indices, id);
     });
   }
-  /// Each place of the table looks for its updates: every sum has one order, whatever the number of threads.
-  Value lowerOp(ScatterAddOp op) {
-    SmallVector<AffineExpr> ids = sizesOf(op.getIds().getType());
-    unsigned rank = cast<RankedTensorType>(op.getType()).getRank();
-    if (ids.empty())
-      ids.push_back(number(1));
-    bool scalarId = cast<RankedTensorType>(op.getIds().getType()).getRank() == 0;
-    return reduction(op.getType(), ids, "sum", scalarType(op.getType()),
-                     [&](unsigned dims) -> Value {
-                       Value id = loadId(op.getIds(), dims, rank);
-                       SmallVector<AffineExpr> indices;
-                       for (unsigned i = 0; !scalarId && i < ids.size(); ++i)
-                         indices.push_back(dim(rank + i));
-                       for (unsigned i = 1; i < rank; ++i)
-                         indices.push_back(dim(i));
-                       Value update = load(op.getUpdates(), dims, indices);
-                       Value here = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, id,
-                                                          index(dim(0), dims));
-                       return arith::SelectOp::create(builder, loc, here, update, zero(update.getType()));
-                     })
-        .getResult(0);
-  }
+  Value lowerOp(ScatterAddOp op) { return ScatterOp::create(builder, loc, op.getType(), op.getUpdates(), op.getIds()); }
   Value lowerOp(WarpOp op) {
     return callImage("bigm_rt_warp_f32", {op.getImage(), op.getMatrix()}, op.getType(),
                      builder.getF32FloatAttr(op.getFill().convertToDouble()));

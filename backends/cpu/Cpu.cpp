@@ -23,6 +23,8 @@ struct CpuModule::State {
   Target target;
   OwningOpRef<ModuleOp> code; // loops and vectors, then the LLVM dialect
   std::vector<EntryPlan> plan;
+  std::optional<EntryPlan> prepare;
+  std::vector<int64_t> preparedBytes;
   std::vector<std::string> entries;
   std::string fused;
   bool llvmDialect = false;
@@ -31,6 +33,8 @@ struct CpuModule::State {
 CpuModule::CpuModule(std::unique_ptr<State> state) : state(std::move(state)) {}
 CpuModule::~CpuModule() = default;
 const std::vector<EntryPlan> &CpuModule::plan() const { return state->plan; }
+const std::optional<EntryPlan> &CpuModule::preparePlan() const { return state->prepare; }
+const std::vector<int64_t> &CpuModule::preparedBytes() const { return state->preparedBytes; }
 
 void cpu::registerDialects(DialectRegistry &registry) {
   registry.insert<KernelDialect, LLVM::LLVMDialect, scf::SCFDialect, vector::VectorDialect, arith::ArithDialect,
@@ -81,11 +85,17 @@ static EntryPlan planOf(func::FuncOp func) {
   plan.arguments.resize(count);
   auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
   for (unsigned i = 0; i < func.getNumArguments(); ++i)
-    plan.arguments[i].argument = int(i);
+    if (auto number = func.getArgAttrOfType<IntegerAttr>(i, attrs::prepared))
+      plan.arguments[i].prepared = int(number.getInt());
+    else
+      plan.arguments[i].argument = int(i);
   for (auto [i, buffer] : llvm::enumerate(buffers)) {
     EntryArgument &argument = plan.arguments[buffer];
     if (argument.argument < 0) {
-      argument.result = int(i);
+      if (auto number = func.getResultAttrOfType<IntegerAttr>(i, attrs::prepared))
+        argument.prepared = int(number.getInt());
+      else
+        argument.result = int(i);
       argument.access = Access::Write;
     } else if (ret.getOperand(i) != func.getArgument(argument.argument)) {
       bool read = llvm::any_of(func.getArgument(argument.argument).getUsers(),
@@ -114,11 +124,14 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   // What is computed together, and where it lies.
   PassManager passes(context);
   passes.enableVerifier(options.verify);
+  passes.addPass(createFoldScales());
+  addSimplify(passes);
   passes.addNestedPass<func::FuncOp>(createToKernels());
   addSimplify(passes);
   passes.addNestedPass<func::FuncOp>(createFuseKernels());
   addSimplify(passes);
   passes.addNestedPass<func::FuncOp>(createChooseLayout());
+  passes.addPass(createHoistPrepare());
   if (failed(passes.run(*work)))
     return nullptr;
   for (func::FuncOp func : work->getOps<func::FuncOp>())
@@ -143,9 +156,18 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   builder.setInsertionPointToEnd(state->code->getBody());
   KernelCache cache;
   for (func::FuncOp func : work->getOps<func::FuncOp>()) {
-    state->plan.push_back(planOf(func));
+    EntryPlan entry = planOf(func);
     state->entries.push_back("entry_" + std::to_string(state->entries.size()));
-    state->plan.back().kernels = emitEntry(func, state->entries.back(), *target, builder, cache);
+    entry.kernels = emitEntry(func, state->entries.back(), *target, builder, cache);
+    if (!func->hasAttr(attrs::prepared)) {
+      state->plan.push_back(std::move(entry));
+      continue;
+    }
+    for (unsigned i = 0; i < func.getNumArguments(); ++i)
+      entry.arguments[i].tensor = int(func.getArgAttrOfType<IntegerAttr>(i, attrs::tensor).getInt());
+    for (Type type : func.getResultTypes())
+      state->preparedBytes.push_back(*constantOf(elementCount(type)) * elementBytes(type));
+    state->prepare = std::move(entry);
   }
   state->fused = text(*work);
   return std::unique_ptr<CpuModule>(new CpuModule(std::move(state)));

@@ -5,6 +5,7 @@
 #pragma once
 #include "mlir/IR/BuiltinOps.h"
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,9 @@ enum class Access { Read, Write, Update };
 /// One argument of an entry, in the order of its `buffers`.
 struct EntryArgument {
   int argument = -1; // of the function, or
-  int result = -1;   // of the function: the buffer is written only
+  int result = -1;   // of the function: the buffer is written only, or
+  int prepared = -1; // number of the prepared value
+  int tensor = -1;   // of the function `prepare`: number of the persistent tensor
   Access access = Access::Read;
 };
 
@@ -48,7 +51,12 @@ public:
   static std::unique_ptr<CpuModule> lower(ModuleOp module, const CpuOptions &options);
   ~CpuModule();
 
+  /// Of the module's functions, in order.
   const std::vector<EntryPlan> &plan() const;
+  /// Of the function that computes the prepared values; its entry is the last. Nothing when there are none.
+  const std::optional<EntryPlan> &preparePlan() const;
+  /// Bytes of each prepared value.
+  const std::vector<int64_t> &preparedBytes() const;
   /// The object file: entries, kernels, and the manifest under STEM_bigm_manifest.
   LogicalResult emitObject(const std::string &manifest, std::string &object);
   /// What there is after a stage: `fused` (nests with their layouts, places and kernels), `lowered` (loops and vectors), `llvm`, `asm`. Empty for

@@ -2,6 +2,7 @@
 // itself where the work is not worth a thread's waking. Small networks then run without one call of the runtime.
 #include "backends/cpu/EmitEntry.h"
 #include "backends/cpu/Contraction.h"
+#include "backends/cpu/EmitScatter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/raw_ostream.h"
@@ -74,7 +75,7 @@ public:
   unsigned run(const std::string &name) {
     // Kernels first: the largest closure gives the size of the one on the stack.
     SmallVector<std::pair<Operation *, KernelCache::Kernel *>> steps;
-    size_t slots = 1;
+    size_t slots = scatterSlots;
     for (Operation &op : func.getBody().front()) {
       KernelCache::Kernel *kernel = nullptr;
       if (auto nest = dyn_cast<NestOp>(op)) {
@@ -98,6 +99,8 @@ public:
         launches += launch(cast<NestOp>(op), *kernel);
       else if (auto call = dyn_cast<CallOp>(op))
         emitCall(call), ++launches;
+      else if (auto scatter = dyn_cast<ScatterOp>(op))
+        launches += launchScatter(scatter);
     }
     LLVM::ReturnOp::create(b, Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(0))));
     outer.setInsertionPointAfter(entry);
@@ -215,6 +218,27 @@ private:
     b.setInsertionPointToStart(choose.elseBlock());
     direct(units);
     b.setInsertionPointAfter(choose);
+  }
+
+  unsigned launchScatter(ScatterOp scatter) {
+    Scatter plan = planScatter(scatter, target);
+    auto [it, fresh] = cache.scatters.try_emplace({scatter.getUpdates().getType().getElementType(),
+                                                   scatter.getIds().getType().getElementType()});
+    if (fresh) {
+      it->second = "scatter" + std::to_string(cache.scatters.size());
+      ImplicitLocOpBuilder builder(scatter.getLoc(), outer);
+      builder.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
+      emitScatter(scatter, target, it->second, builder);
+    }
+    scatter->setAttr("kernel", outer.getStringAttr(it->second));
+    Value values[] = {memoryOf(scatter.getUpdates()), memoryOf(scatter.getIds()), memoryOf(scatter.getResult()),
+                      evaluate(plan.ids), evaluate(plan.rows), evaluate(plan.width)};
+    static_assert(std::size(values) == scatterSlots);
+    for (auto [i, value] : llvm::enumerate(values))
+      LLVM::StoreOp::create(b, value, element(closure, i64, i), 8);
+    emitLaunch({it->second + "_clear", plan.clearUnits, plan.clearCost});
+    emitLaunch({it->second, plan.units, plan.cost});
+    return 2;
   }
 
   void emitCall(CallOp call) {

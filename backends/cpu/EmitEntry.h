@@ -13,6 +13,7 @@ struct KernelCache {
     SmallVector<Slot> slots;        // Tensor slots by number in `result`
   };
   std::map<std::string, Kernel> kernels;
+  DenseMap<std::pair<Type, Type>, std::string> scatters; // by the types of an element and of an id
 };
 
 /// Emits `name`, a bigm_entry (docs/abi.md) that runs the planned function. Returns the number of launches.

@@ -1,6 +1,7 @@
 #include "Context.h"
 #include "Elem.h"
 #include "Failure.h"
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -9,12 +10,18 @@ namespace bigm::rt {
 Context::Context(Model &owner, int32_t count) : model(owner), threads(count > 0 ? count : defaultThreads()) {
   if (threads > 1)
     pool = std::make_unique<Parallel>(threads);
-  for (const Function &function : model.module->manifest.functions) {
+  const Manifest &manifest = model.module->manifest;
+  // `prepare` has the last list, as it has the last entry.
+  for (size_t f = 0; f <= manifest.functions.size(); ++f) {
+    const Function &function = f < manifest.functions.size() ? manifest.functions[f] : manifest.prepare;
     std::vector<void *> &list = buffers.emplace_back(function.args.size());
     for (size_t i = 0; i < list.size(); ++i)
       switch (function.args[i].role) {
       case Role::Tensor:
         list[i] = model.tensors[function.args[i].tensor];
+        break;
+      case Role::Prepared:
+        list[i] = model.prepared[size_t(function.args[i].prepared)];
         break;
       case Role::Seed:
         list[i] = &seed;
@@ -44,7 +51,19 @@ int64_t Context::arenaBytes(const Function &function, const int64_t *dims, void 
   for (size_t i = 0; i < function.outputs.size(); ++i)
     if (!outputs[i])
       bytes = checkedAdd(bytes, linesOf(function, function.args[function.outputs[i]], dims), "the scratch memory");
-  return bytes;
+  // `prepare` runs before, in the same memory.
+  return function.usesPrepared ? std::max(bytes, model.module->manifest.prepare.arenaBytes(nullptr)) : bytes;
+}
+
+void Context::prepare() {
+  if (!model.stale)
+    return;
+  std::lock_guard guard(model.preparing);
+  if (!model.stale)
+    return; // another context did it meanwhile
+  if (int32_t result = enter(int32_t(model.module->manifest.functions.size()), nullptr, arena.data()))
+    throw Failure(BIGM_ERROR_INTERNAL, "bug in bigmc: `prepare` returned " + std::to_string(result));
+  model.stale = false;
 }
 
 void Context::reserve(int64_t bytes) {
@@ -87,6 +106,7 @@ void Context::setSlots(const Train &train) {
     }
   int64_t before = std::exchange(seed, train.seed);
   (void)enter(train.init, nullptr, away.data());
+  model.stale = true;
   seed = before;
   list.swap(kept);
 }
@@ -144,6 +164,10 @@ void Context::run(const bigm_call &call) {
     setSlots(manifest.trains[size_t(function.train)]);
     model.slotsSet[size_t(function.train)] = 1;
   }
+  if (function.usesPrepared)
+    prepare();
+  if (function.spoilsPrepared)
+    model.stale = true;
   int32_t result = enter(call.function, call.dims, arena.data());
   for (size_t t = 0; t < manifest.trains.size(); ++t)
     if (manifest.trains[t].init == call.function)

@@ -33,6 +33,8 @@ struct Context {
 private:
   int32_t enter(int32_t function, const int64_t *dims, char *scratch);
   void setSlots(const Train &train);
+  /// Sees to it that prepared values are those of the tensors. The model's lock is held.
+  void prepare();
 };
 
 /// Runs `entry` on the pool's threads.

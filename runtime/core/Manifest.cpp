@@ -64,7 +64,7 @@ static TensorDecl parseTensor(const Json &json, size_t index) {
 }
 
 static Arg parseArg(const Json &json, const Function &function, const Manifest &manifest) {
-  static const char *const roles[] = {"input", "tensor", "seed", "step", "steps", "output"};
+  static const char *const roles[] = {"input", "tensor", "seed", "step", "steps", "output", "prepared"};
   std::string where = "an argument of `" + function.name + "`";
   Arg arg;
   arg.name = text(json, "name", where);
@@ -74,16 +74,27 @@ static Arg parseArg(const Json &json, const Function &function, const Manifest &
   if (found == std::end(roles))
     fail(where + " has the unknown role `" + role + "`");
   arg.role = Role(found - std::begin(roles));
+  auto parseAccess = [&] {
+    std::string access = text(json, "access", where);
+    if (access != "read" && access != "write" && access != "update")
+      fail(where + " has the unknown access `" + access + "`");
+    arg.writes = access != "read";
+  };
+  if (arg.role == Role::Prepared) {
+    int64_t value = number(member(json, "prepared", where), "`prepared` of " + where);
+    if (value < 0 || value >= int64_t(manifest.prepared.size()))
+      fail(where + " names a prepared value that is not there");
+    arg.prepared = int32_t(value);
+    parseAccess();
+    return arg;
+  }
   if (arg.role == Role::Tensor) {
     int64_t tensor = number(member(json, "tensor", where), "`tensor` of " + where);
     if (tensor < 0 || tensor >= int64_t(manifest.tensors.size()))
       fail(where + " names a tensor that is not there");
     arg.tensor = int32_t(tensor);
     arg.dtype = manifest.tensors[tensor].dtype;
-    std::string access = text(json, "access", where);
-    if (access != "read" && access != "write" && access != "update")
-      fail(where + " has the unknown access `" + access + "`");
-    arg.writes = access != "read";
+    parseAccess();
     return arg;
   }
   arg.dtype = elem(json, where);
@@ -115,7 +126,8 @@ static Function parseFunction(const Json &json, size_t index, const Manifest &ma
       function.inputs.push_back(at);
     if (arg.role == Role::Output)
       function.outputs.push_back(at);
-    function.writes |= arg.writes;
+    function.writes |= arg.role == Role::Tensor && arg.writes;
+    function.usesPrepared |= arg.role == Role::Prepared;
     function.needsSeed |= arg.role == Role::Seed;
     function.needsStep |= arg.role == Role::Step || arg.role == Role::Steps;
     function.args.push_back(std::move(arg));
@@ -175,8 +187,32 @@ Manifest Manifest::parse(std::string_view source) {
     if (!manifest.tensorByName.emplace(name, int32_t(manifest.tensors.size() - 1)).second)
       fail("two tensors have the name `" + name + "`");
   }
+  manifest.feedsPrepared.resize(manifest.tensors.size());
+  if (json.contains("prepared")) {
+    for (const Json &bytes : list(json, "prepared", "it")) {
+      int64_t size = number(bytes, "a size of `prepared`");
+      if (size < 0)
+        fail("a prepared value has a negative size");
+      manifest.prepared.push_back(uint64_t(size));
+    }
+    manifest.prepare = parseFunction(member(json, "prepare", "it"), 0, manifest);
+    if (!manifest.prepare.symbols.empty())
+      fail("`prepare` has symbols");
+    for (const Arg &arg : manifest.prepare.args) {
+      if (arg.role != Role::Prepared && (arg.role != Role::Tensor || arg.writes))
+        fail("`prepare` has the argument `" + arg.name + "`, which is neither a tensor to read nor a prepared value");
+      if (arg.role == Role::Tensor)
+        manifest.feedsPrepared[size_t(arg.tensor)] = 1;
+    }
+  }
   for (const Json &item : list(json, "functions", "it")) {
     manifest.functions.push_back(parseFunction(item, manifest.functions.size(), manifest));
+    for (const Arg &arg : manifest.functions.back().args) {
+      if (arg.role == Role::Prepared && arg.writes)
+        fail("function `" + manifest.functions.back().name + "` writes a prepared value");
+      if (arg.role == Role::Tensor && arg.writes)
+        manifest.functions.back().spoilsPrepared |= manifest.feedsPrepared[size_t(arg.tensor)];
+    }
     const std::string &name = manifest.functions.back().name;
     if (!manifest.functionByName.emplace(name, int32_t(manifest.functions.size() - 1)).second)
       fail("two functions have the name `" + name + "`");

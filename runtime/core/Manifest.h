@@ -20,13 +20,14 @@ struct TensorDecl {
   uint64_t bytes = 0;
 };
 
-enum class Role { Input, Tensor, Seed, Step, Steps, Output };
+enum class Role { Input, Tensor, Seed, Step, Steps, Output, Prepared };
 struct Arg {
   std::string name;
   Role role = Role::Input;
   int32_t dtype = 0;
   std::vector<DimExpr> shape; // of inputs and outputs
   int32_t tensor = -1;        // of persistent tensors
+  int32_t prepared = -1;      // of prepared values
   bool writes = false;        // access is write or update
   int64_t classes = 0;
 };
@@ -42,7 +43,9 @@ struct Function {
   std::vector<Arg> args;
   std::vector<int32_t> inputs, outputs; // indexes into args
   std::vector<ArenaTerm> arena;
-  bool writes = false, needsSeed = false, needsStep = false;
+  bool writes = false, needsSeed = false, needsStep = false; // writes: persistent tensors
+  bool usesPrepared = false;   // reads prepared values
+  bool spoilsPrepared = false; // writes tensors that prepared values depend on
   int32_t train = -1; // index into Manifest::trains when this is a train step of it, else -1
 
   /// Bytes of scratch memory a call needs. Throws Failure when that is beyond 64 bits.
@@ -65,6 +68,9 @@ struct Manifest {
   std::vector<Function> functions;
   std::unordered_map<std::string, int32_t> tensorByName, functionByName;
   std::vector<Train> trains;
+  std::vector<uint64_t> prepared; // bytes of each prepared value
+  Function prepare;               // computes them; its entry follows those of `functions`
+  std::vector<char> feedsPrepared; // by tensor: prepared values depend on it
 
   /// Throws Failure that says what is wrong and where.
   static Manifest parse(std::string_view text);

@@ -13,6 +13,8 @@ Model::Model(std::shared_ptr<const Module> from) : module(std::move(from)) {
   int64_t total = 0;
   for (const TensorDecl &decl : decls)
     total = checkedAdd(total, onLine(decl.bytes), "the model");
+  for (uint64_t bytes : module->manifest.prepared)
+    total = checkedAdd(total, onLine(bytes), "the model");
   // One line more: a tensor without elements has an address of its own too.
   slotsSet.resize(module->manifest.trains.size());
   memory.allocate(size_t(checkedAdd(total, 64, "the model")));
@@ -20,6 +22,10 @@ Model::Model(std::shared_ptr<const Module> from) : module(std::move(from)) {
   for (const TensorDecl &decl : decls) {
     tensors.push_back(at);
     at += onLine(decl.bytes);
+  }
+  for (uint64_t bytes : module->manifest.prepared) {
+    prepared.push_back(at);
+    at += onLine(bytes);
   }
 }
 
@@ -74,6 +80,8 @@ void Model::load(const std::string &path, uint32_t required, bool allowMissing, 
 
 void Model::touched(int32_t tensor) {
   const Manifest &manifest = module->manifest;
+  if (manifest.feedsPrepared[size_t(tensor)])
+    stale = true;
   if (manifest.tensors[size_t(tensor)].kind != BIGM_SLOT)
     return;
   for (size_t t = 0; t < manifest.trains.size(); ++t)

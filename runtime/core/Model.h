@@ -5,8 +5,10 @@
 #pragma once
 #include "Memory.h"
 #include "Module.h"
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -22,12 +24,19 @@ struct Model {
   /// initialisation.
   std::vector<char> slotsSet;
   mutable std::shared_mutex lock;
+  /// Values that depend on tensors alone, computed by the program's function `prepare` once after these changed: by the
+  /// first call that reads them. `stale` is set while `lock` is held alone and cleared, under `preparing`, while it is
+  /// held at least shared; so whoever finds it false reads whole values.
+  std::vector<char *> prepared; // by number
+  std::atomic<bool> stale{true};
+  std::mutex preparing;
 
   /// All zero. Throws Failure (BIGM_ERROR_MEMORY).
   explicit Model(std::shared_ptr<const Module> module);
   /// See bigm_model_load.
   void load(const std::string &path, uint32_t required, bool allowMissing, bool allowExtra);
-  /// The caller has set this tensor, or may: if it is a slot, its train programs keep what is there. `lock` is held.
+  /// The caller has set this tensor, or may: prepared values that depend on it are stale; if it is a slot, its train
+  /// programs keep what is there. `lock` is held alone.
   void touched(int32_t tensor);
   /// See bigm_model_save.
   void save(const std::string &path, uint32_t kinds) const;

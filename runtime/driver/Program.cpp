@@ -62,7 +62,7 @@ ArgInfo arg(const json &j) {
   a.tensor = j.value("tensor", -1);
   a.classes = j.contains("classes") ? constantSize(j["classes"]) : 0;
   a.labels = list<std::string>(j, "labels");
-  if (a.role != "tensor") {
+  if (a.role != "tensor" && a.role != "prepared") {
     a.elem = elemOf(j);
     for (auto &d : j.at("shape"))
       a.shape.push_back(d.is_string() ? d.get<std::string>() : std::to_string(d.get<int64_t>()));

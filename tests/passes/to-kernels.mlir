@@ -39,3 +39,13 @@ func.func @reshapes(%x: tensor<12xf32>) -> tensor<12xf32> {
   %j = bigm.reshape %s : tensor<3x4xf32> -> tensor<12xf32>
   return %j : tensor<12xf32>
 }
+
+// -----
+// Adding rows where ids say is no nest: each place of the table would have to look through all ids.
+// CHECK-LABEL: func.func @scatter
+// CHECK-NOT: kernel.nest
+// CHECK: kernel.scatter %arg0, %arg1 : (tensor<9x4xf32>, tensor<9xi32>) -> tensor<5x4xf32>
+func.func @scatter(%u: tensor<9x4xf32>, %i: tensor<9xi32>) -> tensor<5x4xf32> {
+  %0 = bigm.scatter_add %u, %i : (tensor<9x4xf32>, tensor<9xi32>) -> tensor<5x4xf32>
+  return %0 : tensor<5x4xf32>
+}

@@ -319,3 +319,78 @@ TEST_F(Calls, ParallelForMayNest) {
   bigm_rt_parallel_for(context, 50, 1, outer, &work);
   EXPECT_EQ(work.sum, 5000);
 }
+
+// ---------------------------------------------------------------------------------------------- prepared values
+extern "C" int toy_preparations;
+
+/// The prepared value of a context's model: 2 w.
+static std::vector<float> doubled(bigm_context *context, int32_t function) {
+  std::vector<float> y(3);
+  void *outputs[1] = {y.data()};
+  bigm_call call = BIGM_INIT(bigm_call);
+  call.function = function;
+  call.outputs = outputs;
+  EXPECT_EQ(bigm_run(context, &call), BIGM_OK) << bigm_last_error();
+  return y;
+}
+
+TEST_F(Calls, PreparedValuesFollowTheWeights) {
+  int32_t of = function("toy.doubled");
+  EXPECT_EQ(doubled(context, of), (std::vector<float>{0, 0, 0}));
+  ASSERT_EQ(bigm_init(context, nullptr, 1), BIGM_OK);
+  EXPECT_EQ(doubled(context, of), (std::vector<float>{2, 4, 6}));
+  float w[3] = {5, 6, 7};
+  ASSERT_EQ(bigm_model_write(model, 0, w, sizeof w), BIGM_OK);
+  EXPECT_EQ(doubled(context, of), (std::vector<float>{10, 12, 14}));
+  Forward step(function("toy.step"), 3);
+  float loss = 0;
+  step.outputs[0] = &loss;
+  ASSERT_EQ(bigm_run(context, &step.call), BIGM_OK);
+  EXPECT_EQ(doubled(context, of), (std::vector<float>{12, 14, 16}));
+  ASSERT_EQ(bigm_model_save(model, path("w.safetensors").c_str(), 0), BIGM_OK);
+  ASSERT_EQ(bigm_init(context, nullptr, 1), BIGM_OK);
+  ASSERT_EQ(bigm_model_load(model, path("w.safetensors").c_str(), nullptr), BIGM_OK) << bigm_last_error();
+  EXPECT_EQ(doubled(context, of), (std::vector<float>{12, 14, 16}));
+  static_cast<float *>(bigm_model_data(model, 0))[0] = 1;
+  EXPECT_EQ(doubled(context, of), (std::vector<float>{2, 14, 16}));
+}
+TEST_F(Calls, PreparedValuesAreComputedOnceForAllContexts) {
+  int32_t of = function("toy.doubled");
+  (void)doubled(context, of);
+  int before = toy_preparations;
+  bigm_context *other = nullptr;
+  ASSERT_EQ(bigm_context_create(model, nullptr, &other), BIGM_OK);
+  (void)doubled(other, of);
+  (void)doubled(context, of);
+  int64_t count = 3; // feeds no prepared value
+  ASSERT_EQ(bigm_model_write(model, 1, &count, sizeof count), BIGM_OK);
+  (void)doubled(context, of);
+  EXPECT_EQ(toy_preparations, before);
+  bigm_context_destroy(other);
+}
+TEST_F(Calls, PreparedValuesAreWholeOnManyThreads) {
+  int32_t of = function("toy.doubled");
+  std::atomic<bool> stop{false};
+  std::atomic<int> torn{0};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i)
+    readers.emplace_back([&] {
+      bigm_context *own = nullptr;
+      if (bigm_context_create(model, nullptr, &own) != BIGM_OK)
+        return;
+      while (!stop) {
+        std::vector<float> y = doubled(own, of);
+        torn += y[0] != y[1] || y[1] != y[2];
+      }
+      bigm_context_destroy(own);
+    });
+  for (int i = 1; i <= 2000; ++i) {
+    float w[3] = {float(i), float(i), float(i)};
+    EXPECT_EQ(bigm_model_write(model, 0, w, sizeof w), BIGM_OK);
+  }
+  stop = true;
+  for (std::thread &reader : readers)
+    reader.join();
+  EXPECT_EQ(torn, 0);
+  EXPECT_EQ(doubled(context, of)[0], 4000);
+}

@@ -4,6 +4,7 @@
  *   toy.step      x f32[N, 3] -> loss f32[] = sum of x . w; then w += 1 and count += 1
  *   toy.init      w = seed, seed + 1, seed + 2; count = 0; the slot w/m = 0.5, 0.5, 0.5
  *   toy.where     step and steps -> f32[2]
+ *   toy.doubled   y f32[3] = the prepared value, which is 2 w; toy_preparations counts how often it was computed
  */
 #include "bigm/kernels.h"
 
@@ -55,6 +56,20 @@ static int32_t where(void *context, const int64_t *dims, void *const *buffers, c
   return 0;
 }
 
+static int32_t doubled(void *context, const int64_t *dims, void *const *buffers, char *arena) {
+  for (int i = 0; i < 3; ++i)
+    ((float *)buffers[1])[i] = ((const float *)buffers[0])[i];
+  return 0;
+}
+
+int toy_preparations = 0;
+static int32_t prepare(void *context, const int64_t *dims, void *const *buffers, char *arena) {
+  ++toy_preparations;
+  for (int i = 0; i < 3; ++i)
+    ((float *)buffers[1])[i] = 2 * ((const float *)buffers[0])[i];
+  return 0;
+}
+
 static int32_t broken(void *context, const int64_t *dims, void *const *buffers, char *arena) { return 7; }
 
 #define TEXT                                                                                                            \
@@ -82,10 +97,16 @@ static int32_t broken(void *context, const int64_t *dims, void *const *buffers, 
   "{\"name\":\"step\",\"role\":\"step\",\"dtype\":\"f32\",\"shape\":[]},"                                               \
   "{\"name\":\"steps\",\"role\":\"steps\",\"dtype\":\"f32\",\"shape\":[]},"                                             \
   "{\"name\":\"where\",\"role\":\"output\",\"dtype\":\"f32\",\"shape\":[2]}],\"arena\":[]},"                            \
+  "{\"name\":\"toy.doubled\",\"symbols\":[],\"args\":["                                                             \
+  "{\"name\":\"prepared.0\",\"role\":\"prepared\",\"prepared\":0,\"access\":\"read\"},"                               \
+  "{\"name\":\"y\",\"role\":\"output\",\"dtype\":\"f32\",\"shape\":[3]}],\"arena\":[]},"                                \
   "{\"name\":\"toy.broken\",\"symbols\":[],\"args\":[],\"arena\":[]}],"                                                 \
+  "\"prepared\":[12],\"prepare\":{\"name\":\"prepare\",\"symbols\":[],\"args\":["                                    \
+  "{\"name\":\"toy.w\",\"role\":\"tensor\",\"tensor\":0,\"access\":\"read\"},"                                         \
+  "{\"name\":\"prepared.0\",\"role\":\"prepared\",\"prepared\":0,\"access\":\"write\"}],\"arena\":[]},"               \
   "\"trains\":[{\"name\":\"toy\",\"init\":\"toy.init\",\"forward\":\"toy.forward\",\"predict\":\"\",\"seed\":3,"                         \
   "\"phases\":[{\"name\":\"all\",\"step\":\"toy.step\"}]}],\"evaluates\":[],\"data\":[]}"
 
 BIGM_EXPORT const char toy_bigm_manifest[] = TEXT;
 BIGM_EXPORT const uint64_t toy_bigm_manifest_size = sizeof(TEXT) - 1;
-BIGM_EXPORT const bigm_entry toy_bigm_entries[] = {forward, step, init, where, broken};
+BIGM_EXPORT const bigm_entry toy_bigm_entries[] = {forward, step, init, where, doubled, broken, prepare};

@@ -94,18 +94,38 @@ std::unique_ptr<mlir::bigm::cpu::CpuModule> toCpu(mlir::ModuleOp module, const s
 }
 
 /// The part of the manifest that the plan decides: arguments in the order of an entry's buffers, and its arena.
-nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::EntryPlan &plan) {
+const char *nameOf(mlir::bigm::cpu::Access access) {
   using mlir::bigm::cpu::Access;
-  nlohmann::ordered_json args = nlohmann::ordered_json::array(), arena = nlohmann::ordered_json::array();
-  auto access = [](Access a) { return a == Access::Read ? "read" : a == Access::Write ? "write" : "update"; };
+  return access == Access::Read ? "read" : access == Access::Write ? "write" : "update";
+}
+nlohmann::ordered_json preparedOf(const mlir::bigm::cpu::EntryArgument &argument) {
+  return {{"name", "prepared." + std::to_string(argument.prepared)},
+          {"role", "prepared"},
+          {"prepared", argument.prepared},
+          {"access", nameOf(argument.access)}};
+}
+nlohmann::ordered_json arenaOf(const mlir::bigm::cpu::EntryPlan &plan, const std::vector<std::string> &symbols) {
+  nlohmann::ordered_json arena = nlohmann::ordered_json::array();
+  for (const auto &term : plan.arena) {
+    nlohmann::ordered_json of = nlohmann::ordered_json::array();
+    for (unsigned symbol : term.of)
+      of.push_back(symbols[symbol]);
+    arena.push_back({{"bytes", term.bytes}, {"of", of}});
+  }
+  return arena;
+}
+nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::EntryPlan &plan) {
+  nlohmann::ordered_json args = nlohmann::ordered_json::array();
   static const char *const roles[] = {"input", "tensor", "seed", "step", "steps"};
   for (const auto &argument : plan.arguments) {
     nlohmann::ordered_json j;
-    if (argument.argument >= 0) {
+    if (argument.prepared >= 0) {
+      j = preparedOf(argument);
+    } else if (argument.argument >= 0) {
       const Arg &a = f.args[argument.argument];
       j = {{"name", a.name}, {"role", roles[static_cast<int>(a.role)]}};
       if (a.role == Role::Tensor)
-        j.update({{"tensor", a.tensor}, {"access", access(argument.access)}});
+        j.update({{"tensor", a.tensor}, {"access", nameOf(argument.access)}});
       else
         j.update(describeType(a.type));
     } else {
@@ -120,13 +140,20 @@ nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::Entr
     }
     args.push_back(std::move(j));
   }
-  for (const auto &term : plan.arena) {
-    nlohmann::ordered_json of = nlohmann::ordered_json::array();
-    for (unsigned symbol : term.of)
-      of.push_back(f.symbols[symbol]);
-    arena.push_back({{"bytes", term.bytes}, {"of", of}});
-  }
-  return {{"name", f.name}, {"symbols", f.symbols}, {"args", args}, {"arena", arena}};
+  return {{"name", f.name}, {"symbols", f.symbols}, {"args", args}, {"arena", arenaOf(plan, f.symbols)}};
+}
+/// The function that computes the prepared values: tensors in, prepared values out.
+nlohmann::ordered_json prepareOf(const Program &program, const mlir::bigm::cpu::EntryPlan &plan) {
+  nlohmann::ordered_json args = nlohmann::ordered_json::array();
+  for (const auto &argument : plan.arguments)
+    if (argument.prepared >= 0)
+      args.push_back(preparedOf(argument));
+    else
+      args.push_back({{"name", program.tensors[size_t(argument.tensor)].name},
+                      {"role", "tensor"},
+                      {"tensor", argument.tensor},
+                      {"access", "read"}});
+  return {{"name", "prepare"}, {"symbols", nlohmann::ordered_json::array()}, {"args", args}, {"arena", arenaOf(plan, {})}};
 }
 } // namespace
 
@@ -188,6 +215,10 @@ std::optional<Compiled> compile(const Program &program, const SourceManager &sou
   auto manifest = manifestOf(program, {sourceSha256, target, "bigmc " BIGM_VERSION});
   for (size_t i = 0; i < cpu->plan().size(); ++i)
     manifest["functions"].push_back(functionOf(program.functions[i], cpu->plan()[i]));
+  if (cpu->preparePlan()) {
+    manifest["prepared"] = cpu->preparedBytes();
+    manifest["prepare"] = prepareOf(program, *cpu->preparePlan());
+  }
   compiled.manifest = manifest.dump();
   // Machine code, with the manifest inside.
   if (mlir::failed(cpu->emitObject(compiled.manifest, compiled.object))) {

@@ -77,7 +77,7 @@ typedef struct bigm_module_source {
   size_t struct_size;
   const char *manifest; /* JSON, UTF-8 */
   uint64_t manifest_size;
-  const bigm_entry *entries; /* in the order of the manifest's functions */
+  const bigm_entry *entries; /* in the order of the manifest's functions, then `prepare` where it has one */
 } bigm_module_source;
 
 BIGM_EXPORT bigm_status bigm_module_create(const bigm_module_source *source, bigm_module **out);
@@ -176,7 +176,9 @@ BIGM_EXPORT bigm_status bigm_model_save(const bigm_model *model, const char *pat
 /* Copies a tensor out or in; `size` must be its size in bytes. */
 BIGM_EXPORT bigm_status bigm_model_read(const bigm_model *model, int32_t tensor, void *to, uint64_t size);
 BIGM_EXPORT bigm_status bigm_model_write(bigm_model *model, int32_t tensor, const void *from, uint64_t size);
-/* The tensor's own memory, aligned to 64 bytes, or NULL. Whoever uses it sees to it that no call writes meanwhile. */
+/* The tensor's own memory, aligned to 64 bytes, or NULL. Whoever uses it sees to it that no call writes meanwhile. To
+ * write through it once a function has run, ask for it again: values that the program prepared from its weights follow
+ * those that stand there at the first call after this one. */
 BIGM_EXPORT void *bigm_model_data(bigm_model *model, int32_t tensor);
 /* The module that the model is made of; lives as long as the model. */
 BIGM_EXPORT const bigm_module *bigm_model_module(const bigm_model *model);

@@ -137,11 +137,6 @@ int64_t countOf(const std::vector<int64_t> &shape) {
     count *= size;
   return count;
 }
-/// Aligned to 64 bytes, with bytes of a known kind behind that must not change.
-struct Memory {
-  std::vector<char> bytes;
-  char *data() { return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64; }
-};
 template <class T> void put(char *to, const std::vector<double> &from) {
   for (size_t i = 0; i < from.size(); ++i) {
     T value = T(from[i]);
@@ -206,7 +201,7 @@ Loaded::Loaded(MLIRContext &context, const std::string &text, const std::string 
   if (!library)
     ADD_FAILURE() << "the object does not load: " << dlerror();
   else
-    entry = *static_cast<decltype(entry) *>(dlsym(library, "test_bigm_entries"));
+    entries = static_cast<decltype(entries)>(dlsym(library, "test_bigm_entries")), entry = *entries;
   if (const char *keep = std::getenv("BIGM_CPU_KEEP"))
     fs::copy_file(dir / "test.so", keep, fs::copy_options::overwrite_existing);
   fs::remove_all(dir);
@@ -241,6 +236,36 @@ int Loaded::call(const std::vector<int64_t> &symbols, const std::vector<void *> 
   return status;
 }
 
+/// Computes the prepared values from the tensors among the arguments, as the runtime does when weights have changed, and
+/// puts their memory into the places that are for them.
+void Loaded::prepare(std::vector<void *> &buffers) {
+  if (!code->preparePlan())
+    return;
+  prepared.clear();
+  for (int64_t bytes : code->preparedBytes())
+    prepared.emplace_back().bytes.assign(bytes + 128, 0x55);
+  std::map<int64_t, void *> tensors;
+  auto &plan = code->plan()[0];
+  for (auto [i, argument] : llvm::enumerate(plan.arguments))
+    if (argument.prepared >= 0)
+      buffers[i] = prepared[argument.prepared].data();
+    else if (auto tensor = argument.argument < 0 ? IntegerAttr()
+                                                 : function().getArgAttrOfType<IntegerAttr>(argument.argument, "bigm.tensor"))
+      tensors[tensor.getInt()] = buffers[i];
+  std::vector<void *> own;
+  for (auto &argument : code->preparePlan()->arguments)
+    own.push_back(argument.prepared >= 0 ? prepared[argument.prepared].data() : tensors.at(argument.tensor));
+  int64_t bytes = 0;
+  for (auto &term : code->preparePlan()->arena)
+    bytes += term.bytes;
+  Memory scratch;
+  scratch.bytes.assign(bytes + 128, 0x7f);
+  threadCount = 1;
+  EXPECT_EQ(entries[code->plan().size()](nullptr, nullptr, own.data(), scratch.data()), 0);
+  for (auto [i, size] : llvm::enumerate(code->preparedBytes()))
+    EXPECT_EQ(prepared[i].data()[size], 0x55) << "wrote behind prepared value " << i;
+}
+
 std::vector<Tensor> Loaded::run(const std::vector<Tensor> &arguments, const std::vector<int64_t> &symbols, int threads) {
   func::FuncOp func = function();
   auto &plan = code->plan()[0];
@@ -248,6 +273,10 @@ std::vector<Tensor> Loaded::run(const std::vector<Tensor> &arguments, const std:
   std::vector<void *> buffers;
   std::vector<int> bufferOfResult(func.getNumResults(), -1);
   for (auto [i, argument] : llvm::enumerate(plan.arguments)) {
+    if (argument.prepared >= 0) {
+      buffers.push_back(nullptr);
+      continue;
+    }
     Type type = argument.argument >= 0 ? func.getArgument(argument.argument).getType()
                                        : func.getResultTypes()[argument.result];
     size_t bytes = countOf(shapeOf(type, symbols)) * mlir::bigm::kernel::elementBytes(type);
@@ -258,6 +287,7 @@ std::vector<Tensor> Loaded::run(const std::vector<Tensor> &arguments, const std:
       });
     buffers.push_back(memory[i].data());
   }
+  prepare(buffers);
   EXPECT_EQ(call(symbols, buffers, threads), 0);
   std::vector<Tensor> results;
   // A result that updates an argument's tensor lies there.
@@ -288,6 +318,10 @@ double Loaded::time(const std::vector<int64_t> &symbols, int threads, int repeat
   std::vector<Memory> memory(plan.arguments.size());
   std::vector<void *> buffers;
   for (auto [i, argument] : llvm::enumerate(plan.arguments)) {
+    if (argument.prepared >= 0) {
+      buffers.push_back(nullptr);
+      continue;
+    }
     Type type = argument.argument >= 0 ? func.getArgument(argument.argument).getType()
                                        : func.getResultTypes()[argument.result];
     memory[i].bytes.assign(countOf(shapeOf(type, symbols)) * mlir::bigm::kernel::elementBytes(type) + 128, 0);
@@ -295,6 +329,8 @@ double Loaded::time(const std::vector<int64_t> &symbols, int threads, int repeat
   }
   arena.assign(arenaBytes(symbols) + 192, 0);
   char *aligned = arena.data() + (64 - reinterpret_cast<uintptr_t>(arena.data()) % 64) % 64;
+  prepare(buffers);
+  spent.clear();
   threadCount = threads;
   spent.clear();
   std::vector<double> times;

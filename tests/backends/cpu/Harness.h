@@ -27,9 +27,17 @@ public:
   double time(const std::vector<int64_t> &symbols, int threads, int repeats);
 
 private:
+  /// Aligned to 64 bytes, with bytes of a known kind behind that must not change.
+  struct Memory {
+    std::vector<char> bytes;
+    char *data() { return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64; }
+  };
+  void prepare(std::vector<void *> &buffers);
   int call(const std::vector<int64_t> &symbols, const std::vector<void *> &buffers, int threads);
   void *library = nullptr;
   int32_t (*entry)(void *, const int64_t *, void *const *, char *) = nullptr;
+  int32_t (*const *entries)(void *, const int64_t *, void *const *, char *) = nullptr;
+  std::vector<Memory> prepared;
   std::vector<char> arena;
 };
 

@@ -199,6 +199,23 @@ TEST(Irregular, GatherScatter) {
     return %g, %s : tensor<?x4x18xf32, #o>, tensor<3x18xf32> })",
              {5});
 }
+/// Wide rows, few of them and often named, of several types; one id alone; rows that nothing names.
+TEST(Irregular, ScatterOfManyRows) {
+  for (const char *ids : {"i32", "i64", "ui8", "i8"})
+    for (const char *element : {"f32", "f64", "i32"}) {
+      SCOPED_TRACE(std::string(ids) + " " + element);
+      std::string i = "tensor<?x" + std::string(ids) + ", affine_map<()[s0] -> (s0)>>";
+      std::string u = "tensor<?x2x149x" + std::string(element) + ", affine_map<()[s0] -> (s0, 2, 149)>>";
+      std::string t = "tensor<5x2x149x" + std::string(element) + ">";
+      std::string one = "tensor<2x149x" + std::string(element) + ">", id = "tensor<" + std::string(ids) + ">";
+      expectSame("func.func @f(%i: " + i + ", %u: " + u + ", %k: " + id + ", %v: " + one + ") -> (" + t + ", " + t +
+                     ") attributes {bigm.symbols = [\"N\"]} {\n" +
+                     "  %s = bigm.scatter_add %u, %i : (" + u + ", " + i + ") -> " + t + "\n" +
+                     "  %r = bigm.scatter_add %v, %k : (" + one + ", " + id + ") -> " + t + "\n" +
+                     "  %a = bigm.add %s, %r : " + t + "\n  return %s, %a : " + t + ", " + t + "\n}\n",
+                 {201});
+    }
+}
 TEST(Irregular, Images) {
   expectSame(R"(#s = affine_map<()[s0] -> (s0, 2, 9, 11)>
     #m = affine_map<()[s0] -> (s0, 2, 3)>
@@ -209,5 +226,41 @@ TEST(Irregular, Images) {
     %w = bigm.warp %y, %m fill 0.5 : (tensor<?x2x9x11xf32, #s>, tensor<?x2x3xf32, #m>) -> tensor<?x2x9x11xf32, #s>
     %r = bigm.resize %w, "bilinear" antialias true : tensor<?x2x9x11xf32, #s> -> tensor<?x2x5x7xf32, #r>
     return %w, %r : tensor<?x2x9x11xf32, #s>, tensor<?x2x5x7xf32, #r> })",
+             {3});
+}
+
+// ---------------------------------------------------------------- what depends on weights alone
+
+/// A grouped convolution, a bias, a normalisation with its running statistics, and a linear layer behind it: scales are
+/// folded, weights are packed ahead of the call.
+TEST(Prepared, ConvolutionAndNormalisation) {
+  expectSame(R"(
+#x = affine_map<()[s0] -> (s0, 2, 9, 9)>
+#y = affine_map<()[s0] -> (s0, 22, 7, 7)>
+#g = affine_map<()[s0] -> (s0, 2, 11, 7, 7)>
+#z = affine_map<()[s0] -> (s0, 19)>
+func.func @f(%x: tensor<?x2x9x9xf32, #x>, %w: tensor<2x11x3x3xf32> {bigm.tensor = 0 : i64},
+    %b: tensor<22xf32> {bigm.tensor = 1 : i64}, %m: tensor<22xf32> {bigm.tensor = 2 : i64},
+    %v: tensor<22xf32> {bigm.tensor = 3 : i64}, %l: tensor<19x22x7x7xf32> {bigm.tensor = 4 : i64})
+    -> tensor<?x19xf32, #z> attributes {bigm.symbols = ["N"]} {
+  %c = bigm.contract %x, %w lhs affine_map<(n, g, o, h, w, i, j) -> (n, g, h + i, w + j)>
+       rhs affine_map<(n, g, o, h, w, i, j) -> (g, o, i, j)> reduced affine_map<()[s0] -> (3, 3)>
+       : (tensor<?x2x9x9xf32, #x>, tensor<2x11x3x3xf32>) -> tensor<?x2x11x7x7xf32, #g>
+  %r = bigm.reshape %c : tensor<?x2x11x7x7xf32, #g> -> tensor<?x22x7x7xf32, #y>
+  %bs = bigm.view %b, affine_map<(n, o, h, w) -> (o)> : tensor<22xf32> -> tensor<?x22x7x7xf32, #y>
+  %rb = bigm.add %r, %bs : tensor<?x22x7x7xf32, #y>
+  %vv = bigm.mul %v, %v : tensor<22xf32>
+  %one = bigm.constant 1.0 : f32 -> tensor<22xf32>
+  %positive = bigm.add %vv, %one : tensor<22xf32>
+  %scale = bigm.rsqrt %positive : tensor<22xf32>
+  %ms = bigm.view %m, affine_map<(n, o, h, w) -> (o)> : tensor<22xf32> -> tensor<?x22x7x7xf32, #y>
+  %centred = bigm.sub %rb, %ms : tensor<?x22x7x7xf32, #y>
+  %ss = bigm.view %scale, affine_map<(n, o, h, w) -> (o)> : tensor<22xf32> -> tensor<?x22x7x7xf32, #y>
+  %normal = bigm.mul %centred, %ss : tensor<?x22x7x7xf32, #y>
+  %out = bigm.contract %normal, %l lhs affine_map<(n, p, o, i, j) -> (n, o, i, j)>
+       rhs affine_map<(n, p, o, i, j) -> (p, o, i, j)> reduced affine_map<()[s0] -> (22, 7, 7)>
+       : (tensor<?x22x7x7xf32, #y>, tensor<19x22x7x7xf32>) -> tensor<?x19xf32, #z>
+  return %out : tensor<?x19xf32, #z>
+})",
              {3});
 }

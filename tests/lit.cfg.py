@@ -31,6 +31,12 @@ if os.path.isdir(os.path.join(shared, "data", "mnist")):
     config.available_features.add("shared")
 else:
     lit_config.note("the shared data folder is absent; tests that need it are left out")
+peers = os.environ.get("BIGM_PEERS", os.path.join(config.bigm_build, "peers"))
+config.environment["BIGM_PEERS"] = peers
+if os.path.exists(os.path.join(peers, "bin", "python")) and os.path.isfile(os.path.join(shared, "peers", "models.py")):
+    config.available_features.add("peers")
+else:
+    lit_config.note("the peers' environment is absent (bench/setup); the comparison with PyTorch is left out")
 if config.sanitized:
     config.available_features.add("sanitized")
 if os.environ.get("BIGM_TEST_ALL"):

@@ -74,8 +74,8 @@ struct Choice {
 };
 
 /// How well a block of so many accumulators hides its loads behind the arithmetic: per step of the sum the vectors of b
-/// come from the second level cache, and the smaller the block the more often. Measured on 16 (8x2: 0.8 of the peak at
-/// 1024^3) and 28 (14x2: 0.9). Fewer than 8 leave the two units of four cycles each idle, which the count of cycles says.
+/// come from the second level cache, and the smaller the block the more often. At 1024^3 8x2 of AVX-512 reached 0.80 of the
+/// peak and 6x4 0.84. Fewer than 8 leave the two units of four cycles each idle, which the count of cycles says.
 double speedOf(unsigned accumulators, unsigned most) {
   double share = double(accumulators) / most;
   return accumulators < 8 ? 1 : share >= 0.75 ? 1 : share >= 0.6 ? 0.96 : share >= 0.4 ? 0.92 : 0.88;
@@ -95,13 +95,16 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
     return std::nullopt;
   // Panels: at the first column of each, the place is linear in the column.
   LoadOp inPanels;
-  unsigned panelDim = 0;
-  int64_t panelWidth = 0;
+  unsigned panelDim = 0, rowDim = 0;
+  int64_t panelWidth = 0, panelRows = 0;
   for (LoadOp load : loads)
     for (unsigned d = 0; d < nest.dims(); ++d) {
       AffineExpr &place = c.s.exprs[load][0];
       if (int64_t width = panelsOf(load, d)) {
-        inPanels = load, panelDim = d, panelWidth = width;
+        if (load->hasAttr(rowPanels))
+          rowDim = d, panelRows = width;
+        else
+          inPanels = load, panelDim = d, panelWidth = width;
         AffineExpr column = getAffineDimExpr(d, nest.getContext());
         AffineExpr first = canonical(place.replace(column, getAffineConstantExpr(0, nest.getContext())));
         AffineExpr second = place.replace(column, getAffineConstantExpr(width, nest.getContext()));
@@ -111,6 +114,8 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
         return std::nullopt;
     }
   auto isContiguous = [&](LoadOp load, unsigned dim) {
+    if (load->hasAttr(rowPanels))
+      return false;
     return inPanels ? load == inPanels && dim == panelDim : stepOf(c.s.exprs[load][0], dim) == 1;
   };
 
@@ -139,7 +144,7 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
   if (vector < 0)
     return std::nullopt;
   c.a = loads[1 - which], c.b = loads[which];
-  c.lanes = target.lanes, c.packed = bool(inPanels);
+  c.lanes = target.lanes, c.packed = bool(inPanels), c.packedRows = panelRows != 0;
   c.vectorDim = c.s.outer[vector].dim;
   c.vectorSize = c.s.outer[vector].size;
   c.outer = c.s.outer;
@@ -171,9 +176,11 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
       int64_t whole = 1;
       for (unsigned u : unrolled)
         whole *= *constantOf(c.outer[u].size);
-      if (whole > most)
+      if (whole > most || (panelRows && (tiled < 0 || c.outer[tiled].dim != rowDim || panelRows * whole > most)))
         return;
       SmallVector<unsigned> tiles = tiled < 0 ? SmallVector<unsigned>{1} : tilesOf(c.outer[tiled].size, most / whole);
+      if (panelRows)
+        tiles = {unsigned(panelRows)};
       for (unsigned tile : tiles) {
       int64_t count = tiled < 0 ? 1 : guess(c.outer[tiled].size), last = count % tile;
       bool known = tiled < 0 || constantOf(c.outer[tiled].size);
@@ -187,7 +194,7 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
       if (tiled >= 0 && stepOf(placeA, c.outer[tiled].dim) > 4096)
         edges += 0.02;
       // Rows a multiple of a page apart fall in the same sets of the first level cache, and it has few ways.
-      if (tiled >= 0) {
+      if (tiled >= 0 && !panelRows) {
         int64_t apart = stepOf(placeA, c.outer[tiled].dim) * (element.getIntOrFloatBitWidth() / 8);
         int64_t sets = std::max<int64_t>(1, 4096 / std::gcd<int64_t>(apart, 4096) );
         if (apart >= 1024 && tile > 8 * sets)

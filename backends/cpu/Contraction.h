@@ -21,6 +21,7 @@ struct Contraction {
   llvm::SmallVector<Loop> outer;    // parallel loops, outermost first, each unit one iteration
   std::optional<Loop> tiled;        // parallel loop cut into tiles of `tile` rows
   unsigned tile = 1;
+  bool packedRows = false;          // a lies in panels of `tile` rows
   llvm::SmallVector<Loop> unrolled; // short parallel loops that lie whole in a block
   llvm::SmallVector<Loop> reduced;  // outermost first
   unsigned group = 0; // order of units: the vector operand is too large to be read for every tile, so that this many of its
@@ -34,6 +35,9 @@ struct Contraction {
   unsigned rows() const { return tile * unrolledRows(); }
   AffineExpr scratchBytes(const Target &target) const;
 };
+
+/// Attribute of a load: its panels hold rows of a block, not columns.
+constexpr const char *rowPanels = "row_panels";
 
 /// The plan for a nest that is marked as a contraction; nothing when it has no dimension to run vectors along: then it
 /// runs as any reduction.

@@ -23,6 +23,7 @@ struct Shape {
 /// Where a block stands.
 struct Place {
   SmallVector<Value> dims; // outer loops, and the first row of the tiled one
+  Value tileFirst;          // first row of the whole tile; a rest of it begins later
   Value vectorBegin;
   SmallVector<Value> masks; // for each register; null where full
   Value unit, split;        // numbers, when the sum is split
@@ -163,7 +164,7 @@ private:
     if (!c.tiled)
       return each(place, 1);
     Value first = e.mul(tileNumber, e.constant(c.tile)), size = e.evaluate(c.tiled->size);
-    place.dims[c.tiled->dim] = first;
+    place.dims[c.tiled->dim] = place.tileFirst = first;
     auto known = constantOf(c.tiled->size);
     if (c.tile == 1 || (known && *known % c.tile == 0))
       return each(place, c.tile);
@@ -240,16 +241,24 @@ private:
       if (!dim)
         dim = e.constant(0);
     dims[c.vectorDim] = place.vectorBegin;
-    Value baseA = e.elementPointer(e.pointer({Slot::Tensor, LoadOp(c.a).getTensor(), 0, {}}),
-                                   e.evaluate(placeA, dims), element);
+    Value firstRow = c.packedRows ? dims[c.tiled->dim] : Value();
+    if (c.packedRows)
+      dims[c.tiled->dim] = place.tileFirst;
+    Value beginA = e.evaluate(placeA, dims);
+    if (c.packedRows)
+      beginA = e.add(beginA, e.sub(firstRow, place.tileFirst));
+    Value baseA = e.elementPointer(e.pointer({Slot::Tensor, LoadOp(c.a).getTensor(), 0, {}}), beginA, element);
     Value baseB = e.elementPointer(e.pointer({Slot::Tensor, LoadOp(c.b).getTensor(), 0, {}}),
                                    e.evaluate(placeB, dims), element);
     auto rows = rowsOf(shape.tile);
     SmallVector<Value> rowOffsets;
     for (auto &row : rows) {
       Value offset = e.constant(0);
-      for (auto [dim, i] : row)
-        offset = e.add(offset, e.mul(e.evaluate(*coefficientOf(placeA, dim)), e.constant(i)));
+      for (auto [dim, i] : row) {
+        bool adjacent = c.packedRows && dim == c.tiled->dim;
+        Value step = adjacent ? e.constant(1) : e.evaluate(*coefficientOf(placeA, dim));
+        offset = e.add(offset, e.mul(step, e.constant(i)));
+      }
       rowOffsets.push_back(offset);
     }
     return reduceLoop(0, place, shape, baseA, baseB, rowOffsets, zeros(shape));

@@ -14,6 +14,8 @@ namespace {
 constexpr double leastElements = 16 * 1024;
 /// Rows that must share a packed operand that is not packed anyway.
 constexpr double leastRows = 16;
+/// Elements between two steps of the sum from which on rows are packed.
+constexpr int64_t leastStride = 64;
 
 double guess(AffineExpr size) {
   auto constant = constantOf(size);
@@ -29,90 +31,116 @@ LoadOp copiedBy(Value tensor) {
   return load && !load.getInside() && load.getAt().empty() ? load : LoadOp();
 }
 
-bool pays(NestOp nest, const cpu::Contraction &c, LoadOp b, bool copied) {
-  int64_t width = int64_t(c.vectors) * c.lanes;
-  if (auto size = constantOf(c.vectorSize); size && *size <= width)
-    return false; // one panel
-  double elements = 1, rows = 1;
-  for (unsigned d = 0; d < nest.dims(); ++d)
-    if (b.getMap().isFunctionOfDim(d))
-      elements *= guess(nest.size(d));
-    else
-      rows *= guess(nest.size(d));
-  return elements >= leastElements && (copied || rows >= leastRows);
-}
-
-void pack(NestOp nest, const Target &target, unsigned symbols) {
-  auto plan = planContraction(nest, target);
-  if (!plan || plan->packed)
-    return;
-  LoadOp b = plan->b;
-  LoadOp copy = copiedBy(b.getTensor());
-  if (!pays(nest, *plan, b, bool(copy)))
-    return;
-  for (AffineExpr index : b.getMap().getResults())
-    if (!isa<AffineDimExpr, AffineConstantExpr>(index))
-      return;
-
-  // Dimensions of the packed tensor: those that the results share, the panels, the sum in the order in which it lies
-  // now, the columns of a panel. `at` is the packed place in terms of the contraction's dimensions.
+/// A copy of what the load reads, in panels of `width` along dimension `dim` of the nest: [what all results share][panel]
+/// [the rest, in the order in which it lies now][width]. Other indices stay as they are, windows too.
+void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned symbols) {
   MLIRContext *context = nest.getContext();
-  int64_t width = int64_t(plan->vectors) * target.lanes;
-  AffineExpr column = getAffineDimExpr(plan->vectorDim, context), columns = nest.size(plan->vectorDim);
-  SmallVector<AffineExpr> sizes, at, places(b.getMap().getNumResults(), getAffineConstantExpr(0, context));
-  auto add = [&](bool reduced) {
-    for (int64_t i : layoutOf(b.getTensor())) {
-      AffineExpr index = b.getMap().getResult(i);
-      auto dim = dyn_cast<AffineDimExpr>(index);
-      if (!dim) {
-        places[i] = index;
-      } else if (dim != column && (dim.getPosition() >= nest.getParallel()) == reduced) {
-        places[i] = getAffineDimExpr(sizes.size(), context);
-        sizes.push_back(nest.size(dim.getPosition()));
-        at.push_back(dim);
-      }
+  LoadOp copy = copiedBy(load.getTensor());
+  AffineExpr packed = getAffineDimExpr(dim, context);
+  SmallVector<AffineExpr> extents = sizesOf(load.getTensor().getType()), sizes, at, places(extents.size());
+  unsigned index = 0;
+  auto add = [&](bool shared) {
+    for (int64_t i : layoutOf(load.getTensor())) {
+      AffineExpr expr = load.getMap().getResult(i);
+      auto plain = dyn_cast<AffineDimExpr>(expr);
+      bool isShared = plain && plain.getPosition() < nest.getParallel();
+      if (expr == packed)
+        index = i;
+      else if (isShared == shared)
+        places[i] = getAffineDimExpr(sizes.size(), context), sizes.push_back(extents[i]), at.push_back(expr);
     }
   };
-  add(false);
-  AffineExpr panel = getAffineDimExpr(sizes.size(), context);
-  sizes.push_back(canonical((columns + (width - 1)).floorDiv(width)));
-  at.push_back(column.floorDiv(width));
+  auto addPacked = [&](AffineExpr size, AffineExpr expr) {
+    sizes.push_back(size);
+    at.push_back(expr);
+    return getAffineDimExpr(sizes.size() - 1, context);
+  };
   add(true);
-  AffineExpr lane = getAffineDimExpr(sizes.size(), context);
-  sizes.push_back(getAffineConstantExpr(width, context));
-  at.push_back(column % width);
-  for (auto [i, index] : llvm::enumerate(b.getMap().getResults()))
-    if (index == column)
-      places[i] = panel * width + lane;
+  AffineExpr panel = addPacked(canonical((nest.size(dim) + (width - 1)).floorDiv(width)), packed.floorDiv(width));
+  add(false);
+  AffineExpr lane = addPacked(getAffineConstantExpr(width, context), packed % width);
+  places[index] = panel * width + lane;
 
   OpBuilder builder(nest);
-  Type element = cast<RankedTensorType>(b.getTensor().getType()).getElementType();
-  NestOp packing = createNest(builder, b.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
+  Type element = cast<RankedTensorType>(load.getTensor().getType()).getElementType();
+  NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
   OpBuilder inner = OpBuilder::atBlockEnd(&packing.getBody().front());
-  Value source = b.getTensor();
+  Value source = load.getTensor();
   if (copy) {
     source = copy.getTensor();
     SmallVector<AffineExpr> through;
-    for (AffineExpr index : copy.getMap().getResults())
-      through.push_back(canonical(index.replaceDims(places)));
+    for (AffineExpr expr : copy.getMap().getResults())
+      through.push_back(canonical(expr.replaceDims(places)));
     places = through;
   }
   IntegerSetAttr inside;
   Value otherwise;
-  if (auto size = constantOf(columns); !size || *size % width) {
-    AffineExpr left = columns - 1 - (panel * width + lane);
+  if (auto size = constantOf(nest.size(dim)); !size || *size % width) {
+    AffineExpr left = nest.size(dim) - 1 - (panel * width + lane);
     inside = IntegerSetAttr::get(IntegerSet::get(sizes.size(), symbols, left, false));
-    otherwise = arith::ConstantOp::create(inner, b.getLoc(), inner.getZeroAttr(b.getType()));
+    otherwise = arith::ConstantOp::create(inner, load.getLoc(), inner.getZeroAttr(load.getType()));
   }
-  Value value = LoadOp::create(inner, b.getLoc(), b.getType(), source, ValueRange(), otherwise,
+  Value value = LoadOp::create(inner, load.getLoc(), load.getType(), source, ValueRange(), otherwise,
                                AffineMapAttr::get(AffineMap::get(sizes.size(), symbols, places, context)), inside);
-  YieldOp::create(inner, b.getLoc(), value);
+  YieldOp::create(inner, load.getLoc(), value);
 
-  b.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), b.getMap().getNumSymbols(), at, context)));
-  b.getTensorMutable().assign(packing.getResult(0));
+  load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), load.getMap().getNumSymbols(), at, context)));
+  load.getTensorMutable().assign(packing.getResult(0));
   if (copy)
     if (auto unused = copy->getParentOfType<NestOp>(); unused.use_empty())
       unused.erase();
+}
+
+/// Whether exactly one index of the load is the dimension, and no other moves with it.
+bool standsAlone(LoadOp load, unsigned dim) {
+  unsigned plain = 0, any = 0;
+  for (AffineExpr index : load.getMap().getResults()) {
+    plain += index == getAffineDimExpr(dim, load.getContext());
+    any += index.isFunctionOfDim(dim);
+  }
+  return plain == 1 && any == 1;
+}
+
+/// Elements that the load reads and how often each is read again.
+std::pair<double, double> elementsAndReuse(NestOp nest, LoadOp load) {
+  double elements = 1, reuse = 1;
+  for (unsigned d = 0; d < nest.dims(); ++d)
+    (load.getMap().isFunctionOfDim(d) ? elements : reuse) *= guess(nest.size(d));
+  return {elements, reuse};
+}
+
+void packColumns(NestOp nest, const Target &target, unsigned symbols) {
+  auto plan = planContraction(nest, target);
+  if (!plan || plan->packed || plan->vectorsOfA)
+    return;
+  LoadOp b = plan->b;
+  int64_t width = int64_t(plan->vectors) * target.lanes;
+  if (auto size = constantOf(plan->vectorSize); size && *size <= width)
+    return; // one panel
+  for (AffineExpr index : b.getMap().getResults())
+    if (!isa<AffineDimExpr, AffineConstantExpr>(index))
+      return;
+  auto [elements, reuse] = elementsAndReuse(nest, b);
+  if (standsAlone(b, plan->vectorDim) && elements >= leastElements && (copiedBy(b.getTensor()) || reuse >= leastRows))
+    packAlong(nest, b, plan->vectorDim, width, symbols);
+}
+
+/// Rows of the other operand, when the sum walks through it in long strides: gradients to weights.
+void packRows(NestOp nest, const Target &target, unsigned symbols) {
+  auto plan = planContraction(nest, target);
+  if (!plan || plan->packedRows || plan->vectorsOfA || !plan->tiled || plan->reduced.empty() || plan->tile < 4)
+    return;
+  LoadOp a = plan->a;
+  unsigned dim = plan->tiled->dim;
+  if (plan->tiled->size != nest.size(dim) || !standsAlone(a, dim))
+    return;
+  auto step = coefficientOf(plan->s.exprs.find(a)->second[0], plan->reduced.back().dim);
+  auto stride = step ? constantOf(*step) : std::nullopt;
+  auto [elements, reuse] = elementsAndReuse(nest, a);
+  if (stride && *stride < leastStride)
+    return;
+  if (elements >= leastElements && reuse >= 2.0 * plan->vectors * target.lanes)
+    packAlong(nest, a, dim, plan->tile, symbols), a->setAttr(rowPanels, UnitAttr::get(a.getContext()));
 }
 } // namespace
 
@@ -120,6 +148,8 @@ void cpu::packOperands(func::FuncOp func, const Target &target) {
   auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
   SmallVector<NestOp> nests(func.getBody().front().getOps<NestOp>());
   for (NestOp nest : nests)
-    if (nest.getContraction())
-      pack(nest, target, names ? names.size() : 0);
+    if (nest.getContraction()) {
+      packColumns(nest, target, names ? names.size() : 0);
+      packRows(nest, target, names ? names.size() : 0);
+    }
 }

@@ -2,7 +2,9 @@
 //
 // The kernel reads its vector operand a block of columns at a time, for all of the sum. In a row-major operand every step
 // of the sum then lies a row further: another page, and for rows of 1 KiB or more the same few sets of the cache. Packed as
-// [column / width][sum][width] a block is one run of memory. Measured on a product of 1024^3: 64 GFLOP/s without, 180 with.
+// [column / width][sum][width] a block is one run of memory. The same holds for the rows of the other operand when the sum
+// walks through it in long strides (x^T g). One core on a product of 1024^3: 64 GFLOP/s without panels, 161 with; x^T g
+// 46 and 153.
 //
 // Packing is a nest of its own, in front of the contraction: what packs weights depends on nothing else and can be hoisted.
 // Runs after choose-layout and before plan-memory, because the width is that of the target's block.

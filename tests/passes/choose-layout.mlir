@@ -31,3 +31,22 @@ func.func @matrices(%x: tensor<5x7xf32>, %w: tensor<7x9xf32>) -> tensor<5x9xf32>
        reduced affine_map<() -> (7)> : (tensor<5x7xf32>, tensor<7x9xf32>) -> tensor<5x9xf32>
   return %c : tensor<5x9xf32>
 }
+
+// -----
+// A depthwise convolution uses no element twice but along pixels: it runs along its channels, and so do both operands.
+// What is returned stays as the caller wants it.
+// CHECK-LABEL: func.func @depthwise
+// CHECK: parallel 4 attributes {layouts = [array<i64: 0, 2, 3, 1>]}
+// CHECK: parallel 3 attributes {layouts = [array<i64: 1, 2, 0>]}
+// CHECK: contraction ["sum"] {
+func.func @depthwise(%x: tensor<?x40x9x9xf32, affine_map<()[s0] -> (s0, 40, 9, 9)>>, %w: tensor<40x3x3xf32>)
+    -> tensor<?x40x7x7xf32, affine_map<()[s0] -> (s0, 40, 7, 7)>> attributes {bigm.symbols = ["N"]} {
+  %y = bigm.exp %x : tensor<?x40x9x9xf32, affine_map<()[s0] -> (s0, 40, 9, 9)>>
+  %a = bigm.contract %y, %w lhs affine_map<(n, c, h, w, i, j) -> (n, c, h + i, w + j)>
+       rhs affine_map<(n, c, h, w, i, j) -> (c, i, j)> reduced affine_map<()[s0] -> (3, 3)>
+       : (tensor<?x40x9x9xf32, affine_map<()[s0] -> (s0, 40, 9, 9)>>, tensor<40x3x3xf32>)
+       -> tensor<?x40x7x7xf32, affine_map<()[s0] -> (s0, 40, 7, 7)>>
+  %b = bigm.exp %a : tensor<?x40x7x7xf32, affine_map<()[s0] -> (s0, 40, 7, 7)>>
+  %c = bigm.neg %b : tensor<?x40x7x7xf32, affine_map<()[s0] -> (s0, 40, 7, 7)>>
+  return %c : tensor<?x40x7x7xf32, affine_map<()[s0] -> (s0, 40, 7, 7)>>
+}

@@ -100,6 +100,35 @@ TEST(Contract, Panels) {
     return %p : tensor<37x601xf32> })");
 }
 
+TEST(Contract, PanelsOfRows) {
+  // Sums that walk through the rows' operand in long strides: the gradient to the weights of a linear layer, rows of a
+  // symbolic number (what is left runs by fours and ones), the gradient to the weights of a convolution.
+  for (int64_t n : {3, 61}) {
+    SCOPED_TRACE(n);
+    expectSame(R"(#x = affine_map<()[s0] -> (s0, 213)>
+    #g = affine_map<()[s0] -> (s0, 301)>
+    #t = affine_map<()[s0] -> (301, s0)>
+    #y = affine_map<()[s0] -> (s0, 213)>
+    func.func @f(%x: tensor<?x213xf32, #x>, %g: tensor<?x301xf32, #g>, %t: tensor<301x?xf32, #t>, %w: tensor<301x213xf32>)
+        -> (tensor<301x213xf32>, tensor<?x213xf32, #y>) attributes {bigm.symbols = ["N"]} {
+    %a = bigm.contract %g, %x lhs affine_map<(o, i, n) -> (n, o)> rhs affine_map<(o, i, n) -> (n, i)>
+        reduced affine_map<()[s0] -> (s0)> : (tensor<?x301xf32, #g>, tensor<?x213xf32, #x>) -> tensor<301x213xf32>
+    %b = bigm.contract %t, %w lhs affine_map<(n, i, o) -> (o, n)> rhs affine_map<(n, i, o) -> (o, i)>
+        reduced affine_map<()[s0] -> (301)> : (tensor<301x?xf32, #t>, tensor<301x213xf32>) -> tensor<?x213xf32, #y>
+    return %a, %b : tensor<301x213xf32>, tensor<?x213xf32, #y> })",
+               {n});
+  }
+  expectSame(R"(#x = affine_map<()[s0] -> (s0, 9, 8, 70)>
+    #g = affine_map<()[s0] -> (s0, 4, 3, 131)>
+    func.func @f(%x: tensor<?x9x8x70xf32, #x>, %g: tensor<?x4x3x131xf32, #g>) -> tensor<131x70x3x3xf32>
+        attributes {bigm.symbols = ["N"]} {
+    %a = bigm.contract %g, %x lhs affine_map<(o, c, i, j, n, h, w) -> (n, h, w, o)>
+        rhs affine_map<(o, c, i, j, n, h, w) -> (n, h * 2 + i, w * 2 + j, c)> reduced affine_map<()[s0] -> (s0, 4, 3)>
+        : (tensor<?x4x3x131xf32, #g>, tensor<?x9x8x70xf32, #x>) -> tensor<131x70x3x3xf32>
+    return %a : tensor<131x70x3x3xf32> })",
+             {3});
+}
+
 TEST(Contract, DepthwiseAndIntegers) {
   expectSame(R"(func.func @f(%x: tensor<2x9x8x8xf32>, %w: tensor<9x3x3xf32>, %i: tensor<5x6xi32>, %j: tensor<6x7xi32>)
         -> (tensor<2x9x6x6xf32>, tensor<5x7xi32>) {

@@ -361,6 +361,88 @@ struct ContractOfView : OpRewritePattern<ContractOp> {
   }
 };
 
+/// A contraction whose rows were merged for it and are split behind it (a linear layer over [N, T, D]) runs over them
+/// as they are: what follows is then over its own points and can be its epilogue.
+struct ContractOfMergedRows : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto contract = op.getX().getDefiningOp<ContractOp>();
+    if (!contract || !contract->hasOneUse())
+      return rewriter.notifyMatchFailure(op, "operand is no contraction with one use");
+    SmallVector<AffineExpr> merged = sizesOf(contract.getType()), sizes = sizesOf(op.getType());
+    // The dimensions of the result that each of the contraction is split into: [start[p], start[p + 1]).
+    SmallVector<unsigned> start{0};
+    for (AffineExpr size : merged) {
+      unsigned next = start.back();
+      AffineExpr product = rewriter.getAffineConstantExpr(1);
+      do {
+        if (next == sizes.size())
+          return rewriter.notifyMatchFailure(op, "does more than split dimensions");
+        product = product * sizes[next++];
+      } while (canonical(product) != canonical(size));
+      start.push_back(next);
+    }
+    if (start.back() != sizes.size())
+      return rewriter.notifyMatchFailure(op, "does more than split dimensions");
+    unsigned rank = sizes.size(), reduced = contract.getReduced().getNumResults();
+    SmallVector<AffineExpr> renamed; // of the contraction's dimensions; null where split
+    for (unsigned p = 0; p < merged.size(); ++p)
+      renamed.push_back(start[p + 1] - start[p] == 1 ? rewriter.getAffineDimExpr(start[p]) : AffineExpr());
+    for (unsigned i = 0; i < reduced; ++i)
+      renamed.push_back(rewriter.getAffineDimExpr(rank + i));
+
+    Value factors[2];
+    RankedTensorType types[2];
+    AffineMap maps[2];
+    for (unsigned i : {0u, 1u}) {
+      Value factor = contract->getOperand(i);
+      AffineMap map = i == 0 ? contract.getLhsMap() : contract.getRhsMap();
+      SmallVector<AffineExpr> own = sizesOf(factor.getType()), split, indices;
+      bool changed = false;
+      for (auto [j, index] : llvm::enumerate(map.getResults())) {
+        auto dim = dyn_cast<AffineDimExpr>(index);
+        if (dim && !renamed[dim.getPosition()]) {
+          unsigned p = dim.getPosition();
+          if (canonical(own[j]) != canonical(merged[p]))
+            return rewriter.notifyMatchFailure(op, "a factor has more rows than are read");
+          for (unsigned d = start[p]; d < start[p + 1]; ++d) {
+            split.push_back(sizes[d]);
+            indices.push_back(rewriter.getAffineDimExpr(d));
+          }
+          changed = true;
+          continue;
+        }
+        for (unsigned p = 0; p < merged.size(); ++p)
+          if (!renamed[p] && index.isFunctionOfDim(p))
+            return rewriter.notifyMatchFailure(op, "a split dimension stands in a window");
+        SmallVector<AffineExpr> replacements = renamed;
+        for (AffineExpr &replacement : replacements)
+          if (!replacement)
+            replacement = rewriter.getAffineConstantExpr(0);
+        split.push_back(own[j]);
+        indices.push_back(index.replaceDims(replacements));
+      }
+      if (changed) {
+        auto type = tensorType(split, symbolCount(factor.getType()), cast<RankedTensorType>(factor.getType()).getElementType());
+        // One reshape gives way to another, or to none.
+        auto reshape = factor.getDefiningOp<ReshapeOp>();
+        if (!reshape)
+          return rewriter.notifyMatchFailure(op, "no rows of a factor were merged");
+        types[i] = type;
+        factor = reshape.getX();
+      }
+      factors[i] = factor;
+      maps[i] = AffineMap::get(rank + reduced, 0, indices, getContext());
+    }
+    for (unsigned i : {0u, 1u})
+      if (types[i] && factors[i].getType() != types[i])
+        factors[i] = ReshapeOp::create(rewriter, op.getLoc(), types[i], factors[i]);
+    rewriter.replaceOpWithNewOp<ContractOp>(op, op.getType(), factors[0], factors[1], maps[0], maps[1],
+                                            contract.getReduced());
+    return success();
+  }
+};
+
 /// A slice, stride or transpose of a contraction computes only the part that is read.
 struct ViewOfContract : OpRewritePattern<ViewOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -451,7 +533,7 @@ struct CastOfCast : OpRewritePattern<CastOp> {
 } // namespace
 
 void BigmDialect::getCanonicalizationPatterns(RewritePatternSet &patterns) const {
-  patterns.add<ContractOfView, ViewOfContract, TrimPad, SharedDivisor, UnitReshape, ConstantPointwise,
+  patterns.add<ContractOfView, ContractOfMergedRows, ViewOfContract, TrimPad, SharedDivisor, UnitReshape, ConstantPointwise,
                ConstantMove<ReshapeOp>, ConstantMove<ViewOp>, ConstantMove<PadOp>, ConstantSum, Algebra, PlainFold,
                ReduceOfReduce<ReduceSumOp>, ReduceOfReduce<ReduceMaxOp>,
                ReduceOfReduce<ReduceMinOp>, ReduceOfReduce<ReduceProdOp>, CastOfCast>(getContext());

@@ -32,6 +32,15 @@ def FoldScales : Pass<"fold-scales", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::bigm::BigmDialect"];
 }
 
+def SinkScales : Pass<"sink-scales", "::mlir::func::FuncOp"> {
+  let summary = "a scale that does not vary along the sum of a contraction is applied to its result";
+  let description = [{
+    sum(k: (x[i, k] * s[i]) * w[k]) is sum(k: x[i, k] * w[k]) * s[i]. The contraction then reads x itself, and the scale
+    is its epilogue: the probabilities of attention are not normalised in memory.
+  }];
+  let dependentDialects = ["::mlir::bigm::BigmDialect"];
+}
+
 def Recompute : Pass<"recompute", "::mlir::func::FuncOp"> {
   let summary = "Compute cheap values again where that saves keeping them";
   let description = [{

@@ -125,6 +125,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   PassManager passes(context);
   passes.enableVerifier(options.verify);
   passes.addPass(createFoldScales());
+  passes.addNestedPass<func::FuncOp>(createSinkScales());
   addSimplify(passes);
   passes.addNestedPass<func::FuncOp>(createToKernels());
   addSimplify(passes);

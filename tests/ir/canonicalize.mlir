@@ -169,3 +169,36 @@ func.func @unit_dims(%x: tensor<?xf32, #N>, %y: tensor<?x4xf32, #N4>) -> (tensor
   // CHECK: return %[[X]], %[[R]], %[[V]]
   return %b, %c, %d : tensor<?xf32, #N>, tensor<?x2x2xf32, #N22>, tensor<?x2x2xf32, #N22>
 }
+
+// A linear layer over [N, T, D] runs over these dimensions, whatever its rows were merged from. Not when the result is
+// read with merged rows too.
+// CHECK-LABEL: func.func @merged_rows
+// CHECK-NEXT: %[[C:.*]] = bigm.contract %arg0, %arg1 {{.*}} -> tensor<3x4x7xf32>
+// CHECK-NEXT: return %[[C]]
+func.func @merged_rows(%x: tensor<3x4x5xf32>, %w: tensor<7x5xf32>) -> tensor<3x4x7xf32> {
+  %rows = bigm.reshape %x : tensor<3x4x5xf32> -> tensor<12x5xf32>
+  %c = bigm.contract %rows, %w lhs affine_map<(n, o, k) -> (n, k)> rhs affine_map<(n, o, k) -> (o, k)>
+       reduced affine_map<() -> (5)> : (tensor<12x5xf32>, tensor<7x5xf32>) -> tensor<12x7xf32>
+  %r = bigm.reshape %c : tensor<12x7xf32> -> tensor<3x4x7xf32>
+  return %r : tensor<3x4x7xf32>
+}
+// CHECK-LABEL: func.func @merged_heads
+// CHECK-NEXT: %[[R:.*]] = bigm.reshape %arg0 : tensor<3x4x2x5xf32> -> tensor<3x4x10xf32>
+// CHECK-NEXT: %[[C:.*]] = bigm.contract %[[R]], %arg1 {{.*}} -> tensor<3x4x7xf32>
+// CHECK-NEXT: return %[[C]]
+func.func @merged_heads(%x: tensor<3x4x2x5xf32>, %w: tensor<7x10xf32>) -> tensor<3x4x7xf32> {
+  %rows = bigm.reshape %x : tensor<3x4x2x5xf32> -> tensor<12x10xf32>
+  %c = bigm.contract %rows, %w lhs affine_map<(n, o, k) -> (n, k)> rhs affine_map<(n, o, k) -> (o, k)>
+       reduced affine_map<() -> (10)> : (tensor<12x10xf32>, tensor<7x10xf32>) -> tensor<12x7xf32>
+  %r = bigm.reshape %c : tensor<12x7xf32> -> tensor<3x4x7xf32>
+  return %r : tensor<3x4x7xf32>
+}
+// CHECK-LABEL: func.func @rows_read_twice
+// CHECK: bigm.contract {{.*}} -> tensor<12x7xf32>
+func.func @rows_read_twice(%x: tensor<3x4x5xf32>, %w: tensor<7x5xf32>) -> (tensor<3x4x7xf32>, tensor<12x7xf32>) {
+  %rows = bigm.reshape %x : tensor<3x4x5xf32> -> tensor<12x5xf32>
+  %c = bigm.contract %rows, %w lhs affine_map<(n, o, k) -> (n, k)> rhs affine_map<(n, o, k) -> (o, k)>
+       reduced affine_map<() -> (5)> : (tensor<12x5xf32>, tensor<7x5xf32>) -> tensor<12x7xf32>
+  %r = bigm.reshape %c : tensor<12x7xf32> -> tensor<3x4x7xf32>
+  return %r, %c : tensor<3x4x7xf32>, tensor<12x7xf32>
+}

@@ -264,3 +264,31 @@ func.func @f(%x: tensor<?x2x9x9xf32, #x>, %w: tensor<2x11x3x3xf32> {bigm.tensor 
 })",
              {3});
 }
+
+// ---------------------------------------------------------------- scales around contractions
+
+/// Attention in plain ops, with an uneven length: the probabilities are normalised behind the second product.
+TEST(Scales, Attention) {
+  expectSame(R"(
+#x = affine_map<()[s0] -> (2, s0, 5)>
+#p = affine_map<()[s0] -> (2, s0, s0)>
+#m = affine_map<()[s0] -> (2, s0)>
+func.func @f(%q: tensor<2x?x5xf32, #x>, %k: tensor<2x?x5xf32, #x>, %v: tensor<2x?x5xf32, #x>) -> tensor<2x?x5xf32, #x>
+    attributes {bigm.symbols = ["T"]} {
+  %s = bigm.contract %q, %k lhs affine_map<(h, t, u, d) -> (h, t, d)> rhs affine_map<(h, t, u, d) -> (h, u, d)>
+       reduced affine_map<()[s0] -> (5)> : (tensor<2x?x5xf32, #x>, tensor<2x?x5xf32, #x>) -> tensor<2x?x?xf32, #p>
+  %max = bigm.reduce_max %s, [2] : tensor<2x?x?xf32, #p> -> tensor<2x?xf32, #m>
+  %maxs = bigm.view %max, affine_map<(h, t, u) -> (h, t)> : tensor<2x?xf32, #m> -> tensor<2x?x?xf32, #p>
+  %shifted = bigm.sub %s, %maxs : tensor<2x?x?xf32, #p>
+  %e = bigm.exp %shifted : tensor<2x?x?xf32, #p>
+  %sum = bigm.reduce_sum %e, [2] : tensor<2x?x?xf32, #p> -> tensor<2x?xf32, #m>
+  %one = bigm.constant 1.0 : f32 -> tensor<2x?xf32, #m>
+  %inverse = bigm.div %one, %sum : tensor<2x?xf32, #m>
+  %inverses = bigm.view %inverse, affine_map<(h, t, u) -> (h, t)> : tensor<2x?xf32, #m> -> tensor<2x?x?xf32, #p>
+  %probabilities = bigm.mul %e, %inverses : tensor<2x?x?xf32, #p>
+  %o = bigm.contract %probabilities, %v lhs affine_map<(h, t, d, u) -> (h, t, u)> rhs affine_map<(h, t, d, u) -> (h, u, d)>
+       reduced affine_map<()[s0] -> (s0)> : (tensor<2x?x?xf32, #p>, tensor<2x?x5xf32, #x>) -> tensor<2x?x5xf32, #x>
+  return %o : tensor<2x?x5xf32, #x>
+})",
+             {37});
+}

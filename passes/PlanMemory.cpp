@@ -3,8 +3,7 @@
 //
 // The arena is planned statically although sizes are symbolic: a size is bounded by bytes times a monomial in the
 // symbols (every symbol is at least 1), buffers of one monomial form a class with a layout of its own, and the classes
-// lie one after the other. Within a class offsets are found greedily, largest buffer first, among those that live at the
-// same time. `kernel.arena` on the function lists [bytes, symbols] of each class, `kernel.live_bound` the most bytes
+// lie one after the other. Within a class Arena.h finds the offsets. `kernel.arena` on the function lists [bytes, symbols] of each class, `kernel.live_bound` the most bytes
 // that are alive at one time in each class: no plan can need less.
 //
 // A persistent tensor is updated in place when all reads of its old value are over, or happen at the very point that is
@@ -13,6 +12,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/Arena.h"
 #include "passes/Kernel.h"
 #include "passes/Passes.h"
 #include <cmath>
@@ -69,11 +69,9 @@ Bound boundOf(AffineExpr expr) {
   }
 }
 
-struct Buffer {
-  int64_t bytes = 0; // times the monomial
+/// Bytes and offset are multiples of the monomial.
+struct Buffer : Lifetime {
   Monomial monomial;
-  int first = 0, last = 0; // ops during which it lives
-  int64_t offset = 0;
   Value value;   // a result, or
   NestOp scratch; // the nest whose scratch this is
 };
@@ -258,33 +256,12 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
     SmallVector<Attribute> arena, bounds;
     AffineExpr base = builder.getAffineConstantExpr(0);
     for (auto &[monomial, members] : classes) {
-      std::stable_sort(members.begin(), members.end(),
-                       [](const Buffer *a, const Buffer *b) { return a->bytes > b->bytes; });
-      int64_t total = 0, live = 0;
-      std::vector<Buffer *> placed;
-      for (Buffer *buffer : members) {
-        // The lowest gap among those that live at the same time; `placed` is sorted by offset.
-        int64_t at = 0;
-        for (Buffer *other : placed) {
-          if (other->last < buffer->first || buffer->last < other->first)
-            continue;
-          if (other->offset >= at + buffer->bytes)
-            break;
-          at = std::max(at, other->offset + other->bytes);
-        }
-        buffer->offset = at;
-        placed.insert(llvm::upper_bound(placed, buffer,
-                                        [](Buffer *a, Buffer *b) { return a->offset < b->offset; }),
-                      buffer);
-        total = std::max(total, at + buffer->bytes);
-      }
-      for (Buffer *at : members) {
-        int64_t sum = 0;
-        for (Buffer *buffer : members)
-          if (buffer->first <= at->first && at->first <= buffer->last)
-            sum += buffer->bytes;
-        live = std::max(live, sum);
-      }
+      SmallVector<Lifetime> lifetimes;
+      for (Buffer *buffer : members)
+        lifetimes.push_back(*buffer);
+      int64_t total = assignOffsets(lifetimes), live = liveBound(lifetimes);
+      for (auto [buffer, lifetime] : llvm::zip(members, lifetimes))
+        buffer->offset = lifetime.offset;
       AffineExpr unit = builder.getAffineConstantExpr(1);
       for (unsigned symbol : monomial)
         unit = unit * builder.getAffineSymbolExpr(symbol);

@@ -132,11 +132,16 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   passes.addNestedPass<func::FuncOp>(createFuseKernels());
   addSimplify(passes);
   passes.addNestedPass<func::FuncOp>(createChooseLayout());
-  passes.addPass(createHoistPrepare());
   if (failed(passes.run(*work)))
     return nullptr;
+  // Panels before hoisting: those of weights are then packed once.
   for (func::FuncOp func : work->getOps<func::FuncOp>())
     packOperands(func, *target);
+  PassManager hoist(context);
+  hoist.enableVerifier(options.verify);
+  hoist.addPass(createHoistPrepare());
+  if (failed(hoist.run(*work)))
+    return nullptr;
   // Sums that are split ask for scratch memory, then everything gets its place.
   work->walk([&](NestOp nest) {
     auto contraction = planContraction(nest, *target);

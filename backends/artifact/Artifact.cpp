@@ -54,10 +54,12 @@ bool writeArchive(const std::string &object, const std::string &runtime, const s
   }
   if (iteration)
     return fail(std::move(iteration));
-  if (Error e = llvm::writeArchive(out, members, SymtabWritingMode::NormalSymtab, object::Archive::K_GNU,
-                                   /*Deterministic=*/true, /*Thin=*/false))
-    return fail(std::move(e));
-  return true;
+  // Made in memory and written by us: LLVM ends the process where a disk is full.
+  auto bytes = writeArchiveToBuffer(members, SymtabWritingMode::NormalSymtab, object::Archive::K_GNU,
+                                    /*Deterministic=*/true, /*Thin=*/false);
+  if (!bytes)
+    return fail(bytes.takeError());
+  return files::write(out, (*bytes)->getBuffer().str(), error);
 }
 
 /// Whether a folder is empty or holds an artifact and nothing else, so that replacing it loses nothing.

@@ -32,8 +32,11 @@ void writeFile(const std::string &path, const void *bytes, size_t size) {
     good = false;
     reason = errno;
   }
-  if (!good)
+  if (!good) {
+    if (file)
+      std::remove(path.c_str()); // no half pictures
     data::fail("{}: cannot be written: {}", path, std::strerror(reason));
+  }
 }
 
 void drawAll(uint64_t count, uint64_t seed, const std::string &dir, unsigned threads) {

@@ -27,7 +27,7 @@ public:
   /// Product of atoms (sorted, with repetition) -> coefficient; the empty product is the constant term.
   using Terms = std::map<std::vector<Atom>, int64_t>;
 
-  Dim(int64_t value = 0);
+  Dim(int64_t value = 0) : value(value) {}
   static Dim symbol(std::string name);
 
   Dim operator+(const Dim &) const;
@@ -35,11 +35,13 @@ public:
   Dim operator*(const Dim &) const;
   /// Floor division by a positive number; divides out what it can.
   Dim floorDiv(int64_t by) const;
-  bool operator==(const Dim &other) const { return terms == other.terms; }
+  bool operator==(const Dim &other) const {
+    return form == other.form ? value == other.value : form && other.form && *form == *other.form;
+  }
   bool operator!=(const Dim &other) const { return !(*this == other); }
-  bool operator<(const Dim &other) const { return terms < other.terms; }
+  bool operator<(const Dim &other) const { return normalForm() < other.normalForm(); }
 
-  bool isConstant() const;
+  bool isConstant() const { return !form; }
   std::optional<int64_t> constant() const;
   /// The symbol when this is exactly one symbol.
   std::optional<std::string> asSymbol() const;
@@ -47,10 +49,13 @@ public:
   Dim substitute(const std::function<std::optional<Dim>(const std::string &)> &lookup) const;
   void symbols(std::vector<std::string> &out) const; // in order of appearance, no repeats
   std::string str() const;                           // as the user would write it: `2*T + 1`, `T/4`
-  const Terms &normalForm() const { return terms; }
+  Terms normalForm() const;
 
 private:
-  Terms terms;
+  explicit Dim(Terms terms);
+  // Most dimensions are numbers, and all are copied often: a number is kept as one, anything else is shared.
+  int64_t value = 0;                 // 0 where there is a form
+  std::shared_ptr<const Terms> form; // never a mere constant
 };
 
 } // namespace bigm

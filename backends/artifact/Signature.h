@@ -32,7 +32,7 @@ struct Signature {
 /// Public functions in a fixed order: per train forward, predict, train steps; evaluations; preparation of data.
 std::vector<Signature> signaturesOf(const nlohmann::json &manifest);
 
-/// A C identifier of any text.
+/// A C identifier of any text: what is no letter, digit or underscore becomes an underscore.
 std::string identifier(const std::string &text);
 
 } // namespace bigm::artifact

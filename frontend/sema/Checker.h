@@ -164,6 +164,9 @@ public:
   std::optional<Value> toTensor(const Val &v, Elem elem, SourceRange where);
   Val tensorVal(Value v);
   Val select(const Val &condition, const Val &a, const Val &b, SourceRange where);
+  /// One pointwise op over operands of one shape: that of their letters in index notation, else broadcast.
+  Val applyPointwise(Op op, Elem result, Elem elem, const std::vector<const Val *> &operands, SourceRange where,
+                     const std::string &what);
   bool broadcastShape(const std::vector<const Val *> &tensors, std::vector<Dim> &shape, SourceRange where,
                       const std::string &what);
   Val castTo(Elem elem, const Val &v, SourceRange where);

@@ -16,16 +16,22 @@ bool Dim::Atom::operator<(const Atom &o) const {
   return *num < *o.num;
 }
 
-Dim::Dim(int64_t value) {
-  if (value)
-    terms[{}] = value;
+Dim::Dim(Terms terms) {
+  if (terms.empty())
+    return;
+  if (terms.size() == 1 && terms.begin()->first.empty())
+    value = terms.begin()->second;
+  else
+    form = std::make_shared<const Terms>(std::move(terms));
 }
 
-Dim Dim::symbol(std::string name) {
-  Dim d;
-  d.terms[{Atom{std::move(name), nullptr, 1}}] = 1;
-  return d;
+Dim::Terms Dim::normalForm() const {
+  if (form)
+    return *form;
+  return value ? Terms{{{}, value}} : Terms{};
 }
+
+Dim Dim::symbol(std::string name) { return Dim(Terms{{{Atom{std::move(name), nullptr, 1}}, 1}}); }
 
 static void addTerm(Dim::Terms &terms, const std::vector<Dim::Atom> &atoms, int64_t coefficient) {
   int64_t &c = terms[atoms];
@@ -35,29 +41,29 @@ static void addTerm(Dim::Terms &terms, const std::vector<Dim::Atom> &atoms, int6
 }
 
 Dim Dim::operator+(const Dim &o) const {
-  Dim r = *this;
-  for (auto &[atoms, c] : o.terms)
-    addTerm(r.terms, atoms, c);
-  return r;
+  if (!form && !o.form)
+    return value + o.value;
+  Terms sum = normalForm();
+  for (auto &[atoms, c] : o.normalForm())
+    addTerm(sum, atoms, c);
+  return Dim(std::move(sum));
 }
 
-Dim Dim::operator-(const Dim &o) const {
-  Dim r = *this;
-  for (auto &[atoms, c] : o.terms)
-    addTerm(r.terms, atoms, -c);
-  return r;
-}
+Dim Dim::operator-(const Dim &o) const { return *this + o * -1; }
 
 Dim Dim::operator*(const Dim &o) const {
-  Dim r;
-  for (auto &[a, ca] : terms)
-    for (auto &[b, cb] : o.terms) {
+  if (!form && !o.form)
+    return value * o.value;
+  Terms product;
+  const Terms left = normalForm(), right = o.normalForm();
+  for (auto &[a, ca] : left)
+    for (auto &[b, cb] : right) {
       std::vector<Atom> atoms = a;
       atoms.insert(atoms.end(), b.begin(), b.end());
       std::sort(atoms.begin(), atoms.end());
-      addTerm(r.terms, atoms, ca * cb);
+      addTerm(product, atoms, ca * cb);
     }
-  return r;
+  return Dim(std::move(product));
 }
 
 static int64_t floorDivide(int64_t a, int64_t b) {
@@ -68,46 +74,41 @@ static int64_t floorDivide(int64_t a, int64_t b) {
 Dim Dim::floorDiv(int64_t by) const {
   if (by == 1)
     return *this;
+  if (!form)
+    return floorDivide(value, by);
   // floor((k*by + rest) / by) = k + floor(rest / by): what divides leaves the division.
-  Dim whole, rest;
-  for (auto &[atoms, c] : terms) {
+  Terms quotients, remainders;
+  for (auto &[atoms, c] : *form) {
     int64_t q = floorDivide(c, by), r = c - q * by;
     if (q)
-      whole.terms[atoms] = q;
+      quotients[atoms] = q;
     if (r)
-      rest.terms[atoms] = r;
+      remainders[atoms] = r;
   }
+  Dim whole(std::move(quotients)), rest(std::move(remainders));
   if (rest.isConstant())
     return whole; // 0 <= rest < by
   // floor(floor(x / a) / b) = floor(x / (a*b)) when the rest is one bare division.
-  if (rest.terms.size() == 1 && rest.terms.begin()->second == 1 && rest.terms.begin()->first.size() == 1 &&
-      rest.terms.begin()->first[0].num) {
-    const Atom inner = rest.terms.begin()->first[0];
-    return whole + inner.num->floorDiv(inner.den * by);
-  }
-  Dim quotient;
-  quotient.terms[{Atom{"", std::make_shared<Dim>(rest), by}}] = 1;
-  return whole + quotient;
+  const auto &[atoms, c] = *rest.form->begin();
+  if (rest.form->size() == 1 && c == 1 && atoms.size() == 1 && atoms[0].num)
+    return whole + atoms[0].num->floorDiv(atoms[0].den * by);
+  return whole + Dim(Terms{{{Atom{"", std::make_shared<Dim>(rest), by}}, 1}});
 }
 
-bool Dim::isConstant() const { return terms.empty() || (terms.size() == 1 && terms.begin()->first.empty()); }
-
-std::optional<int64_t> Dim::constant() const {
-  if (!isConstant())
-    return std::nullopt;
-  return terms.empty() ? 0 : terms.begin()->second;
-}
+std::optional<int64_t> Dim::constant() const { return form ? std::nullopt : std::optional(value); }
 
 std::optional<std::string> Dim::asSymbol() const {
-  if (terms.size() != 1 || terms.begin()->second != 1 || terms.begin()->first.size() != 1)
+  if (!form || form->size() != 1 || form->begin()->second != 1 || form->begin()->first.size() != 1)
     return std::nullopt;
-  const Atom &atom = terms.begin()->first[0];
+  const Atom &atom = form->begin()->first[0];
   return atom.num ? std::nullopt : std::optional<std::string>(atom.symbol);
 }
 
 Dim Dim::substitute(const std::function<std::optional<Dim>(const std::string &)> &lookup) const {
+  if (!form)
+    return *this;
   Dim sum;
-  for (auto &[atoms, c] : terms) {
+  for (auto &[atoms, c] : *form) {
     Dim product = c;
     for (const Atom &atom : atoms) {
       if (atom.num) {
@@ -124,7 +125,9 @@ Dim Dim::substitute(const std::function<std::optional<Dim>(const std::string &)>
 }
 
 void Dim::symbols(std::vector<std::string> &out) const {
-  for (auto &[atoms, c] : terms)
+  if (!form)
+    return;
+  for (auto &[atoms, c] : *form)
     for (const Atom &atom : atoms) {
       if (atom.num)
         atom.num->symbols(out);
@@ -142,10 +145,12 @@ static std::string atomText(const Dim::Atom &atom) {
 }
 
 std::string Dim::str() const {
+  if (!form)
+    return std::to_string(value);
   std::string out;
   // The map puts the constant first; people write it last.
   for (int constants = 0; constants < 2; ++constants)
-    for (auto &[atoms, c] : terms) {
+    for (auto &[atoms, c] : *form) {
       if (atoms.empty() != bool(constants))
         continue;
       int64_t magnitude = c < 0 ? -c : c;
@@ -162,7 +167,7 @@ std::string Dim::str() const {
       }
       out += product;
     }
-  return out.empty() ? "0" : out;
+  return out;
 }
 
 } // namespace bigm

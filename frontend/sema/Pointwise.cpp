@@ -250,13 +250,23 @@ Val Checker::pointwise(Op op, const std::vector<Val> &operands, SourceRange wher
     return {};
   }
 
-  // One shape.
-  bool letters = false;
-  for (auto *t : tensors)
-    letters |= t->indexed;
-  std::vector<Value> values;
-  std::vector<Dim> shape;
+  std::vector<const Val *> all;
+  for (const Val &v : operands)
+    all.push_back(&v);
+  return applyPointwise(op, isComparison(op) ? Elem::Bool : elem, elem, all, where, what);
+}
+
+Val Checker::applyPointwise(Op op, Elem result, Elem elem, const std::vector<const Val *> &operands, SourceRange where,
+                            const std::string &what) {
+  std::vector<const Val *> tensors;
   std::vector<Letter *> order;
+  bool letters = false;
+  for (const Val *v : operands)
+    if (v->is(Val::Kind::Tensor)) {
+      tensors.push_back(v);
+      letters |= v->indexed;
+    }
+  std::vector<Dim> shape;
   if (letters) {
     for (auto *t : tensors) {
       if (!t->indexed && !t->type.shape.empty())
@@ -271,17 +281,18 @@ Val Checker::pointwise(Op op, const std::vector<Val> &operands, SourceRange wher
   } else if (!broadcastShape(tensors, shape, where, what)) {
     return {};
   }
-  for (const Val &v : operands) {
-    if (letters && v.is(Val::Kind::Tensor)) {
-      values.push_back(alignLetters(v, order).tensor);
-    } else {
-      auto t = toTensor(v, elem, where);
-      if (!t)
-        return {};
-      values.push_back(rec->broadcast(*t, shape));
+  std::vector<Value> values;
+  for (const Val *v : operands) {
+    if (letters && v->is(Val::Kind::Tensor)) {
+      values.push_back(alignLetters(*v, order).tensor);
+      continue;
     }
+    auto t = toTensor(*v, elem, where);
+    if (!t)
+      return {};
+    values.push_back(rec->broadcast(*t, shape));
   }
-  Val out = tensorVal(rec->add(op, values, {isComparison(op) ? Elem::Bool : elem, shape, 0}));
+  Val out = tensorVal(rec->add(op, values, {result, shape, 0}));
   out.indexed = letters;
   out.letters = order;
   return out;
@@ -302,44 +313,7 @@ Val Checker::select(const Val &condition, const Val &a, const Val &b, SourceRang
   Elem elem = a.is(Val::Kind::Tensor) ? a.type.elem : b.is(Val::Kind::Tensor) ? b.type.elem : Elem::F32;
   if (a.is(Val::Kind::Tensor) && b.is(Val::Kind::Tensor) && a.type.elem != b.type.elem)
     return fail(Diag::BranchesDiffer, where, {describe(a), describe(b)});
-  std::vector<const Val *> tensors;
-  std::vector<Letter *> order;
-  bool letters = false;
-  for (const Val *v : {&condition, &a, &b})
-    if (v->is(Val::Kind::Tensor)) {
-      tensors.push_back(v);
-      letters |= v->indexed;
-    }
-  std::vector<Dim> shape;
-  if (letters) {
-    for (auto *t : tensors) {
-      if (!t->indexed && !t->type.shape.empty())
-        return fail(Diag::NeedsIndices, where, {t->type.str()});
-      for (Letter *l : t->letters)
-        if (std::find(order.begin(), order.end(), l) == order.end())
-          order.push_back(l);
-    }
-    std::sort(order.begin(), order.end(), [](Letter *x, Letter *y) { return x->order < y->order; });
-    for (Letter *l : order)
-      shape.push_back(*l->size);
-  } else if (!broadcastShape(tensors, shape, where, "when")) {
-    return {};
-  }
-  std::vector<Value> values;
-  for (const Val *v : {&condition, &a, &b}) {
-    if (letters && v->is(Val::Kind::Tensor)) {
-      values.push_back(alignLetters(*v, order).tensor);
-      continue;
-    }
-    auto t = toTensor(*v, elem, where);
-    if (!t)
-      return {};
-    values.push_back(rec->broadcast(*t, shape));
-  }
-  Val out = tensorVal(rec->add(Op::Select, values, {elem, shape, 0}));
-  out.indexed = letters;
-  out.letters = order;
-  return out;
+  return applyPointwise(Op::Select, elem, elem, {&condition, &a, &b}, where, "when");
 }
 
 Val Checker::castTo(Elem elem, const Val &v, SourceRange where) {

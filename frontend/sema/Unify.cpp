@@ -20,9 +20,10 @@ bool hasFree(const Dim &dim) {
 }
 
 std::optional<Dim> divideExactly(const Dim &a, const Dim &b) {
-  if (b.normalForm().size() != 1)
+  const Dim::Terms divisors = b.normalForm();
+  if (divisors.size() != 1)
     return a == b && b != Dim(0) ? std::optional<Dim>(1) : std::nullopt;
-  auto &[divisorAtoms, divisor] = *b.normalForm().begin();
+  auto &[divisorAtoms, divisor] = *divisors.begin();
   Dim quotient;
   for (auto &[atoms, c] : a.normalForm()) {
     if (c % divisor)

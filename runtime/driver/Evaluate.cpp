@@ -1,5 +1,6 @@
 // Evaluation: every `evaluate` with the run's weights, its gates, and the report.
 #include "Driver.h"
+#include "Guard.h"
 #include "Measure.h"
 #include "Progress.h"
 #include "RunFolder.h"
@@ -88,15 +89,9 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
 } // namespace
 
 Evaluation evaluate(const bigm_module *module, const CommonOptions &options) {
-  try {
-    return run(module, options);
-  } catch (const data::Error &e) {
-    return {{kUserError, e.what()}, "", ""};
-  } catch (const std::bad_alloc &) {
-    return {{kUserError, "out of memory"}, "", ""};
-  } catch (const std::exception &e) {
-    return {{kBug, e.what()}, "", ""};
-  }
+  Evaluation evaluation;
+  Result result = guarded([&] { return (evaluation = run(module, options)).result; });
+  return result.exitCode == kDone || result.exitCode == kGateFailed ? evaluation : Evaluation{result, "", ""};
 }
 
 } // namespace bigm::driver

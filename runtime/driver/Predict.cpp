@@ -1,5 +1,6 @@
 // Prediction: files of the user's own, made into the program's raw field, answered in batches.
 #include "Driver.h"
+#include "Guard.h"
 #include "Measure.h"
 #include "Progress.h"
 #include "RunFolder.h"
@@ -203,15 +204,7 @@ private:
 } // namespace
 
 Result predict(const bigm_module *module, const PredictOptions &options, const std::vector<std::string> &inputs) {
-  try {
-    return Predictor(module, options).run(inputs);
-  } catch (const data::Error &e) {
-    return {kUserError, e.what()};
-  } catch (const std::bad_alloc &) {
-    return {kUserError, "out of memory"};
-  } catch (const std::exception &e) {
-    return {kBug, e.what()};
-  }
+  return guarded([&] { return Predictor(module, options).run(inputs); });
 }
 
 } // namespace bigm::driver

@@ -4,6 +4,7 @@
 // augmentation on that and the batch's number, a step's dropout on (seed, step). So a resumed run needs the tensors, the
 // step numbers and the half-finished sums of its epoch, and then takes the very steps that the uninterrupted one took.
 #include "Driver.h"
+#include "Guard.h"
 #include "Measure.h"
 #include "Progress.h"
 #include "RunFolder.h"
@@ -587,15 +588,7 @@ Result Trainer::run() {
 } // namespace
 
 Result train(const bigm_module *module, const TrainOptions &options) {
-  try {
-    return Trainer(module, options).run();
-  } catch (const data::Error &e) {
-    return {kUserError, e.what()};
-  } catch (const std::bad_alloc &) {
-    return {kUserError, "out of memory"};
-  } catch (const std::exception &e) {
-    return {kBug, e.what()};
-  }
+  return guarded([&] { return Trainer(module, options).run(); });
 }
 
 } // namespace bigm::driver

@@ -2,6 +2,7 @@
 #include "Bug.h"
 #include "Commands.h"
 #include "Manifest.h"
+#include "backends/artifact/Signature.h"
 #include "backends/cpu/Cpu.h"
 #include "frontend/Frontend.h"
 #include "frontend/emit/Emit.h"
@@ -157,15 +158,6 @@ nlohmann::ordered_json prepareOf(const Program &program, const mlir::bigm::cpu::
 }
 } // namespace
 
-std::string identifier(const std::string &name) {
-  std::string out;
-  for (unsigned char c : name)
-    out += std::isalnum(c) ? static_cast<char>(c) : '_';
-  if (out.empty() || std::isdigit(static_cast<unsigned char>(out[0])))
-    out = "_" + out;
-  return out;
-}
-
 std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets) {
   Overrides overrides;
   for (const std::string &set : sets) {
@@ -200,7 +192,7 @@ std::optional<Compiled> compile(const Program &program, const SourceManager &sou
   prepare(context);
   Messages messages(context);
   Compiled compiled;
-  compiled.stem = identifier(program.name);
+  compiled.stem = artifact::identifier(program.name);
 
   // The typed program as functions of the dialect, with every gradient expanded.
   auto module = toDialect(program, sources, context, "", /*differentiate=*/true, messages, exitCode);
@@ -247,7 +239,7 @@ std::optional<std::string> textOf(const Checked &checked, const std::string &sta
   }
   if (stage == "ir" || stage == "grad")
     return print(*module);
-  auto cpu = toCpu(*module, target, identifier(checked.program.name), messages, exitCode);
+  auto cpu = toCpu(*module, target, artifact::identifier(checked.program.name), messages, exitCode);
   return cpu ? std::optional(cpu->dumpAt(stage)) : std::nullopt;
 }
 

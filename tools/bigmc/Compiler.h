@@ -36,7 +36,5 @@ std::optional<Compiled> compile(const Program &, const SourceManager &, const st
 std::optional<std::string> textOf(const Checked &, const std::string &stage, const std::string &model,
                                   const std::string &target, int &exitCode);
 
-/// A C identifier of any name: what is no letter, digit or underscore becomes an underscore.
-std::string identifier(const std::string &name);
 
 } // namespace bigm::tool

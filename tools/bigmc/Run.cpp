@@ -54,6 +54,24 @@ std::vector<std::string> setsOfRun(const std::string &run, const std::vector<std
   return all;
 }
 
+namespace {
+/// A program compiled with the settings of a run, and opened.
+struct OpenedRun {
+  std::vector<std::string> sets;
+  std::unique_ptr<OpenModule> module;
+};
+std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::string &run, const std::string &target,
+                                 int &code) {
+  if (!fs::is_directory(run)) {
+    code = userError("`--run " + run + "` is not a folder; `bigmc train` makes one");
+    return std::nullopt;
+  }
+  OpenedRun opened{setsOfRun(run, program.sets), nullptr};
+  opened.module = openProgram(program.file, opened.sets, target, code);
+  return opened.module ? std::optional(std::move(opened)) : std::nullopt;
+}
+} // namespace
+
 int train(const TrainOptions &options) {
   // What can be said without compiling is said first.
   if (!fs::is_directory(options.data))
@@ -78,16 +96,13 @@ int train(const TrainOptions &options) {
 }
 
 int eval(const EvalOptions &options) {
-  if (!fs::is_directory(options.run))
-    return userError("`--run " + options.run + "` is not a folder; `bigmc train` makes one");
-  auto sets = setsOfRun(options.run, options.program.sets);
   int code = Done;
-  auto module = openProgram(options.program.file, sets, options.target, code);
-  if (!module)
+  auto opened = openRun(options.program, options.run, options.target, code);
+  if (!opened)
     return code;
-  auto o = common(options.program, sets, options.run, options.data, options.threads);
+  auto o = common(options.program, opened->sets, options.run, options.data, options.threads);
   o.quiet = options.json;
-  driver::Evaluation evaluation = driver::evaluate(module->get(), o);
+  driver::Evaluation evaluation = driver::evaluate(opened->module->get(), o);
   std::cout << (options.json ? evaluation.json : evaluation.text);
   if (options.json && !evaluation.json.empty())
     std::cout << "\n";
@@ -95,18 +110,15 @@ int eval(const EvalOptions &options) {
 }
 
 int predict(const PredictOptions &options) {
-  if (!fs::is_directory(options.run))
-    return userError("`--run " + options.run + "` is not a folder; `bigmc train` makes one");
-  auto sets = setsOfRun(options.run, options.program.sets);
   int code = Done;
-  auto module = openProgram(options.program.file, sets, options.target, code);
-  if (!module)
+  auto opened = openRun(options.program, options.run, options.target, code);
+  if (!opened)
     return code;
   driver::PredictOptions o;
-  static_cast<driver::CommonOptions &>(o) = common(options.program, sets, options.run, "", options.threads);
+  static_cast<driver::CommonOptions &>(o) = common(options.program, opened->sets, options.run, "", options.threads);
   o.json = options.json;
   o.print = [](const std::string &line) { std::cout << line << "\n"; };
-  return finish(driver::predict(module->get(), o, options.inputs));
+  return finish(driver::predict(opened->module->get(), o, options.inputs));
 }
 
 } // namespace bigm::tool

@@ -51,7 +51,11 @@ LogicalResult cpu::lowerToLlvmDialect(ModuleOp module, bool verify) {
     return failure();
   PassManager passes(module.getContext());
   passes.enableVerifier(verify);
-  passes.addPass(arith::createArithExpandOpsPass());
+  // bf16 is converted by integer operations: LLVM would call a function of the compiler's library for each element
+  // where the machine has no such instruction.
+  arith::ArithExpandOpsPassOptions expand;
+  expand.includeBf16 = true;
+  passes.addPass(arith::createArithExpandOpsPass(expand));
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(createConvertMathToLLVMPass());
   passes.addPass(createConvertMathToLibmPass());

@@ -62,8 +62,14 @@ Value formula::convert(OpBuilder &builder, Location loc, Value value, Type from,
   }
   unsigned fromWidth = from.getIntOrFloatBitWidth(), toWidth = to.getIntOrFloatBitWidth();
   if (isa<FloatType>(from) && isa<FloatType>(to)) {
-    if (fromWidth == toWidth) // bf16 and f16
+    // 16-bit floats go through f32: there is no instruction between bf16 and f16, and none from or to f64.
+    bool narrow = fromWidth == 16 || toWidth == 16;
+    if (narrow && fromWidth == 64)
+      value = arith::TruncFOp::create(builder, loc, shaped(type, builder.getF32Type()), value), fromWidth = 32;
+    if (narrow && fromWidth == 16 && toWidth != 32)
       value = arith::ExtFOp::create(builder, loc, shaped(type, builder.getF32Type()), value), fromWidth = 32;
+    if (fromWidth == toWidth)
+      return value;
     if (fromWidth < toWidth)
       return arith::ExtFOp::create(builder, loc, type, value);
     return arith::TruncFOp::create(builder, loc, type, value);

@@ -62,6 +62,11 @@ def FuseKernels : Pass<"fuse-kernels", "::mlir::func::FuncOp"> {
   let summary = "nests are substituted into their consumers, epilogues into contractions, siblings into one nest";
 }
 
+def WidenFloats : Pass<"widen-floats", "::mlir::func::FuncOp"> {
+  let summary = "nests over bf16 and f16 compute in f32";
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 def ChooseLayout : Pass<"choose-layout", "::mlir::func::FuncOp"> {
   let summary = "the order in memory of each result that only nests read";
 }

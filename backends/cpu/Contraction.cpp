@@ -90,7 +90,7 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
   SmallVector<LoadOp> loads(nest.getBody().front().getOps<LoadOp>());
   if (loads.size() != 2 || loads[0].getInside() || loads[1].getInside())
     return std::nullopt;
-  Type element = loads[0].getType();
+  Type element = nest.getBody().front().getTerminator()->getOperand(0).getType();
   if (!element.isF32() && !element.isF64())
     return std::nullopt;
   // Panels: at the first column of each, the place is linear in the column.

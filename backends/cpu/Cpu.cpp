@@ -131,6 +131,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   addSimplify(passes);
   passes.addNestedPass<func::FuncOp>(createFuseKernels());
   addSimplify(passes);
+  passes.addNestedPass<func::FuncOp>(createWidenFloats());
   passes.addNestedPass<func::FuncOp>(createChooseLayout());
   if (failed(passes.run(*work)))
     return nullptr;

@@ -33,8 +33,8 @@ struct Place {
 class BlockEmitter {
 public:
   BlockEmitter(Emitter &e, const Contraction &c) : e(e), c(c), b(e.builder), nest(c.s.nest), lanes(e.target.lanes) {
-    element = LoadOp(c.a).getType();
-    bytes = element.getIntOrFloatBitWidth() / 8;
+    element = nest.getBody().front().getTerminator()->getOperand(0).getType();
+    elementA = LoadOp(c.a).getType(), elementB = LoadOp(c.b).getType();
     placeA = c.s.exprs.find(LoadOp(c.a))->second[0];
     placeB = c.s.exprs.find(LoadOp(c.b))->second[0];
   }
@@ -72,6 +72,11 @@ private:
     Value part = e.add(e.mul(split, e.evaluate(c.units)), unit);
     Value at = e.add(e.mul(part, e.constant(block)), e.constant(accumulator * each));
     return e.elementPointer(e.pointer({Slot::Scratch, {}, 0, {}}), at, b.getI8Type());
+  }
+  /// The operands may be kept in fewer bits than the sum.
+  Value widened(Value value) {
+    Type wide = isa<VectorType>(value.getType()) ? e.vectorOf(element) : element;
+    return value.getType() == wide ? value : arith::ExtFOp::create(b, wide, value).getResult();
   }
   SmallVector<Value> zeros(Shape shape) {
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(e.vectorOf(element)));
@@ -247,9 +252,9 @@ private:
     Value beginA = e.evaluate(placeA, dims);
     if (c.packedRows)
       beginA = e.add(beginA, e.sub(firstRow, place.tileFirst));
-    Value baseA = e.elementPointer(e.pointer({Slot::Tensor, LoadOp(c.a).getTensor(), 0, {}}), beginA, element);
+    Value baseA = e.elementPointer(e.pointer({Slot::Tensor, LoadOp(c.a).getTensor(), 0, {}}), beginA, elementA);
     Value baseB = e.elementPointer(e.pointer({Slot::Tensor, LoadOp(c.b).getTensor(), 0, {}}),
-                                   e.evaluate(placeB, dims), element);
+                                   e.evaluate(placeB, dims), elementB);
     auto rows = rowsOf(shape.tile);
     SmallVector<Value> rowOffsets;
     for (auto &row : rows) {
@@ -267,26 +272,28 @@ private:
   SmallVector<Value> reduceLoop(size_t depth, const Place &place, Shape shape, Value a, Value bPlace,
                                 ArrayRef<Value> rowOffsets, SmallVector<Value> sums) {
     if (depth == c.reduced.size()) {
-      auto loadVectors = [&](Value base) {
+      auto loadVectors = [&](Value base, Type inMemory) {
         SmallVector<Value> vectors;
+        unsigned bytes = inMemory.getIntOrFloatBitWidth() / 8;
         for (unsigned j = 0; j < shape.vectors; ++j) {
-          Value at = e.elementPointer(base, e.constant(int64_t(j) * lanes), element);
-          Type type = e.vectorOf(element);
+          Value at = e.elementPointer(base, e.constant(int64_t(j) * lanes), inMemory);
+          Type type = e.vectorOf(inMemory);
           if (place.masks[j]) {
             Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
             vectors.push_back(LLVM::MaskedLoadOp::create(b, type, at, place.masks[j], zero, bytes));
           } else {
             vectors.push_back(e.load(type, at, bytes));
           }
+          vectors.back() = widened(vectors.back());
         }
         return vectors;
       };
-      SmallVector<Value> vectors = loadVectors(bPlace), result;
+      SmallVector<Value> vectors = loadVectors(bPlace, elementB), result;
       for (auto [i, offset] : llvm::enumerate(rowOffsets)) {
-        Value row = e.elementPointer(a, offset, element);
-        SmallVector<Value> factors = c.vectorsOfA ? loadVectors(row) : SmallVector<Value>(shape.vectors);
+        Value row = e.elementPointer(a, offset, elementA);
+        SmallVector<Value> factors = c.vectorsOfA ? loadVectors(row, elementA) : SmallVector<Value>(shape.vectors);
         if (!c.vectorsOfA)
-          llvm::fill(factors, e.splat(e.load(element, row, bytes)));
+          llvm::fill(factors, e.splat(widened(e.load(elementA, row, elementA.getIntOrFloatBitWidth() / 8))));
         for (unsigned j = 0; j < shape.vectors; ++j) {
           Value sum = sums[i * shape.vectors + j];
           result.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factors[j], vectors[j], sum));
@@ -299,11 +306,11 @@ private:
     Value low = first ? place.from : e.constant(0), high = first ? place.to : e.evaluate(reduced.size);
     auto loop = scf::ForOp::create(b, low, high, e.constant(1), sums);
     b.setInsertionPointToStart(loop.getBody());
-    auto step = [&](Value base, AffineExpr place) {
+    auto step = [&](Value base, AffineExpr place, Type inMemory) {
       Value offset = e.mul(loop.getInductionVar(), e.evaluate(*coefficientOf(place, reduced.dim)));
-      return e.elementPointer(base, offset, element);
+      return e.elementPointer(base, offset, inMemory);
     };
-    SmallVector<Value> inner = reduceLoop(depth + 1, place, shape, step(a, placeA), step(bPlace, placeB), rowOffsets,
+    SmallVector<Value> inner = reduceLoop(depth + 1, place, shape, step(a, placeA, elementA), step(bPlace, placeB, elementB), rowOffsets,
                                           SmallVector<Value>(loop.getRegionIterArgs()));
     scf::YieldOp::create(b, inner);
     b.setInsertionPointAfter(loop);
@@ -343,7 +350,7 @@ private:
       tileMemory = LLVM::AllocaOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), e.vectorOf(element),
                                           e.constant(int64_t(c.rows()) * c.vectors), 64);
     }
-    int64_t registerBytes = int64_t(lanes) * bytes;
+    int64_t registerBytes = int64_t(lanes) * element.getIntOrFloatBitWidth() / 8;
     auto memory = [&](Value index) {
       return e.elementPointer(tileMemory, e.mul(index, e.constant(registerBytes)), b.getI8Type());
     };
@@ -377,8 +384,7 @@ private:
   ImplicitLocOpBuilder &b;
   NestOp nest;
   unsigned lanes;
-  Type element;
-  unsigned bytes;
+  Type element, elementA, elementB; // of the sum, and of the operands in memory
   AffineExpr placeA, placeB;
   Block *entry = nullptr;
   Value tileMemory;

@@ -35,6 +35,26 @@ struct FmaAsMultiplyAdd : OpRewritePattern<math::FmaOp> {
     return success();
   }
 };
+/// bf16 as its bits. Once conversions are integer operations nothing computes with it any more, but LLVM would still take
+/// a shuffle of bf16 apart into conversions of each element, by functions that the C library need not have.
+struct BitsOfBf16 : PassWrapper<BitsOfBf16, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(BitsOfBf16)
+  void runOnOperation() override {
+    Type bits = IntegerType::get(&getContext(), 16);
+    AttrTypeReplacer replacer;
+    replacer.addReplacement([&](BFloat16Type) { return bits; });
+    replacer.addReplacement([&](FloatAttr number) -> Attribute {
+      if (!number.getType().isBF16())
+        return number;
+      return IntegerAttr::get(bits, number.getValue().bitcastToAPInt());
+    });
+    replacer.addReplacement([&](DenseElementsAttr numbers) -> Attribute {
+      return numbers.getElementType().isBF16() ? numbers.bitcast(bits) : numbers;
+    });
+    replacer.recursivelyReplaceElementsIn(getOperation(), /*replaceAttrs=*/true, /*replaceLocs=*/false,
+                                          /*replaceTypes=*/true);
+  }
+};
 } // namespace
 
 LogicalResult cpu::lowerToLlvmDialect(ModuleOp module, bool verify) {
@@ -56,6 +76,7 @@ LogicalResult cpu::lowerToLlvmDialect(ModuleOp module, bool verify) {
   arith::ArithExpandOpsPassOptions expand;
   expand.includeBf16 = true;
   passes.addPass(arith::createArithExpandOpsPass(expand));
+  passes.addPass(std::make_unique<BitsOfBf16>());
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(createConvertMathToLLVMPass());
   passes.addPass(createConvertMathToLibmPass());

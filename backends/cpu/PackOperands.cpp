@@ -61,8 +61,9 @@ void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned s
   AffineExpr lane = addPacked(getAffineConstantExpr(width, context), packed % width);
   places[index] = panel * width + lane;
 
+  // Panels hold what the sum is kept in: 16-bit floats are widened once, here.
   OpBuilder builder(nest);
-  Type element = cast<RankedTensorType>(load.getTensor().getType()).getElementType();
+  Type element = nest.getBody().front().getTerminator()->getOperand(0).getType();
   NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
   OpBuilder inner = OpBuilder::atBlockEnd(&packing.getBody().front());
   Value source = load.getTensor();
@@ -82,8 +83,16 @@ void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned s
   }
   Value value = LoadOp::create(inner, load.getLoc(), load.getType(), source, ValueRange(), otherwise,
                                AffineMapAttr::get(AffineMap::get(sizes.size(), symbols, places, context)), inside);
+  if (value.getType() != element)
+    value = arith::ExtFOp::create(inner, load.getLoc(), element, value);
   YieldOp::create(inner, load.getLoc(), value);
 
+  if (load.getType() != element) {
+    auto wide = cast<arith::ExtFOp>(*load->user_begin());
+    load.getResult().setType(element);
+    wide.replaceAllUsesWith(load.getResult());
+    wide.erase();
+  }
   load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), load.getMap().getNumSymbols(), at, context)));
   load.getTensorMutable().assign(packing.getResult(0));
   if (copy)
@@ -137,8 +146,8 @@ void packRows(NestOp nest, const Target &target, unsigned symbols) {
   auto step = coefficientOf(plan->s.exprs.find(a)->second[0], plan->reduced.back().dim);
   auto stride = step ? constantOf(*step) : std::nullopt;
   auto [elements, reuse] = elementsAndReuse(nest, a);
-  if (stride && *stride < leastStride)
-    return;
+  if (stride && *stride < leastStride && a.getType().getIntOrFloatBitWidth() >= 32)
+    return; // narrower ones would be widened again for every block
   if (elements >= leastElements && reuse >= 2.0 * plan->vectors * target.lanes)
     packAlong(nest, a, dim, plan->tile, symbols), a->setAttr(rowPanels, UnitAttr::get(a.getContext()));
 }

@@ -1,5 +1,6 @@
 // Contractions: products of matrices, convolutions and their gradients, on sizes that fill no block.
 #include "Harness.h"
+#include <array>
 #include <gtest/gtest.h>
 
 using bigm::test::expectSame;
@@ -138,4 +139,25 @@ TEST(Contract, DepthwiseAndIntegers) {
     %b = bigm.contract %i, %j lhs affine_map<(m, n, k) -> (m, k)> rhs affine_map<(m, n, k) -> (k, n)>
         reduced affine_map<() -> (6)> : (tensor<5x6xi32>, tensor<6x7xi32>) -> tensor<5x7xi32>
     return %a, %b : tensor<2x9x6x6xf32>, tensor<5x7xi32> })");
+}
+
+TEST(Contract, NarrowOperands) {
+  // Small ones as they lie, larger ones in panels of f32; the sum is kept in f32, which 300 products in bf16 would show.
+  for (auto [m, n, k] : std::vector<std::array<int64_t, 3>>{{5, 7, 300}, {70, 150, 130}}) {
+    for (const char *element : {"bf16", "f16"}) {
+      SCOPED_TRACE(std::string(element) + " " + std::to_string(m));
+      auto type = [&](int64_t a, int64_t b) {
+        return "tensor<" + std::to_string(a) + "x" + std::to_string(b) + "x" + element + ">";
+      };
+      std::string A = type(m, k), B = type(k, n), C = type(m, n), D = type(k, n);
+      expectSame("func.func @f(%a: " + A + ", %b: " + B + ") -> (" + C + ", " + D + ") {\n"
+                 "%c = bigm.contract %a, %b lhs affine_map<(i, j, l) -> (i, l)> rhs affine_map<(i, j, l) -> (l, j)> "
+                 "reduced affine_map<() -> (" + std::to_string(k) + ")> : (" + A + ", " + B + ") -> " + C + "\n"
+                 "%r = bigm.exp %c : " + C + "\n"
+                 "%d = bigm.contract %a, %c lhs affine_map<(l, j, i) -> (i, l)> rhs affine_map<(l, j, i) -> (i, j)> "
+                 "reduced affine_map<() -> (" + std::to_string(m) + ")> : (" + A + ", " + C + ") -> " + D + "\n"
+                 "return %c, %d : " + C + ", " + D + "\n}",
+                 {}, 1e-2);
+    }
+  }
 }

@@ -142,6 +142,24 @@ int64_t countOf(const std::vector<int64_t> &shape) {
     count *= size;
   return count;
 }
+/// A 16-bit float; the compiler's own types would need functions that its library may not have.
+template <const llvm::fltSemantics &(*kind)()> struct Narrow {
+  uint16_t bits = 0;
+  Narrow() = default;
+  explicit Narrow(double x) {
+    APFloat number(x);
+    bool loses;
+    number.convert(kind(), APFloat::rmNearestTiesToEven, &loses);
+    bits = uint16_t(number.bitcastToAPInt().getZExtValue());
+  }
+  explicit operator double() const {
+    APFloat number(kind(), APInt(16, bits));
+    bool loses;
+    number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &loses);
+    return number.convertToDouble();
+  }
+};
+
 template <class T> void put(char *to, const std::vector<double> &from) {
   for (size_t i = 0; i < from.size(); ++i) {
     T value = T(from[i]);
@@ -160,6 +178,10 @@ template <class Visit> void withType(Type element, Visit visit) {
     visit(float());
   else if (element.isF64())
     visit(double());
+  else if (element.isBF16())
+    visit(Narrow<APFloat::BFloat>());
+  else if (element.isF16())
+    visit(Narrow<APFloat::IEEEhalf>());
   else if (element.isInteger(64))
     visit(int64_t());
   else if (element.isInteger(32))

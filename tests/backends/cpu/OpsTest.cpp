@@ -292,3 +292,23 @@ func.func @f(%q: tensor<2x?x5xf32, #x>, %k: tensor<2x?x5xf32, #x>, %v: tensor<2x
 })",
              {37});
 }
+
+// ---------------------------------------------------------------- 16-bit floats
+TEST(Narrow, Pointwise) {
+  for (const char *element : {"bf16", "f16"}) {
+    SCOPED_TRACE(element);
+    for (const char *op : {"neg", "exp", "tanh", "sqrt", "floor", "sigmoid"})
+      expectSame(unary(op, element), {11}, 1e-2);
+    for (const char *op : {"add", "mul", "div", "max", "lt"})
+      expectSame(binary(op, element), {7}, 1e-2);
+    for (const char *other : {"f32", "i32", "f64", "ui8"})
+      for (bool narrow : {true, false}) {
+        if (!narrow && other == std::string("ui8"))
+          continue; // what a negative number becomes is not defined
+        std::string from = narrow ? other : element, to = narrow ? element : other;
+        expectSame("func.func @f(%x: tensor<37x" + from + ">) -> tensor<37x" + to + "> {\n %r = bigm.cast %x : tensor<37x" +
+                       from + "> -> tensor<37x" + to + ">\n return %r : tensor<37x" + to + ">\n}",
+                   {}, 1e-2);
+      }
+  }
+}

@@ -26,21 +26,60 @@ using namespace mlir::bigm::kernel;
 namespace {
 int64_t rankOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()).getRank(); }
 
-/// The index of the tensor that is exactly dimension `dim` of the nest, or -1.
-int placeOf(LoadOp load, unsigned dim) {
-  for (auto [i, index] : llvm::enumerate(load.getMap().getResults()))
-    if (index == getAffineDimExpr(dim, load.getContext()))
-      return int(i);
-  return -1;
-}
 /// The dimension of the nest that index `i` of the load is, or -1.
 int dimOf(LoadOp load, unsigned i) {
   auto dim = dyn_cast<AffineDimExpr>(load.getMap().getResult(i));
   return dim ? int(dim.getPosition()) : -1;
 }
+/// Whether the index only takes several dimensions as the digits of one number, as after a reshape: h * 32 + d with d below
+/// 32, plus a constant. Then no element is read twice.
+bool isDigits(AffineExpr index, NestOp nest) {
+  SmallVector<std::pair<int64_t, AffineExpr>> digits; // coefficient and size
+  AffineExpr zero = getAffineConstantExpr(0, index.getContext()), one = getAffineConstantExpr(1, index.getContext());
+  SmallVector<AffineExpr> zeros(nest.dims(), zero);
+  AffineExpr base = canonical(index.replaceDims(zeros));
+  for (unsigned d = 0; d < nest.dims(); ++d) {
+    if (!index.isFunctionOfDim(d))
+      continue;
+    SmallVector<AffineExpr> unit = zeros;
+    unit[d] = one;
+    auto step = dyn_cast<AffineConstantExpr>(canonical(index.replaceDims(unit) - base));
+    if (!step || !index.isPureAffine())
+      return false;
+    digits.push_back({step.getValue(), nest.size(d)});
+  }
+  llvm::sort(digits, [](auto &a, auto &b) { return a.first < b.first; });
+  int64_t want = 1;
+  for (auto &[step, size] : digits) {
+    auto extent = dyn_cast<AffineConstantExpr>(size);
+    if (step != want || (!extent && &size != &digits.back().second))
+      return false;
+    want *= extent ? extent.getValue() : 1;
+  }
+  bool divides = false;
+  index.walk([&](AffineExpr e) {
+    divides |= isa<AffineBinaryOpExpr>(e) && e.getKind() != AffineExprKind::Add && e.getKind() != AffineExprKind::Mul;
+  });
+  return !divides;
+}
+/// The index of the tensor in which dimension `dim` of the nest takes single steps, alone or as the last digit; or -1.
+int placeOf(LoadOp load, unsigned dim) {
+  auto nest = load->getParentOfType<NestOp>();
+  for (auto [i, index] : llvm::enumerate(load.getMap().getResults())) {
+    if (index == getAffineDimExpr(dim, load.getContext()))
+      return int(i);
+    if (!index.isFunctionOfDim(dim) || isa<AffineDimExpr>(index) || !isDigits(index, nest))
+      continue;
+    AffineExpr next = index.replace(getAffineDimExpr(dim, load.getContext()), getAffineDimExpr(dim, load.getContext()) + 1);
+    return canonical(next - index) == getAffineConstantExpr(1, load.getContext()) ? int(i) : -1;
+  }
+  return -1;
+}
 bool hasWindow(LoadOp load) {
-  return llvm::any_of(load.getMap().getResults(),
-                      [](AffineExpr index) { return !isa<AffineDimExpr, AffineConstantExpr>(index); });
+  auto nest = load->getParentOfType<NestOp>();
+  return llvm::any_of(load.getMap().getResults(), [&](AffineExpr index) {
+    return !isa<AffineDimExpr, AffineConstantExpr>(index) && !isDigits(index, nest);
+  });
 }
 /// Sizes for comparison; a symbol counts as 128.
 double guess(AffineExpr size) {
@@ -253,12 +292,54 @@ struct ChooseLayout : bigm::impl::ChooseLayoutBase<ChooseLayout> {
       pack(nest, vectors->dim, vectors->a, vectors->b);
   }
 
+  /// A load that reads a part of its tensor, like the keys among queries, keys and values, reads a copy of that part.
+  bool compact(NestOp nest, LoadOp load) {
+    if (load.getInside() || !load.getAt().empty())
+      return false;
+    // Each dimension of the nest moves one index, so the part has the size of these dimensions.
+    SmallVector<AffineExpr> sizes, places;
+    SmallVector<unsigned> moved;
+    double part = 1, whole = 1;
+    bool plain = true;
+    for (auto [index, extent] : llvm::zip(load.getMap().getResults(), sizesOf(load.getTensor().getType()))) {
+      whole *= guess(extent);
+      plain &= isa<AffineDimExpr>(index);
+      for (unsigned d = 0; d < nest.dims(); ++d)
+        if (index.isFunctionOfDim(d)) {
+          if (llvm::is_contained(moved, d))
+            return false;
+          moved.push_back(d), sizes.push_back(nest.size(d)), part *= guess(nest.size(d));
+        }
+    }
+    if (plain || part > whole)
+      return false;
+    SmallVector<AffineExpr> byDim(nest.dims(), getAffineConstantExpr(0, &getContext()));
+    SmallVector<AffineExpr> at;
+    for (auto [i, d] : llvm::enumerate(moved))
+      byDim[d] = getAffineDimExpr(i, &getContext()), at.push_back(getAffineDimExpr(d, &getContext()));
+    for (AffineExpr index : load.getMap().getResults())
+      places.push_back(index.replaceDims(byDim));
+    OpBuilder builder(nest);
+    Type element = cast<RankedTensorType>(load.getTensor().getType()).getElementType();
+    NestOp copy = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
+    OpBuilder inner = OpBuilder::atBlockEnd(&copy.getBody().front());
+    Value value = LoadOp::create(inner, load.getLoc(), load.getType(), load.getTensor(), ValueRange(), Value(),
+                                 AffineMapAttr::get(AffineMap::get(sizes.size(), symbols, places, &getContext())),
+                                 IntegerSetAttr());
+    YieldOp::create(inner, load.getLoc(), value);
+    load.getTensorMutable().assign(copy.getResult(0));
+    load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), load.getMap().getNumSymbols(), at, &getContext())));
+    return true;
+  }
+
   /// The vector operand of a contraction is contiguous, or is copied so, its dimensions in the order in which the other
   /// operand moves: then the reduction loops join.
   void pack(NestOp nest, unsigned dim, LoadOp b, LoadOp a) {
     int inner = placeOf(b, dim);
     if (layoutOf(b.getTensor()).back() == inner)
       return;
+    bool isCompacted = compact(nest, b);
+    inner = placeOf(b, dim);
     SmallVector<AffineExpr> strides = stridesOf(a.getTensor());
     auto stepOfA = [&](int64_t i) -> double {
       int moved = dimOf(b, i);
@@ -283,6 +364,8 @@ struct ChooseLayout : bigm::impl::ChooseLayoutBase<ChooseLayout> {
         order.push_back(i);
     llvm::stable_sort(order, [&](int64_t x, int64_t y) { return stepOfA(x) > stepOfA(y); });
     order.push_back(inner);
+    if (auto own = b.getTensor().getDefiningOp<NestOp>(); own && isCompacted)
+      return setLayout(own, 0, order);
     OpBuilder builder(nest);
     Value packed = createCopy(builder, b.getTensor(), symbols, order).getResult(0);
     b.getTensorMutable().assign(packed);

@@ -203,9 +203,36 @@ void substitute(NestOp producer, LoadOp load) {
   load.erase();
 }
 
+bool isSamePoint(LoadOp load, NestOp consumer) {
+  AffineMap map = load.getMap();
+  if (load.getInside() || !load.getAt().empty() || map.getNumResults() != unsigned(consumer.getParallel()))
+    return false;
+  for (unsigned i = 0; i < map.getNumResults(); ++i)
+    if (map.getResult(i) != getAffineDimExpr(i, map.getContext()))
+      return false;
+  return true;
+}
+
+/// Whether the nest can be the epilogue of a contraction that nothing else reads: there it costs nothing.
+bool isEpilogue(NestOp nest) {
+  bool found = false;
+  nest.getBody().walk([&](LoadOp load) {
+    auto source = load.getTensor().getDefiningOp<NestOp>();
+    found |= source && source.getContraction() && source.getNumResults() == 1 && source->hasOneUse() &&
+             source->getBlock() == nest->getBlock() && isSamePoint(load, nest);
+  });
+  return found && !plainView(nest);
+}
+
 /// Substitutes the producer into all its consumers when that is possible and pays.
 bool substituteEverywhere(NestOp producer) {
   if (producer.reduces() || producer.getNumResults() != 1)
+    return false;
+  // Readers at the same points join the contraction together with it; for any other it would be lost as an epilogue.
+  if (isEpilogue(producer) && llvm::any_of(producer->getUsers(), [](Operation *user) {
+        auto load = dyn_cast<LoadOp>(user);
+        return load && !isSamePoint(load, load->getParentOfType<NestOp>());
+      }))
     return false;
   SmallVector<LoadOp> loads;
   for (Operation *user : producer->getUsers()) {
@@ -223,16 +250,6 @@ bool substituteEverywhere(NestOp producer) {
 }
 
 // ------------------------------------------------------------------ nests over the same points
-
-bool isSamePoint(LoadOp load, NestOp consumer) {
-  AffineMap map = load.getMap();
-  if (load.getInside() || !load.getAt().empty() || map.getNumResults() != unsigned(consumer.getParallel()))
-    return false;
-  for (unsigned i = 0; i < map.getNumResults(); ++i)
-    if (map.getResult(i) != getAffineDimExpr(i, map.getContext()))
-      return false;
-  return true;
-}
 
 class Joining {
 public:

@@ -44,7 +44,9 @@ void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned s
       AffineExpr expr = load.getMap().getResult(i);
       auto plain = dyn_cast<AffineDimExpr>(expr);
       bool isShared = plain && plain.getPosition() < nest.getParallel();
-      if (expr == packed)
+      if (isa<AffineConstantExpr>(expr))
+        places[i] = expr; // the others are not read
+      else if (expr == packed)
         index = i;
       else if (isShared == shared)
         places[i] = getAffineDimExpr(sizes.size(), context), sizes.push_back(extents[i]), at.push_back(expr);

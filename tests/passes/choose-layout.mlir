@@ -50,3 +50,17 @@ func.func @depthwise(%x: tensor<?x40x9x9xf32, affine_map<()[s0] -> (s0, 40, 9, 9
   %c = bigm.neg %b : tensor<?x40x7x7xf32, affine_map<()[s0] -> (s0, 40, 7, 7)>>
   return %c : tensor<?x40x7x7xf32, affine_map<()[s0] -> (s0, 40, 7, 7)>>
 }
+
+// -----
+// The keys among queries, keys and values: only they are copied, head by head, for vectors along the positions.
+// CHECK-LABEL: func.func @part
+// CHECK: %[[K:.*]] = kernel.nest affine_map<() -> (40, 2, 4)> parallel 3 attributes {layouts = [array<i64: 1, 2, 0>]}
+// CHECK: kernel.load %arg0 affine_map<(d0, d1, d2) -> (d0, d1 * 4 + d2 + 8)>
+// CHECK: kernel.nest {{.*}} contraction
+// CHECK: kernel.load %arg0 affine_map<(d0, d1, d2, d3) -> (d1, d0 * 4 + d3)>
+// CHECK: kernel.load %[[K]] affine_map<(d0, d1, d2, d3) -> (d2, d0, d3)>
+func.func @part(%qkv: tensor<40x24xf32>) -> tensor<2x40x40xf32> {
+  %s = bigm.contract %qkv, %qkv lhs affine_map<(h, q, k, d) -> (q, h * 4 + d)> rhs affine_map<(h, q, k, d) -> (k, h * 4 + d + 8)>
+      reduced affine_map<() -> (4)> : (tensor<40x24xf32>, tensor<40x24xf32>) -> tensor<2x40x40xf32>
+  return %s : tensor<2x40x40xf32>
+}

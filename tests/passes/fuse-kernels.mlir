@@ -54,3 +54,22 @@ func.func @siblings(%x: tensor<50x9xf32>) -> (tensor<9xf32>, tensor<9xf32>) {
   %b = bigm.reduce_max %x, [0] : tensor<50x9xf32> -> tensor<9xf32>
   return %a, %b : tensor<9xf32>, tensor<9xf32>
 }
+// -----
+// A bias in front of a reshape is the epilogue of the contraction; what reads the reshaped tensor reads its memory.
+// CHECK-LABEL: func.func @bias_then_reshape
+// CHECK: %[[H:.*]] = kernel.nest {{.*}} contraction ["sum"]
+// CHECK: finish
+// CHECK: arith.addf
+// CHECK: kernel.nest {{.*}} contraction ["sum"]
+// CHECK: kernel.load %[[H]] affine_map<(d0, d1, d2, d3) -> (d1, d0 * 4 + d3)>
+// CHECK: kernel.load %[[H]] affine_map<(d0, d1, d2, d3) -> (d2, d0 * 4 + d3 + 8)>
+func.func @bias_then_reshape(%x: tensor<6x5xf32>, %w: tensor<16x5xf32>, %b: tensor<16xf32>) -> tensor<2x6x6xf32> {
+  %p = bigm.contract %x, %w lhs affine_map<(t, o, i) -> (t, i)> rhs affine_map<(t, o, i) -> (o, i)>
+      reduced affine_map<() -> (5)> : (tensor<6x5xf32>, tensor<16x5xf32>) -> tensor<6x16xf32>
+  %bs = bigm.view %b, affine_map<(t, o) -> (o)> : tensor<16xf32> -> tensor<6x16xf32>
+  %h = bigm.add %p, %bs : tensor<6x16xf32>
+  %r = bigm.reshape %h : tensor<6x16xf32> -> tensor<6x2x2x4xf32>
+  %s = bigm.contract %r, %r lhs affine_map<(h, q, k, d) -> (q, 0, h, d)> rhs affine_map<(h, q, k, d) -> (k, 1, h, d)>
+      reduced affine_map<() -> (4)> : (tensor<6x2x2x4xf32>, tensor<6x2x2x4xf32>) -> tensor<2x6x6xf32>
+  return %s : tensor<2x6x6xf32>
+}

@@ -309,6 +309,53 @@ struct SharedDivisor : OpRewritePattern<DivOp> {
   }
 };
 
+/// Pointwise ops on a tensor that only has further dimensions of size 1 (`keep: true`) come before these: then they are over
+/// the same points as the reduction that made the tensor, and can be its epilogue.
+struct PointwiseOfUnits : OpInterfaceRewritePattern<Pointwise> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
+  LogicalResult matchAndRewrite(Pointwise op, PatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    ViewOp first;
+    for (Value operand : op->getOperands()) {
+      auto view = operand.getDefiningOp<ViewOp>();
+      if (!view && splatNumber(operand))
+        continue;
+      if (!view || (first && (view.getMap() != first.getMap() ||
+                              sizesOf(view.getX().getType()) != sizesOf(first.getX().getType()))))
+        return rewriter.notifyMatchFailure(op, "its operands are not alike");
+      first = view;
+    }
+    if (!first || cast<RankedTensorType>(first.getX().getType()).getRank() >= type.getRank())
+      return rewriter.notifyMatchFailure(op, "no operand gets further dimensions");
+    // The indices are the dimensions that are not of size 1, in order.
+    SmallVector<AffineExpr> sizes = sizesOf(type), source = sizesOf(first.getX().getType());
+    unsigned next = 0;
+    for (auto [dim, size] : llvm::enumerate(sizes)) {
+      bool taken = next < source.size() && first.getMap().getResult(next) == rewriter.getAffineDimExpr(dim);
+      auto number = dyn_cast<AffineConstantExpr>(size);
+      if (!taken && (!number || number.getValue() != 1))
+        return rewriter.notifyMatchFailure(op, "a dimension is repeated");
+      if (taken && canonical(source[next]) != canonical(size))
+        return rewriter.notifyMatchFailure(op, "a dimension is cut");
+      next += taken;
+    }
+    if (next != source.size())
+      return rewriter.notifyMatchFailure(op, "an index is no dimension");
+    auto narrow = [&](Type wide) {
+      return tensorType(source, symbolCount(type), cast<RankedTensorType>(wide).getElementType());
+    };
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands())
+      operands.push_back(splatNumber(operand)
+                             ? constant(rewriter, op->getLoc(), narrow(operand.getType()), *splatNumber(operand))
+                             : operand.getDefiningOp<ViewOp>().getX());
+    OperationState state(op->getLoc(), op->getName(), operands, {narrow(type)}, op->getAttrs());
+    Value result = rewriter.create(state)->getResult(0);
+    rewriter.replaceOpWithNewOp<ViewOp>(op, type, result, first.getMap());
+    return success();
+  }
+};
+
 /// A fold that is a sum, a transpose or a pad is written as one.
 struct PlainFold : OpRewritePattern<FoldOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -533,7 +580,7 @@ struct CastOfCast : OpRewritePattern<CastOp> {
 } // namespace
 
 void BigmDialect::getCanonicalizationPatterns(RewritePatternSet &patterns) const {
-  patterns.add<ContractOfView, ContractOfMergedRows, ViewOfContract, TrimPad, SharedDivisor, UnitReshape, ConstantPointwise,
+  patterns.add<PointwiseOfUnits, ContractOfView, ContractOfMergedRows, ViewOfContract, TrimPad, SharedDivisor, UnitReshape, ConstantPointwise,
                ConstantMove<ReshapeOp>, ConstantMove<ViewOp>, ConstantMove<PadOp>, ConstantSum, Algebra, PlainFold,
                ReduceOfReduce<ReduceSumOp>, ReduceOfReduce<ReduceMaxOp>,
                ReduceOfReduce<ReduceMinOp>, ReduceOfReduce<ReduceProdOp>, CastOfCast>(getContext());

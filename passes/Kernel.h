@@ -33,6 +33,9 @@ void setLayout(NestOp nest, unsigned result, ArrayRef<int64_t> layout);
 
 /// On an argument of a function: the order of its dimensions in memory; row-major without.
 constexpr llvm::StringLiteral layoutAttr("kernel.layout");
+/// Attribute of nests that run together, slice by slice (backends/cpu/Chains.h): an array that begins with the number of
+/// their chain. What one of them makes or reads is alive as long as the chain runs.
+constexpr llvm::StringLiteral chainAttr("chain");
 
 /// The order in memory of any tensor value (nest result, alias, argument).
 SmallVector<int64_t> layoutOf(Value tensor);

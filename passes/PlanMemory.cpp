@@ -123,8 +123,16 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
   }
   void number(func::FuncOp func) {
     order.clear();
+    int position = 0;
+    std::optional<int64_t> chain;
     for (Operation &op : func.getBody().front()) {
-      int position = order.size();
+      // A chain is one point in time: its nests run in turns.
+      auto part = op.getAttrOfType<DenseI64ArrayAttr>(chainAttr);
+      bool goesOn = isa<AliasOp>(op) || (part && chain == part[0]);
+      if (!goesOn) {
+        ++position;
+        chain = part ? std::optional(part[0]) : std::nullopt;
+      }
       order[&op] = position;
     }
   }

@@ -250,15 +250,14 @@ std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &targe
   }
 
   MLIRContext *context = nest.getContext();
-  c.units = getAffineConstantExpr(1, context);
+  c.inner = c.vectorBlocks();
+  if (c.group)
+    c.inner = (c.inner + (c.group - 1)).floorDiv(c.group) * c.group;
+  if (c.tiled)
+    c.inner = c.inner * (c.tiled->size + (c.tile - 1)).floorDiv(c.tile);
+  c.units = c.inner;
   for (const Loop &loop : c.outer)
     c.units = c.units * loop.size;
-  AffineExpr blocks = c.vectorBlocks();
-  if (c.group)
-    blocks = (blocks + (c.group - 1)).floorDiv(c.group) * c.group;
-  c.units = c.units * blocks;
-  if (c.tiled)
-    c.units = c.units * (c.tiled->size + (c.tile - 1)).floorDiv(c.tile);
   c.units = canonical(c.units);
   c.cost = c.s.cost;
 

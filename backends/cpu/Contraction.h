@@ -27,6 +27,7 @@ struct Contraction {
   unsigned group = 0; // order of units: the vector operand is too large to be read for every tile, so that this many of its
                       // panels at a time serve all tiles from the second level cache; 0 when all of it does
   unsigned splits = 1;              // parts of the first reduction loop
+  AffineExpr inner;                 // units in one iteration of all loops of `outer`, when there is no group
   AffineExpr units;                 // without splits
   AffineExpr cost;
 

@@ -1,4 +1,5 @@
 // The road of the CPU backend, a step a line.
+#include "backends/cpu/Chains.h"
 #include "backends/cpu/Cpu.h"
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitEntry.h"
@@ -143,6 +144,8 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   hoist.addPass(createHoistPrepare());
   if (failed(hoist.run(*work)))
     return nullptr;
+  for (func::FuncOp func : work->getOps<func::FuncOp>())
+    findChains(func, *target);
   // Sums that are split ask for scratch memory, then everything gets its place.
   work->walk([&](NestOp nest) {
     auto contraction = planContraction(nest, *target);

@@ -1,8 +1,10 @@
 // An entry fills a closure on its stack for each kernel and hands it to the runtime's parallel loop, or calls the kernel
 // itself where the work is not worth a thread's waking. Small networks then run without one call of the runtime.
 #include "backends/cpu/EmitEntry.h"
+#include "backends/cpu/Chains.h"
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitScatter.h"
+#include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/raw_ostream.h"
@@ -74,7 +76,7 @@ public:
 
   unsigned run(const std::string &name) {
     // Kernels first: the largest closure gives the size of the one on the stack.
-    SmallVector<std::pair<Operation *, KernelCache::Kernel *>> steps;
+    SmallVector<Step> steps;
     size_t slots = scatterSlots;
     for (Operation &op : func.getBody().front()) {
       KernelCache::Kernel *kernel = nullptr;
@@ -82,8 +84,11 @@ public:
         kernel = &kernelOf(nest);
         slots = std::max(slots, kernel->slots.size());
       }
-      steps.push_back({&op, kernel});
+      if (!isa<AliasOp>(op))
+        steps.push_back({&op, kernel});
     }
+    for (size_t i = 0; i < steps.size(); i += chainLength(steps, i))
+      slots = std::max(slots, chainSlots(ArrayRef(steps).slice(i, chainLength(steps, i))));
 
     auto type = LLVM::LLVMFunctionType::get(i32, {pointerType, pointerType, pointerType, pointerType});
     b.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
@@ -94,8 +99,12 @@ public:
     arena = block->getArgument(3);
     closure = LLVM::AllocaOp::create(b, pointerType, i64, constant(slots), 64);
     unsigned launches = 0;
-    for (auto [op, kernel] : steps) {
-      if (kernel)
+    for (size_t i = 0, length = 0; i < steps.size(); i += length) {
+      auto [op, kernel] = steps[i];
+      length = chainLength(steps, i);
+      if (length > 1)
+        launchChain(ArrayRef(steps).slice(i, length)), ++launches;
+      else if (kernel)
         launches += launch(cast<NestOp>(op), *kernel);
       else if (auto call = dyn_cast<CallOp>(op))
         emitCall(call), ++launches;
@@ -108,6 +117,8 @@ public:
   }
 
 private:
+  using Step = std::pair<Operation *, KernelCache::Kernel *>;
+
   KernelCache::Kernel &kernelOf(NestOp nest) {
     auto [it, fresh] = cache.kernels.try_emplace(keyOf(nest));
     KernelCache::Kernel &kernel = it->second;
@@ -171,7 +182,82 @@ private:
     return atPlace(places[cast<OpResult>(tensor).getResultNumber()]);
   }
 
+  /// Steps from `first` on that make one chain; 1 for any other step.
+  static size_t chainLength(ArrayRef<Step> steps, size_t first) {
+    auto chain = [&](size_t i) {
+      auto nest = dyn_cast<NestOp>(steps[i].first);
+      return nest ? chainOf(nest) : std::nullopt;
+    };
+    auto own = chain(first);
+    size_t end = first + 1;
+    while (own && end < steps.size() && chain(end) && chain(end)->number == own->number)
+      ++end;
+    return end - first;
+  }
+  /// The closure of a chain: for each kernel the place of its own closure and its units in a slice; then these closures.
+  static size_t chainSlots(ArrayRef<Step> steps) {
+    size_t slots = 2 * steps.size();
+    for (const Step &step : steps)
+      slots += step.second ? step.second->slots.size() : 0;
+    return slots;
+  }
+
+  /// One loop over slices that calls the kernels of the steps in turn.
+  void launchChain(ArrayRef<Step> steps) {
+    ChainPart part = *chainOf(cast<NestOp>(steps.front().first));
+    size_t at = 2 * steps.size();
+    AffineExpr cost = outer.getAffineConstantExpr(0);
+    AffineExpr slices;
+    for (auto [i, step] : llvm::enumerate(steps)) {
+      auto nest = cast<NestOp>(step.first);
+      Slices own = slicesOf(nest, part.dims, target);
+      slices = own.count;
+      Value place = element(closure, i64, at);
+      fillClosure(nest, *step.second, place);
+      LLVM::StoreOp::create(b, place, element(closure, i64, 2 * i), 8);
+      LLVM::StoreOp::create(b, evaluate(own.units), element(closure, i64, 2 * i + 1), 8);
+      at += step.second->slots.size();
+      cost = cost + step.second->launches.front().cost;
+    }
+    std::string name = "chain" + std::to_string(cache.chains++);
+    emitChain(name, steps, part.together);
+    emitLaunch({name, slices, canonical(cost)});
+  }
+  void emitChain(const std::string &name, ArrayRef<Step> steps, int64_t together) {
+    ImplicitLocOpBuilder c(steps.front().first->getLoc(), outer);
+    c.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(outer.getContext()), {pointerType, i64, i64});
+    auto function = LLVM::LLVMFuncOp::create(c, name, type, LLVM::Linkage::Internal);
+    Block *block = function.addEntryBlock(c);
+    c.setInsertionPointToEnd(block);
+    Value own = block->getArgument(0), end = block->getArgument(2);
+    auto field = [&](size_t i, Type type) -> Value {
+      Value place = LLVM::GEPOp::create(c, pointerType, i64, own, ArrayRef<LLVM::GEPArg>{int32_t(i)});
+      return LLVM::LoadOp::create(c, type, place, 8);
+    };
+    SmallVector<std::pair<Value, Value>> kernels; // closure and units in a slice
+    for (size_t i = 0; i < steps.size(); ++i)
+      kernels.push_back({field(2 * i, pointerType), field(2 * i + 1, i64)});
+    Value step = arith::ConstantOp::create(c, c.getI64IntegerAttr(together));
+    auto loop = scf::ForOp::create(c, block->getArgument(1), end, step);
+    c.setInsertionPointToStart(loop.getBody());
+    Value from = loop.getInductionVar();
+    Value to = arith::MinSIOp::create(c, arith::AddIOp::create(c, from, step), end);
+    for (auto [kernel, step] : llvm::zip(kernels, steps))
+      LLVM::CallOp::create(c, TypeRange(), step.second->launches.front().function,
+                           ValueRange{kernel.first, arith::MulIOp::create(c, from, kernel.second),
+                                      arith::MulIOp::create(c, to, kernel.second)});
+    c.setInsertionPointAfter(loop);
+    LLVM::ReturnOp::create(c, ValueRange());
+  }
+
   unsigned launch(NestOp nest, KernelCache::Kernel &kernel) {
+    fillClosure(nest, kernel, closure);
+    for (Launch &launch : kernel.launches)
+      emitLaunch(launch);
+    return kernel.launches.size();
+  }
+  void fillClosure(NestOp nest, KernelCache::Kernel &kernel, Value closure) {
     SmallVector<Value> tensors = tensorsOf(nest);
     for (auto [i, slot] : llvm::enumerate(kernel.slots)) {
       Value value;
@@ -191,9 +277,6 @@ private:
       }
       LLVM::StoreOp::create(b, value, element(closure, i64, i), 8);
     }
-    for (Launch &launch : kernel.launches)
-      emitLaunch(launch);
-    return kernel.launches.size();
   }
 
   void emitLaunch(const Launch &launch) {

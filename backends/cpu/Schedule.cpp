@@ -73,6 +73,10 @@ bool join(Schedule &schedule, Loop &a, Loop &b) {
   AffineExpr zero = getAffineConstantExpr(0, a.size.getContext());
   forEachExpr(schedule, [&](AffineExpr &expr) { expr = replaceDim(expr, a.dim, zero); });
   b.size = canonical(a.size * b.size);
+  SmallVector<unsigned, 2> joined(a.joined);
+  joined.push_back(a.dim);
+  joined.append(b.joined.begin(), b.joined.end());
+  b.joined = joined;
   return true;
 }
 
@@ -281,8 +285,9 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
 
   if (turn(s)) {
     s.block = getAffineConstantExpr(Schedule::turnedBlock, nest.getContext());
-    s.units = (s.vector->size + s.block - 1).floorDiv(Schedule::turnedBlock) *
+    s.inner = (s.vector->size + s.block - 1).floorDiv(Schedule::turnedBlock) *
               (s.turnedSize() + s.block - 1).floorDiv(Schedule::turnedBlock);
+    s.units = s.inner;
     for (const Loop &loop : s.outer)
       s.units = s.units * loop.size;
     s.units = canonical(s.units);
@@ -305,7 +310,7 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
     loops.erase(loops.begin() + choice);
   }
 
-  s.units = one;
+  s.units = one, s.inner = one;
   for (const Loop &loop : s.outer)
     s.units = s.units * loop.size;
   s.block = one;
@@ -319,7 +324,8 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
     } else {
       s.block = size && *size <= 4096 ? s.vector->size : getAffineConstantExpr(2048, nest.getContext());
     }
-    s.units = s.units * (s.vector->size + s.block - 1).floorDiv(*constantOf(s.block));
+    s.inner = (s.vector->size + s.block - 1).floorDiv(*constantOf(s.block));
+    s.units = s.units * s.inner;
   }
   s.units = canonical(s.units);
 

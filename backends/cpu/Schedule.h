@@ -11,6 +11,7 @@ namespace mlir::bigm::cpu {
 struct Loop {
   unsigned dim;    // of the nest: expressions name it so
   AffineExpr size; // after joining
+  llvm::SmallVector<unsigned, 2> joined = {}; // further dimensions that it runs through, outermost first, `dim` after them
 };
 
 struct Schedule {
@@ -32,6 +33,7 @@ struct Schedule {
   AffineExpr turnedSize() const;
   AffineExpr block;                     // elements of the vector loop in one unit of parallel work
   unsigned splits = 1;                  // parts of the first reduction loop, combined in order afterwards
+  AffineExpr inner;                     // units in one iteration of all loops of `outer`
   AffineExpr units;                     // of parallel work, without splits
   AffineExpr cost;                      // operations of the whole nest, roughly
 

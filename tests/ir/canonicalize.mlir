@@ -202,3 +202,19 @@ func.func @rows_read_twice(%x: tensor<3x4x5xf32>, %w: tensor<7x5xf32>) -> (tenso
   %r = bigm.reshape %c : tensor<12x7xf32> -> tensor<3x4x7xf32>
   return %r, %c : tensor<3x4x7xf32>, tensor<12x7xf32>
 }
+
+// -----
+// What is computed on a tensor with a dimension kept at size 1 is computed without it.
+// CHECK-LABEL: func.func @keep
+// CHECK: %[[S:.*]] = bigm.add %arg0, %{{.*}} : tensor<?x7xf32
+// CHECK: %[[R:.*]] = bigm.rsqrt %[[S]] : tensor<?x7xf32
+// CHECK: bigm.view %[[R]], {{.*}} -> tensor<?x7x9xf32
+func.func @keep(%v: tensor<?x7xf32, affine_map<()[s0] -> (s0, 7)>>) -> tensor<?x7x9xf32, affine_map<()[s0] -> (s0, 7, 9)>>
+    attributes {bigm.symbols = ["N"]} {
+  %k = bigm.view %v, affine_map<(a, b, c) -> (a, b)> : tensor<?x7xf32, affine_map<()[s0] -> (s0, 7)>> -> tensor<?x7x1xf32, affine_map<()[s0] -> (s0, 7, 1)>>
+  %e = bigm.constant 1.000000e-05 : f32 -> tensor<?x7x1xf32, affine_map<()[s0] -> (s0, 7, 1)>>
+  %s = bigm.add %k, %e : tensor<?x7x1xf32, affine_map<()[s0] -> (s0, 7, 1)>>
+  %r = bigm.rsqrt %s : tensor<?x7x1xf32, affine_map<()[s0] -> (s0, 7, 1)>>
+  %b = bigm.view %r, affine_map<(a, b, c) -> (a, b, 0)> : tensor<?x7x1xf32, affine_map<()[s0] -> (s0, 7, 1)>> -> tensor<?x7x9xf32, affine_map<()[s0] -> (s0, 7, 9)>>
+  return %b : tensor<?x7x9xf32, affine_map<()[s0] -> (s0, 7, 9)>>
+}

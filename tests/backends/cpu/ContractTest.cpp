@@ -161,3 +161,26 @@ TEST(Contract, NarrowOperands) {
     }
   }
 }
+
+TEST(Contract, ChainOverHeads) {
+  // Scores, softmax and mixing of 5 heads, and its kernels one after the other for each head: same numbers.
+  for (int64_t n : {1, 3})
+    expectSame(R"(#x = affine_map<()[s0] -> (s0, 19, 5, 10)>
+    #s = affine_map<()[s0] -> (s0, 5, 19, 19)>
+    #r = affine_map<()[s0] -> (s0, 5, 19)>
+    func.func @f(%q: tensor<?x19x5x10xf32, #x>, %k: tensor<?x19x5x10xf32, #x>, %v: tensor<?x19x5x10xf32, #x>)
+        -> tensor<?x19x5x10xf32, #x> attributes {bigm.symbols = ["N"]} {
+    %s = bigm.contract %q, %k lhs affine_map<(n, h, i, j, d) -> (n, i, h, d)> rhs affine_map<(n, h, i, j, d) -> (n, j, h, d)>
+        reduced affine_map<()[s0] -> (10)> : (tensor<?x19x5x10xf32, #x>, tensor<?x19x5x10xf32, #x>) -> tensor<?x5x19x19xf32, #s>
+    %m = bigm.reduce_max %s, [3] : tensor<?x5x19x19xf32, #s> -> tensor<?x5x19xf32, #r>
+    %ms = bigm.view %m, affine_map<(n, h, i, j) -> (n, h, i)> : tensor<?x5x19xf32, #r> -> tensor<?x5x19x19xf32, #s>
+    %c = bigm.sub %s, %ms : tensor<?x5x19x19xf32, #s>
+    %e = bigm.exp %c : tensor<?x5x19x19xf32, #s>
+    %t = bigm.reduce_sum %e, [3] : tensor<?x5x19x19xf32, #s> -> tensor<?x5x19xf32, #r>
+    %ts = bigm.view %t, affine_map<(n, h, i, j) -> (n, h, i)> : tensor<?x5x19xf32, #r> -> tensor<?x5x19x19xf32, #s>
+    %p = bigm.div %e, %ts : tensor<?x5x19x19xf32, #s>
+    %o = bigm.contract %p, %v lhs affine_map<(n, i, h, d, j) -> (n, h, i, j)> rhs affine_map<(n, i, h, d, j) -> (n, j, h, d)>
+        reduced affine_map<()[s0] -> (19)> : (tensor<?x5x19x19xf32, #s>, tensor<?x19x5x10xf32, #x>) -> tensor<?x19x5x10xf32, #x>
+    return %o : tensor<?x19x5x10xf32, #x> })",
+               {n});
+}

@@ -16,6 +16,9 @@ shared = os.environ.get("BIGM_SHARED", os.path.join(os.path.dirname(config.bigm_
 config.environment["BIGM_SHARED"] = shared
 config.environment["BIGM_SOURCE"] = config.bigm_source
 config.environment["BIGM_BUILD"] = config.bigm_build
+config.environment["BIGM_CACHE_DIR"] = os.path.join(config.bigm_build, "tests", "cache")
+if os.environ.get("BIGM_TARGET"):
+    config.environment["BIGM_TARGET"] = os.environ["BIGM_TARGET"]
 config.environment["TMPDIR"] = os.environ.get("TMPDIR", "/tmp")
 if config.sanitized:
     # libMLIR and libLLVM keep what they allocate until exit on purpose.

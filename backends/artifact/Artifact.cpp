@@ -26,42 +26,6 @@ constexpr bool kSanitized = __has_feature(address_sanitizer);
 constexpr bool kSanitized = false;
 #endif
 
-/// The module's object and the runtime's as one archive. Deterministic: no times, no owners.
-bool writeArchive(const std::string &object, const std::string &runtime, const std::string &out, std::string &error) {
-  using namespace llvm;
-  std::vector<NewArchiveMember> members;
-  std::unique_ptr<MemoryBuffer> runtimeBuffer;
-  members.emplace_back(MemoryBufferRef(object, "module.o"));
-  auto fail = [&](Error e) {
-    error = fmt::format("cannot make `{}`: {}", out, toString(std::move(e)));
-    return false;
-  };
-  auto buffer = MemoryBuffer::getFile(runtime);
-  if (!buffer) {
-    error = fmt::format("cannot read the runtime `{}`: {}", runtime, buffer.getError().message());
-    return false;
-  }
-  runtimeBuffer = std::move(*buffer);
-  auto archive = object::Archive::create(runtimeBuffer->getMemBufferRef());
-  if (!archive)
-    return fail(archive.takeError());
-  Error iteration = Error::success();
-  for (const object::Archive::Child &child : (*archive)->children(iteration)) {
-    auto member = NewArchiveMember::getOldMember(child, /*Deterministic=*/true);
-    if (!member)
-      return fail(member.takeError());
-    members.push_back(std::move(*member));
-  }
-  if (iteration)
-    return fail(std::move(iteration));
-  // Made in memory and written by us: LLVM ends the process where a disk is full.
-  auto bytes = writeArchiveToBuffer(members, SymtabWritingMode::NormalSymtab, object::Archive::K_GNU,
-                                    /*Deterministic=*/true, /*Thin=*/false);
-  if (!bytes)
-    return fail(bytes.takeError());
-  return files::write(out, (*bytes)->getBuffer().str(), error);
-}
-
 /// Whether a folder is empty or holds an artifact and nothing else, so that replacing it loses nothing.
 bool isOurs(const fs::path &folder) {
   static const std::set<std::string> names = {"include", "lib", "share", "manifest.json"};
@@ -112,6 +76,47 @@ endif()
 )";
 }
 } // namespace
+
+bool writeArchive(const std::vector<Object> &objects, const std::string &runtime, const std::string &out,
+                  std::string &error) {
+  using namespace llvm;
+  std::vector<NewArchiveMember> members;
+  std::unique_ptr<MemoryBuffer> runtimeBuffer;
+  std::unique_ptr<object::Archive> archive; // its members are read until the end
+  for (const Object &object : objects)
+    members.emplace_back(MemoryBufferRef(object.bytes, object.name));
+  auto fail = [&](Error e) {
+    error = fmt::format("cannot make `{}`: {}", out, toString(std::move(e)));
+    return false;
+  };
+  if (!runtime.empty()) {
+    auto buffer = MemoryBuffer::getFile(runtime);
+    if (!buffer) {
+      error = fmt::format("cannot read the runtime `{}`: {}", runtime, buffer.getError().message());
+      return false;
+    }
+    runtimeBuffer = std::move(*buffer);
+    auto opened = object::Archive::create(runtimeBuffer->getMemBufferRef());
+    if (!opened)
+      return fail(opened.takeError());
+    archive = std::move(*opened);
+    Error iteration = Error::success();
+    for (const object::Archive::Child &child : archive->children(iteration)) {
+      auto member = NewArchiveMember::getOldMember(child, /*Deterministic=*/true);
+      if (!member)
+        return fail(member.takeError());
+      members.push_back(std::move(*member));
+    }
+    if (iteration)
+      return fail(std::move(iteration));
+  }
+  // Made in memory and written by us: LLVM ends the process where a disk is full.
+  auto bytes = writeArchiveToBuffer(members, SymtabWritingMode::NormalSymtab, object::Archive::K_GNU,
+                                    /*Deterministic=*/true, /*Thin=*/false);
+  if (!bytes)
+    return fail(bytes.takeError());
+  return files::write(out, (*bytes)->getBuffer().str(), error);
+}
 
 bool linkShared(const std::vector<std::string> &files, const std::vector<std::string> &exports, const std::string &out,
                 std::string &error) {
@@ -197,22 +202,22 @@ bool write(const Inputs &in, const std::string &directory, std::string &error) {
     }
   }
 
-  std::string object = (temp / "module.o").string();
+  std::string module = (temp / "module.a").string();
   bool written = files::write((include / (in.stem + ".h")).string(), cHeader(in.stem, in.manifest), error) &&
                  files::write((include / (in.stem + ".hpp")).string(), cppHeader(in.stem, in.manifest), error) &&
                  files::write((temp / "manifest.json").string(), nlohmann::ordered_json::parse(in.manifest).dump(1) + "\n", error) &&
                  files::write((package / (in.stem + "Config.cmake")).string(), cmakeConfig(in.stem), error) &&
                  files::write((package / (in.stem + "ConfigVersion.cmake")).string(), cmakeVersion(), error) &&
-                 files::write(object, in.object, error) &&
+                 writeArchive(in.objects, "", module, error) &&
                  files::copy(in.weightsFile, (share / "weights.safetensors").string(), error) &&
                  files::writeRuntimeHeaders((include / "bigm").string(), error);
   if (!written)
     return false;
-  if (!writeArchive(in.object, in.runtime, (lib / ("lib" + in.stem + ".a")).string(), error))
+  if (!writeArchive(in.objects, in.runtime, (lib / ("lib" + in.stem + ".a")).string(), error))
     return false;
-  if (!linkShared({object, in.runtime}, {"bigm_*", in.stem + "_bigm_*"}, (lib / ("lib" + in.stem + ".so")).string(), error))
+  if (!linkShared({module, in.runtime}, {"bigm_*", in.stem + "_bigm_*"}, (lib / ("lib" + in.stem + ".so")).string(), error))
     return false;
-  fs::remove(object, failed);
+  fs::remove(module, failed);
 
   // The old artifact steps aside only now.
   fs::path old = target;

@@ -8,10 +8,16 @@
 
 namespace bigm::artifact {
 
+/// One object file.
+struct Object {
+  std::string name;  // ends in `.o`
+  std::string bytes; // ELF
+};
+
 struct Inputs {
   std::string stem;        // a C identifier: names of files, functions and symbols
   std::string manifest;    // JSON
-  std::string object;      // the compiled module, ELF
+  std::vector<Object> objects; // the compiled module
   std::string weightsFile; // safetensors, copied
   std::string runtime;     // libbigm-runtime.a
 };
@@ -21,6 +27,11 @@ bool write(const Inputs &inputs, const std::string &directory, std::string &erro
 /// STEM.h and STEM.hpp as text.
 std::string cHeader(const std::string &stem, const std::string &manifest);
 std::string cppHeader(const std::string &stem, const std::string &manifest);
+
+/// Writes an archive of objects, and of the members of the archive `runtime` unless its name is empty. Deterministic: no
+/// times, no owners. On failure returns false with one sentence in `error`.
+bool writeArchive(const std::vector<Object> &objects, const std::string &runtime, const std::string &out,
+                  std::string &error);
 
 /// Links object files (and archives, taken whole) to a shared library that exports what matches `exports`
 /// (`bigm_*`, …) and nothing else. Needs lld's `ld.lld`.

@@ -4,6 +4,7 @@
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitEntry.h"
 #include "backends/cpu/EmitObject.h"
+#include "backends/cpu/ObjectCache.h"
 #include "backends/cpu/PackOperands.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
@@ -11,7 +12,12 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Threading.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/IR/LLVMContext.h"
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -29,6 +35,7 @@ struct CpuModule::State {
   std::vector<std::string> entries;
   std::string fused;
   bool llvmDialect = false;
+  std::string identity() const { return compilerIdentity() + target.cpu + target.features; }
 };
 
 CpuModule::CpuModule(std::unique_ptr<State> state) : state(std::move(state)) {}
@@ -38,6 +45,8 @@ const std::optional<EntryPlan> &CpuModule::preparePlan() const { return state->p
 const std::vector<int64_t> &CpuModule::preparedBytes() const { return state->preparedBytes; }
 
 void cpu::registerDialects(DialectRegistry &registry) {
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
   registry.insert<KernelDialect, LLVM::LLVMDialect, scf::SCFDialect, vector::VectorDialect, arith::ArithDialect,
                   math::MathDialect, func::FuncDialect>();
 }
@@ -165,9 +174,10 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   OpBuilder builder(context);
   builder.setInsertionPointToEnd(state->code->getBody());
   KernelCache cache;
+  cache.identity = state->identity();
   for (func::FuncOp func : work->getOps<func::FuncOp>()) {
     EntryPlan entry = planOf(func);
-    state->entries.push_back("entry_" + std::to_string(state->entries.size()));
+    state->entries.push_back(options.stem + "_bigm_entry_" + std::to_string(state->entries.size()));
     entry.kernels = emitEntry(func, state->entries.back(), *target, builder, cache);
     if (!func->hasAttr(attrs::prepared)) {
       state->plan.push_back(std::move(entry));
@@ -183,13 +193,60 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   return std::unique_ptr<CpuModule>(new CpuModule(std::move(state)));
 }
 
-LogicalResult CpuModule::emitObject(const std::string &manifest, std::string &object) {
+/// The functions of a module that have code, in order.
+static SmallVector<LLVM::LLVMFuncOp> definitionsOf(ModuleOp module) {
+  SmallVector<LLVM::LLVMFuncOp> functions;
+  for (auto function : module.getOps<LLVM::LLVMFuncOp>())
+    if (!function.isExternal())
+      functions.push_back(function);
+  return functions;
+}
+
+LogicalResult CpuModule::emitObjects(const std::string &manifest, std::vector<ObjectFile> &objects) {
+  // What was made before is taken out; a kernel's name says what is in it, an entry's text does.
+  SmallVector<LLVM::LLVMFuncOp> functions = definitionsOf(*state->code);
+  std::vector<std::string> keys(functions.size());
+  objects.assign(functions.size() + 1, {});
+  const ObjectCache *cache = state->llvmDialect ? nullptr : state->options.cache;
+  MLIRContext *context = state->code->getContext();
+  parallelFor(context, 0, functions.size(), [&](size_t i) {
+    std::string name = functions[i].getName().str();
+    objects[i].name = name + ".o";
+    if (!cache)
+      return;
+    bool entry = llvm::is_contained(state->entries, name);
+    keys[i] = digestOf(entry ? state->identity() + text(functions[i]) : state->identity() + name);
+    if (auto known = cache->find(keys[i]))
+      objects[i].bytes = std::move(*known);
+  });
+  std::vector<size_t> missing;
+  for (size_t i = 0; i < functions.size(); ++i)
+    if (objects[i].bytes.empty())
+      missing.push_back(i);
+    else
+      functions[i].eraseBody(), functions[i].setLinkage(LLVM::Linkage::External);
   if (!state->llvmDialect && failed(lowerToLlvmDialect(*state->code, state->options.verify)))
     return failure();
   state->llvmDialect = true;
-  llvm::LLVMContext context;
-  auto module = toLlvm(*state->code, context, state->target, state->options.stem, state->entries, manifest);
-  return module ? emitMachineCode(*module, state->target, false, object) : failure();
+
+  objects.back().name = state->options.stem + ".o";
+  auto done = failableParallelForEachN(context, 0, missing.size() + 1, [&](size_t i) -> LogicalResult {
+    llvm::LLVMContext llvmContext;
+    if (i == missing.size()) {
+      auto module = exportsModule(llvmContext, state->target, state->options.stem, state->entries, manifest);
+      return emitMachineCode(*module, state->target, false, objects.back().bytes);
+    }
+    auto module = toLlvm(functions[missing[i]], llvmContext, state->target);
+    return module ? emitMachineCode(*module, state->target, false, objects[missing[i]].bytes) : failure();
+  });
+  if (failed(done))
+    return failure();
+  if (cache) {
+    for (size_t i : missing)
+      cache->add(keys[i], objects[i].bytes);
+    cache->prune();
+  }
+  return success();
 }
 
 std::string CpuModule::dumpAt(const std::string &stage) {
@@ -202,14 +259,15 @@ std::string CpuModule::dumpAt(const std::string &stage) {
   if (!state->llvmDialect && failed(lowerToLlvmDialect(*state->code, state->options.verify)))
     return "";
   state->llvmDialect = true;
-  llvm::LLVMContext context;
-  auto module = toLlvm(*state->code, context, state->target, state->options.stem, state->entries, "");
-  std::string result;
-  if (!module)
-    return result;
-  if (stage == "asm")
-    return succeeded(emitMachineCode(*module, state->target, true, result)) ? result : "";
-  llvm::raw_string_ostream stream(result);
-  module->print(stream, nullptr);
-  return result;
+  SmallVector<LLVM::LLVMFuncOp> functions = definitionsOf(*state->code);
+  std::vector<std::string> texts(functions.size());
+  parallelFor(state->code->getContext(), 0, functions.size(), [&](size_t i) {
+    llvm::LLVMContext context;
+    auto module = toLlvm(functions[i], context, state->target);
+    if (module && stage == "asm")
+      (void)emitMachineCode(*module, state->target, true, texts[i]);
+    else if (module)
+      llvm::raw_string_ostream(texts[i]) << *module;
+  });
+  return llvm::join(texts, "\n");
 }

@@ -1,7 +1,7 @@
-// The CPU backend: functions of the bigm dialect to one object file.
+// The CPU backend: functions of the bigm dialect to object files.
 //
 // Two steps, because the artifact's manifest names what the plan decides: `lower` fuses, lays out, plans memory and
-// generates kernels; then `emitObject` compiles them together with the manifest's bytes. Same input, same bytes.
+// generates kernels; then `emitObjects` compiles them together with the manifest's bytes. Same input, same bytes.
 #pragma once
 #include "mlir/IR/BuiltinOps.h"
 #include <memory>
@@ -14,10 +14,13 @@ class DialectRegistry;
 }
 namespace mlir::bigm::cpu {
 
+class ObjectCache;
+
 struct CpuOptions {
   std::string target = "host"; // host, x86-64-v2, x86-64-v3, x86-64-v4
   std::string stem = "model";  // prefix of the exported symbols, a C identifier
   bool verify = false;         // verify the IR after every pass
+  const ObjectCache *cache = nullptr; // machine code made before; none: all is made
 };
 
 enum class Access { Read, Write, Update };
@@ -45,6 +48,11 @@ struct EntryPlan {
   unsigned kernels = 0;             // launched by the entry
 };
 
+struct ObjectFile {
+  std::string name;  // of the function in it, `.o` behind
+  std::string bytes; // ELF
+};
+
 class CpuModule {
 public:
   /// Compiles all functions of the module, in order. The module is left as it was; diagnostics say what failed.
@@ -57,8 +65,9 @@ public:
   const std::optional<EntryPlan> &preparePlan() const;
   /// Bytes of each prepared value.
   const std::vector<int64_t> &preparedBytes() const;
-  /// The object file: entries, kernels, and the manifest under STEM_bigm_manifest.
-  LogicalResult emitObject(const std::string &manifest, std::string &object);
+  /// The object files, to be linked together: one a kernel, one an entry, one with the table of entries and the manifest
+  /// under STEM_bigm_manifest. Made on the context's threads; the same bytes for any number of them.
+  LogicalResult emitObjects(const std::string &manifest, std::vector<ObjectFile> &objects);
   /// What there is after a stage: `fused` (nests with their layouts, places and kernels), `lowered` (loops and vectors), `llvm`, `asm`. Empty for
   /// another name.
   std::string dumpAt(const std::string &stage);

@@ -4,6 +4,7 @@
 #include "backends/cpu/Chains.h"
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitScatter.h"
+#include "backends/cpu/ObjectCache.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -92,7 +93,8 @@ public:
 
     auto type = LLVM::LLVMFunctionType::get(i32, {pointerType, pointerType, pointerType, pointerType});
     b.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
-    auto entry = LLVM::LLVMFuncOp::create(b, name, type, LLVM::Linkage::Internal);
+    auto entry = LLVM::LLVMFuncOp::create(b, name, type, LLVM::Linkage::External);
+    entry.setVisibility_(LLVM::Visibility::Hidden);
     Block *block = entry.addEntryBlock(b);
     b.setInsertionPointToEnd(block);
     context = block->getArgument(0), dims = block->getArgument(1), buffers = block->getArgument(2),
@@ -119,8 +121,11 @@ public:
 private:
   using Step = std::pair<Operation *, KernelCache::Kernel *>;
 
+  std::string nameOf(const std::string &key) const { return "_" + digestOf(cache.identity + key).substr(0, 24); }
+
   KernelCache::Kernel &kernelOf(NestOp nest) {
-    auto [it, fresh] = cache.kernels.try_emplace(keyOf(nest));
+    std::string key = keyOf(nest);
+    auto [it, fresh] = cache.kernels.try_emplace(key);
     KernelCache::Kernel &kernel = it->second;
     if (fresh) {
       auto contraction = planContraction(nest, target);
@@ -129,7 +134,7 @@ private:
       builder.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
       Emitter emitter(s, target, builder);
       std::string name = (contraction ? "contract" : nest.reduces() ? "reduce" : "point") +
-                         std::to_string(cache.kernels.size());
+                         nameOf(key);
       kernel.launches = contraction ? emitContraction(emitter, *contraction, name) : emitNest(emitter, name);
       kernel.slots = emitter.slots;
       SmallVector<Value> tensors = tensorsOf(nest);
@@ -308,7 +313,9 @@ private:
     auto [it, fresh] = cache.scatters.try_emplace({scatter.getUpdates().getType().getElementType(),
                                                    scatter.getIds().getType().getElementType()});
     if (fresh) {
-      it->second = "scatter" + std::to_string(cache.scatters.size());
+      std::string key;
+      llvm::raw_string_ostream(key) << "scatter " << it->first.first << " " << it->first.second;
+      it->second = "scatter" + nameOf(key);
       ImplicitLocOpBuilder builder(scatter.getLoc(), outer);
       builder.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
       emitScatter(scatter, target, it->second, builder);

@@ -6,8 +6,10 @@
 
 namespace mlir::bigm::cpu {
 
-/// Kernels already emitted, by what they compute: equal nests of all functions share their code.
+/// Kernels already emitted, by what they compute: equal nests of all functions share their code. A kernel's name is the
+/// digest of that, of the target and of the compiler, so that the same name is the same code in every program.
 struct KernelCache {
+  std::string identity; // of target and compiler
   struct Kernel {
     SmallVector<Launch> launches;
     SmallVector<Slot> slots;        // Tensor slots by number in `result`

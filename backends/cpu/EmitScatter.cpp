@@ -45,7 +45,8 @@ void cpu::emitScatter(ScatterOp scatter, const Target &target, const std::string
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {pointer, i64, i64});
   Block *entry = nullptr;
   auto open = [&](const std::string &name) {
-    auto function = LLVM::LLVMFuncOp::create(b, name, type, LLVM::Linkage::Internal);
+    auto function = LLVM::LLVMFuncOp::create(b, name, type, LLVM::Linkage::WeakODR);
+    function.setVisibility_(LLVM::Visibility::Hidden);
     entry = function.addEntryBlock(b);
     b.setInsertionPointToEnd(entry);
     return function;

@@ -17,7 +17,9 @@ LLVM::LLVMFuncOp Emitter::openFunction(StringRef name) {
   auto pointer = LLVM::LLVMPointerType::get(context);
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context),
                                           {pointer, builder.getI64Type(), builder.getI64Type()});
-  function = LLVM::LLVMFuncOp::create(builder, name, type, LLVM::Linkage::Internal);
+  // Of the library alone; the same kernel in two libraries that are linked into one program is one.
+  function = LLVM::LLVMFuncOp::create(builder, name, type, LLVM::Linkage::WeakODR);
+  function.setVisibility_(LLVM::Visibility::Hidden);
   entry = function.addEntryBlock(builder);
   begin = entry->getArgument(1), end = entry->getArgument(2);
   loaded.clear();

@@ -46,7 +46,7 @@ int build(const BuildOptions &options) {
   if (!checked)
     return UserError;
   int code = Done;
-  auto compiled = compile(*checked, options.target, code);
+  auto compiled = compile(*checked, options.code, code);
   if (!compiled)
     return code;
   auto module = openCompiled(*compiled, code);
@@ -59,7 +59,7 @@ int build(const BuildOptions &options) {
   artifact::Inputs inputs;
   inputs.stem = compiled->stem;
   inputs.manifest = compiled->manifest;
-  inputs.object = compiled->object;
+  inputs.objects = compiled->objects;
   inputs.weightsFile = weights.str().str();
   inputs.runtime = runtimeArchive();
   std::string error = weightsInto(inputs.weightsFile, module->get(), compiled->manifest, options.run);

@@ -108,7 +108,7 @@ int emit(const EmitOptions &options) {
     return Done;
   }
   int code = Done;
-  auto text = textOf(*checked, options.stage, options.model, options.target, code);
+  auto text = textOf(*checked, options.stage, options.model, options.code, code);
   if (text)
     std::cout << *text;
   return code;

@@ -15,36 +15,46 @@ struct ProgramOptions {
   std::string file;
   std::vector<std::string> sets; // `path=value`
 };
+/// How code is made, in every command that makes some.
+struct CodeOptions {
+  std::string target = "cpu:host";
+  bool noCache = false; // make everything anew
+};
 struct FormatOptions {
   std::vector<std::string> files;
   bool check = false;
 };
 struct EmitOptions {
   ProgramOptions program;
-  std::string stage = "ir", model, target = "cpu:host";
+  std::string stage = "ir", model;
+  CodeOptions code;
 };
 struct TrainOptions {
   ProgramOptions program;
-  std::string data, run, target = "cpu:host";
+  std::string data, run;
+  CodeOptions code;
   bool resume = false, quiet = false;
   int threads = 0; // 0: all cores
 };
 struct EvalOptions {
   ProgramOptions program;
-  std::string data, run, target = "cpu:host";
+  std::string data, run;
+  CodeOptions code;
   bool json = false;
   int threads = 0;
 };
 struct PredictOptions {
   ProgramOptions program;
-  std::string run, target = "cpu:host";
+  std::string run;
+  CodeOptions code;
   std::vector<std::string> inputs;
   bool json = false;
   int threads = 0;
 };
 struct BuildOptions {
   ProgramOptions program;
-  std::string run, out, target = "cpu:host";
+  std::string run, out;
+  CodeOptions code;
 };
 
 int check(const ProgramOptions &);

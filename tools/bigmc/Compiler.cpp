@@ -4,6 +4,7 @@
 #include "Manifest.h"
 #include "backends/artifact/Signature.h"
 #include "backends/cpu/Cpu.h"
+#include "backends/cpu/ObjectCache.h"
 #include "frontend/Frontend.h"
 #include "frontend/emit/Emit.h"
 #include "ir/Bigm.h"
@@ -83,11 +84,30 @@ void prepare(mlir::MLIRContext &context) {
   context.loadAllAvailableDialects();
 }
 
-std::unique_ptr<mlir::bigm::cpu::CpuModule> toCpu(mlir::ModuleOp module, const std::string &target,
-                                                  const std::string &stem, Messages &messages, int &exitCode) {
+/// The folder for machine code made before, where the user's other caches are.
+std::unique_ptr<mlir::bigm::cpu::ObjectCache> openCache(const CodeOptions &options) {
+  auto set = [](const char *name) {
+    const char *value = std::getenv(name);
+    return std::string(value ? value : "");
+  };
+  std::string folder = set("BIGM_CACHE_DIR");
+  if (folder.empty() && !set("XDG_CACHE_HOME").empty())
+    folder = set("XDG_CACHE_HOME") + "/bigmc";
+  if (folder.empty() && !set("HOME").empty())
+    folder = set("HOME") + "/.cache/bigmc";
+  if (options.noCache || folder.empty())
+    return nullptr;
+  return std::make_unique<mlir::bigm::cpu::ObjectCache>(folder);
+}
+
+std::unique_ptr<mlir::bigm::cpu::CpuModule> toCpu(mlir::ModuleOp module, const CodeOptions &code,
+                                                  const mlir::bigm::cpu::ObjectCache *cache, const std::string &stem,
+                                                  Messages &messages, int &exitCode) {
+  const std::string &target = code.target;
   mlir::bigm::cpu::CpuOptions options;
   options.target = target.substr(target.find(':') + 1);
   options.stem = stem;
+  options.cache = cache;
   auto cpu = mlir::bigm::cpu::CpuModule::lower(module, options);
   if (!cpu)
     exitCode = bug("no code for `" + target + "`: " + messages.text);
@@ -182,12 +202,12 @@ std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector
   return checked;
 }
 
-std::optional<Compiled> compile(const Checked &checked, const std::string &target, int &exitCode) {
-  return compile(checked.program, checked.sources, checked.sourceSha256, target, exitCode);
+std::optional<Compiled> compile(const Checked &checked, const CodeOptions &code, int &exitCode) {
+  return compile(checked.program, checked.sources, checked.sourceSha256, code, exitCode);
 }
 
 std::optional<Compiled> compile(const Program &program, const SourceManager &sources, const std::string &sourceSha256,
-                                const std::string &target, int &exitCode) {
+                                const CodeOptions &code, int &exitCode) {
   mlir::MLIRContext context;
   prepare(context);
   Messages messages(context);
@@ -199,12 +219,13 @@ std::optional<Compiled> compile(const Program &program, const SourceManager &sou
   if (!module)
     return std::nullopt;
   addToReproducer("ir", print(*module));
+  auto cache = openCache(code);
   // Fused kernels with every buffer in its place.
-  auto cpu = toCpu(*module, target, compiled.stem, messages, exitCode);
+  auto cpu = toCpu(*module, code, cache.get(), compiled.stem, messages, exitCode);
   if (!cpu)
     return std::nullopt;
   // What the drivers and the headers need to know, with the plan in it.
-  auto manifest = manifestOf(program, {sourceSha256, target, "bigmc " BIGM_VERSION});
+  auto manifest = manifestOf(program, {sourceSha256, code.target, "bigmc " BIGM_VERSION});
   for (size_t i = 0; i < cpu->plan().size(); ++i)
     manifest["functions"].push_back(functionOf(program.functions[i], cpu->plan()[i]));
   if (cpu->preparePlan()) {
@@ -213,15 +234,18 @@ std::optional<Compiled> compile(const Program &program, const SourceManager &sou
   }
   compiled.manifest = manifest.dump();
   // Machine code, with the manifest inside.
-  if (mlir::failed(cpu->emitObject(compiled.manifest, compiled.object))) {
+  std::vector<mlir::bigm::cpu::ObjectFile> objects;
+  if (mlir::failed(cpu->emitObjects(compiled.manifest, objects))) {
     exitCode = bug("no machine code: " + messages.text);
     return std::nullopt;
   }
+  for (auto &object : objects)
+    compiled.objects.push_back({std::move(object.name), std::move(object.bytes)});
   return compiled;
 }
 
 std::optional<std::string> textOf(const Checked &checked, const std::string &stage, const std::string &model,
-                                  const std::string &target, int &exitCode) {
+                                  const CodeOptions &code, int &exitCode) {
   mlir::MLIRContext context;
   prepare(context);
   Messages messages(context);
@@ -239,7 +263,7 @@ std::optional<std::string> textOf(const Checked &checked, const std::string &sta
   }
   if (stage == "ir" || stage == "grad")
     return print(*module);
-  auto cpu = toCpu(*module, target, artifact::identifier(checked.program.name), messages, exitCode);
+  auto cpu = toCpu(*module, code, nullptr, artifact::identifier(checked.program.name), messages, exitCode);
   return cpu ? std::optional(cpu->dumpAt(stage)) : std::nullopt;
 }
 

@@ -1,5 +1,7 @@
 // The road from a file to code, one call a phase. The only code that knows every phase.
 #pragma once
+#include "Commands.h"
+#include "backends/artifact/Artifact.h"
 #include "frontend/Diagnostics.h"
 #include "frontend/Graph.h"
 #include "frontend/Source.h"
@@ -24,17 +26,17 @@ std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector
 struct Compiled {
   std::string stem;     // a C identifier, in the symbols of the object
   std::string manifest; // JSON
-  std::string object;   // ELF
+  std::vector<artifact::Object> objects;
 };
-/// All functions of a program to one object file. On failure the message is printed and the exit code given.
-std::optional<Compiled> compile(const Checked &, const std::string &target, int &exitCode);
+/// All functions of a program to object files. On failure the message is printed and the exit code given.
+std::optional<Compiled> compile(const Checked &, const CodeOptions &, int &exitCode);
 std::optional<Compiled> compile(const Program &, const SourceManager &, const std::string &sourceSha256,
-                                const std::string &target, int &exitCode);
+                                const CodeOptions &, int &exitCode);
 
 /// The text of one stage ("ir", "grad", "fused", "lowered", "llvm", "asm") of the functions whose name begins with
 /// `model`.
 std::optional<std::string> textOf(const Checked &, const std::string &stage, const std::string &model,
-                                  const std::string &target, int &exitCode);
+                                  const CodeOptions &, int &exitCode);
 
 
 } // namespace bigm::tool

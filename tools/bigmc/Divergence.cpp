@@ -7,7 +7,7 @@
 
 namespace bigm::tool {
 
-std::string firstNonFinite(const Checked &checked, const std::string &target, const std::string &function,
+std::string firstNonFinite(const Checked &checked, const CodeOptions &options, const std::string &function,
                            bigm_model *weights, const data::Batch &batch, const driver::Call &call) try {
   const Program &whole = checked.program;
   auto step = std::find_if(whole.functions.begin(), whole.functions.end(), [&](auto &f) { return f.name == function; });
@@ -19,7 +19,7 @@ std::string firstNonFinite(const Checked &checked, const std::string &target, co
   program.tensors = whole.tensors;
   program.functions = {trace.function};
   int code = 0;
-  auto compiled = compile(program, checked.sources, checked.sourceSha256, target, code);
+  auto compiled = compile(program, checked.sources, checked.sourceSha256, options, code);
   auto module = compiled ? openCompiled(*compiled, code) : nullptr;
   if (!module)
     return "";

@@ -12,11 +12,12 @@ struct Call;
 
 namespace bigm::tool {
 struct Checked;
+struct CodeOptions;
 
 /// Names the first operation of `function` whose result is not finite on this batch with these weights, and its place:
 /// "`log` at net.bigm:12:9 in net.head gave the first NaN". Empty when every value is finite, or when the look itself
 /// fails.
-std::string firstNonFinite(const Checked &checked, const std::string &target, const std::string &function,
+std::string firstNonFinite(const Checked &checked, const CodeOptions &code, const std::string &function,
                            bigm_model *weights, const data::Batch &batch, const driver::Call &call);
 
 } // namespace bigm::tool

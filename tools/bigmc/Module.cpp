@@ -6,7 +6,6 @@
 #include "runtime/include/bigm/bigm.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include <fstream>
 
 namespace bigm::tool {
 
@@ -26,16 +25,11 @@ std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode
     exitCode = userError("cannot write to the temporary folder");
     return nullptr;
   }
-  std::string object = (folder + "/module.o").str(), library = (folder + "/lib" + compiled.stem + ".so").str(), error;
-  {
-    std::ofstream out(object, std::ios::binary);
-    out.write(compiled.object.data(), static_cast<std::streamsize>(compiled.object.size()));
-    if (!out.flush())
-      error = "cannot write `" + object + "`";
-  }
+  std::string objects = (folder + "/module.a").str(), library = (folder + "/lib" + compiled.stem + ".so").str(), error;
+  artifact::writeArchive(compiled.objects, "", objects, error);
   bigm_module *module = nullptr;
   // The runtime that the module calls is the one in this process.
-  if (error.empty() && artifact::linkShared({object}, {compiled.stem + "_bigm_*"}, library, error) &&
+  if (error.empty() && artifact::linkShared({objects}, {compiled.stem + "_bigm_*"}, library, error) &&
       bigm_module_open(library.c_str(), compiled.stem.c_str(), &module) != BIGM_OK)
     error = bigm_last_error();
   llvm::sys::fs::remove_directories(folder);
@@ -46,13 +40,13 @@ std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode
 }
 
 std::unique_ptr<OpenModule> openProgram(const std::string &file, const std::vector<std::string> &sets,
-                                        const std::string &target, int &exitCode) {
+                                        const CodeOptions &code, int &exitCode) {
   auto checked = checkProgram(file, sets);
   if (!checked) {
     exitCode = UserError;
     return nullptr;
   }
-  auto compiled = compile(*checked, target, exitCode);
+  auto compiled = compile(*checked, code, exitCode);
   return compiled ? openCompiled(*compiled, exitCode) : nullptr;
 }
 

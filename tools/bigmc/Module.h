@@ -8,6 +8,7 @@ struct bigm_module;
 
 namespace bigm::tool {
 struct Compiled;
+struct CodeOptions;
 
 /// Owns the handle. The shared library's file is already removed, so nothing is left behind however bigmc ends.
 class OpenModule {
@@ -26,7 +27,7 @@ private:
 std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode);
 /// Checks and compiles as well.
 std::unique_ptr<OpenModule> openProgram(const std::string &file, const std::vector<std::string> &sets,
-                                        const std::string &target, int &exitCode);
+                                        const CodeOptions &code, int &exitCode);
 
 /// The overrides that a run was trained with, then `sets`.
 std::vector<std::string> setsOfRun(const std::string &run, const std::vector<std::string> &sets);

@@ -60,14 +60,14 @@ struct OpenedRun {
   std::vector<std::string> sets;
   std::unique_ptr<OpenModule> module;
 };
-std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::string &run, const std::string &target,
+std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::string &run, const CodeOptions &options,
                                  int &code) {
   if (!fs::is_directory(run)) {
     code = userError("`--run " + run + "` is not a folder; `bigmc train` makes one");
     return std::nullopt;
   }
   OpenedRun opened{setsOfRun(run, program.sets), nullptr};
-  opened.module = openProgram(program.file, opened.sets, target, code);
+  opened.module = openProgram(program.file, opened.sets, options, code);
   return opened.module ? std::optional(std::move(opened)) : std::nullopt;
 }
 } // namespace
@@ -80,7 +80,7 @@ int train(const TrainOptions &options) {
   auto checked = checkProgram(options.program.file, options.program.sets);
   if (!checked)
     return UserError;
-  auto compiled = compile(*checked, options.target, code);
+  auto compiled = compile(*checked, options.code, code);
   auto module = compiled ? openCompiled(*compiled, code) : nullptr;
   if (!module)
     return code;
@@ -90,14 +90,14 @@ int train(const TrainOptions &options) {
   o.quiet = options.quiet;
   o.resume = options.resume;
   o.locate = [&](const std::string &step, bigm_model *model, const data::Batch &batch, const driver::Call &call) {
-    return firstNonFinite(*checked, options.target, step, model, batch, call);
+    return firstNonFinite(*checked, options.code, step, model, batch, call);
   };
   return finish(driver::train(module->get(), o));
 }
 
 int eval(const EvalOptions &options) {
   int code = Done;
-  auto opened = openRun(options.program, options.run, options.target, code);
+  auto opened = openRun(options.program, options.run, options.code, code);
   if (!opened)
     return code;
   auto o = common(options.program, opened->sets, options.run, options.data, options.threads);
@@ -111,7 +111,7 @@ int eval(const EvalOptions &options) {
 
 int predict(const PredictOptions &options) {
   int code = Done;
-  auto opened = openRun(options.program, options.run, options.target, code);
+  auto opened = openRun(options.program, options.run, options.code, code);
   if (!opened)
     return code;
   driver::PredictOptions o;

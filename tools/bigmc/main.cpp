@@ -21,10 +21,13 @@ void addProgram(CLI::App *c, ProgramOptions &o, bool sets = true) {
         ->type_name("PATH=VALUE")
         ->allow_extra_args(false);
 }
-void addTarget(CLI::App *c, std::string &target) {
-  c->add_option("--target", target, "cpu:host, cpu:x86-64-v2, cpu:x86-64-v3 or cpu:x86-64-v4")
+void addCode(CLI::App *c, CodeOptions &code) {
+  c->add_option("--target", code.target, "cpu:host, cpu:x86-64-v2, cpu:x86-64-v3 or cpu:x86-64-v4")
       ->capture_default_str()
-      ->check(CLI::IsMember({"cpu:host", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4"}));
+      ->check(CLI::IsMember({"cpu:host", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4"}))
+      ->envname("BIGM_TARGET");
+  c->add_flag("--no-cache", code.noCache,
+              "make all code anew; otherwise what was made before is taken from $BIGM_CACHE_DIR (default ~/.cache/bigmc)");
 }
 void addThreads(CLI::App *c, int &threads) {
   c->add_option("--threads", threads, "threads to use; all cores when 0 or left out. Results do not depend on it")
@@ -62,7 +65,7 @@ int main(int argc, char **argv) {
   trainCommand->add_flag("--resume", trainOptions.resume, "go on where an interrupted run stopped, to the same bits");
   trainCommand->add_flag("--quiet", trainOptions.quiet, "no progress, only errors");
   addThreads(trainCommand, trainOptions.threads);
-  addTarget(trainCommand, trainOptions.target);
+  addCode(trainCommand, trainOptions.code);
 
   EvalOptions evalOptions;
   auto *evalCommand = command(app, "eval", "run every `evaluate` of a program and check its gates",
@@ -72,7 +75,7 @@ int main(int argc, char **argv) {
   evalCommand->add_option("--data", evalOptions.data, "folder that the program's file names start from")->required();
   evalCommand->add_flag("--json", evalOptions.json, "one JSON object on standard output");
   addThreads(evalCommand, evalOptions.threads);
-  addTarget(evalCommand, evalOptions.target);
+  addCode(evalCommand, evalOptions.code);
 
   PredictOptions predictOptions;
   auto *predictCommand = command(app, "predict", "answer for inputs of your own, one line each",
@@ -82,7 +85,7 @@ int main(int argc, char **argv) {
   predictCommand->add_option("--run", predictOptions.run, "a finished training")->required();
   predictCommand->add_flag("--json", predictOptions.json, "one JSON object a line");
   addThreads(predictCommand, predictOptions.threads);
-  addTarget(predictCommand, predictOptions.target);
+  addCode(predictCommand, predictOptions.code);
 
   BuildOptions buildOptions;
   auto *buildCommand = command(app, "build", "make a native library with C and C++ headers",
@@ -90,7 +93,7 @@ int main(int argc, char **argv) {
   addProgram(buildCommand, buildOptions.program);
   buildCommand->add_option("--run", buildOptions.run, "a finished training, for its weights; initial weights without it");
   buildCommand->add_option("-o,--out", buildOptions.out, "folder to write: include, lib, share, manifest.json")->required();
-  addTarget(buildCommand, buildOptions.target);
+  addCode(buildCommand, buildOptions.code);
 
   EmitOptions emitOptions;
   auto *emitCommand = command(app, "emit", "show what the compiler makes of a program, at any stage",
@@ -100,7 +103,7 @@ int main(int argc, char **argv) {
       ->capture_default_str()
       ->check(CLI::IsMember({"ast", "types", "ir", "grad", "fused", "lowered", "llvm", "asm"}));
   emitCommand->add_option("--model", emitOptions.model, "only functions whose name starts with this");
-  addTarget(emitCommand, emitOptions.target);
+  addCode(emitCommand, emitOptions.code);
 
   try {
     app.parse(argc, argv);

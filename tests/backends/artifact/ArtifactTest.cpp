@@ -18,7 +18,7 @@ struct Artifact : Toy {
     ASSERT_EQ(bigm_model_save(model, path("w").c_str(), 0), BIGM_OK);
     inputs.stem = "toy";
     inputs.manifest.assign(toy_bigm_manifest, toy_bigm_manifest_size);
-    inputs.object = contents(BIGM_TOY_OBJECT);
+    inputs.objects = {{"module.o", contents(BIGM_TOY_OBJECT)}};
     inputs.weightsFile = path("w");
     inputs.runtime = BIGM_RUNTIME;
   }
@@ -92,7 +92,7 @@ TEST_F(Artifact, fail_LeavesTheEarlierOneWhenTheNewFails) {
   inputs.weightsFile = path("none");
   EXPECT_THAT(write("out"), HasSubstr("none"));
   inputs.weightsFile = path("w");
-  inputs.object = "no object";
+  inputs.objects[0].bytes = "no object";
   EXPECT_NE(write("out"), "");
   EXPECT_EQ(bytesOf("out"), before);
   EXPECT_EQ(files(), 2u);

@@ -214,15 +214,16 @@ Loaded::Loaded(MLIRContext &context, const std::string &text, const std::string 
   options.stem = "test";
   options.verify = true;
   code = mlir::bigm::cpu::CpuModule::lower(*module, options);
-  std::string object;
-  if (!code || failed(code->emitObject("{}", object)))
+  std::vector<mlir::bigm::cpu::ObjectFile> objects;
+  if (!code || failed(code->emitObjects("{}", objects)))
     return;
   char folder[] = "/tmp/bigm-cpu-XXXXXX";
   if (!mkdtemp(folder))
     return;
   fs::path dir = folder;
-  std::ofstream(dir / "test.o", std::ios::binary) << object;
-  std::string link = "ld.lld-22 -shared -o " + (dir / "test.so").string() + " " + (dir / "test.o").string();
+  for (const auto &object : objects)
+    std::ofstream(dir / object.name, std::ios::binary) << object.bytes;
+  std::string link = "cd " + dir.string() + " && ld.lld-22 -shared -o test.so *.o";
   if (std::system(link.c_str()) == 0)
     library = dlopen((dir / "test.so").c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)

@@ -15,6 +15,7 @@
 #include "passes/Passes.h"
 
 namespace mlir::bigm {
+#define GEN_PASS_DEF_EXPLAINFUSION
 #define GEN_PASS_DEF_FUSEKERNELS
 #include "passes/Passes.h.inc"
 } // namespace mlir::bigm
@@ -119,7 +120,7 @@ IntegerSet both(IntegerSet a, IntegerSet b) {
 const char *obstacle(NestOp producer, LoadOp load) {
   auto consumer = load->getParentOfType<NestOp>();
   if (!load.getAt().empty())
-    return "is read at computed places";
+    return "it is read at computed places";
   if (consumer.getContraction() && load->getBlock() == &consumer.getBody().front()) {
     LoadOp view = plainView(producer);
     if (!view || load.getInside())
@@ -130,12 +131,11 @@ const char *obstacle(NestOp producer, LoadOp load) {
   return nullptr;
 }
 
-bool worthSubstituting(NestOp producer, ArrayRef<LoadOp> loads) {
+/// Why the producer is better computed once, into memory; null when substituting it pays.
+const char *lossOf(NestOp producer, ArrayRef<LoadOp> loads) {
   Cost cost = costOf(producer);
-  if (cost.arithmetic == 0 && !cost.dear && cost.ops <= 4)
-    return true;
-  if (cost.arithmetic == 0 && !cost.dear && loads.size() == 1)
-    return true;
+  if (cost.arithmetic == 0 && !cost.dear && (cost.ops <= 4 || loads.size() == 1))
+    return nullptr;
   double most = 0;
   SmallPtrSet<Operation *, 8> consumers;
   for (LoadOp load : loads) {
@@ -143,13 +143,17 @@ bool worthSubstituting(NestOp producer, ArrayRef<LoadOp> loads) {
     auto consumer = load->getParentOfType<NestOp>();
     consumers.insert(consumer);
     if (costOf(consumer).ops + cost.ops > longestBody)
-      return false;
+      return "the kernel would become too long";
   }
   if (most > 4)
-    return false; // done once for each element, at the end of what computes it
+    return "it would be computed again for every element that reads it"; // done once, at the end of what computes it
   if (consumers.size() == 1)
-    return !cost.dear || loads.size() == 1;
-  return !cost.dear && cost.fullLoads <= 2 && consumers.size() <= 6;
+    return !cost.dear || loads.size() == 1 ? nullptr : "it is read in several places and dear to compute";
+  if (cost.dear)
+    return "several kernels read it, and it is dear to compute";
+  if (cost.fullLoads > 2)
+    return "several kernels read it, and it reads more than two tensors";
+  return consumers.size() <= 6 ? nullptr : "more than six kernels read it";
 }
 
 void substitute(NestOp producer, LoadOp load) {
@@ -224,24 +228,33 @@ bool isEpilogue(NestOp nest) {
   return found && !plainView(nest);
 }
 
-/// Substitutes the producer into all its consumers when that is possible and pays.
-bool substituteEverywhere(NestOp producer) {
-  if (producer.reduces() || producer.getNumResults() != 1)
-    return false;
+/// Why the producer is not substituted into what reads it; null, and all its loads, when it is.
+const char *whyNotSubstituted(NestOp producer, SmallVectorImpl<LoadOp> &loads) {
+  if (producer.reduces())
+    return producer.getContraction() ? "a contraction in between" : "a reduction in between";
+  if (producer.getNumResults() != 1)
+    return "it is computed together with other values";
   // Readers at the same points join the contraction together with it; for any other it would be lost as an epilogue.
   if (isEpilogue(producer) && llvm::any_of(producer->getUsers(), [](Operation *user) {
         auto load = dyn_cast<LoadOp>(user);
         return load && !isSamePoint(load, load->getParentOfType<NestOp>());
       }))
-    return false;
-  SmallVector<LoadOp> loads;
+    return "it is the epilogue of a contraction, and read at other points";
   for (Operation *user : producer->getUsers()) {
     auto load = dyn_cast<LoadOp>(user);
-    if (!load || obstacle(producer, load))
-      return false;
+    if (!load)
+      return "its memory is used as a whole";
+    if (const char *reason = obstacle(producer, load))
+      return reason;
     loads.push_back(load);
   }
-  if (!worthSubstituting(producer, loads))
+  return lossOf(producer, loads);
+}
+
+/// Substitutes the producer into all its consumers when that is possible and pays.
+bool substituteEverywhere(NestOp producer) {
+  SmallVector<LoadOp> loads;
+  if (whyNotSubstituted(producer, loads))
     return false;
   for (LoadOp load : loads)
     substitute(producer, load);
@@ -254,31 +267,36 @@ bool substituteEverywhere(NestOp producer) {
 class Joining {
 public:
   /// Whether `later` may join `earlier`. Both stand in one block, `earlier` first.
-  static bool possible(NestOp earlier, NestOp later) {
+  static bool possible(NestOp earlier, NestOp later) { return !obstacle(earlier, later); }
+
+  /// Why not; null when it may.
+  static const char *obstacle(NestOp earlier, NestOp later) {
     if (earlier.getNumResults() + later.getNumResults() > mostResults)
-      return false;
+      return "the kernel would have too many results";
     if (earlier.getParallel() != later.getParallel())
-      return false;
+      return "results of other shapes";
     for (unsigned d = 0; d < earlier.getParallel(); ++d)
       if (earlier.size(d) != later.size(d))
-        return false;
+        return "results of other shapes";
     bool feeds = false;
     unsigned ops = costOf(earlier).ops + costOf(later).ops;
     if (ops > longestBody)
-      return false;
+      return "the kernel would become too long";
     for (Operation *user : earlier->getUsers())
       if (auto load = dyn_cast<LoadOp>(user); load && load->getParentOp() == later.getOperation()) {
         feeds = true;
-        if (later.reduces() || !isSamePoint(load, later))
-          return false;
+        if (later.reduces())
+          return "a reduction reads it, which runs in another order";
+        if (!isSamePoint(load, later))
+          return "it is read at other points than it is computed at";
       }
     if (later.getContraction() || (!feeds && earlier.getContraction()))
-      return false;
+      return "operands of a contraction lie in memory";
     if (later.reduces() && earlier.getSizes() != later.getSizes())
-      return false;
+      return "sums over other ranges";
     if (!feeds && (earlier.reduces() != later.reduces() || !shareInput(earlier, later)))
-      return false;
-    return place(earlier, later) != nullptr;
+      return "they share no large input";
+    return place(earlier, later) ? nullptr : "others need it before everything that the reader needs is there";
   }
 
   /// Where the joined nest can stand: at the earlier one when all that the later one reads is there, or at the later
@@ -438,6 +456,30 @@ struct FuseKernels : bigm::impl::FuseKernelsBase<FuseKernels> {
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
       if (isa<NestOp, AliasOp, CallOp, ScatterOp>(op) && op.use_empty())
         op.erase();
+  }
+};
+
+struct ExplainFusion : bigm::impl::ExplainFusionBase<ExplainFusion> {
+  void runOnOperation() override {
+    Builder builder(&getContext());
+    getOperation().walk([&](NestOp nest) {
+      SmallVector<Attribute> apart;
+      SmallPtrSet<Operation *, 8> seen;
+      nest->walk([&](LoadOp load) {
+        auto producer = load.getTensor().getDefiningOp<NestOp>();
+        if (!producer || !seen.insert(producer).second)
+          return;
+        SmallVector<LoadOp> loads;
+        const char *reason = whyNotSubstituted(producer, loads);
+        // What is no producer to substitute could still have been joined.
+        if (const char *other = Joining::obstacle(producer, nest); producer.reduces() && other)
+          reason = other;
+        apart.push_back(builder.getArrayAttr(
+            {LocationAttr(producer.getLoc()), builder.getStringAttr(reason ? reason : "more than 40 kernels between")}));
+      });
+      if (!apart.empty())
+        nest->setAttr("apart", builder.getArrayAttr(apart));
+    });
   }
 };
 } // namespace

@@ -62,6 +62,14 @@ def FuseKernels : Pass<"fuse-kernels", "::mlir::func::FuncOp"> {
   let summary = "nests are substituted into their consumers, epilogues into contractions, siblings into one nest";
 }
 
+def ExplainFusion : Pass<"explain-fusion", "::mlir::func::FuncOp"> {
+  let summary = "note why a nest is not one kernel with those that it reads from";
+  let description = [{
+    Sets `apart` on nests: for each nest that one reads from, its location and the reason for which fuse-kernels left the
+    two apart. Runs after fuse-kernels and changes nothing else.
+  }];
+}
+
 def WidenFloats : Pass<"widen-floats", "::mlir::func::FuncOp"> {
   let summary = "nests over bf16 and f16 compute in f32";
   let dependentDialects = ["::mlir::arith::ArithDialect"];

@@ -33,7 +33,7 @@ struct CpuModule::State {
   std::optional<EntryPlan> prepare;
   std::vector<int64_t> preparedBytes;
   std::vector<std::string> entries;
-  std::string fused;
+  OwningOpRef<ModuleOp> planned; // nests with their places and the names of their kernels
   bool llvmDialect = false;
   std::string identity() const { return compilerIdentity() + target.cpu + target.features; }
 };
@@ -66,6 +66,7 @@ static void declareRuntime(ModuleOp module) {
   auto declare = [&](StringRef name, ArrayRef<Type> arguments) {
     LLVM::LLVMFuncOp::create(b, name, LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), arguments));
   };
+  declare("bigm_rt_mark", {i64});
   declare("bigm_rt_parallel_for", {p, i64, i64, p, p});
   declare("bigm_rt_warp_f32", {p, p, p, p, i64, i64, i64, i64, i64, i64, f32});
   declare("bigm_rt_resize_f32", {p, p, p, i64, i64, i64, i64, i64, i64, i32, i32});
@@ -141,6 +142,8 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   addSimplify(passes);
   passes.addNestedPass<func::FuncOp>(createFuseKernels());
   addSimplify(passes);
+  if (options.explain) // after what joins equal nests: reasons differ from place to place
+    passes.addNestedPass<func::FuncOp>(createExplainFusion());
   passes.addNestedPass<func::FuncOp>(createWidenFloats());
   passes.addNestedPass<func::FuncOp>(createChooseLayout());
   if (failed(passes.run(*work)))
@@ -178,7 +181,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   for (func::FuncOp func : work->getOps<func::FuncOp>()) {
     EntryPlan entry = planOf(func);
     state->entries.push_back(options.stem + "_bigm_entry_" + std::to_string(state->entries.size()));
-    entry.kernels = emitEntry(func, state->entries.back(), *target, builder, cache);
+    entry.kernels = emitEntry(func, state->entries.back(), *target, builder, cache, options.marks);
     if (!func->hasAttr(attrs::prepared)) {
       state->plan.push_back(std::move(entry));
       continue;
@@ -189,7 +192,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
       state->preparedBytes.push_back(*constantOf(elementCount(type)) * elementBytes(type));
     state->prepare = std::move(entry);
   }
-  state->fused = text(*work);
+  state->planned = std::move(work);
   return std::unique_ptr<CpuModule>(new CpuModule(std::move(state)));
 }
 
@@ -203,7 +206,7 @@ static SmallVector<LLVM::LLVMFuncOp> definitionsOf(ModuleOp module) {
 }
 
 LogicalResult CpuModule::emitObjects(const std::string &manifest, std::vector<ObjectFile> &objects) {
-  // What was made before is taken out; a kernel's name says what is in it, an entry's text does.
+  // What was made before is taken out; a kernel's name says what is in it, of entries and chains the text does.
   SmallVector<LLVM::LLVMFuncOp> functions = definitionsOf(*state->code);
   std::vector<std::string> keys(functions.size());
   objects.assign(functions.size() + 1, {});
@@ -214,8 +217,8 @@ LogicalResult CpuModule::emitObjects(const std::string &manifest, std::vector<Ob
     objects[i].name = name + ".o";
     if (!cache)
       return;
-    bool entry = llvm::is_contained(state->entries, name);
-    keys[i] = digestOf(entry ? state->identity() + text(functions[i]) : state->identity() + name);
+    bool own = StringRef(name).starts_with(state->options.stem + "_bigm_"); // an entry, or a chain of one
+    keys[i] = digestOf(own ? state->identity() + text(functions[i]) : state->identity() + name);
     if (auto known = cache->find(keys[i]))
       objects[i].bytes = std::move(*known);
   });
@@ -249,9 +252,23 @@ LogicalResult CpuModule::emitObjects(const std::string &manifest, std::vector<Ob
   return success();
 }
 
+std::vector<FunctionReport> CpuModule::report(const std::map<std::string, int64_t> &sizes, int64_t otherwise) {
+  std::vector<FunctionReport> reports;
+  for (func::FuncOp func : state->planned->getOps<func::FuncOp>()) {
+    std::vector<int64_t> values;
+    if (auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols))
+      for (Attribute name : names) {
+        auto it = sizes.find(cast<StringAttr>(name).str());
+        values.push_back(it == sizes.end() ? otherwise : it->second);
+      }
+    reports.push_back(reportOf(func, values));
+  }
+  return reports;
+}
+
 std::string CpuModule::dumpAt(const std::string &stage) {
   if (stage == "fused")
-    return state->fused;
+    return text(*state->planned);
   if (stage == "lowered" && !state->llvmDialect)
     return text(*state->code);
   if (stage != "llvm" && stage != "asm")

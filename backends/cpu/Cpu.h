@@ -3,7 +3,9 @@
 // Two steps, because the artifact's manifest names what the plan decides: `lower` fuses, lays out, plans memory and
 // generates kernels; then `emitObjects` compiles them together with the manifest's bytes. Same input, same bytes.
 #pragma once
+#include "backends/cpu/Report.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +22,8 @@ struct CpuOptions {
   std::string target = "host"; // host, x86-64-v2, x86-64-v3, x86-64-v4
   std::string stem = "model";  // prefix of the exported symbols, a C identifier
   bool verify = false;         // verify the IR after every pass
+  bool explain = false;        // note why kernels are apart, for `report`
+  bool marks = false;          // entries call bigm_rt_mark(i) before kernel i and bigm_rt_mark(-1) at the end
   const ObjectCache *cache = nullptr; // machine code made before; none: all is made
 };
 
@@ -68,6 +72,8 @@ public:
   /// The object files, to be linked together: one a kernel, one an entry, one with the table of entries and the manifest
   /// under STEM_bigm_manifest. Made on the context's threads; the same bytes for any number of them.
   LogicalResult emitObjects(const std::string &manifest, std::vector<ObjectFile> &objects);
+  /// Every function's kernels and memory at the given sizes; symbols that are not given are `otherwise`.
+  std::vector<FunctionReport> report(const std::map<std::string, int64_t> &sizes, int64_t otherwise);
   /// What there is after a stage: `fused` (nests with their layouts, places and kernels), `lowered` (loops and vectors), `llvm`, `asm`. Empty for
   /// another name.
   std::string dumpAt(const std::string &stage);

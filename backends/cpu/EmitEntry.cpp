@@ -75,7 +75,8 @@ public:
     i64 = outer.getI64Type(), i32 = outer.getI32Type();
   }
 
-  unsigned run(const std::string &name) {
+  unsigned run(const std::string &name, bool marks) {
+    entryName = name;
     // Kernels first: the largest closure gives the size of the one on the stack.
     SmallVector<Step> steps;
     size_t slots = scatterSlots;
@@ -101,9 +102,16 @@ public:
     arena = block->getArgument(3);
     closure = LLVM::AllocaOp::create(b, pointerType, i64, constant(slots), 64);
     unsigned launches = 0;
+    auto mark = [&](int64_t number) {
+      if (marks)
+        LLVM::CallOp::create(b, TypeRange(), "bigm_rt_mark", ValueRange{constant(number)});
+    };
+    int64_t number = 0;
     for (size_t i = 0, length = 0; i < steps.size(); i += length) {
       auto [op, kernel] = steps[i];
-      length = chainLength(steps, i);
+      length = marks ? 1 : chainLength(steps, i); // what is timed runs alone
+      if (isa<NestOp, CallOp, ScatterOp>(op))
+        mark(number++);
       if (length > 1)
         launchChain(ArrayRef(steps).slice(i, length)), ++launches;
       else if (kernel)
@@ -113,6 +121,7 @@ public:
       else if (auto scatter = dyn_cast<ScatterOp>(op))
         launches += launchScatter(scatter);
     }
+    mark(-1);
     LLVM::ReturnOp::create(b, Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(0))));
     outer.setInsertionPointAfter(entry);
     return launches;
@@ -224,7 +233,7 @@ private:
       at += step.second->slots.size();
       cost = cost + step.second->launches.front().cost;
     }
-    std::string name = "chain" + std::to_string(cache.chains++);
+    std::string name = entryName + "_chain_" + std::to_string(chains++);
     emitChain(name, steps, part.together);
     emitLaunch({name, slices, canonical(cost)});
   }
@@ -232,7 +241,8 @@ private:
     ImplicitLocOpBuilder c(steps.front().first->getLoc(), outer);
     c.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
     auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(outer.getContext()), {pointerType, i64, i64});
-    auto function = LLVM::LLVMFuncOp::create(c, name, type, LLVM::Linkage::Internal);
+    auto function = LLVM::LLVMFuncOp::create(c, name, type, LLVM::Linkage::External);
+    function.setVisibility_(LLVM::Visibility::Hidden);
     Block *block = function.addEntryBlock(c);
     c.setInsertionPointToEnd(block);
     Value own = block->getArgument(0), end = block->getArgument(2);
@@ -350,10 +360,12 @@ private:
   ImplicitLocOpBuilder b;
   Type pointerType, i64, i32;
   Value context, dims, buffers, arena, closure;
+  std::string entryName;
+  unsigned chains = 0;
 };
 } // namespace
 
 unsigned cpu::emitEntry(func::FuncOp func, const std::string &name, const Target &target, OpBuilder &builder,
-                        KernelCache &cache) {
-  return EntryEmitter(func, target, builder, cache).run(name);
+                        KernelCache &cache, bool marks) {
+  return EntryEmitter(func, target, builder, cache).run(name, marks);
 }

@@ -1,0 +1,169 @@
+#include "backends/cpu/Report.h"
+#include "ir/Bigm.h"
+#include "ir/Dims.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/Kernel.h"
+#include "llvm/ADT/SmallPtrSet.h"
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::cpu;
+using namespace mlir::bigm::kernel;
+
+namespace {
+class Reporter {
+public:
+  Reporter(func::FuncOp func, const std::vector<int64_t> &sizes) : func(func) {
+    for (int64_t size : sizes)
+      symbols.push_back(getAffineConstantExpr(size, func.getContext()));
+  }
+
+  FunctionReport run() {
+    FunctionReport report;
+    report.name = func.getName().str();
+    if (auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols))
+      for (auto [i, name] : llvm::enumerate(names))
+        report.sizes.push_back({cast<StringAttr>(name).str(), i < symbols.size() ? at(symbols[i]) : 1});
+    for (Operation &op : func.getBody().front())
+      if (isa<NestOp, CallOp, ScatterOp>(op)) {
+        order[&op] = int(report.kernels.size());
+        report.kernels.push_back(kernel(op));
+      }
+    for (Operation &op : func.getBody().front())
+      if (order.count(&op))
+        buffersOf(op, report.buffers);
+    for (Attribute term : func->getAttrOfType<ArrayAttr>("kernel.arena")) {
+      auto pair = cast<ArrayAttr>(term);
+      int64_t bytes = cast<IntegerAttr>(pair[0]).getInt();
+      for (int64_t symbol : cast<DenseI64ArrayAttr>(pair[1]).asArrayRef())
+        bytes *= at(symbols[symbol]);
+      report.arenaBytes += bytes;
+    }
+    for (const BufferReport &now : report.buffers) {
+      int64_t live = 0;
+      for (const BufferReport &buffer : report.buffers)
+        live += buffer.first <= now.first && now.first <= buffer.last ? buffer.bytes : 0;
+      report.liveBytes = std::max(report.liveBytes, live);
+    }
+    return report;
+  }
+
+private:
+  int64_t at(AffineExpr expr) {
+    auto constant = dyn_cast<AffineConstantExpr>(expr.replaceDimsAndSymbols({}, symbols));
+    return constant ? constant.getValue() : 0;
+  }
+  double bytesOf(Value tensor) { return double(at(elementCount(tensor.getType()))) * elementBytes(tensor.getType()); }
+
+  SourceLine sourceOf(Location loc) {
+    SourceLine line;
+    if (auto name = dyn_cast<NameLoc>(loc)) {
+      line = sourceOf(name.getChildLoc());
+      line.scope = name.getName().str();
+    } else if (auto call = dyn_cast<CallSiteLoc>(loc)) {
+      line = sourceOf(call.getCaller());
+    } else if (auto fused = dyn_cast<FusedLoc>(loc)) {
+      for (Location part : fused.getLocations())
+        if (line.place.empty())
+          line = sourceOf(part);
+    } else if (auto file = dyn_cast<FileLineColLoc>(loc)) {
+      line.place = file.getFilename().str() + ":" + std::to_string(file.getLine());
+    }
+    return line;
+  }
+
+  KernelReport kernel(Operation &op) {
+    KernelReport report;
+    if (auto name = op.getAttrOfType<StringAttr>("kernel"))
+      report.symbol = name.str();
+    op.walk<WalkOrder::PreOrder>([&](Operation *inner) {
+      if (isa<YieldOp, arith::ConstantOp, LoadOp, IndexOp, TestOp>(inner))
+        return;
+      SourceLine line = sourceOf(inner->getLoc());
+      if (!line.place.empty() && !llvm::is_contained(report.sources, line))
+        report.sources.push_back(line);
+    });
+    if (auto apart = op.getAttrOfType<ArrayAttr>("apart"))
+      for (Attribute entry : apart) {
+        auto pair = cast<ArrayAttr>(entry);
+        report.apart.push_back({sourceOf(LocationAttr(cast<LocationAttr>(pair[0]))), cast<StringAttr>(pair[1]).str()});
+      }
+
+    llvm::SmallPtrSet<void *, 8> counted;
+    auto touch = [&](Value tensor, double most) {
+      if (counted.insert(rootOf(tensor).getAsOpaquePointer()).second)
+        report.bytes += std::min(bytesOf(tensor), most);
+    };
+    for (Value result : op.getResults())
+      touch(result, bytesOf(result));
+    auto nest = dyn_cast<NestOp>(op);
+    if (!nest) {
+      report.kind = isa<ScatterOp>(op) ? "scatter" : "call";
+      for (Value operand : op.getOperands())
+        touch(operand, bytesOf(operand));
+      if (auto scatter = dyn_cast<ScatterOp>(op))
+        report.flops = double(at(elementCount(scatter.getUpdates().getType())));
+      return report;
+    }
+    double points = 1, elements = 1;
+    for (unsigned d = 0; d < nest.dims(); ++d)
+      (d < nest.getParallel() ? elements : points) *= double(at(nest.size(d)));
+    points *= elements;
+    bool computes = false;
+    nest->walk([&](Operation *inner) {
+      double times = inner->getBlock() == &nest.getBody().front() ? points : elements;
+      if (auto load = dyn_cast<LoadOp>(inner))
+        return touch(load.getTensor(), times * elementBytes(load.getTensor().getType()));
+      if (inner == nest || isa<YieldOp, IndexOp, TestOp, arith::ConstantOp, arith::SelectOp>(inner) ||
+          inner->getNumResults() == 0)
+        return;
+      computes = true;
+      if (isa<FloatType>(inner->getResult(0).getType()) && !isa<arith::ExtFOp, arith::TruncFOp>(inner))
+        report.flops += times;
+    });
+    if (nest.reduces())
+      report.flops += points * nest.getKinds().size();
+    report.kind = nest.getContraction() ? "contraction" : nest.reduces() ? "reduction" : computes ? "pointwise" : "copy";
+    return report;
+  }
+
+  int lastUse(Value value) {
+    int last = -1;
+    for (Operation *user : value.getUsers()) {
+      if (auto alias = dyn_cast<AliasOp>(user))
+        last = std::max(last, lastUse(alias.getResult()));
+      while (!isa<func::FuncOp>(user->getParentOp()))
+        user = user->getParentOp();
+      if (auto it = order.find(user); it != order.end())
+        last = std::max(last, it->second);
+    }
+    return last;
+  }
+
+  void buffersOf(Operation &op, std::vector<BufferReport> &buffers) {
+    BufferReport buffer;
+    buffer.source = sourceOf(op.getLoc());
+    buffer.first = order[&op];
+    auto add = [&](Attribute place, int64_t bytes, int last) {
+      auto map = dyn_cast_or_null<AffineMapAttr>(place);
+      if (!map)
+        return;
+      buffer.offset = at(map.getValue().getResult(0));
+      buffer.bytes = bytes, buffer.last = std::max(last, buffer.first);
+      buffers.push_back(buffer);
+    };
+    if (auto places = op.getAttrOfType<ArrayAttr>("places"))
+      for (auto [result, place] : llvm::zip(op.getResults(), places))
+        add(place, int64_t(bytesOf(result)), lastUse(result));
+    if (auto bytes = op.getAttrOfType<AffineMapAttr>("scratch_bytes"))
+      add(op.getAttr("scratch"), at(bytes.getValue().getResult(0)), buffer.first);
+  }
+
+  func::FuncOp func;
+  SmallVector<AffineExpr> symbols;
+  DenseMap<Operation *, int> order;
+};
+} // namespace
+
+FunctionReport cpu::reportOf(func::FuncOp func, const std::vector<int64_t> &sizes) { return Reporter(func, sizes).run(); }

@@ -73,6 +73,16 @@ private:
     return line;
   }
 
+  /// How often an op of a nest is computed.
+  double timesOf(Operation *inner) {
+    auto nest = inner->getParentOfType<NestOp>();
+    unsigned dims = inner->getBlock() == &nest.getBody().front() ? nest.dims() : unsigned(nest.getParallel());
+    double times = 1;
+    for (unsigned d = 0; d < dims; ++d)
+      times *= double(at(nest.size(d)));
+    return times;
+  }
+
   KernelReport kernel(Operation &op) {
     KernelReport report;
     if (auto name = op.getAttrOfType<StringAttr>("kernel"))
@@ -81,9 +91,18 @@ private:
       if (isa<YieldOp, arith::ConstantOp, LoadOp, IndexOp, TestOp>(inner))
         return;
       SourceLine line = sourceOf(inner->getLoc());
-      if (!line.place.empty() && !llvm::is_contained(report.sources, line))
-        report.sources.push_back(line);
+      if (line.place.empty())
+        return;
+      auto known = llvm::find_if(report.sources, [&](auto &pair) { return pair.first == line; });
+      if (known == report.sources.end())
+        known = report.sources.insert(known, {line, 0});
+      known->second += inner == &op ? 1 : timesOf(inner);
     });
+    double all = 0;
+    for (auto &source : report.sources)
+      all += source.second;
+    for (auto &source : report.sources)
+      source.second /= all;
     if (auto apart = op.getAttrOfType<ArrayAttr>("apart"))
       for (Attribute entry : apart) {
         auto pair = cast<ArrayAttr>(entry);
@@ -106,21 +125,19 @@ private:
         report.flops = double(at(elementCount(scatter.getUpdates().getType())));
       return report;
     }
-    double points = 1, elements = 1;
+    double points = 1;
     for (unsigned d = 0; d < nest.dims(); ++d)
-      (d < nest.getParallel() ? elements : points) *= double(at(nest.size(d)));
-    points *= elements;
+      points *= double(at(nest.size(d)));
     bool computes = false;
     nest->walk([&](Operation *inner) {
-      double times = inner->getBlock() == &nest.getBody().front() ? points : elements;
       if (auto load = dyn_cast<LoadOp>(inner))
-        return touch(load.getTensor(), times * elementBytes(load.getTensor().getType()));
+        return touch(load.getTensor(), timesOf(inner) * elementBytes(load.getTensor().getType()));
       if (inner == nest || isa<YieldOp, IndexOp, TestOp, arith::ConstantOp, arith::SelectOp>(inner) ||
           inner->getNumResults() == 0)
         return;
       computes = true;
       if (isa<FloatType>(inner->getResult(0).getType()) && !isa<arith::ExtFOp, arith::TruncFOp>(inner))
-        report.flops += times;
+        report.flops += timesOf(inner);
     });
     if (nest.reduces())
       report.flops += points * nest.getKinds().size();

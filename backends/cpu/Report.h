@@ -15,7 +15,7 @@ struct SourceLine {
 struct KernelReport {
   std::string kind;   // contraction, reduction, pointwise, copy, scatter, call
   std::string symbol; // of its function in the library
-  std::vector<SourceLine> sources; // what it fuses, in the order of the program
+  std::vector<std::pair<SourceLine, double>> sources; // what it fuses, and each one's share of the operations
   double flops = 0;   // additions, multiplications, comparisons and functions of numbers; a multiply-add is two
   double bytes = 0;   // every tensor that it reads or writes, once
   std::vector<std::pair<SourceLine, std::string>> apart; // what it reads from another kernel, and why that is another

@@ -1,12 +1,14 @@
 // `bigmc build`: the library, from a program and a run.
 #include "Commands.h"
 #include "Compiler.h"
+#include "Explain.h"
 #include "Module.h"
 #include "backends/artifact/Artifact.h"
 #include "runtime/include/bigm/bigm.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include <filesystem>
+#include <iostream>
 #include <nlohmann/json.hpp>
 
 namespace fs = std::filesystem;
@@ -46,7 +48,9 @@ int build(const BuildOptions &options) {
   if (!checked)
     return UserError;
   int code = Done;
-  auto compiled = compile(*checked, options.code, code);
+  CodeOptions how = options.code;
+  how.explain |= !options.memory.empty();
+  auto compiled = compile(*checked, how, code);
   if (!compiled)
     return code;
   auto module = openCompiled(*compiled, code);
@@ -66,7 +70,16 @@ int build(const BuildOptions &options) {
   if (error.empty())
     artifact::write(inputs, options.out, error);
   llvm::sys::fs::remove(weights);
-  return error.empty() ? Done : userError(error);
+  if (!error.empty())
+    return userError(error);
+  if (options.code.explain) {
+    Peak peak = measurePeak(0, /*brief=*/true);
+    for (const auto &report : compiled->reports)
+      std::cout << explain(report, {}, peak, *checked);
+  }
+  if (!options.memory.empty() && !writeMemoryPlan(compiled->reports, options.memory))
+    return userError("cannot write `" + options.memory + "`");
+  return Done;
 }
 
 } // namespace bigm::tool

@@ -19,6 +19,9 @@ struct ProgramOptions {
 struct CodeOptions {
   std::string target = "cpu:host";
   bool noCache = false; // make everything anew
+  bool explain = false; // report every function's kernels and memory
+  bool marks = false;   // entries say which kernel runs, for `profile`
+  std::vector<std::string> sizes; // `N=128`, for reports
 };
 struct FormatOptions {
   std::vector<std::string> files;
@@ -51,9 +54,17 @@ struct PredictOptions {
   bool json = false;
   int threads = 0;
 };
+struct ProfileOptions {
+  ProgramOptions program;
+  std::string run, function, memory;
+  CodeOptions code;
+  double seconds = 1;
+  bool json = false;
+  int threads = 0;
+};
 struct BuildOptions {
   ProgramOptions program;
-  std::string run, out;
+  std::string run, out, memory; // memory: a file for the picture of the memory plan
   CodeOptions code;
 };
 
@@ -64,6 +75,7 @@ int train(const TrainOptions &);
 int eval(const EvalOptions &);
 int predict(const PredictOptions &);
 int build(const BuildOptions &);
+int profile(const ProfileOptions &);
 
 /// Prints `bigmc: error: text` and gives UserError.
 int userError(const std::string &text);

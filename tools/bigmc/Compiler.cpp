@@ -84,6 +84,14 @@ void prepare(mlir::MLIRContext &context) {
   context.loadAllAvailableDialects();
 }
 
+/// `N=128` as a number by name; what is no such thing was refused by the command line.
+std::map<std::string, int64_t> sizesOf(const CodeOptions &code) {
+  std::map<std::string, int64_t> sizes;
+  for (const std::string &size : code.sizes)
+    sizes[size.substr(0, size.find('='))] = std::strtoll(size.c_str() + size.find('=') + 1, nullptr, 10);
+  return sizes;
+}
+
 /// The folder for machine code made before, where the user's other caches are.
 std::unique_ptr<mlir::bigm::cpu::ObjectCache> openCache(const CodeOptions &options) {
   auto set = [](const char *name) {
@@ -108,6 +116,8 @@ std::unique_ptr<mlir::bigm::cpu::CpuModule> toCpu(mlir::ModuleOp module, const C
   options.target = target.substr(target.find(':') + 1);
   options.stem = stem;
   options.cache = cache;
+  options.explain = code.explain;
+  options.marks = code.marks;
   auto cpu = mlir::bigm::cpu::CpuModule::lower(module, options);
   if (!cpu)
     exitCode = bug("no code for `" + target + "`: " + messages.text);
@@ -239,6 +249,8 @@ std::optional<Compiled> compile(const Program &program, const SourceManager &sou
     exitCode = bug("no machine code: " + messages.text);
     return std::nullopt;
   }
+  if (code.explain)
+    compiled.reports = cpu->report(sizesOf(code), defaultSize);
   for (auto &object : objects)
     compiled.objects.push_back({std::move(object.name), std::move(object.bytes)});
   return compiled;

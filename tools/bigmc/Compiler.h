@@ -2,6 +2,7 @@
 #pragma once
 #include "Commands.h"
 #include "backends/artifact/Artifact.h"
+#include "backends/cpu/Report.h"
 #include "frontend/Diagnostics.h"
 #include "frontend/Graph.h"
 #include "frontend/Source.h"
@@ -22,11 +23,15 @@ struct Checked {
 /// Reads and checks; prints all errors to standard error and gives nothing when there are any.
 std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets);
 
+/// The value of sizes that `--size` does not give.
+constexpr int64_t defaultSize = 32;
+
 /// What the compiler made of a program.
 struct Compiled {
   std::string stem;     // a C identifier, in the symbols of the object
   std::string manifest; // JSON
   std::vector<artifact::Object> objects;
+  std::vector<mlir::bigm::cpu::FunctionReport> reports; // with `explain`: of every function, `prepare` last
 };
 /// All functions of a program to object files. On failure the message is printed and the exit code given.
 std::optional<Compiled> compile(const Checked &, const CodeOptions &, int &exitCode);

@@ -29,6 +29,19 @@ void addCode(CLI::App *c, CodeOptions &code) {
   c->add_flag("--no-cache", code.noCache,
               "make all code anew; otherwise what was made before is taken from $BIGM_CACHE_DIR (default ~/.cache/bigmc)");
 }
+void addSizes(CLI::App *c, CodeOptions &code, std::string &memory) {
+  c->add_option("--size", code.sizes, "an open size of the function, e.g. N=128; 32 when left out")
+      ->type_name("NAME=SIZE")
+      ->allow_extra_args(false)
+      ->check([](const std::string &text) {
+        size_t equal = text.find('=');
+        std::string number = equal == std::string::npos ? "" : text.substr(equal + 1);
+        bool good = equal > 0 && !number.empty() && number.size() < 10 && number[0] != '0' &&
+                    number.find_first_not_of("0123456789") == std::string::npos;
+        return good ? std::string() : "`" + text + "` is not NAME=SIZE, e.g. N=128";
+      });
+  c->add_option("--memory", memory, "write the memory plan as a picture: one HTML file, no network");
+}
 void addThreads(CLI::App *c, int &threads) {
   c->add_option("--threads", threads, "threads to use; all cores when 0 or left out. Results do not depend on it")
       ->check(CLI::Range(0, 4096));
@@ -94,6 +107,24 @@ int main(int argc, char **argv) {
   buildCommand->add_option("--run", buildOptions.run, "a finished training, for its weights; initial weights without it");
   buildCommand->add_option("-o,--out", buildOptions.out, "folder to write: include, lib, share, manifest.json")->required();
   addCode(buildCommand, buildOptions.code);
+  buildCommand->add_flag("--explain", buildOptions.code.explain,
+                         "print every kernel: the lines it fuses, its work, its estimated time, why it is one of its own");
+  addSizes(buildCommand, buildOptions.code, buildOptions.memory);
+
+  ProfileOptions profileOptions;
+  auto *profileCommand = command(app, "profile", "run a function of a program and say which line costs most",
+                                 "bigmc profile examples/digits/digits.bigm --function digit_model.all.step --size N=128");
+  addProgram(profileCommand, profileOptions.program);
+  profileCommand->add_option("--run", profileOptions.run, "a finished training, for its weights; initial ones without it");
+  profileCommand->add_option("--function", profileOptions.function,
+                             "the function, or the start of its name; the one with the most work when left out");
+  profileCommand->add_option("--seconds", profileOptions.seconds, "how long to measure")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 3600.0));
+  profileCommand->add_flag("--json", profileOptions.json, "one JSON object on standard output");
+  addThreads(profileCommand, profileOptions.threads);
+  addCode(profileCommand, profileOptions.code);
+  addSizes(profileCommand, profileOptions.code, profileOptions.memory);
 
   EmitOptions emitOptions;
   auto *emitCommand = command(app, "emit", "show what the compiler makes of a program, at any stage",
@@ -124,6 +155,8 @@ int main(int argc, char **argv) {
       return predict(predictOptions);
     if (*buildCommand)
       return build(buildOptions);
+    if (*profileCommand)
+      return profile(profileOptions);
     return emit(emitOptions);
   } catch (const std::bad_alloc &) {
     return userError("out of memory");

@@ -92,6 +92,7 @@ struct Node {
   unsigned results = 1;    // how many (only Gradient has other than 1)
   SourceRange where;
   std::string scope;       // path of the model instance: "digit_model.stem.conv2d"
+  SourceRange caller;      // when it stands in the library: the user's call that led there
 };
 
 /// What an argument of a Function is.

@@ -98,12 +98,17 @@ private:
     return dialect::tensorType(sizes(tensor.shape), function.symbols.size(), element(tensor.elem));
   }
 
-  Location location(::bigm::SourceRange range, const std::string &scope) {
-    Location loc = builder.getUnknownLoc();
-    if (range.valid()) {
-      ::bigm::LineColumn place = sources.place(range.file, range.begin);
-      loc = FileLineColLoc::get(builder.getStringAttr(sources.name(range.file)), place.line, place.column);
-    }
+  Location place(::bigm::SourceRange range) {
+    if (!range.valid())
+      return builder.getUnknownLoc();
+    ::bigm::LineColumn at = sources.place(range.file, range.begin);
+    return FileLineColLoc::get(builder.getStringAttr(sources.name(range.file)), at.line, at.column);
+  }
+  /// With a caller: where the op stands, called from what the user wrote.
+  Location location(::bigm::SourceRange range, const std::string &scope, ::bigm::SourceRange caller = {}) {
+    Location loc = place(range);
+    if (caller.valid())
+      loc = CallSiteLoc::get(loc, place(caller));
     return scope.empty() ? loc : NameLoc::get(builder.getStringAttr(scope), loc);
   }
 
@@ -155,7 +160,7 @@ private:
     SmallVector<Value> operands;
     for (::bigm::Value operand : node.operands)
       operands.push_back(values[operand]);
-    Location loc = location(node.where, node.scope);
+    Location loc = location(node.where, node.scope, node.caller);
     if (node.op == ::bigm::Op::Gradient) {
       SmallVector<Type> types;
       for (unsigned i = 0; i < node.results; ++i)

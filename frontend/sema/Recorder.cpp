@@ -139,12 +139,22 @@ static std::string keyOf(Op op, const std::vector<Value> &operands, const Tensor
   return key;
 }
 
+SourceRange Recorder::caller() const {
+  auto library = [&](SourceRange range) { return sources->name(range.file).rfind("std.", 0) == 0; };
+  if (!calls || !sources || !where.valid() || !library(where))
+    return {};
+  for (auto call = calls->rbegin(); call != calls->rend(); ++call)
+    if (call->first.valid() && !library(call->first))
+      return call->first;
+  return {};
+}
+
 Value Recorder::add(Op op, std::vector<Value> operands, TensorType type, std::map<std::string, Attr> attrs) {
   std::string key = keyOf(op, operands, type, attrs);
   auto found = known.find(key);
   if (found != known.end())
     return found->second;
-  Node n{op, std::move(operands), std::move(attrs), Value(values.size()), 1, where, scope};
+  Node n{op, std::move(operands), std::move(attrs), Value(values.size()), 1, where, scope, caller()};
   Entry e;
   e.node = fn.nodes.size();
   e.type = std::move(type);
@@ -199,7 +209,7 @@ const Node *Recorder::withoutGradient(Value of, const std::vector<Value> &by) co
 }
 
 std::vector<Value> Recorder::gradient(Value of, const std::vector<Value> &by) {
-  Node n{Op::Gradient, {of}, {}, Value(values.size()), unsigned(by.size()), where, scope};
+  Node n{Op::Gradient, {of}, {}, Value(values.size()), unsigned(by.size()), where, scope, caller()};
   n.operands.insert(n.operands.end(), by.begin(), by.end());
   std::vector<Value> results;
   for (unsigned i = 0; i < by.size(); ++i) {

@@ -58,8 +58,13 @@ public:
 
   SourceRange where; // place and instance path of what is recorded next
   std::string scope;
+  /// The calls that are under way, outermost first, and whose text they stand in.
+  const std::vector<std::pair<SourceRange, std::string>> *calls = nullptr;
+  const SourceManager *sources = nullptr;
 
 private:
+  /// The innermost call that the user wrote, when what is recorded stands in the library; no place otherwise.
+  SourceRange caller() const;
   struct Entry {
     int arg = -1, node = -1;
     unsigned result = 0;

@@ -25,6 +25,8 @@ void Checker::build(const std::string &name, const std::function<void()> &body, 
   auto savedIndexing = indexing;
   auto savedCalls = calls;
   Recorder recorder(name);
+  recorder.calls = &calls;
+  recorder.sources = &sources;
   rec = &recorder;
   serial = ++serials;
   training_ = false;

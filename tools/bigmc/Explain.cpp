@@ -105,6 +105,8 @@ std::string explain(const FunctionReport &report, const Times &times, const Peak
     for (const auto &[source, reason] : kernel.apart)
       out += indent + "apart from " + name(source) + ": " + reason + "\n";
   }
+  if (!times.empty())
+    out += "limit: the time that arithmetic or reading memory needs at least, of the time taken; above 100% data were in a cache\n";
   out += fmt::format("\n{:>6} {:>10}  {}\n", "share", "ms", "line of the program");
   for (const auto &[line, cost] : linesOf(report, times, peak))
     out += fmt::format("{:>5.1f}% {:>10.4f}  {}  | {}\n", seconds > 0 ? 100 * cost.seconds / seconds : 0,

@@ -28,6 +28,9 @@ struct Place {
   SmallVector<Value> masks; // for each register; null where full
   Value unit, split;        // numbers, when the sum is split
   Value from, to;           // of the first reduction loop, when split
+  Value passed, passes;     // blocks that a panel of this group has served, and all that it will serve; null when nothing
+                            // is fetched ahead
+  Value nextBegin;          // the column whose panel they fetch meanwhile
 };
 
 class BlockEmitter {
@@ -147,6 +150,21 @@ private:
       }
     }
     place.vectorBegin = e.mul(vectorBlock, e.constant(width));
+    if (fetchesAhead()) {
+      place.passes = tileNumber ? e.evaluate(digits[1].count) : e.constant(1);
+      place.passed = tileNumber ? tileNumber : e.constant(0);
+      for (const Loop &outer : c.outer) {
+        Value size = e.evaluate(outer.size);
+        place.passes = e.mul(place.passes, size);
+        place.passed = e.add(e.mul(place.passed, size), place.dims[outer.dim]);
+      }
+      // Units of this range alone: what another thread reads is in another cache.
+      Value unitsOfGroup = e.mul(place.passes, e.constant(c.group));
+      Value next = e.mul(e.add(group, e.constant(1)), unitsOfGroup);
+      Value own = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, next, e.end);
+      Value column = e.add(place.vectorBegin, e.constant(c.group * width));
+      place.nextBegin = arith::SelectOp::create(b, own, column, place.vectorBegin);
+    }
     byRows(place, tileNumber, [&](Place place, unsigned tile) { byColumns(place, tile, each); });
     if (inside)
       b.setInsertionPointAfter(inside);
@@ -266,10 +284,30 @@ private:
       }
       rowOffsets.push_back(offset);
     }
-    return reduceLoop(0, place, shape, baseA, baseB, rowOffsets, zeros(shape));
+    Value ahead;
+    if (place.nextBegin) {
+      // The share of the next panel that belongs to this block.
+      dims[c.vectorDim] = place.nextBegin;
+      Value panel = e.constant(int64_t(c.vectors) * lanes);
+      for (const Loop &loop : c.reduced)
+        panel = e.mul(panel, e.evaluate(loop.size));
+      Value share = arith::DivUIOp::create(b, e.mul(panel, place.passed), place.passes);
+      ahead = e.elementPointer(e.pointer({Slot::Tensor, LoadOp(c.b).getTensor(), 0, {}}),
+                               e.add(e.evaluate(placeB, dims), share), elementB);
+    }
+    return reduceLoop(0, place, shape, baseA, baseB, ahead, rowOffsets, zeros(shape));
   }
 
-  SmallVector<Value> reduceLoop(size_t depth, const Place &place, Shape shape, Value a, Value bPlace,
+  /// Whether panels of the next group are fetched into the second level cache while those of this one are passed over:
+  /// the first block to read them would else wait for memory.
+  bool fetchesAhead() const {
+    return c.group && c.packed && c.splits == 1 && !c.vectorsOfA && llvm::all_of(c.outer, [&](const Loop &loop) {
+             auto step = coefficientOf(placeB, loop.dim);
+             return step && constantOf(*step) == 0;
+           });
+  }
+
+  SmallVector<Value> reduceLoop(size_t depth, const Place &place, Shape shape, Value a, Value bPlace, Value ahead,
                                 ArrayRef<Value> rowOffsets, SmallVector<Value> sums) {
     if (depth == c.reduced.size()) {
       auto loadVectors = [&](Value base, Type inMemory) {
@@ -288,6 +326,8 @@ private:
         }
         return vectors;
       };
+      if (ahead)
+        LLVM::Prefetch::create(b, ahead, /*rw=*/0, /*hint=*/2, /*cache=*/1);
       SmallVector<Value> vectors = loadVectors(bPlace, elementB), result;
       for (auto [i, offset] : llvm::enumerate(rowOffsets)) {
         Value row = e.elementPointer(a, offset, elementA);
@@ -310,7 +350,16 @@ private:
       Value offset = e.mul(loop.getInductionVar(), e.evaluate(*coefficientOf(place, reduced.dim)));
       return e.elementPointer(base, offset, inMemory);
     };
-    SmallVector<Value> inner = reduceLoop(depth + 1, place, shape, step(a, placeA, elementA), step(bPlace, placeB, elementB), rowOffsets,
+    Value aheadOfStep = ahead;
+    if (ahead) {
+      // As far in its share as the loop is in the panel.
+      int64_t bytesB = elementB.getIntOrFloatBitWidth() / 8;
+      Value bytesOfStep = e.mul(e.evaluate(*coefficientOf(placeB, reduced.dim)), e.constant(bytesB));
+      Value slower = arith::DivUIOp::create(b, bytesOfStep, place.passes);
+      aheadOfStep = e.elementPointer(ahead, e.mul(loop.getInductionVar(), slower), b.getI8Type());
+    }
+    SmallVector<Value> inner = reduceLoop(depth + 1, place, shape, step(a, placeA, elementA),
+                                          step(bPlace, placeB, elementB), aheadOfStep, rowOffsets,
                                           SmallVector<Value>(loop.getRegionIterArgs()));
     scf::YieldOp::create(b, inner);
     b.setInsertionPointAfter(loop);

@@ -15,7 +15,6 @@ struct KernelCache {
     SmallVector<Slot> slots;        // Tensor slots by number in `result`
   };
   std::map<std::string, Kernel> kernels;
-  unsigned chains = 0; // emitted so far
   DenseMap<std::pair<Type, Type>, std::string> scatters; // by the types of an element and of an id
 };
 

@@ -139,16 +139,22 @@ TEST_F(Emit, FrozenPhaseHasNoBackwardPart) {
 
 TEST_F(Emit, OpsKnowTheirPlaceAndTheirModelInstance) {
   load("examples/digits/digits.bigm");
-  std::set<std::string> scopes, files;
+  std::set<std::string> scopes, library, callers;
   function(program.trains.at(0).forward).walk([&](Operation *op) {
-    if (auto scope = dyn_cast<NameLoc>(op->getLoc())) {
-      scopes.insert(scope.getName().str());
-      if (auto place = dyn_cast<FileLineColLoc>(scope.getChildLoc()))
-        files.insert(place.getFilename().str());
+    auto scope = dyn_cast<NameLoc>(op->getLoc());
+    if (!scope)
+      return;
+    scopes.insert(scope.getName().str());
+    // What stands in the library names the user's call that led there.
+    if (auto call = dyn_cast<CallSiteLoc>(scope.getChildLoc())) {
+      library.insert(cast<FileLineColLoc>(call.getCallee()).getFilename().str());
+      callers.insert(cast<FileLineColLoc>(call.getCaller()).getFilename().str());
     }
   });
   EXPECT_TRUE(scopes.count("digit_model.stem.conv2d"));
-  EXPECT_FALSE(files.empty());
+  EXPECT_TRUE(library.count("std.nn"));
+  ASSERT_EQ(callers.size(), 1u);
+  EXPECT_NE(callers.begin()->find("digits.bigm"), std::string::npos);
 }
 
 } // namespace

@@ -14,7 +14,7 @@ struct Peak {
   double gigabytes = 0; // per second, reading
 };
 
-/// Measures with `threads` threads (0: all). `brief` takes a tenth of a second and half the memory's worth of rounds: for
+/// Measures with `threads` threads (0: all). `brief` takes fewer rounds and a quarter of the memory: for
 /// estimates. Throws std::bad_alloc when there is no memory for a block of 384 MB a thread (96 MB when brief).
 Peak measurePeak(int threads, bool brief);
 

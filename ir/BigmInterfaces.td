@@ -75,4 +75,16 @@ def Bigm_Differentiable : OpInterface<"Differentiable"> {
   ];
 }
 
+def Bigm_Expandable : OpInterface<"Expandable"> {
+  let cppNamespace = "::mlir::bigm";
+  let description = [{
+    Can be said in other ops of the dialect, all of which have gradients and kernels. That form stands in where the op's
+    own gradient ends (second order) and where its kernel does not fit (other element types, symbolic widths).
+  }];
+  let methods = [
+    InterfaceMethod<"Emits ops that compute the same, and gives the values of the results.",
+                    "::llvm::SmallVector<::mlir::Value>", "expand", (ins "::mlir::OpBuilder &":$builder)>,
+  ];
+}
+
 #endif

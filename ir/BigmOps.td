@@ -412,6 +412,57 @@ def Bigm_ResizeOp : Bigm_Op<"resize"> {
   let hasVerifier = 1;
 }
 
+// ---------------------------------------------------------------------------------------------------- attention
+
+def Bigm_Mask : Optional<Bigm_BoolTensor>;
+
+def Bigm_AttentionOp : Bigm_Op<"attention", [DeclareOpInterfaceMethods<Bigm_Differentiable>,
+                                             DeclareOpInterfaceMethods<Bigm_Expandable>]> {
+  let summary = "scaled dot-product attention, without a matrix of scores in memory";
+  let description = [{
+    (q [N, T, H, D], k [N, S, H, D], v [N, S, H, D], mask bool [N, S]) -> (y [N, T, H, D], statistic [N, H, T]):
+
+        s[n, h, i, j] = sum(d: q[n, i, h, d] * k[n, j, h, d]) / sqrt(D), or -1e30 where j is hidden from i
+        y[n, i, h, d] = sum(j: exp(s[n, h, i, j] - statistic[n, h, i]) * v[n, j, h, d])
+        statistic     = log(sum(j: exp(s)))
+
+    A key is hidden where the mask is false, and with `causal` where j > i + (S - T): the last query stands at the last
+    key. A query from which every key is hidden gets the mean of all values; its statistic is -1e30. The statistic is
+    what the gradient needs to compute the weights again (Dao 2023, FlashAttention-2, section 3.1).
+  }];
+  let arguments = (ins Bigm_FloatTensor:$q, Bigm_FloatTensor:$k, Bigm_FloatTensor:$v, Bigm_Mask:$mask,
+                       UnitAttr:$causal);
+  let results = (outs Bigm_FloatTensor:$y, Bigm_FloatTensor:$statistic);
+  let assemblyFormat = [{
+    $q `,` $k `,` $v (`mask` $mask^)? (`causal` $causal^)? attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::Value":$q, "::mlir::Value":$k, "::mlir::Value":$v, "::mlir::Value":$mask,
+                                 "bool":$causal)>];
+}
+
+def Bigm_AttentionGradOp : Bigm_Op<"attention_grad", [DeclareOpInterfaceMethods<Bigm_Expandable>]> {
+  let summary = "gradients of attention to queries, keys and values";
+  let description = [{
+    With s and the statistic of the attention, dy [N, T, H, D] and delta [N, H, T] = sum(d: dy * y) minus the cotangent
+    of the statistic:
+
+        p  = exp(s - statistic), or 1 / S in a row that sees no key
+        ds = p * (sum(d: dy * v) - delta), or 0 where j is hidden from i
+        dv = sum(i: p * dy),  dq = sum(j: ds * k) / sqrt(D),  dk = sum(i: ds * q) / sqrt(D)
+
+    (Dao et al. 2022, FlashAttention, algorithm 4). It is differentiated in its expanded form.
+  }];
+  let arguments = (ins Bigm_FloatTensor:$q, Bigm_FloatTensor:$k, Bigm_FloatTensor:$v, Bigm_FloatTensor:$dy,
+                       Bigm_FloatTensor:$statistic, Bigm_FloatTensor:$delta, Bigm_Mask:$mask, UnitAttr:$causal);
+  let results = (outs Bigm_FloatTensor:$dq, Bigm_FloatTensor:$dk, Bigm_FloatTensor:$dv);
+  let assemblyFormat = [{
+    $q `,` $k `,` $v `,` $dy `,` $statistic `,` $delta (`mask` $mask^)? (`causal` $causal^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 // ---------------------------------------------------------------------------------------------------- calculus
 
 def Bigm_GradientOp : Bigm_Op<"gradient", [AllTypesMatch<["wrt", "results"]>]> {

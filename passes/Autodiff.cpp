@@ -5,6 +5,9 @@
 // a wrt value to y; only they get cotangents, which is why what is frozen costs nothing. The ops are then walked
 // backwards from y, each handing the sum of its cotangents to its operands through its Differentiable interface. The
 // new ops stand where the gradient stood.
+//
+// An op on such a path that has no gradient but an expanded form (Expandable) is replaced by that form first: an
+// attention_grad, when what an inner gradient gave is differentiated once more.
 #include "ir/Bigm.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/Passes.h"
@@ -53,7 +56,22 @@ struct Active {
   }
 };
 
+/// Replaces ops on a path from wrt to y whose gradient is that of their expanded form.
+bool expandOnPath(GradientOp gradient) {
+  bool any = false;
+  for (Operation *op : Active(gradient).ops)
+    if (auto expandable = dyn_cast<Expandable>(op); expandable && !isa<Differentiable>(op)) {
+      OpBuilder builder(op);
+      op->replaceAllUsesWith(expandable.expand(builder));
+      op->erase();
+      any = true;
+    }
+  return any;
+}
+
 LogicalResult expand(GradientOp gradient) {
+  while (expandOnPath(gradient)) {
+  }
   Active active(gradient);
   OpBuilder builder(gradient);
   DenseMap<Value, Value> cotangent;

@@ -37,5 +37,10 @@ Tensor warp(const Tensor &image, const Tensor &matrix, std::vector<int64_t> shap
 /// [N, C, H, W] into `shape`; `mode` is nearest, bilinear, bicubic or area. As bigm_rt_resize_f32.
 Tensor resize(const Tensor &image, std::vector<int64_t> shape, StringRef mode, bool antialias);
 
+/// bigm.attention: operands q, k, v and perhaps the mask; results y and the statistic, their shapes set.
+void attend(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out);
+/// bigm.attention_grad: operands q, k, v, dy, statistic, delta and perhaps the mask; results dq, dk, dv, their shapes set.
+void attendGrad(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out);
+
 } // namespace bigm::ref
 } // namespace mlir

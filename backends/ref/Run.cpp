@@ -78,13 +78,15 @@ public:
           results.push_back(values[value]);
         return results;
       }
-      Tensor out;
-      if (op.getNumResults() == 1)
-        out.shape = shapeOf(op.getResult(0).getType());
+      std::vector<Tensor> out(op.getNumResults());
+      for (auto [tensor, type] : llvm::zip(out, op.getResultTypes()))
+        tensor.shape = shapeOf(type);
       if (failed(evaluate(&op, out)))
         return failure();
-      round(out, op.getResult(0).getType());
-      values[op.getResult(0)] = std::move(out);
+      for (auto [tensor, result] : llvm::zip(out, op.getResults())) {
+        round(tensor, result.getType());
+        values[result] = std::move(tensor);
+      }
     }
     return function.emitError() << "does not return";
   }
@@ -135,10 +137,21 @@ private:
     }
   }
 
-  LogicalResult evaluate(Operation *op, Tensor &out) {
+  LogicalResult evaluate(Operation *op, MutableArrayRef<Tensor> results) {
     SmallVector<const Tensor *> in;
     for (Value operand : op->getOperands())
       in.push_back(&values[operand]);
+    if (auto attention = dyn_cast<AttentionOp>(op)) {
+      attend(in, attention.getCausal(), results);
+      return success();
+    }
+    if (auto gradient = dyn_cast<AttentionGradOp>(op)) {
+      attendGrad(in, gradient.getCausal(), results);
+      return success();
+    }
+    if (results.size() != 1)
+      return op->emitOpError() << "cannot be run by the reference backend";
+    Tensor &out = results[0];
     if (auto pointwise = dyn_cast<Pointwise>(op)) {
       SmallVector<double> x(in.size());
       for (int64_t i = 0, n = product(out.shape); i < n; ++i) {

@@ -255,3 +255,27 @@ func.func @stop_gradient(%x: tensor<3xf32>) {
   %0 = "bigm.stop_gradient"(%x) : (tensor<3xf32>) -> tensor<4xf32>
   return
 }
+
+// -----
+func.func @attention_keys(%q: tensor<2x5x3x4xf32>, %k: tensor<2x7x3x4xf32>, %v: tensor<2x7x3x5xf32>) {
+  // expected-error@+1 {{has keys or values 'tensor<2x7x3x5xf32>', and queries and keys make them 'tensor<2x7x3x4xf32>'}}
+  %y, %s = bigm.attention %q, %k, %v
+           : (tensor<2x5x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x7x3x5xf32>) -> (tensor<2x5x3x4xf32>, tensor<2x3x5xf32>)
+  return
+}
+
+// -----
+func.func @attention_mask(%q: tensor<2x5x3x4xf32>, %k: tensor<2x7x3x4xf32>, %m: tensor<2x5xi1>) {
+  // expected-error@+1 {{has mask 'tensor<2x5xi1>', needed is 'tensor<2x7xi1>'}}
+  %y, %s = bigm.attention %q, %k, %k mask %m
+           : (tensor<2x5x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x5xi1>) -> (tensor<2x5x3x4xf32>, tensor<2x3x5xf32>)
+  return
+}
+
+// -----
+func.func @attention_statistic(%q: tensor<2x5x3x4xf32>) {
+  // expected-error@+1 {{has statistic 'tensor<2x5x3xf32>', needed is 'tensor<2x3x5xf32>'}}
+  %y, %s = bigm.attention %q, %q, %q
+           : (tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>) -> (tensor<2x5x3x4xf32>, tensor<2x5x3xf32>)
+  return
+}

@@ -154,3 +154,15 @@ func.func @irregular(%t: tensor<5x2xf32>, %i: tensor<3xi32>, %u: tensor<3x2xf32>
   %4 = bigm.gradient %y wrt %t : (tensor<f32>, tensor<5x2xf32>) -> tensor<5x2xf32>
   return
 }
+
+// CHECK-LABEL: func.func @attention
+func.func @attention(%q: tensor<2x5x3x4xf32>, %k: tensor<2x7x3x4xf32>, %m: tensor<2x7xi1>) {
+  // CHECK: bigm.attention %{{.*}}, %{{.*}}, %{{.*}} causal : (tensor<2x5x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x7x3x4xf32>) -> (tensor<2x5x3x4xf32>, tensor<2x3x5xf32>)
+  %y, %s = bigm.attention %q, %k, %k causal
+           : (tensor<2x5x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x7x3x4xf32>) -> (tensor<2x5x3x4xf32>, tensor<2x3x5xf32>)
+  // CHECK: bigm.attention_grad %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} mask %{{.*}} :
+  %g:3 = bigm.attention_grad %q, %k, %k, %y, %s, %s mask %m
+         : (tensor<2x5x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x5x3x4xf32>, tensor<2x3x5xf32>,
+            tensor<2x3x5xf32>, tensor<2x7xi1>) -> (tensor<2x5x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x7x3x4xf32>)
+  return
+}

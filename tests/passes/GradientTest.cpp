@@ -67,6 +67,32 @@ Case shape(const char *name, const std::string &from, const std::string &to, con
   return {name, {{from}}, to, body + " : " + from + " -> " + to, symbols};
 }
 
+/// T queries and S keys of two heads, T and S being numbers or `t` = 5. The mask hides what a further argument has below
+/// zero.
+Case attention(const char *variant, const std::string &T, const std::string &S, const char *width, bool masked,
+               bool causal, bool ofStatistic = false) {
+  auto type = [](const std::vector<std::string> &sizes, const std::string &element) {
+    std::string dims, list;
+    for (const std::string &size : sizes) {
+      dims += (isalpha(size[0]) ? "?" : size) + "x";
+      list += (list.empty() ? "" : ", ") + size;
+    }
+    return "tensor<" + dims + element + ", affine_map<()[n, t] -> (" + list + ")>>";
+  };
+  std::string q = type({"n", T, "2", width}, "f64"), k = type({"n", S, "2", width}, "f64"),
+              statistic = type({"n", "2", T}, "f64"), numbers = type({"n", S}, "f64"), bits = type({"n", S}, "i1");
+  std::vector<Arg> args = {{q}, {k}, {k}};
+  std::string body, mask, maskType;
+  if (masked) {
+    args.push_back({numbers, -1, 1, false});
+    body = "%z = bigm.constant 0.0 : f64 -> " + numbers + "\n%m = bigm.gt %3, %z : " + numbers + "\n";
+    mask = " mask %m", maskType = ", " + bits;
+  }
+  body += std::string(ofStatistic ? "%y, %r" : "%r, %s") + " = bigm.attention %0, %1, %2" + mask +
+          (causal ? " causal" : "") + " : (" + q + ", " + k + ", " + k + maskType + ") -> (" + q + ", " + statistic + ")";
+  return {std::string("attention/") + variant, args, ofStatistic ? statistic : q, body, {3, 5}};
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all = {
       unary("neg"), unary("abs"), unary("exp"), unary("log", 0.2, 3), unary("log1p", -0.5, 3), unary("expm1"),
@@ -163,6 +189,9 @@ std::vector<Case> cases() {
       {"scatter_add", {{"tensor<3x4x2xf64>"}, {"tensor<3x4xf64>", 0, 4.9, false}}, "tensor<5x2xf64>",
        "%i = bigm.cast %1 : tensor<3x4xf64> -> tensor<3x4xi32>\n"
        "%r = bigm.scatter_add %0, %i : (tensor<3x4x2xf64>, tensor<3x4xi32>) -> tensor<5x2xf64>"},
+      attention("causal", "t", "t", "3", false, true), attention("masked", "2", "t", "3", true, false),
+      attention("queries before all keys", "6", "4", "1", true, true),
+      attention("statistic", "2", "t", "3", false, true, true),
       {"max/pooled", {{"tensor<2x6xf64>"}}, "tensor<2x3xf64>",
        "%w = bigm.view %0, affine_map<(a, b, c) -> (a, b * 2 + c)> : tensor<2x6xf64> -> tensor<2x3x2xf64>\n"
        "%r = bigm.reduce_max %w, [2] : tensor<2x3x2xf64> -> tensor<2x3xf64>"},

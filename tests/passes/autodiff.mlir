@@ -88,3 +88,30 @@ func.func @convolution(%x: tensor<2x3x8x9xf32>, %w: tensor<4x3x3x3xf32>, %d: ten
   %g = bigm.gradient %l wrt %x : (tensor<f32>, tensor<2x3x8x9xf32>) -> tensor<2x3x8x9xf32>
   return %g : tensor<2x3x8x9xf32>
 }
+
+// -----
+// The gradient of attention is one op; what it gives is differentiated once more in its expanded form.
+// CHECK-LABEL: func.func @attention
+// CHECK: %[[Y:.*]], %[[S:.*]] = bigm.attention
+// CHECK: bigm.attention_grad %arg0, %arg0, %arg0, %{{.*}}, %[[S]]
+// CHECK-NOT: bigm.contract
+// CHECK-LABEL: func.func @second_order
+// CHECK: bigm.attention
+// CHECK-COUNT-5: bigm.contract
+// CHECK: bigm.attention_grad
+func.func @attention(%x: tensor<2x5x3x4xf32>) -> tensor<2x5x3x4xf32> {
+  %y, %s = bigm.attention %x, %x, %x
+           : (tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>) -> (tensor<2x5x3x4xf32>, tensor<2x3x5xf32>)
+  %l = bigm.reduce_sum %y, [0, 1, 2, 3] : tensor<2x5x3x4xf32> -> tensor<f32>
+  %g = bigm.gradient %l wrt %x : (tensor<f32>, tensor<2x5x3x4xf32>) -> tensor<2x5x3x4xf32>
+  return %g : tensor<2x5x3x4xf32>
+}
+func.func @second_order(%x: tensor<2x5x3x4xf32>) -> tensor<2x5x3x4xf32> {
+  %y, %s = bigm.attention %x, %x, %x
+           : (tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>) -> (tensor<2x5x3x4xf32>, tensor<2x3x5xf32>)
+  %l = bigm.reduce_sum %y, [0, 1, 2, 3] : tensor<2x5x3x4xf32> -> tensor<f32>
+  %g = bigm.gradient %l wrt %x : (tensor<f32>, tensor<2x5x3x4xf32>) -> tensor<2x5x3x4xf32>
+  %n = bigm.reduce_sum %g, [0, 1, 2, 3] : tensor<2x5x3x4xf32> -> tensor<f32>
+  %h = bigm.gradient %n wrt %x : (tensor<f32>, tensor<2x5x3x4xf32>) -> tensor<2x5x3x4xf32>
+  return %h : tensor<2x5x3x4xf32>
+}

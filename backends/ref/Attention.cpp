@@ -1,0 +1,100 @@
+// Attention and its gradient in plain loops, from the formulas in ir/BigmOps.td.
+#include "backends/ref/Ref.h"
+#include "llvm/ADT/ArrayRef.h"
+#include <cmath>
+
+namespace mlir::bigm::ref {
+
+namespace {
+constexpr double hiddenScore = -1e30;
+
+/// Tensors [N, T, H, D] and what a query sees.
+struct Shape {
+  int64_t batch, length, keys, heads, width;
+  const Tensor *mask; // null: all is visible
+  bool causal;
+
+  Shape(const Tensor &q, const Tensor &k, const Tensor *mask, bool causal)
+      : batch(q.shape[0]), length(q.shape[1]), keys(k.shape[1]), heads(q.shape[2]), width(q.shape[3]), mask(mask),
+        causal(causal) {}
+
+  int64_t ofQuery(int64_t n, int64_t i, int64_t h) const { return ((n * length + i) * heads + h) * width; }
+  int64_t ofKey(int64_t n, int64_t j, int64_t h) const { return ((n * keys + j) * heads + h) * width; }
+  int64_t ofRow(int64_t n, int64_t h, int64_t i) const { return (n * heads + h) * length + i; }
+  bool visible(int64_t n, int64_t i, int64_t j) const {
+    return (!causal || j <= i + (keys - length)) && (!mask || mask->data[n * keys + j] != 0);
+  }
+  double dot(const double *x, const double *y) const {
+    double sum = 0;
+    for (int64_t d = 0; d < width; ++d)
+      sum += x[d] * y[d];
+    return sum;
+  }
+  /// Calls each(n, h, i) for all rows of scores.
+  template <class Each> void rows(Each each) const {
+    for (int64_t n = 0; n < batch; ++n)
+      for (int64_t h = 0; h < heads; ++h)
+        for (int64_t i = 0; i < length; ++i)
+          each(n, h, i);
+  }
+  double score(const Tensor &q, const Tensor &k, int64_t n, int64_t h, int64_t i, int64_t j) const {
+    if (!visible(n, i, j))
+      return hiddenScore;
+    return dot(&q.data[ofQuery(n, i, h)], &k.data[ofKey(n, j, h)]) / std::sqrt(double(width));
+  }
+};
+
+void clear(Tensor &tensor) {
+  int64_t count = 1;
+  for (int64_t size : tensor.shape)
+    count *= size;
+  tensor.data.assign(count, 0);
+}
+} // namespace
+
+void attend(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out) {
+  const Tensor &q = *in[0], &k = *in[1], &v = *in[2];
+  Shape shape(q, k, in.size() > 3 ? in[3] : nullptr, causal);
+  Tensor &y = out[0], &statistic = out[1];
+  clear(y), clear(statistic);
+  shape.rows([&](int64_t n, int64_t h, int64_t i) {
+    std::vector<double> weight;
+    double most = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < shape.keys; ++j) {
+      weight.push_back(shape.score(q, k, n, h, i, j));
+      most = std::max(most, weight.back());
+    }
+    for (double &w : weight)
+      sum += w = std::exp(w - most);
+    for (int64_t j = 0; j < shape.keys; ++j)
+      for (int64_t d = 0; d < shape.width; ++d)
+        y.data[shape.ofQuery(n, i, h) + d] += weight[j] / sum * v.data[shape.ofKey(n, j, h) + d];
+    statistic.data[shape.ofRow(n, h, i)] = most + std::log(sum);
+  });
+}
+
+void attendGrad(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out) {
+  const Tensor &q = *in[0], &k = *in[1], &v = *in[2], &dy = *in[3], &statistic = *in[4], &delta = *in[5];
+  Shape shape(q, k, in.size() > 6 ? in[6] : nullptr, causal);
+  Tensor &dq = out[0], &dk = out[1], &dv = out[2];
+  clear(dq), clear(dk), clear(dv);
+  double scale = 1 / std::sqrt(double(shape.width));
+  shape.rows([&](int64_t n, int64_t h, int64_t i) {
+    int64_t row = shape.ofRow(n, h, i), query = shape.ofQuery(n, i, h);
+    bool seesNothing = statistic.data[row] < hiddenScore / 2;
+    for (int64_t j = 0; j < shape.keys; ++j) {
+      int64_t key = shape.ofKey(n, j, h);
+      double p = seesNothing ? 1.0 / shape.keys : std::exp(shape.score(q, k, n, h, i, j) - statistic.data[row]);
+      double ds = p * (shape.dot(&dy.data[query], &v.data[key]) - delta.data[row]) * scale;
+      if (!shape.visible(n, i, j))
+        ds = 0;
+      for (int64_t d = 0; d < shape.width; ++d) {
+        dv.data[key + d] += p * dy.data[query + d];
+        dq.data[query + d] += ds * k.data[key + d];
+        dk.data[key + d] += ds * q.data[query + d];
+      }
+    }
+  });
+}
+
+} // namespace mlir::bigm::ref

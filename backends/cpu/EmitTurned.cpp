@@ -13,6 +13,24 @@ using namespace mlir::bigm;
 using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
+SmallVector<Value> cpu::turnSquare(ImplicitLocOpBuilder &b, SmallVector<Value> square) {
+  unsigned lanes = square.size();
+  SmallVector<int64_t> low, high;
+  for (unsigned i = 0; i < lanes; ++i) {
+    low.push_back(i / 2 + (i % 2) * lanes);
+    high.push_back(low.back() + lanes / 2);
+  }
+  for (unsigned round = 1; round < lanes; round *= 2) {
+    SmallVector<Value> next;
+    for (unsigned i = 0; i < lanes / 2; ++i) {
+      next.push_back(vector::ShuffleOp::create(b, square[i], square[i + lanes / 2], low));
+      next.push_back(vector::ShuffleOp::create(b, square[i], square[i + lanes / 2], high));
+    }
+    square = next;
+  }
+  return square;
+}
+
 namespace {
 class TurnedEmitter {
 public:
@@ -100,7 +118,7 @@ private:
       SmallVector<Value> read;
       for (unsigned i = 0; i < lanes; ++i)
         read.push_back(readAlong(load, row, e.add(column, e.constant(i)), rowMask));
-      turned.push_back(turn(std::move(read)));
+      turned.push_back(turnSquare(b, std::move(read)));
     }
     Block &body = NestOp(s.nest).getBody().front();
     for (unsigned i = 0; i < lanes; ++i) {
@@ -158,23 +176,6 @@ private:
     scf::YieldOp::create(b, zeros);
     b.setInsertionPointAfter(choose);
     return choose.getResult(0);
-  }
-
-  SmallVector<Value> turn(SmallVector<Value> square) {
-    SmallVector<int64_t> low, high;
-    for (unsigned i = 0; i < lanes; ++i) {
-      low.push_back(i / 2 + (i % 2) * lanes);
-      high.push_back(low.back() + lanes / 2);
-    }
-    for (unsigned round = 1; round < lanes; round *= 2) {
-      SmallVector<Value> next;
-      for (unsigned i = 0; i < lanes / 2; ++i) {
-        next.push_back(vector::ShuffleOp::create(b, square[i], square[i + lanes / 2], low));
-        next.push_back(vector::ShuffleOp::create(b, square[i], square[i + lanes / 2], high));
-      }
-      square = next;
-    }
-    return square;
   }
 
   Emitter &e;

@@ -87,6 +87,12 @@ LoadOp plainView(NestOp nest) {
   return load && !load.getInside() && load.getAt().empty() ? load : LoadOp();
 }
 
+/// By how much a linear index grows with a dimension.
+AffineExpr stepOf(AffineExpr index, unsigned dim) {
+  AffineExpr d = getAffineDimExpr(dim, index.getContext());
+  return index.replace(d, d + 1) - index;
+}
+
 AffineMap composed(AffineMap map, LoadOp at, unsigned symbols) {
   auto nest = at->getParentOfType<NestOp>();
   SmallVector<AffineExpr> symbolsKept;
@@ -424,9 +430,44 @@ private:
   }
 };
 
+// ------------------------------------------------------------------ views that attention reads through
+
+/// Attention reads a part or another order of a tensor where it lies, as long as the elements of a head stay side by side.
+bool readThrough(AttendOp attention, unsigned input) {
+  auto producer = attention.getInputs()[input].getDefiningOp<NestOp>();
+  LoadOp view = producer ? plainView(producer) : LoadOp();
+  if (!view)
+    return false;
+  AffineMap own = cast<AffineMapAttr>(attention.getMaps()[input]).getValue();
+  SmallVector<AffineExpr> symbols;
+  for (unsigned i = 0; i < view.getMap().getNumSymbols(); ++i)
+    symbols.push_back(getAffineSymbolExpr(i, view.getContext()));
+  AffineMap map = simplifyAffineMap(
+      view.getMap().replaceDimsAndSymbols(own.getResults(), symbols, own.getNumDims(), symbols.size()));
+  if (hasDivision(map) || !llvm::all_of(map.getResults(), [](AffineExpr index) { return index.isPureAffine(); }))
+    return false;
+  if (map.getNumDims() == 4) {
+    auto last = dyn_cast_or_null<AffineConstantExpr>(canonical(stepOf(map.getResults().back(), 3)));
+    bool aside = last && last.getValue() == 1;
+    for (AffineExpr index : map.getResults().drop_back())
+      aside &= !index.isFunctionOfDim(3);
+    if (!aside)
+      return false;
+  }
+  SmallVector<Attribute> maps(attention.getMaps().getValue());
+  maps[input] = AffineMapAttr::get(map);
+  attention.setMapsAttr(ArrayAttr::get(attention.getContext(), maps));
+  attention.getInputsMutable().slice(input, 1).assign(view.getTensor());
+  return true;
+}
+
 struct FuseKernels : bigm::impl::FuseKernelsBase<FuseKernels> {
   void runOnOperation() override {
     Block &block = getOperation().getBody().front();
+    for (AttendOp attention : block.getOps<AttendOp>())
+      for (unsigned input = 0; input < attention.getInputs().size(); ++input)
+        while (readThrough(attention, input)) {
+        }
     for (Operation &op : llvm::make_early_inc_range(block))
       if (auto nest = dyn_cast<NestOp>(op); nest && !nest->use_empty())
         substituteEverywhere(nest);
@@ -454,7 +495,7 @@ struct FuseKernels : bigm::impl::FuseKernelsBase<FuseKernels> {
   }
   static void eraseUnused(Block &block) {
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-      if (isa<NestOp, AliasOp, CallOp, ScatterOp>(op) && op.use_empty())
+      if ((isKernel(&op) || isa<AliasOp>(op)) && op.use_empty())
         op.erase();
   }
 };

@@ -28,6 +28,8 @@ void KernelDialect::initialize() {
       >();
 }
 
+bool kernel::isKernel(Operation *op) { return isa<NestOp, CallOp, ScatterOp, AttendOp>(op); }
+
 Type kernel::scalarType(Type tensor) {
   Type element = cast<RankedTensorType>(tensor).getElementType();
   if (element.isUnsignedInteger())

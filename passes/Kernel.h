@@ -17,6 +17,9 @@
 
 namespace mlir::bigm::kernel {
 
+/// Whether the op computes its results when its turn comes, rather than name memory that is there.
+bool isKernel(Operation *op);
+
 /// The tensor type's element as it stands in a register: signless.
 Type scalarType(Type tensor);
 /// Bytes of one element in memory; a bool takes one.

@@ -235,7 +235,7 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
   void placeRest(func::FuncOp func) {
     std::vector<Buffer> buffers;
     for (Operation &op : func.getBody().front()) {
-      if (!isa<NestOp, CallOp, ScatterOp>(op))
+      if (!isKernel(&op))
         continue;
       for (Value result : op.getResults()) {
         if (isPlaced(result))

@@ -25,9 +25,19 @@ public:
   Lowering(func::FuncOp func, unsigned symbols) : builder(func.getContext()), symbols(symbols) {}
 
   /// The values that replace the op's results; empty when the op has no kernel.
-  Value lower(Operation *op) {
+  SmallVector<Value> lower(Operation *op) {
     builder.setInsertionPoint(op);
     loc = op->getLoc();
+    if (isa<AttentionOp, AttentionGradOp>(op))
+      return lowerAttention(op);
+    if (op->getNumResults() != 1)
+      return {};
+    Value replacement = lowerSingle(op);
+    return replacement ? SmallVector<Value>{replacement} : SmallVector<Value>();
+  }
+
+private:
+  Value lowerSingle(Operation *op) {
     return llvm::TypeSwitch<Operation *, Value>(op)
         .Case<ConstantOp, SizeOp, IotaOp, RandomOp, Pointwise, ReshapeOp, ViewOp, FoldOp, PadOp, ConcatOp, ArgMaxOp,
               ArgMinOp, Contraction, GatherOp, ScatterAddOp, WarpOp, ResizeOp>([&](auto op) { return lowerOp(op); })
@@ -36,7 +46,6 @@ public:
         .Default([](Operation *) { return Value(); });
   }
 
-private:
   // ------------------------------------------------------------------ building blocks
   AffineExpr dim(unsigned i) { return builder.getAffineDimExpr(i); }
   AffineExpr number(int64_t value) { return builder.getAffineConstantExpr(value); }
@@ -365,6 +374,21 @@ private:
     });
   }
   Value lowerOp(ScatterAddOp op) { return ScatterOp::create(builder, loc, op.getType(), op.getUpdates(), op.getIds()); }
+  /// Queries, keys, values and what has one number a query are read as they lie; fuse-kernels looks through views.
+  SmallVector<Value> lowerAttention(Operation *op) {
+    SmallVector<AffineExpr> queries = sizesOf(op->getOperand(0).getType()), keys = sizesOf(op->getOperand(1).getType());
+    SmallVector<AffineExpr> sizes = {queries[0], queries[2], queries[1], keys[1], queries[3]};
+    SmallVector<AffineMap> maps;
+    for (Value operand : op->getOperands()) {
+      unsigned rank = cast<RankedTensorType>(operand.getType()).getRank();
+      maps.push_back(AffineMap::getMultiDimIdentityMap(rank, builder.getContext()));
+    }
+    bool backward = isa<AttentionGradOp>(op);
+    auto kernel = AttendOp::create(
+        builder, loc, op->getResultTypes(), op->getOperands(), AffineMap::get(0, symbols, sizes, builder.getContext()),
+        builder.getAffineMapArrayAttr(maps), op->hasAttr("causal"), op->getNumOperands() > (backward ? 6 : 3), backward);
+    return SmallVector<Value>(kernel.getResults());
+  }
   Value lowerOp(WarpOp op) {
     return callImage("bigm_rt_warp_f32", {op.getImage(), op.getMatrix()}, op.getType(),
                      builder.getF32FloatAttr(op.getFill().convertToDouble()));
@@ -386,22 +410,35 @@ private:
   Location loc = builder.getUnknownLoc();
 };
 
+/// Whether attention has a kernel: its blocks are of a known width, and their memory is on the stack.
+bool hasKernel(Operation *op) {
+  constexpr int64_t widest = 256;
+  auto type = cast<RankedTensorType>(op->getOperand(0).getType());
+  return type.getElementType().isF32() && !type.isDynamicDim(3) && type.getDimSize(3) <= widest;
+}
+
 struct ToKernels : bigm::impl::ToKernelsBase<ToKernels> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
     Lowering lowering(func, names ? names.size() : 0);
+    for (Operation &op : llvm::make_early_inc_range(func.getBody().front()))
+      if (auto expandable = dyn_cast<Expandable>(op); expandable && !hasKernel(&op)) {
+        OpBuilder builder(&op);
+        op.replaceAllUsesWith(expandable.expand(builder));
+        op.erase();
+      }
     SmallVector<Operation *> ops;
     for (Operation &op : func.getBody().front())
       if (isa<BigmDialect>(op.getDialect()))
         ops.push_back(&op);
     for (Operation *op : ops) {
-      Value replacement = op->getNumResults() == 1 ? lowering.lower(op) : Value();
-      if (!replacement) {
+      SmallVector<Value> replacement = lowering.lower(op);
+      if (replacement.empty()) {
         op->emitError() << "bug in bigmc: `" << op->getName() << "` has no kernel";
         return signalPassFailure();
       }
-      op->getResult(0).replaceAllUsesWith(replacement);
+      op->replaceAllUsesWith(replacement);
     }
     for (Operation *op : llvm::reverse(ops))
       op->erase();

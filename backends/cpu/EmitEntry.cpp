@@ -1,6 +1,7 @@
 // An entry fills a closure on its stack for each kernel and hands it to the runtime's parallel loop, or calls the kernel
 // itself where the work is not worth a thread's waking. Small networks then run without one call of the runtime.
 #include "backends/cpu/EmitEntry.h"
+#include "backends/cpu/Attention.h"
 #include "backends/cpu/Chains.h"
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitScatter.h"
@@ -86,6 +87,10 @@ public:
         kernel = &kernelOf(nest);
         slots = std::max(slots, kernel->slots.size());
       }
+      if (auto attend = dyn_cast<AttendOp>(op)) {
+        kernel = &kernelOf(attend);
+        slots = std::max(slots, kernel->slots.size());
+      }
       if (!isa<AliasOp>(op))
         steps.push_back({&op, kernel});
     }
@@ -110,12 +115,12 @@ public:
     for (size_t i = 0, length = 0; i < steps.size(); i += length) {
       auto [op, kernel] = steps[i];
       length = marks ? 1 : chainLength(steps, i); // what is timed runs alone
-      if (isa<NestOp, CallOp, ScatterOp>(op))
+      if (isKernel(op))
         mark(number++);
       if (length > 1)
         launchChain(ArrayRef(steps).slice(i, length)), ++launches;
       else if (kernel)
-        launches += launch(cast<NestOp>(op), *kernel);
+        launches += launch(op, *kernel);
       else if (auto call = dyn_cast<CallOp>(op))
         emitCall(call), ++launches;
       else if (auto scatter = dyn_cast<ScatterOp>(op))
@@ -154,6 +159,25 @@ private:
         }
     }
     nest->setAttr("kernel", outer.getStringAttr(kernel.launches.back().function)); // for who reads the dump
+    return kernel;
+  }
+
+  KernelCache::Kernel &kernelOf(AttendOp attend) {
+    std::string key = cpu::keyOf(attend);
+    auto [it, fresh] = cache.kernels.try_emplace(key);
+    KernelCache::Kernel &kernel = it->second;
+    if (fresh) {
+      AttentionPlan plan(attend, target);
+      ImplicitLocOpBuilder builder(attend.getLoc(), outer);
+      builder.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
+      Schedule none; // sizes come as slots, expressions are not the emitter's
+      Emitter emitter(none, target, builder);
+      std::string name = "attend" + nameOf(key);
+      kernel.launches = {attend.getBackward() ? emitAttentionGrad(emitter, plan, name)
+                                              : emitAttention(emitter, plan, name)};
+      kernel.slots = emitter.slots;
+    }
+    attend->setAttr("kernel", outer.getStringAttr(kernel.launches.back().function));
     return kernel;
   }
 
@@ -266,14 +290,15 @@ private:
     LLVM::ReturnOp::create(c, ValueRange());
   }
 
-  unsigned launch(NestOp nest, KernelCache::Kernel &kernel) {
-    fillClosure(nest, kernel, closure);
+  unsigned launch(Operation *op, KernelCache::Kernel &kernel) {
+    fillClosure(op, kernel, closure);
     for (Launch &launch : kernel.launches)
       emitLaunch(launch);
     return kernel.launches.size();
   }
-  void fillClosure(NestOp nest, KernelCache::Kernel &kernel, Value closure) {
-    SmallVector<Value> tensors = tensorsOf(nest);
+  void fillClosure(Operation *op, KernelCache::Kernel &kernel, Value closure) {
+    auto nest = dyn_cast<NestOp>(op);
+    SmallVector<Value> tensors = nest ? tensorsOf(nest) : SmallVector<Value>(op->getOperands());
     for (auto [i, slot] : llvm::enumerate(kernel.slots)) {
       Value value;
       switch (slot.kind) {
@@ -281,10 +306,10 @@ private:
         value = memoryOf(tensors[slot.result]);
         break;
       case Slot::Result:
-        value = memoryOf(nest.getResult(slot.result));
+        value = memoryOf(op->getResult(slot.result));
         break;
       case Slot::Scratch:
-        value = atPlace(nest->getAttr("scratch"));
+        value = atPlace(op->getAttr("scratch"));
         break;
       case Slot::Size:
         value = evaluate(slot.size);

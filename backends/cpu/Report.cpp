@@ -26,7 +26,7 @@ public:
       for (auto [i, name] : llvm::enumerate(names))
         report.sizes.push_back({cast<StringAttr>(name).str(), i < symbols.size() ? at(symbols[i]) : 1});
     for (Operation &op : func.getBody().front())
-      if (isa<NestOp, CallOp, ScatterOp>(op)) {
+      if (isKernel(&op)) {
         order[&op] = int(report.kernels.size());
         report.kernels.push_back(kernel(op));
       }
@@ -118,11 +118,18 @@ private:
       touch(result, bytesOf(result));
     auto nest = dyn_cast<NestOp>(op);
     if (!nest) {
-      report.kind = isa<ScatterOp>(op) ? "scatter" : "call";
+      report.kind = isa<ScatterOp>(op) ? "scatter" : isa<AttendOp>(op) ? "attention" : "call";
       for (Value operand : op.getOperands())
         touch(operand, bytesOf(operand));
       if (auto scatter = dyn_cast<ScatterOp>(op))
         report.flops = double(at(elementCount(scatter.getUpdates().getType())));
+      if (auto attention = dyn_cast<AttendOp>(op)) {
+        // Two products forward and five backward; with `causal` about half of the scores are seen.
+        report.flops = attention.getBackward() ? 10 : 4;
+        for (AffineExpr size : attention.getSizes().getResults())
+          report.flops *= double(at(size));
+        report.flops /= attention.getCausal() ? 2 : 1;
+      }
       return report;
     }
     double points = 1;

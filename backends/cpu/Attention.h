@@ -1,0 +1,45 @@
+// The kernel of kernel.attend: attention forward and backward without a matrix of scores in memory.
+//
+// Forward, a unit is a block of queries of one head, as many as `attentionVectors` registers have lanes; it passes over
+// the keys, block by block, and keeps for each query the largest score, the sum of weights and the mixed values so far
+// (online softmax: Milakov and Gimelshein 2018; Dao 2023, FlashAttention-2, algorithm 1). Queries are the lanes, so that
+// largest scores and sums never cross lanes, and elements of keys and values are broadcast from where they lie.
+//
+// Backward, a unit is one head: it passes over blocks of keys, which are the lanes, and for each over the queries. The
+// gradients of keys and values of the block stay at hand, that of the queries is added to. Weights come again from the
+// statistic. So every sum has one order, whatever the number of threads.
+//
+// What a block needs lies on the stack: 30 KiB for heads of 64 on AVX2, twice that on AVX-512.
+#pragma once
+#include "backends/cpu/EmitNest.h"
+
+namespace mlir::bigm::cpu {
+
+/// Where an input or result lies: the place of an element is linear in (n, position, h, d), as far as it has these.
+struct AttentionTensor {
+  Slot slot;
+  AffineExpr first, batch, position, head;
+};
+
+struct AttentionPlan {
+  AttentionPlan(kernel::AttendOp op, const Target &target);
+
+  mutable kernel::AttendOp op; // a handle: its methods are not const
+  AffineExpr batch, heads, queries, keys;
+  int64_t width; // of a head
+  SmallVector<AttentionTensor> inputs, results;
+  AffineExpr units, cost;
+  unsigned rows;  // of a block of accumulators, `attentionVectors` registers abreast
+  int64_t lanes;  // of such a row
+};
+
+/// Registers abreast in a block of accumulators.
+constexpr unsigned attentionVectors = 2;
+
+/// What the kernel computes, as text: equal keys are equal code.
+std::string keyOf(kernel::AttendOp op);
+/// Emits the kernel under `name`. Slots of the emitter name inputs and results of the op by number, in `result`.
+Launch emitAttention(Emitter &emitter, const AttentionPlan &plan, const std::string &name);
+Launch emitAttentionGrad(Emitter &emitter, const AttentionPlan &plan, const std::string &name);
+
+} // namespace mlir::bigm::cpu

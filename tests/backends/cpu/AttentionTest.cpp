@@ -1,0 +1,79 @@
+// Attention and its gradient on sizes that are no multiple of any block, against the reference backend. expectSame runs
+// each on code for x86-64-v2, v3 and this machine, with 1 and 3 threads, and expects the same bits of both.
+#include "Harness.h"
+#include <gtest/gtest.h>
+
+using bigm::test::expectSame;
+
+namespace {
+struct Shape {
+  std::string queries, keys; // a number, or a symbol: S or T
+  int heads, width;
+  bool masked = false, causal = false;
+};
+
+/// `tensor<?x7x2x5xf32, ...>` of sizes over the symbols N, S and T.
+std::string tensor(const std::vector<std::string> &sizes, const char *element = "f32") {
+  std::string dims, list;
+  bool open = false;
+  for (const std::string &size : sizes) {
+    open |= bool(isalpha(size[0]));
+    dims += (isalpha(size[0]) ? "?" : size) + "x";
+    list += (list.empty() ? "" : ", ") + size;
+  }
+  return "tensor<" + dims + element + (open ? ", affine_map<()[N, S, T] -> (" + list + ")>>" : ">");
+}
+
+/// Values and statistic, or with `gradients` what comes of a cotangent %w of the values.
+std::string program(const Shape &shape, bool gradients) {
+  std::string heads = std::to_string(shape.heads), width = std::to_string(shape.width);
+  std::string q = tensor({"N", shape.queries, heads, width}), k = tensor({"N", shape.keys, heads, width}),
+              statistic = tensor({"N", heads, shape.queries}), bits = tensor({"N", shape.keys}, "i1"),
+              sums = tensor({"N", shape.queries, heads});
+  std::string how = std::string(shape.masked ? " mask %m" : "") + (shape.causal ? " causal" : ""),
+              maskType = shape.masked ? ", " + bits : "";
+  std::string text = "func.func @f(%q: " + q + ", %k: " + k + ", %v: " + k + ", %w: " + q +
+                     (shape.masked ? ", %m: " + bits : "") + ") -> (" +
+                     (gradients ? q + ", " + k + ", " + k : q + ", " + statistic) +
+                     ") attributes {bigm.symbols = [\"N\", \"S\", \"T\"]} {\n  %y, %s = bigm.attention %q, %k, %v" + how +
+                     " : (" + q + ", " + k + ", " + k + maskType + ") -> (" + q + ", " + statistic + ")\n";
+  if (!gradients)
+    return text + "  return %y, %s : " + q + ", " + statistic + "\n}\n";
+  return text + "  %p = bigm.mul %y, %w : " + q + "\n  %r = bigm.reduce_sum %p, [3] : " + q + " -> " + sums +
+         "\n  %d = bigm.view %r, affine_map<(n, h, i) -> (n, i, h)> : " + sums + " -> " + statistic +
+         "\n  %g:3 = bigm.attention_grad %q, %k, %v, %w, %s, %d" + how + " : (" + q + ", " + k + ", " + k + ", " + q +
+         ", " + statistic + ", " + statistic + maskType + ") -> (" + q + ", " + k + ", " + k +
+         ")\n  return %g#0, %g#1, %g#2 : " + q + ", " + k + ", " + k + "\n}\n";
+}
+
+/// Symbols: N = 2, S and T as given.
+void expectSameAttention(const Shape &shape, int64_t S, int64_t T) {
+  for (bool gradients : {false, true}) {
+    SCOPED_TRACE(shape.queries + " queries, " + shape.keys + " keys, width " + std::to_string(shape.width) +
+                 (shape.masked ? ", masked" : "") + (shape.causal ? ", causal" : "") + (gradients ? ", gradients" : ""));
+    expectSame(program(shape, gradients), {2, S, T});
+  }
+}
+} // namespace
+
+TEST(Attention, OddSizes) {
+  for (bool masked : {false, true})
+    for (bool causal : {false, true}) {
+      expectSameAttention({"T", "S", 3, 13, masked, causal}, 37, 29);
+      expectSameAttention({"29", "37", 3, 8, masked, causal}, 37, 29);
+    }
+}
+TEST(Attention, MoreKeysThanOneBlock) { expectSameAttention({"T", "S", 1, 20, true, true}, 301, 259); }
+TEST(Attention, OneQuery) {
+  expectSameAttention({"1", "S", 2, 32, false, true}, 75, 1);
+  expectSameAttention({"T", "S", 2, 5, true, false}, 3, 1);
+}
+// Its weight is 1, and what is left of the gradient of the scores is rounding.
+TEST(Attention, OneKey) { expectSame(program({"T", "1", 2, 7}, false), {2, 1, 20}); }
+TEST(Attention, HeadsOfOneElement) { expectSameAttention({"T", "S", 2, 1, false, true}, 19, 19); }
+
+// With `causal` the first T - S queries stand before all keys: they get the mean of all values.
+TEST(Attention, QueriesThatSeeNothing) {
+  expectSameAttention({"T", "S", 2, 16, false, true}, 9, 70);
+  expectSameAttention({"T", "S", 2, 16, true, true}, 150, 170);
+}

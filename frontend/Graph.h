@@ -76,6 +76,8 @@ enum class Op {
               // matrix maps output pixel centres to input ones.
   Resize,     // image [N, C, H, W] -> [N, C, h, w]; attrs mode: "bilinear" | "nearest" | "area" | "bicubic",
               // antialias: int
+  Attention,  // (q f32 [N, T, H, D], k [N, S, H, D], v [N, S, H, D], perhaps mask bool [N, S]) -> [N, T, H, D]; attr
+              // causal: int
   // Calculus: operands (y scalar, x...), results: dy/dx for each x. Expanded by the autodiff pass.
   Gradient,
   StopGradient, // identity with zero gradient

@@ -202,6 +202,9 @@ private:
       return ContractOp::create(builder, loc, type, x[0], x[1], map(node, "lhs_map", dims), map(node, "rhs_map", dims),
                                 sizes);
     }
+    case O::Attention:
+      return AttentionOp::create(builder, loc, x[0], x[1], x[2], x.size() > 3 ? x[3] : Value(), flag(node, "causal") != 0)
+          .getY();
     case O::Warp: return WarpOp::create(builder, loc, type, x[0], x[1], APFloat(number(node, "fill")));
     case O::Resize:
       return ResizeOp::create(builder, loc, type, x[0], get<std::string>(node, "mode"), flag(node, "antialias") != 0);

@@ -50,6 +50,7 @@ static const std::vector<Builtin> &builtins() {
       {"scatter_add", "updates ids size", &C::builtinScatterAdd},
       {"warp", "x matrix height? width? fill?", &C::builtinWarp},
       {"resample", "x height width mode? antialias?", &C::builtinResize},
+      {"attend", "q k v mask? causal?", &C::builtinAttend},
       {"gradient", "y of", &C::builtinGradient},
       {"stop_gradient", "x", &C::builtinStopGradient},
       {"size", "x axis?", &C::builtinSize},

@@ -231,7 +231,7 @@ public:
   Val builtinConcat(const BuiltinCall &), builtinStack(const BuiltinCall &), builtinPad(const BuiltinCall &);
   Val builtinBroadcast(const BuiltinCall &), builtinFull(const BuiltinCall &), builtinLike(const BuiltinCall &);
   Val builtinIota(const BuiltinCall &), builtinRandom(const BuiltinCall &), builtinRandomLike(const BuiltinCall &);
-  Val builtinGather(const BuiltinCall &), builtinScatterAdd(const BuiltinCall &);
+  Val builtinGather(const BuiltinCall &), builtinScatterAdd(const BuiltinCall &), builtinAttend(const BuiltinCall &);
   Val builtinWarp(const BuiltinCall &), builtinResize(const BuiltinCall &);
   Val builtinGradient(const BuiltinCall &), builtinStopGradient(const BuiltinCall &);
   Val builtinSize(const BuiltinCall &), builtinRank(const BuiltinCall &), builtinFlip(const BuiltinCall &);

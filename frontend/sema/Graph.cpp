@@ -77,6 +77,7 @@ const char *name(Op op) {
     BIGM_OP(ScatterAdd, "scatter_add")
     BIGM_OP(Warp, "warp")
     BIGM_OP(Resize, "resize")
+    BIGM_OP(Attention, "attention")
     BIGM_OP(Gradient, "gradient")
     BIGM_OP(StopGradient, "stop_gradient")
 #undef BIGM_OP

@@ -36,7 +36,7 @@ def SinkScales : Pass<"sink-scales", "::mlir::func::FuncOp"> {
   let summary = "a scale that does not vary along the sum of a contraction is applied to its result";
   let description = [{
     sum(k: (x[i, k] * s[i]) * w[k]) is sum(k: x[i, k] * w[k]) * s[i]. The contraction then reads x itself, and the scale
-    is its epilogue: the probabilities of attention are not normalised in memory.
+    is its epilogue: the weights of a softmax are not normalised in memory.
   }];
   let dependentDialects = ["::mlir::bigm::BigmDialect"];
 }

@@ -3,7 +3,7 @@
 //   sum(k: (x[i, k] * s[i]) * w[k])  =  sum(k: x[i, k] * w[k]) * s[i]
 //
 // The operand of a contraction is read from memory as it lies there (fuse-kernels), so x * s would be written and read
-// once; as an epilogue of the contraction the scale costs nothing. Softmax in attention divides by its sums so. Runs
+// once; as an epilogue of the contraction the scale costs nothing. A softmax whose weights are used once divides by its sums so. Runs
 // after differentiation: where the product is kept for the backward part it has another reader, and stays.
 #include "ir/Bigm.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -9,7 +9,7 @@
 // gradients of keys and values of the block stay at hand, that of the queries is added to. Weights come again from the
 // statistic. So every sum has one order, whatever the number of threads.
 //
-// What a block needs lies on the stack: 30 KiB for heads of 64 on AVX2, twice that on AVX-512.
+// What a block needs lies on the stack: at most 22 KiB for heads of 64 on AVX2, twice that on AVX-512.
 #pragma once
 #include "backends/cpu/EmitNest.h"
 

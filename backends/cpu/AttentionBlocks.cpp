@@ -131,10 +131,19 @@ void AttentionBlocks::overWidth(llvm::function_ref<void(Value, unsigned)> body) 
 
 // ---------------------------------------------------------------- products
 
+/// Processors do not foresee the end of a loop of 32 steps, but that of a loop of 4.
+unsigned AttentionBlocks::widthTogether() const {
+  unsigned together = 8;
+  while (plan.width % together)
+    together /= 2;
+  return together;
+}
+
 AttentionBlocks::Vectors AttentionBlocks::multiply(Value a, Value rowStep, Value stepA, Value bPlace, Value stepB,
-                                                   Value count, unsigned rows, Vectors sums, Value mask) {
+                                                   Value count, unsigned rows, Vectors sums, Value mask,
+                                                   unsigned together) {
   unsigned vectors = sums.size() / rows;
-  return loop(e.constant(0), count, 1, sums, [&](Value x, ValueRange sums) {
+  auto step = [&](Value x, ValueRange sums) {
     Value aPlace = at(a, e.mul(x, stepA)), bRow = at(bPlace, e.mul(x, stepB));
     Vectors factors, result;
     for (unsigned v = 0; v < vectors; ++v)
@@ -147,6 +156,12 @@ AttentionBlocks::Vectors AttentionBlocks::multiply(Value a, Value rowStep, Value
       }
     }
     return result;
+  };
+  return loop(e.constant(0), count, together, sums, [&](Value x, ValueRange start) {
+    Vectors sums(start);
+    for (unsigned i = 0; i < together; ++i)
+      sums = step(e.add(x, e.constant(i)), sums);
+    return sums;
   });
 }
 void AttentionBlocks::writeRows(Value matrix, Value row, const Vectors &values) {

@@ -59,9 +59,11 @@ protected:
   void overWidth(llvm::function_ref<void(Value first, unsigned rows)> body);
 
   /// sums[r][v] += a[r * rowStep + x * stepA] * b[x * stepB + v * lanes] over x below `count`. The last vector of b has
-  /// the lanes of `mask`.
+  /// the lanes of `mask`; `count` is a multiple of `together`, the terms of one step of the loop.
   Vectors multiply(Value a, Value rowStep, Value stepA, Value b, Value stepB, Value count, unsigned rows, Vectors sums,
-                   Value mask = {});
+                   Value mask = {}, unsigned together = 1);
+  /// How many elements of a head one step of a loop over them takes.
+  unsigned widthTogether() const;
   Vectors zeros(unsigned rows) { return Vectors(rows * attentionVectors, real(0)); }
   /// Row `row` of a matrix on the stack.
   Value rowOf(Value matrix, Value row) { return at(matrix, e.mul(row, e.constant(plan.lanes))); }

@@ -1,9 +1,9 @@
 // Chains: kernels that run one after the other on a slice of their results before the next slice begins.
 //
-// Where consecutive nests move alike through their outermost dimensions (all heads of all sequences in attention, all
-// rows in a normalisation), and each reads of the others' results only the slice that it works on, one parallel loop
-// runs over the slices and calls the kernels in turn. What passes between them stays in the caches of one core, and
-// threads meet once instead of after every kernel. The kernels are the same as without.
+// Where consecutive nests move alike through their outermost dimensions (all rows in a normalisation), and each reads of
+// the others' results only the slice that it works on, one parallel loop runs over the slices and calls the kernels in
+// turn. What passes between them stays in the caches of one core, and threads meet once instead of after every kernel.
+// The kernels are the same as without.
 #pragma once
 #include "backends/cpu/Target.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

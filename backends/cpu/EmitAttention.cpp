@@ -15,6 +15,8 @@ namespace {
 /// Keys of one block: a multiple of the rows of a block of accumulators, enough that rescaling what was mixed so far is
 /// rare, and few enough that their scores stay in the first level cache.
 constexpr int64_t keysAtOnce = 132;
+/// Lower than every score, hidden ones too.
+constexpr double belowAll = -1e38;
 
 class ForwardEmitter : AttentionBlocks {
 public:
@@ -23,7 +25,7 @@ public:
   Launch run(const std::string &name) {
     e.openFunction(name);
     queries = stack(plan.width * plan.lanes);
-    weights = stack(keysAtOnce * plan.lanes);
+    weights = stack((keysAtOnce + 1) * plan.lanes); // a row more, for loops over pairs of rows
     mixed = stack(plan.width * plan.lanes);
     loop(e.begin, e.end, 1, [&](Value unit) { block(unit); });
     e.closeFunction();
@@ -57,7 +59,7 @@ private:
     loop(e.constant(0), e.constant(plan.width * plan.lanes), registerLanes,
          [&](Value i) { write(real(0), at(mixed, i)); });
 
-    Vectors start(attentionVectors, real(-1e38)); // below every score, hidden ones too
+    Vectors start(attentionVectors, real(belowAll));
     start.append(attentionVectors, real(0));
     // The position of the last key that lane 0 sees.
     lastSeen = plan.op.getCausal() ? e.add(first, e.sub(keys, length)) : Value();
@@ -100,15 +102,20 @@ private:
     Value one = e.constant(1), lanes = e.constant(plan.lanes);
     overRows(count, [&](Value row, unsigned rows) {
       Value key = e.add(first, row);
-      Vectors scores = multiply(at(k, key), k.step, one, queries, lanes, e.constant(plan.width), rows, zeros(rows));
+      Vectors scores = multiply(at(k, key), k.step, one, queries, lanes, e.constant(plan.width), rows, zeros(rows),
+                                {}, widthTogether());
       writeRows(weights, row, visible(scores, key, rows));
     });
-    // The largest, the weights and their sum.
+    // The largest, the weights and their sum, two rows at a time: they share the constants of exp. A row behind the last
+    // weighs nothing.
+    writeRows(weights, count, Vectors(attentionVectors, real(belowAll)));
     State after = before;
-    after.most = loop(e.constant(0), count, 1, before.most, [&](Value row, ValueRange most) {
-      Vectors next;
-      for (unsigned v = 0; v < attentionVectors; ++v)
-        next.push_back(fmax(readVector(at(rowOf(weights, row), v * registerLanes)), most[v]));
+    after.most = loop(e.constant(0), count, 2, before.most, [&](Value row, ValueRange most) {
+      Vectors next(most);
+      for (unsigned i = 0; i < 2 * attentionVectors; ++i) {
+        Value &largest = next[i % attentionVectors];
+        largest = fmax(readVector(at(rowOf(weights, row), i * registerLanes)), largest);
+      }
       return next;
     });
     Vectors fade;
@@ -116,11 +123,13 @@ private:
       fade.push_back(exp(fsub(before.most[v], after.most[v])));
       after.sum[v] = fmul(before.sum[v], fade[v]);
     }
-    after.sum = loop(e.constant(0), count, 1, after.sum, [&](Value row, ValueRange sums) {
-      Vectors next, weight;
-      for (unsigned v = 0; v < attentionVectors; ++v) {
-        weight.push_back(exp(fsub(readVector(at(rowOf(weights, row), v * registerLanes)), after.most[v])));
-        next.push_back(fadd(sums[v], weight[v]));
+    after.sum = loop(e.constant(0), count, 2, after.sum, [&](Value row, ValueRange sums) {
+      Vectors next(sums), weight;
+      for (unsigned i = 0; i < 2 * attentionVectors; ++i) {
+        Value score = readVector(at(rowOf(weights, row), i * registerLanes));
+        weight.push_back(exp(fsub(score, after.most[i % attentionVectors])));
+        Value &sum = next[i % attentionVectors];
+        sum = fadd(sum, weight[i]);
       }
       writeRows(weights, row, weight);
       return next;

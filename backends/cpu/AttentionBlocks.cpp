@@ -34,6 +34,12 @@ Value AttentionBlocks::fmax(Value x, Value y) {
   Value larger = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, y);
   return arith::SelectOp::create(b, larger, x, y);
 }
+Value AttentionBlocks::scaled(Value x, double factor) {
+  if (factor == 1)
+    return x;
+  Value number = arith::ConstantOp::create(b, b.getF32FloatAttr(factor));
+  return fmul(x, isa<VectorType>(x.getType()) ? e.splat(number) : number);
+}
 Value AttentionBlocks::exp(Value x) { return math::ExpOp::create(b, x); }
 Value AttentionBlocks::readNumber(Value place) { return e.load(b.getF32Type(), place, 4); }
 Value AttentionBlocks::readVector(Value place, Value mask) {
@@ -172,66 +178,59 @@ void AttentionBlocks::writeRows(Value matrix, Value row, const Vectors &values) 
 
 // ---------------------------------------------------------------- between memory and the stack
 
-void AttentionBlocks::gather(Value matrix, Place from, Value first, Value count, double scale) {
+void AttentionBlocks::bySquares(Value count, llvm::function_ref<void(int64_t lane, Value d)> square,
+                                llvm::function_ref<void(Value lane, Value d)> single) {
   int64_t whole = plan.width / registerLanes * registerLanes;
-  Value factor = real(scale), one = arith::ConstantOp::create(b, b.getF32FloatAttr(scale));
-  for (unsigned v = 0; v < attentionVectors; ++v) {
-    int64_t lane = v * registerLanes;
-    auto single = [&](Value lane, Value d) {
-      Value read = fmul(readNumber(at(at(from, e.add(first, lane)), d)), one);
-      e.storeRaw(read, at(rowOf(matrix, d), lane), 4);
-    };
-    auto full = scf::IfOp::create(b, isBelow(count, e.constant(lane + registerLanes)), /*withElse=*/true);
-    b.setInsertionPointToStart(full.thenBlock());
-    loop(e.constant(0), e.constant(plan.width), 1,
-         [&](Value d) { write(real(0), at(rowOf(matrix, d), lane)); });
-    loop(e.constant(lane), count, 1, [&](Value lane) {
-      loop(e.constant(0), e.constant(plan.width), 1, [&](Value d) { single(lane, d); });
-    });
-    b.setInsertionPointToStart(full.elseBlock());
-    loop(e.constant(0), e.constant(whole), registerLanes, [&](Value d) {
-      Vectors square;
-      for (int64_t i = 0; i < registerLanes; ++i)
-        square.push_back(readVector(at(at(from, e.add(first, e.constant(lane + i))), d)));
-      square = turnSquare(b, square);
-      for (int64_t i = 0; i < registerLanes; ++i)
-        write(fmul(square[i], factor), at(rowOf(matrix, e.add(d, e.constant(i))), lane));
-    });
+  Value width = e.constant(plan.width), zero = e.constant(0);
+  auto oneByOne = [&](Value from, Value to, Value first) {
+    loop(from, to, 1, [&](Value lane) { loop(first, width, 1, [&](Value d) { single(lane, d); }); });
+  };
+  for (int64_t lane = 0; lane < plan.lanes; lane += registerLanes) {
+    Value from = e.constant(lane), to = e.constant(lane + registerLanes);
+    auto partial = scf::IfOp::create(b, isBelow(count, to), /*withElse=*/true);
+    b.setInsertionPointToStart(partial.thenBlock());
+    oneByOne(from, count, zero);
+    b.setInsertionPointToStart(partial.elseBlock());
+    loop(zero, e.constant(whole), registerLanes, [&](Value d) { square(lane, d); });
     if (whole < plan.width)
-      loop(e.constant(lane), e.constant(lane + registerLanes), 1, [&](Value lane) {
-        loop(e.constant(whole), e.constant(plan.width), 1, [&](Value d) { single(lane, d); });
-      });
-    b.setInsertionPointAfter(full);
+      oneByOne(from, to, e.constant(whole));
+    b.setInsertionPointAfter(partial);
   }
 }
 
-void AttentionBlocks::scatter(Value matrix, Place to, Value first, Value count, double scale) {
-  int64_t whole = plan.width / registerLanes * registerLanes;
-  Value factor = real(scale), one = arith::ConstantOp::create(b, b.getF32FloatAttr(scale));
-  for (unsigned v = 0; v < attentionVectors; ++v) {
-    int64_t lane = v * registerLanes;
-    auto single = [&](Value lane, Value d) {
-      Value read = fmul(readNumber(at(rowOf(matrix, d), lane)), one);
-      e.storeRaw(read, at(at(to, e.add(first, lane)), d), 4);
-    };
-    auto full = scf::IfOp::create(b, isBelow(count, e.constant(lane + registerLanes)), /*withElse=*/true);
-    b.setInsertionPointToStart(full.thenBlock());
-    loop(e.constant(lane), count, 1, [&](Value lane) {
-      loop(e.constant(0), e.constant(plan.width), 1, [&](Value d) { single(lane, d); });
-    });
-    b.setInsertionPointToStart(full.elseBlock());
-    loop(e.constant(0), e.constant(whole), registerLanes, [&](Value d) {
-      Vectors square;
-      for (int64_t i = 0; i < registerLanes; ++i)
-        square.push_back(fmul(readVector(at(rowOf(matrix, e.add(d, e.constant(i))), lane)), factor));
-      square = turnSquare(b, square);
-      for (int64_t i = 0; i < registerLanes; ++i)
-        write(square[i], at(at(to, e.add(first, e.constant(lane + i))), d));
-    });
-    if (whole < plan.width)
-      loop(e.constant(lane), e.constant(lane + registerLanes), 1, [&](Value lane) {
-        loop(e.constant(whole), e.constant(plan.width), 1, [&](Value d) { single(lane, d); });
+void AttentionBlocks::clear(Value matrix) {
+  loop(e.constant(0), e.constant(plan.width * plan.lanes), registerLanes, [&](Value i) { write(real(0), at(matrix, i)); });
+}
+
+void AttentionBlocks::gather(Value matrix, Place from, Value first, Value count, double scale) {
+  when(isBelow(count, e.constant(plan.lanes)), [&] { clear(matrix); });
+  bySquares(
+      count,
+      [&](int64_t lane, Value d) {
+        Vectors square;
+        for (int64_t i = 0; i < registerLanes; ++i)
+          square.push_back(readVector(at(at(from, e.add(first, e.constant(lane + i))), d)));
+        for (auto [i, row] : llvm::enumerate(turnSquare(b, square)))
+          write(scaled(row, scale), at(rowOf(matrix, e.add(d, e.constant(i))), lane));
+      },
+      [&](Value lane, Value d) {
+        Value read = readNumber(at(at(from, e.add(first, lane)), d));
+        e.storeRaw(scaled(read, scale), at(rowOf(matrix, d), lane), 4);
       });
-    b.setInsertionPointAfter(full);
-  }
+}
+
+void AttentionBlocks::scatter(Value matrix, Place to, Value first, Value count, double scale) {
+  bySquares(
+      count,
+      [&](int64_t lane, Value d) {
+        Vectors square;
+        for (int64_t i = 0; i < registerLanes; ++i)
+          square.push_back(scaled(readVector(at(rowOf(matrix, e.add(d, e.constant(i))), lane)), scale));
+        for (auto [i, row] : llvm::enumerate(turnSquare(b, square)))
+          write(row, at(at(to, e.add(first, e.constant(lane + i))), d));
+      },
+      [&](Value lane, Value d) {
+        Value read = readNumber(at(rowOf(matrix, d), lane));
+        e.storeRaw(scaled(read, scale), at(at(to, e.add(first, lane)), d), 4);
+      });
 }

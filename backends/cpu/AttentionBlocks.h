@@ -25,6 +25,7 @@ protected:
   Value fsub(Value a, Value b);
   Value fmul(Value a, Value b);
   Value fmax(Value a, Value b);
+  Value scaled(Value x, double factor); // a number or a vector
   Value exp(Value x);
   Value readNumber(Value place); // f32
   Value readVector(Value place, Value mask = {});
@@ -68,11 +69,18 @@ protected:
   /// Row `row` of a matrix on the stack.
   Value rowOf(Value matrix, Value row) { return at(matrix, e.mul(row, e.constant(plan.lanes))); }
   void writeRows(Value matrix, Value row, const Vectors &values);
+  /// Sets a matrix of one row for each element of a head to zero.
+  void clear(Value matrix);
 
   /// matrix[d][lane] = scale * (element d of position first + lane); 0 in lanes from `count` on.
   void gather(Value matrix, Place from, Value first, Value count, double scale);
   /// The way back: (element d of position first + lane) = scale * matrix[d][lane] for lanes below `count`.
   void scatter(Value matrix, Place to, Value first, Value count, double scale);
+
+  /// Goes through the lanes below `count` and the elements of a head: by squares of registers, whose elements begin at `d`
+  /// of the lanes from `lane` on, and one by one at the edges.
+  void bySquares(Value count, llvm::function_ref<void(int64_t lane, Value d)> square,
+                 llvm::function_ref<void(Value lane, Value d)> single);
 
   Emitter &e;
   const AttentionPlan &plan;

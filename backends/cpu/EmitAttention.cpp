@@ -56,8 +56,7 @@ private:
     if (plan.op.getMasked())
       mask = maskOf(n);
     gather(queries, place(plan.inputs[0], n, h), first, count, 1 / std::sqrt(double(plan.width)));
-    loop(e.constant(0), e.constant(plan.width * plan.lanes), registerLanes,
-         [&](Value i) { write(real(0), at(mixed, i)); });
+    clear(mixed);
 
     Vectors start(attentionVectors, real(belowAll));
     start.append(attentionVectors, real(0));

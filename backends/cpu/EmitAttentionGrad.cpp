@@ -40,8 +40,8 @@ private:
     dq = place(plan.results[0], n, h), dk = place(plan.results[1], n, h), dv = place(plan.results[2], n, h);
     if (plan.op.getMasked())
       mask = maskOf(n);
-    Value real = arith::SIToFPOp::create(b, b.getF32Type(), keys);
-    logOfKeys = math::LogOp::create(b, real);
+    Value keysAsReal = arith::SIToFPOp::create(b, b.getF32Type(), keys);
+    logOfKeys = math::LogOp::create(b, keysAsReal);
 
     // The gradients of queries start at zero; a query that sees nothing is looked for on the way.
     int64_t whole = plan.width / registerLanes * registerLanes;
@@ -49,7 +49,7 @@ private:
     Value blind = loop(e.constant(0), length, 1, no, [&](Value i, ValueRange any) -> Vectors {
       Value row = at(dq, i);
       for (int64_t d = 0; d < plan.width; d += registerLanes)
-        write(AttentionBlocks::real(0), at(row, d), d < whole ? Value() : edge());
+        write(real(0), at(row, d), d < whole ? Value() : edge());
       return {arith::OrIOp::create(b, any[0], seesNothing(i))};
     })[0];
 
@@ -57,9 +57,8 @@ private:
       Value count = least(e.constant(plan.lanes), e.sub(keys, first));
       gather(keyBlock, k, first, count, scale);
       gather(valueBlock, v, first, count, 1);
-      for (Value block : {dKeyBlock, dValueBlock})
-        loop(e.constant(0), e.constant(plan.width * plan.lanes), registerLanes,
-             [&](Value i) { write(AttentionBlocks::real(0), at(block, i)); });
+      clear(dKeyBlock);
+      clear(dValueBlock);
       keepMasks(first, count);
       Value from = e.constant(0);
       if (plan.op.getCausal()) {
@@ -131,7 +130,7 @@ private:
       Vectors sums = multiply(at(dy, from), dy.step, one, valueBlock, lanes, width, rows, zeros(rows), {},
                               widthTogether());
       for (unsigned r = 0; r < rows; ++r) {
-        Value i = e.add(from, e.constant(r)), zero = AttentionBlocks::real(0);
+        Value i = e.add(from, e.constant(r)), zero = real(0);
         Value own = e.splat(readNumber(at(delta, i))), nothing = e.splat(seesNothing(i));
         for (unsigned x = 0; x < attentionVectors; ++x) {
           Value weight = readVector(at(rowOf(weights, e.add(row, e.constant(r))), x * registerLanes));
@@ -167,14 +166,14 @@ private:
         bool partial = done + vectors == registers && plan.width % registerLanes;
         Value last = partial ? edge() : Value();
         Value a = rowOf(dScores, row), keysFrom = at(at(k, first), done * registerLanes);
-        Vectors sums(rows * vectors, AttentionBlocks::real(0));
+        Vectors sums(rows * vectors, real(0));
         sums = multiply(a, e.constant(plan.lanes), e.constant(1), keysFrom, k.step, count, rows, sums, last);
         for (unsigned r = 0; r < rows; ++r)
           for (int64_t x = 0; x < vectors; ++x) {
             Value to = at(at(dq, e.add(e.add(query, row), e.constant(r))), (done + x) * registerLanes);
             Value under = x + 1 == vectors ? last : Value(), sum = sums[r * vectors + x];
             Value so = readVector(to, under);
-            write(LLVM::FMulAddOp::create(b, sum.getType(), sum, AttentionBlocks::real(scale), so), to, under);
+            write(LLVM::FMulAddOp::create(b, sum.getType(), sum, real(scale), so), to, under);
           }
       }
     });
@@ -182,7 +181,7 @@ private:
 
   /// The scores of queries from `query` on, one row each, with what is hidden at `hiddenScore`.
   Vectors visible(Vectors scores, Value first, Value query, unsigned rows) {
-    Value hidden = AttentionBlocks::real(hiddenScore);
+    Value hidden = real(hiddenScore);
     for (unsigned r = 0; r < rows && mask.base; ++r)
       for (unsigned x = 0; x < attentionVectors; ++x) {
         Value &score = scores[r * attentionVectors + x];

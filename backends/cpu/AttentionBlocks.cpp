@@ -199,7 +199,8 @@ void AttentionBlocks::bySquares(Value count, llvm::function_ref<void(int64_t lan
 }
 
 void AttentionBlocks::clear(Value matrix) {
-  loop(e.constant(0), e.constant(plan.width * plan.lanes), registerLanes, [&](Value i) { write(real(0), at(matrix, i)); });
+  loop(e.constant(0), e.constant(plan.width * plan.lanes), registerLanes,
+       [&](Value i) { write(real(0), at(matrix, i)); });
 }
 
 void AttentionBlocks::gather(Value matrix, Place from, Value first, Value count, double scale) {

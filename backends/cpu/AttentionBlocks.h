@@ -77,8 +77,8 @@ protected:
   /// The way back: (element d of position first + lane) = scale * matrix[d][lane] for lanes below `count`.
   void scatter(Value matrix, Place to, Value first, Value count, double scale);
 
-  /// Goes through the lanes below `count` and the elements of a head: by squares of registers, whose elements begin at `d`
-  /// of the lanes from `lane` on, and one by one at the edges.
+  /// Goes through the lanes below `count` and the elements of a head: by squares of registers, whose elements begin at
+  /// `d` of the lanes from `lane` on, and one by one at the edges.
   void bySquares(Value count, llvm::function_ref<void(int64_t lane, Value d)> square,
                  llvm::function_ref<void(Value lane, Value d)> single);
 

@@ -78,3 +78,20 @@ TEST(Attention, QueriesThatSeeNothing) {
   expectSameAttention({"T", "S", 2, 16, false, true}, 9, 70);
   expectSameAttention({"T", "S", 2, 16, true, true}, 150, 170);
 }
+
+// Queries, keys, values and mask are parts of larger tensors, and are read there.
+TEST(Attention, PartsOfOneTensor) {
+  std::string x = tensor({"N", "T", "63"}), parts = tensor({"N", "T", "3", "3", "7"}), q = tensor({"N", "T", "3", "7"}),
+              statistic = tensor({"N", "3", "T"}), bits = tensor({"T", "2", "N"}, "i1"), mask = tensor({"N", "T"}, "i1");
+  std::string text = "func.func @f(%x: " + x + ", %b: " + bits + ") -> (" + q + ", " + q + ", " + q + ", " + q +
+                     ") attributes {bigm.symbols = [\"N\", \"S\", \"T\"]} {\n  %p = bigm.reshape %x : " + x + " -> " +
+                     parts + "\n  %m = bigm.view %b, affine_map<(n, j) -> (j, 1, n)> : " + bits + " -> " + mask + "\n";
+  for (int part = 0; part < 3; ++part)
+    text += "  %" + std::to_string(part) + " = bigm.view %p, affine_map<(n, i, h, d) -> (n, i, " + std::to_string(part) +
+            ", h, d)> : " + parts + " -> " + q + "\n";
+  text += "  %y, %s = bigm.attention %0, %1, %2 mask %m : (" + q + ", " + q + ", " + q + ", " + mask + ") -> (" + q + ", " +
+          statistic + ")\n  %g:3 = bigm.attention_grad %0, %1, %2, %y, %s, %s mask %m : (" + q + ", " + q + ", " + q + ", " +
+          q + ", " + statistic + ", " + statistic + ", " + mask + ") -> (" + q + ", " + q + ", " + q +
+          ")\n  return %y, %g#0, %g#1, %g#2 : " + q + ", " + q + ", " + q + ", " + q + "\n}\n";
+  expectSame(text, {2, 1, 45});
+}

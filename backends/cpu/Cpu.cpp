@@ -35,7 +35,10 @@ struct CpuModule::State {
   std::vector<std::string> entries;
   OwningOpRef<ModuleOp> planned; // nests with their places and the names of their kernels
   bool llvmDialect = false;
-  std::string identity() const { return compilerIdentity() + target.cpu + target.features; }
+  std::string identity() const {
+    return compilerIdentity() + target.cpu + target.features + std::to_string(target.nearBytes) + "/" +
+           std::to_string(target.ownBytes);
+  }
 };
 
 CpuModule::CpuModule(std::unique_ptr<State> state) : state(std::move(state)) {}

@@ -2,6 +2,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
 #include <algorithm>
+#include <unistd.h>
 #include <vector>
 
 using namespace mlir::bigm;
@@ -19,6 +20,11 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
     std::sort(features.begin(), features.end()); // the map's order is not deterministic
     for (const std::string &feature : features)
       target.features += (target.features.empty() ? "" : ",") + feature;
+    // What the system does not say stays at the least that is common.
+    if (long bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE); bytes > 0)
+      target.nearBytes = bytes;
+    if (long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); bytes > 0)
+      target.ownBytes = bytes;
     level = host.lookup("avx512vl") && host.lookup("avx512dq") ? 4 : host.lookup("avx2") && host.lookup("fma") ? 3 : 2;
   } else if (name == "x86-64-v2" || name == "x86-64-v3" || name == "x86-64-v4") {
     target.cpu = name;
@@ -30,5 +36,7 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
     target.lanes = 16, target.registers = 32, target.masks = true;
   else if (level == 3)
     target.lanes = 8, target.masks = true;
+  if (name == "x86-64-v4")
+    target.ownBytes = 1 << 20; // servers with AVX-512 have as much or more
   return target;
 }

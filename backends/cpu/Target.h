@@ -1,5 +1,6 @@
 // What the code generator must know of the machine that will run the code.
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,8 @@ struct Target {
   unsigned lanes = 4;   // f32 lanes of a vector register
   unsigned registers = 16; // vector registers
   bool masks = false;   // loads and stores under a mask are cheap
+  int64_t nearBytes = 32 << 10; // of a core's first level cache for data
+  int64_t ownBytes = 512 << 10; // of its second level cache
 };
 
 /// `host`, `x86-64-v2`, `x86-64-v3` or `x86-64-v4`.

@@ -1,8 +1,8 @@
 #include "backends/cpu/Target.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/X86TargetParser.h"
 #include <algorithm>
-#include <vector>
 
 using namespace mlir::bigm;
 using namespace mlir::bigm::cpu;
@@ -31,4 +31,25 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
   else if (level == 3)
     target.lanes = 8, target.masks = true;
   return target;
+}
+
+std::vector<std::string> cpu::featuresOf(const Target &target) {
+  llvm::StringMap<bool> features; // those of the name, and what they imply: avx512bw stands for avx512f and avx2
+  llvm::SmallVector<llvm::StringRef> names;
+  llvm::X86::getFeaturesForCPU(target.cpu, names);
+  for (llvm::StringRef name : names) {
+    features[name] = true;
+    llvm::X86::updateImpliedFeatures(name, true, features);
+  }
+  // A host says of each feature whether it is there, whatever is usual for its name.
+  llvm::SmallVector<llvm::StringRef> own;
+  llvm::StringRef(target.features).split(own, ',', -1, /*KeepEmpty=*/false);
+  for (llvm::StringRef feature : own)
+    features[feature.drop_front()] = feature.front() == '+';
+  std::vector<std::string> result;
+  for (const auto &feature : features)
+    if (feature.second)
+      result.push_back(feature.first().str());
+  std::sort(result.begin(), result.end()); // the map's order is not deterministic
+  return result;
 }

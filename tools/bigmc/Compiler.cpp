@@ -243,9 +243,10 @@ std::optional<Compiled> compile(const Program &program, const SourceManager &sou
     manifest["prepare"] = prepareOf(program, *cpu->preparePlan());
   }
   compiled.manifest = manifest.dump();
-  // Machine code, with the manifest inside.
+  // Machine code, then the manifest as an object.
   std::vector<mlir::bigm::cpu::ObjectFile> objects;
-  if (mlir::failed(cpu->emitObjects(compiled.manifest, objects))) {
+  if (mlir::failed(cpu->emitObjects(objects)) ||
+      mlir::failed(mlir::bigm::cpu::emitExports(compiled.stem, cpu->entries(), compiled.manifest, objects.emplace_back()))) {
     exitCode = bug("no machine code: " + messages.text);
     return std::nullopt;
   }

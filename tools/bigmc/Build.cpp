@@ -3,8 +3,10 @@
 #include "Compiler.h"
 #include "Explain.h"
 #include "Module.h"
+#include "Targets.h"
 #include "backends/artifact/Artifact.h"
 #include "runtime/include/bigm/bigm.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include <filesystem>
@@ -50,6 +52,9 @@ int build(const BuildOptions &options) {
   int code = Done;
   CodeOptions how = options.code;
   how.explain |= !options.memory.empty();
+  how.targets = targetsOf(options.code, checked->program, code);
+  if (how.targets.empty())
+    return code;
   auto compiled = compile(*checked, how, code);
   if (!compiled)
     return code;
@@ -79,6 +84,7 @@ int build(const BuildOptions &options) {
   }
   if (!options.memory.empty() && !writeMemoryPlan(compiled->reports, options.memory))
     return userError("cannot write `" + options.memory + "`");
+  std::cout << options.out << ": code for " << llvm::join(compiled->targets, ", ") << "\n";
   return Done;
 }
 

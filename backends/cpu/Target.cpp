@@ -1,6 +1,7 @@
 #include "backends/cpu/Target.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/X86TargetParser.h"
 #include <algorithm>
 #include <unistd.h>
 #include <vector>
@@ -39,4 +40,25 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
   if (name == "x86-64-v4")
     target.ownBytes = 1 << 20; // servers with AVX-512 have as much or more
   return target;
+}
+
+std::vector<std::string> cpu::featuresOf(const Target &target) {
+  llvm::StringMap<bool> features; // those of the name, and what they imply: avx512bw stands for avx512f and avx2
+  llvm::SmallVector<llvm::StringRef> names;
+  llvm::X86::getFeaturesForCPU(target.cpu, names);
+  for (llvm::StringRef name : names) {
+    features[name] = true;
+    llvm::X86::updateImpliedFeatures(name, true, features);
+  }
+  // A host says of each feature whether it is there, whatever is usual for its name.
+  llvm::SmallVector<llvm::StringRef> own;
+  llvm::StringRef(target.features).split(own, ',', -1, /*KeepEmpty=*/false);
+  for (llvm::StringRef feature : own)
+    features[feature.drop_front()] = feature.front() == '+';
+  std::vector<std::string> result;
+  for (const auto &feature : features)
+    if (feature.second)
+      result.push_back(feature.first().str());
+  std::sort(result.begin(), result.end()); // the map's order is not deterministic
+  return result;
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace mlir::bigm::cpu {
 
@@ -18,5 +19,8 @@ struct Target {
 
 /// `host`, `x86-64-v2`, `x86-64-v3` or `x86-64-v4`.
 std::optional<Target> parseTarget(const std::string &name);
+
+/// LLVM's names of all that code for the target may use, sorted: "avx2". A CPU that lacks one cannot run it.
+std::vector<std::string> featuresOf(const Target &target);
 
 } // namespace mlir::bigm::cpu

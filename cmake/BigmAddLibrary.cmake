@@ -1,4 +1,4 @@
-# bigm_add_library(NAME FILE.bigm [RUN DIR] [TARGET cpu:host])
+# bigm_add_library(NAME FILE.bigm [RUN DIR] [TARGET cpu:x86-64-v2,cpu:x86-64-v3])
 #
 # Compiles a bigm program while the CMake project builds and makes the target NAME::NAME (shared) and NAME::static.
 # RUN is the folder of a finished training; without it the library starts from initial weights and is there to be trained.

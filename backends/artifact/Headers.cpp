@@ -12,6 +12,13 @@ std::string upper(std::string text) {
     c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return text;
 }
+/// "cpu:x86-64-v2, cpu:x86-64-v3"
+std::string targetsOf(const json &manifest) {
+  std::string out = manifest.value("target", "cpu");
+  for (const json &variant : manifest.value("variants", json::array()))
+    out += ", " + variant.value("target", "cpu");
+  return out;
+}
 std::string describe(const Parameter &p, const char *mark) {
   return fmt::format("{}{}: {}{}\n", mark, p.c, p.shape, p.unit.empty() ? "" : ", " + p.unit);
 }
@@ -208,7 +215,7 @@ static inline bigm_status {0}_open({0}_model *self, const char *weights, int32_t
   if (status == BIGM_OK)
     status = bigm_context_create(self->model, &options, &self->context);
 )",
-                                stem, manifest.value("compiler", "bigmc"), manifest.value("target", "cpu"), upper(stem));
+                                stem, manifest.value("compiler", "bigmc"), targetsOf(manifest), upper(stem));
   for (const json &train : manifest.at("trains"))
     out += fmt::format("  if (status == BIGM_OK && !weights)\n    status = bigm_init(self->context, \"{}\", 0);\n",
                        train.at("name").get<std::string>());
@@ -288,7 +295,7 @@ public:
     handle_.seed = seed;
     handle_.step = 0;
 )",
-                                stem, manifest.value("compiler", "bigmc"), manifest.value("target", "cpu"), upper(stem));
+                                stem, manifest.value("compiler", "bigmc"), targetsOf(manifest), upper(stem));
   for (const json &train : manifest.at("trains"))
     out += fmt::format("    bigm::check(::bigm_init(handle_.context, \"{}\", seed));\n", train.at("name").get<std::string>());
   out += R"(  }

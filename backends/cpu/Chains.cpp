@@ -35,7 +35,7 @@ std::optional<Units> unitsOf(NestOp nest, const Target &target) {
     return units;
   };
   if (auto contraction = planContraction(nest, target)) {
-    if (contraction->splits > 1 || contraction->group)
+    if (contraction->splits > 1)
       return std::nullopt;
     return from(contraction->outer, contraction->inner);
   }

@@ -1,4 +1,5 @@
-// Choice of the block: which loop runs in vectors, which rows stand in registers, in what order units go.
+// Choice of the block: which loop runs in vectors, which rows stand in registers, how many blocks are one unit of work, and
+// how much of the sum one pass covers.
 #include "backends/cpu/Contraction.h"
 #include "ir/Dims.h"
 #include <numeric>
@@ -9,31 +10,51 @@ using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
 unsigned Contraction::unrolledRows() const {
-  unsigned rows = 1;
+  unsigned count = 1;
   for (const Loop &loop : unrolled)
-    rows *= *constantOf(loop.size);
-  return rows;
+    count *= *constantOf(loop.size);
+  return count;
 }
 
-AffineExpr Contraction::vectorBlocks() const {
-  int64_t width = int64_t(vectors) * lanes;
-  return (vectorSize + (width - 1)).floorDiv(width);
+AffineExpr Contraction::rowCount() const {
+  AffineExpr count = getAffineConstantExpr(1, NestOp(s.nest).getContext());
+  for (const Loop &loop : rows)
+    count = count * loop.size;
+  return canonical(count);
+}
+AffineExpr Contraction::rowBlocks() const {
+  int64_t each = int64_t(tile) * tiles;
+  return (rowCount() + (each - 1)).floorDiv(each);
+}
+AffineExpr Contraction::columnBlocks() const {
+  int64_t each = width() * panels;
+  return (vectorSize + (each - 1)).floorDiv(each);
 }
 
 AffineExpr Contraction::scratchBytes(const Target &target) const {
   if (splits == 1)
     return getAffineConstantExpr(0, NestOp(s.nest).getContext());
-  return canonical(units * int64_t(splits * rows() * vectors * s.accumulatorBytes(target)));
+  return canonical(units * (splits * accumulators() * int64_t(s.accumulatorBytes(target))));
 }
 
 namespace {
-/// Elements of the vector operand that every tile of rows may pass over again, and those of one group of its panels: half
-/// of a second level cache of 2 MiB.
-constexpr double elementsNear = 64 * 1024, elementsInGroup = 192 * 1024;
+/// Rows whose places fit the scalar registers beside those of the loops.
+constexpr unsigned mostRows = 10;
+/// Blocks of one unit: enough for what a unit fetches to be used often, few enough for its sums to stay near, and for the
+/// rows that its epilogues touch, each on a page of its own, to be as many as the first level of the TLB holds.
+constexpr unsigned mostTiles = 8, mostPanels = 8;
+/// Units that keep the cores of a common machine busy, and the multiplications below which a unit is not worth handing out.
+constexpr int64_t enoughUnits = 32, leastWork = 128 * 1024;
 
 int64_t guess(AffineExpr size) {
   auto constant = constantOf(size);
   return constant ? *constant : 128;
+}
+/// The size when every open size is 1.
+int64_t least(AffineExpr size, unsigned symbols) {
+  SmallVector<AffineExpr> ones(symbols, getAffineConstantExpr(1, size.getContext()));
+  auto constant = constantOf(canonical(size.replaceSymbols(ones)));
+  return constant ? *constant : 1;
 }
 /// Coefficient as a number; symbolic ones count as large.
 int64_t stepOf(AffineExpr expr, unsigned dim) {
@@ -73,205 +94,328 @@ struct Choice {
   SmallVector<unsigned> unrolled;
 };
 
-/// How well a block of so many accumulators hides its loads behind the arithmetic: per step of the sum the vectors of b
-/// come from the second level cache, and the smaller the block the more often. At 1024^3 8x2 of AVX-512 reached 0.80 of the
-/// peak and 6x4 0.84. Fewer than 8 leave the two units of four cycles each idle, which the count of cycles says.
+/// How well a block of so many accumulators hides its loads behind the arithmetic: the smaller, the more loads a step.
+/// Fewer than 8 leave the two units of four cycles each idle, which the count of cycles says.
 double speedOf(unsigned accumulators, unsigned most) {
   double share = double(accumulators) / most;
   return accumulators < 8 ? 1 : share >= 0.75 ? 1 : share >= 0.6 ? 0.96 : share >= 0.4 ? 0.92 : 0.88;
 }
+
+class Planner {
+public:
+  Planner(NestOp nest, const Target &target) : nest(nest), target(target) {}
+
+  std::optional<Contraction> plan() {
+    c.s = prepare(nest);
+    if (!findOperands() || !chooseVectors())
+      return std::nullopt;
+    c.reduced = c.s.reduced;
+    llvm::stable_sort(c.reduced, [&](const Loop &x, const Loop &y) {
+      return stepOf(c.s.exprs[c.b][0], x.dim) > stepOf(c.s.exprs[c.b][0], y.dim);
+    });
+    joinLoops(c.s, c.outer);
+    joinLoops(c.s, c.reduced);
+    placeA = c.s.exprs[c.a][0], placeB = c.s.exprs[c.b][0];
+    if (c.vectorsOfA)
+      chooseDepthwiseBlock();
+    else
+      chooseBlock();
+    c.cost = c.s.cost;
+    chooseSplits();
+    if (!c.vectorsOfA)
+      chooseUnit();
+    countUnits();
+    return c;
+  }
+
+private:
+  /// The two loads, with places that are linear in every dimension: at the first column of a panel they are.
+  bool findOperands() {
+    loads.assign(nest.getBody().front().getOps<LoadOp>().begin(), nest.getBody().front().getOps<LoadOp>().end());
+    if (loads.size() != 2 || loads[0].getInside() || loads[1].getInside())
+      return false;
+    element = nest.getBody().front().getTerminator()->getOperand(0).getType();
+    if (!element.isF32() && !element.isF64())
+      return false;
+    for (LoadOp load : loads)
+      for (unsigned d = 0; d < nest.dims(); ++d) {
+        AffineExpr &place = c.s.exprs[load][0];
+        if (int64_t width = panelsOf(load, d)) {
+          if (load->hasAttr(rowPanels))
+            rowDim = d, panelRows = width;
+          else
+            inPanels = load, panelDim = d, panelWidth = width;
+          AffineExpr column = getAffineDimExpr(d, nest.getContext());
+          AffineExpr first = canonical(place.replace(column, getAffineConstantExpr(0, nest.getContext())));
+          AffineExpr second = place.replace(column, getAffineConstantExpr(width, nest.getContext()));
+          place = canonical(first + column * canonical(second - first).floorDiv(width));
+        }
+        if (!load.getAt().empty() || !coefficientOf(place, d))
+          return false;
+      }
+    return true;
+  }
+
+  bool isContiguous(LoadOp load, unsigned dim) {
+    if (load->hasAttr(rowPanels))
+      return false;
+    return inPanels ? load == inPanels && dim == panelDim : stepOf(c.s.exprs[load][0], dim) == 1;
+  }
+
+  bool chooseVectors() {
+    // Along a dimension in which one operand is contiguous and the other does not move.
+    int vector = -1, which = 0;
+    for (auto [i, loop] : llvm::enumerate(c.s.outer))
+      for (int operand : {0, 1})
+        if (isContiguous(loads[operand], loop.dim) && stepOf(c.s.exprs[loads[1 - operand]][0], loop.dim) == 0) {
+          auto better = [&](const Loop &x, const Loop &y) {
+            bool storesX = stepOf(c.s.stores[0], x.dim) == 1, storesY = stepOf(c.s.stores[0], y.dim) == 1;
+            bool longX = guess(x.size) >= 8, longY = guess(y.size) >= 8;
+            return std::tuple(longX, storesX, guess(x.size)) > std::tuple(longY, storesY, guess(y.size));
+          };
+          if (vector < 0 || better(loop, c.s.outer[vector]))
+            vector = int(i), which = operand;
+        }
+    // Else along one in which both are, when one of them has rows of its own.
+    for (auto [i, loop] : llvm::enumerate(c.s.outer))
+      if (vector < 0 && isContiguous(loads[0], loop.dim) && isContiguous(loads[1], loop.dim))
+        for (int operand : {0, 1})
+          for (const Loop &row : c.s.outer)
+            if (stepOf(c.s.exprs[loads[operand]][0], row.dim) == 0 &&
+                stepOf(c.s.exprs[loads[1 - operand]][0], row.dim) != 0 && guess(row.size) > 1)
+              vector = int(i), which = operand, c.vectorsOfA = true;
+    if (vector < 0)
+      return false;
+    c.a = loads[1 - which], c.b = loads[which];
+    c.lanes = target.lanes, c.packed = bool(inPanels), c.packedRows = panelRows != 0;
+    c.vectorDim = c.s.outer[vector].dim;
+    c.vectorSize = c.s.outer[vector].size;
+    c.outer = c.s.outer;
+    c.outer.erase(c.outer.begin() + vector);
+    return true;
+  }
+
+  bool isRow(const Loop &loop) { return stepOf(placeA, loop.dim) != 0 && stepOf(placeB, loop.dim) == 0; }
+
+  /// The share of lanes that count, and the block's width against that of the columns.
+  double lanesUsed(unsigned vectors) {
+    int64_t size = guess(c.vectorSize), registersLong = llvm::divideCeil(size, target.lanes);
+    if (registersLong % vectors && registersLong > vectors) // the rest runs in fewer registers
+      return double(size) / (registersLong * target.lanes) * 0.95;
+    return double(size) / (llvm::alignTo(registersLong, vectors) * target.lanes);
+  }
+  bool fitsWidth(unsigned vectors) {
+    return c.packed ? vectors * target.lanes == panelWidth
+                    : vectors <= llvm::divideCeil(guess(c.vectorSize), target.lanes);
+  }
+
+  /// All loops of rows are run through as one, so that only the last block of all has rows that do not count.
+  void chooseBlock() {
+    SmallVector<Loop> rest;
+    for (const Loop &loop : c.outer)
+      (isRow(loop) && (!panelRows || loop.dim == rowDim) ? c.rows : rest).push_back(loop);
+    int64_t rows = 1, known = 1;
+    for (const Loop &loop : c.rows)
+      rows *= guess(loop.size), known *= constantOf(loop.size).value_or(1);
+    bool open = !constantOf(c.rowCount());
+    Choice best;
+    for (unsigned vectors : {1u, 2u, 3u, 4u}) {
+      if (!fitsWidth(vectors))
+        continue;
+      unsigned most = (target.registers - 2 - vectors) / vectors;
+      if (target.registers - vectors - 1 >= 4 * vectors) // a broadcast needs one more, not two
+        most = std::max(most, (target.registers - 1 - vectors) / vectors);
+      most = std::min(most, mostRows);
+      if (panelRows > most)
+        continue;
+      for (unsigned tile = panelRows ? panelRows : 1; tile <= (panelRows ? panelRows : most); ++tile) {
+        // No block takes less than the four cycles that an accumulator needs.
+        double cycles = std::max(4.0, tile * vectors / 2.0);
+        int64_t count = open ? 128 * known : rows;
+        double rowsUsed = double(count * vectors) / 2 / (llvm::divideCeil(count, tile) * cycles);
+        // With one vector abreast each broadcast serves one multiplication: the loads are as many as those.
+        double loads = vectors == 1 ? 0.85 : 1;
+        double score = speedOf(tile * vectors, target.registers - 4) * lanesUsed(vectors) * rowsUsed * loads;
+        if (score > best.score + 1e-9)
+          best = {score, 0, tile, vectors, {}};
+      }
+    }
+    c.vectors = best.vectors, c.tile = best.tile;
+    c.outer = rest;
+  }
+
+  void chooseDepthwiseBlock() {
+    // The block with the best score among: one tiled loop of rows, and at most two short loops that lie whole in it.
+    Choice best;
+    for (unsigned vectors : {1u, 2u, 3u, 4u}) {
+      if (!fitsWidth(vectors))
+        continue;
+      // Vectors of a are loaded one for each row, several ahead of their use.
+      unsigned most = target.registers / 2 / vectors;
+      auto consider = [&](int tiled, ArrayRef<unsigned> unrolled) {
+        int64_t whole = 1;
+        for (unsigned u : unrolled)
+          whole *= *constantOf(c.outer[u].size);
+        if (whole > most)
+          return;
+        SmallVector<unsigned> tiles = tiled < 0 ? SmallVector<unsigned>{1} : tilesOf(c.outer[tiled].size, most / whole);
+        for (unsigned tile : tiles) {
+          int64_t count = tiled < 0 ? 1 : guess(c.outer[tiled].size), last = count % tile;
+          bool known = tiled < 0 || constantOf(c.outer[tiled].size);
+          // Rows left over at an edge: one short tile when their number is known, else by fours and ones. No block takes
+          // less than the four cycles that an accumulator needs.
+          auto cycles = [&](int64_t rows) { return std::max(4.0, double(rows * whole * vectors) / 2); };
+          double edge = !last ? 0 : known ? cycles(last) : (last / 4) * cycles(4) + (last % 4) * cycles(1);
+          double rowsUsed = double(count * whole * vectors) / 2 / ((count / tile) * cycles(tile) + edge);
+          // An edge is more code; rows that lie far apart share no cache line and no page.
+          double edges = 0.001 * unrolled.size() + (known ? 0 : 0.06) + (last ? 0.03 : 0);
+          if (tiled >= 0 && stepOf(placeA, c.outer[tiled].dim) > 4096)
+            edges += 0.02;
+          // With one vector abreast each broadcast serves one multiplication: the loads are as many as those.
+          double loads = vectors == 1 ? 0.85 : 1;
+          double score = speedOf(tile * whole * vectors, target.registers - 4) * lanesUsed(vectors) * rowsUsed * loads - edges;
+          if (score > best.score + 1e-9)
+            best = {score, tiled, tile, vectors, SmallVector<unsigned>(unrolled)};
+        }
+      };
+      consider(-1, {});
+      SmallVector<unsigned> rows, shortRows;
+      for (unsigned i = c.outer.size(); i-- > 0;)
+        if (isRow(c.outer[i])) {
+          rows.push_back(i);
+          if (constantOf(c.outer[i].size) && *constantOf(c.outer[i].size) <= 8)
+            shortRows.push_back(i);
+        }
+      for (unsigned tiled : rows) {
+        consider(tiled, {});
+        for (unsigned u : shortRows)
+          if (u != tiled) {
+            consider(tiled, {u});
+            for (unsigned w : shortRows)
+              if (w < u && w != tiled)
+                consider(tiled, {u, w});
+          }
+      }
+    }
+    c.vectors = best.vectors;
+    c.tile = best.tile;
+    SmallVector<Loop> rest;
+    for (auto [i, loop] : llvm::enumerate(c.outer)) {
+      if (int(i) == best.tiled)
+        c.rows.push_back(loop);
+      else if (llvm::is_contained(best.unrolled, unsigned(i)))
+        c.unrolled.push_back(loop);
+      else
+        rest.push_back(loop);
+    }
+    c.outer = rest;
+  }
+
+  double products() {
+    double count = double(guess(c.vectorSize));
+    for (const auto &loops : {c.outer, c.rows, c.reduced, c.unrolled})
+      for (const Loop &loop : loops)
+        count *= guess(loop.size);
+    return count;
+  }
+  int64_t leastUnits() {
+    AffineExpr units = c.rowBlocks() * c.columnBlocks();
+    for (const Loop &loop : c.outer)
+      units = units * loop.size;
+    return least(units, nest.symbols());
+  }
+
+  /// Few results of long sums (gradients to the weights of convolutions): parts of the sum side by side.
+  void chooseSplits() {
+    double results = guess(c.vectorSize) * double(c.unrolledRows()), sum = 1;
+    for (const Loop &loop : c.reduced)
+      sum *= guess(loop.size);
+    for (const auto &loops : {c.outer, c.rows})
+      for (const Loop &loop : loops)
+        results *= guess(loop.size);
+    bool known = llvm::all_of(c.outer, [](const Loop &loop) { return bool(constantOf(loop.size)); }) &&
+                 llvm::all_of(c.rows, [](const Loop &loop) { return bool(constantOf(loop.size)); }) &&
+                 constantOf(c.vectorSize);
+    if (known && results <= 256 * 1024 && sum >= 4096 && !c.reduced.empty() &&
+        (!constantOf(c.reduced.front().size) || *constantOf(c.reduced.front().size) >= 16))
+      c.splits = 32;
+  }
+
+  void chooseUnit() {
+    int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+    // Of the sum: the loops whose product fits lie whole in a chunk, the next one out is cut.
+    int64_t most = std::max<int64_t>(64, target.nearBytes * 5 / 8 / (c.width() * bytes)), inside = 1;
+    int depth = int(c.reduced.size()) - 1;
+    for (; depth >= 0; --depth) {
+      auto size = constantOf(c.reduced[depth].size);
+      if (!size || *size * inside > most)
+        break;
+      inside *= *size;
+    }
+    int64_t length = inside; // steps of the sum in one pass
+    if (depth >= 0) {
+      int64_t each = std::max<int64_t>(1, most / inside);
+      if (auto size = constantOf(c.reduced[depth].size)) // chunks of equal size
+        each = llvm::divideCeil(*size, llvm::divideCeil(*size, each));
+      c.chunkDepth = depth, c.chunk = each;
+      length = each * inside;
+    }
+
+    int64_t rows = 1;
+    bool open = false;
+    for (const Loop &loop : c.rows)
+      rows *= constantOf(loop.size).value_or(1), open |= !constantOf(loop.size);
+    int64_t tilesOf1 = llvm::divideCeil(rows, c.tile);
+    int64_t panels = llvm::divideCeil(guess(c.vectorSize), c.width());
+    // Both pass over the second level cache together; what is summed so far takes some of it too.
+    int64_t tiles = target.ownBytes / 3 / std::max<int64_t>(1, int64_t(c.tile) * length * bytes);
+    tiles = std::clamp<int64_t>(tiles, 4, mostTiles);
+    if (!open)
+      tiles = llvm::divideCeil(tilesOf1, llvm::divideCeil(tilesOf1, tiles));
+    c.tiles = tiles;
+    if (c.chunk && (!open && tilesOf1 == 1 && c.splits == 1)) // nothing would be used twice
+      c.chunk = 0;
+    int64_t own = target.ownBytes / 8 / (int64_t(c.tiles) * c.tile * c.width() * bytes);
+    c.panels = std::clamp<int64_t>(std::min<int64_t>(own, panels), 1, mostPanels);
+    c.panels = llvm::divideCeil(panels, llvm::divideCeil(panels, c.panels));
+
+    // Enough units for several cores, at batch 1 too.
+    if (c.splits > 1) {
+      while (c.splits > 2 && leastUnits() * c.splits >= 2 * enoughUnits)
+        c.splits /= 2;
+      if (leastUnits() >= enoughUnits)
+        c.splits = 1;
+      return;
+    }
+    int64_t want = std::min<int64_t>(enoughUnits, int64_t(products() / leastWork));
+    while (c.panels > 1 && leastUnits() < want)
+      c.panels = llvm::divideCeil(c.panels, 2u);
+    while (c.tiles > 4 && tilesOf1 >= c.tiles && leastUnits() < want)
+      c.tiles = llvm::divideCeil(c.tiles, 2u);
+  }
+
+  void countUnits() {
+    c.inner = canonical(c.rowBlocks() * c.columnBlocks());
+    c.units = c.inner;
+    for (const Loop &loop : c.outer)
+      c.units = c.units * loop.size;
+    c.units = canonical(c.units);
+  }
+
+  NestOp nest;
+  const Target &target;
+  Contraction c;
+  SmallVector<LoadOp> loads;
+  LoadOp inPanels;
+  unsigned panelDim = 0, rowDim = 0;
+  int64_t panelWidth = 0, panelRows = 0;
+  Type element;
+  AffineExpr placeA, placeB;
+};
 } // namespace
 
 std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &target) {
   if (!nest.getContraction() || nest.getKinds().size() != 1)
     return std::nullopt;
-  Contraction c;
-  c.s = prepare(nest);
-  SmallVector<LoadOp> loads(nest.getBody().front().getOps<LoadOp>());
-  if (loads.size() != 2 || loads[0].getInside() || loads[1].getInside())
-    return std::nullopt;
-  Type element = nest.getBody().front().getTerminator()->getOperand(0).getType();
-  if (!element.isF32() && !element.isF64())
-    return std::nullopt;
-  // Panels: at the first column of each, the place is linear in the column.
-  LoadOp inPanels;
-  unsigned panelDim = 0, rowDim = 0;
-  int64_t panelWidth = 0, panelRows = 0;
-  for (LoadOp load : loads)
-    for (unsigned d = 0; d < nest.dims(); ++d) {
-      AffineExpr &place = c.s.exprs[load][0];
-      if (int64_t width = panelsOf(load, d)) {
-        if (load->hasAttr(rowPanels))
-          rowDim = d, panelRows = width;
-        else
-          inPanels = load, panelDim = d, panelWidth = width;
-        AffineExpr column = getAffineDimExpr(d, nest.getContext());
-        AffineExpr first = canonical(place.replace(column, getAffineConstantExpr(0, nest.getContext())));
-        AffineExpr second = place.replace(column, getAffineConstantExpr(width, nest.getContext()));
-        place = canonical(first + column * canonical(second - first).floorDiv(width));
-      }
-      if (!load.getAt().empty() || !coefficientOf(place, d))
-        return std::nullopt;
-    }
-  auto isContiguous = [&](LoadOp load, unsigned dim) {
-    if (load->hasAttr(rowPanels))
-      return false;
-    return inPanels ? load == inPanels && dim == panelDim : stepOf(c.s.exprs[load][0], dim) == 1;
-  };
-
-  // Vectors run along a dimension in which one operand is contiguous and the other does not move.
-  int vector = -1, which = 0;
-  for (auto [i, loop] : llvm::enumerate(c.s.outer))
-    for (int operand : {0, 1})
-      if (isContiguous(loads[operand], loop.dim) &&
-          stepOf(c.s.exprs[loads[1 - operand]][0], loop.dim) == 0) {
-        auto better = [&](const Loop &x, const Loop &y) {
-          bool storesX = stepOf(c.s.stores[0], x.dim) == 1, storesY = stepOf(c.s.stores[0], y.dim) == 1;
-          bool longX = guess(x.size) >= 8, longY = guess(y.size) >= 8;
-          return std::tuple(longX, storesX, guess(x.size)) > std::tuple(longY, storesY, guess(y.size));
-        };
-        if (vector < 0 || better(loop, c.s.outer[vector]))
-          vector = int(i), which = operand;
-      }
-  // Else along one in which both are, when one of them has rows of its own.
-  for (auto [i, loop] : llvm::enumerate(c.s.outer))
-    if (vector < 0 && isContiguous(loads[0], loop.dim) && isContiguous(loads[1], loop.dim))
-      for (int operand : {0, 1})
-        for (const Loop &row : c.s.outer)
-          if (stepOf(c.s.exprs[loads[operand]][0], row.dim) == 0 &&
-              stepOf(c.s.exprs[loads[1 - operand]][0], row.dim) != 0 && guess(row.size) > 1)
-            vector = int(i), which = operand, c.vectorsOfA = true;
-  if (vector < 0)
-    return std::nullopt;
-  c.a = loads[1 - which], c.b = loads[which];
-  c.lanes = target.lanes, c.packed = bool(inPanels), c.packedRows = panelRows != 0;
-  c.vectorDim = c.s.outer[vector].dim;
-  c.vectorSize = c.s.outer[vector].size;
-  c.outer = c.s.outer;
-  c.outer.erase(c.outer.begin() + vector);
-  c.reduced = c.s.reduced;
-  llvm::stable_sort(c.reduced, [&](const Loop &x, const Loop &y) {
-    return stepOf(c.s.exprs[c.b][0], x.dim) > stepOf(c.s.exprs[c.b][0], y.dim);
-  });
-  joinLoops(c.s, c.outer);
-  joinLoops(c.s, c.reduced);
-  AffineExpr placeA = c.s.exprs[c.a][0], placeB = c.s.exprs[c.b][0];
-
-  // The block with the best score among: one tiled loop of rows, and at most two short loops that lie whole in it.
-  Choice best;
-  auto lanes = target.lanes;
-  int64_t size = guess(c.vectorSize), registersLong = (size + lanes - 1) / lanes;
-  auto isRow = [&](const Loop &loop) {
-    return stepOf(placeA, loop.dim) != 0 && stepOf(placeB, loop.dim) == 0;
-  };
-  for (unsigned vectors : {1u, 2u, 3u, 4u}) {
-    if (c.packed ? vectors * lanes != panelWidth : vectors > registersLong)
-      continue;
-    // Vectors of a are loaded one for each row, several ahead of their use.
-    unsigned most = c.vectorsOfA ? target.registers / 2 / vectors : (target.registers - 2 - vectors) / vectors;
-    double lanesUsed = double(size) / (llvm::alignTo(registersLong, vectors) * lanes);
-    if (registersLong % vectors && registersLong > vectors) // the rest runs in fewer registers
-      lanesUsed = double(size) / (registersLong * lanes) * 0.95;
-    auto consider = [&](int tiled, ArrayRef<unsigned> unrolled) {
-      int64_t whole = 1;
-      for (unsigned u : unrolled)
-        whole *= *constantOf(c.outer[u].size);
-      if (whole > most || (panelRows && (tiled < 0 || c.outer[tiled].dim != rowDim || panelRows * whole > most)))
-        return;
-      SmallVector<unsigned> tiles = tiled < 0 ? SmallVector<unsigned>{1} : tilesOf(c.outer[tiled].size, most / whole);
-      if (panelRows)
-        tiles = {unsigned(panelRows)};
-      for (unsigned tile : tiles) {
-      int64_t count = tiled < 0 ? 1 : guess(c.outer[tiled].size), last = count % tile;
-      bool known = tiled < 0 || constantOf(c.outer[tiled].size);
-      // Rows left over at an edge: one short tile when their number is known, else by fours and ones. No block takes
-      // less than the four cycles that an accumulator needs.
-      auto cycles = [&](int64_t rows) { return std::max(4.0, double(rows * whole * vectors) / 2); };
-      double edge = !last ? 0 : known ? cycles(last) : (last / 4) * cycles(4) + (last % 4) * cycles(1);
-      double rowsUsed = double(count * whole * vectors) / 2 / ((count / tile) * cycles(tile) + edge);
-      // An edge is more code; rows that lie far apart share no cache line and no page.
-      double edges = 0.001 * unrolled.size() + (known ? 0 : 0.06) + (last ? 0.03 : 0);
-      if (tiled >= 0 && stepOf(placeA, c.outer[tiled].dim) > 4096)
-        edges += 0.02;
-      // Rows a multiple of a page apart fall in the same sets of the first level cache, and it has few ways.
-      if (tiled >= 0 && !panelRows) {
-        int64_t apart = stepOf(placeA, c.outer[tiled].dim) * (element.getIntOrFloatBitWidth() / 8);
-        int64_t sets = std::max<int64_t>(1, 4096 / std::gcd<int64_t>(apart, 4096) );
-        if (apart >= 1024 && tile > 8 * sets)
-          edges += 0.3;
-      }
-      // With one vector abreast each broadcast serves one multiplication: the loads are as many as those.
-      double loads = vectors == 1 ? 0.85 : 1;
-      double score = speedOf(tile * whole * vectors, target.registers - 4) * lanesUsed * rowsUsed * loads - edges;
-      if (score > best.score + 1e-9)
-        best = {score, tiled, tile, vectors, SmallVector<unsigned>(unrolled)};
-      }
-    };
-    consider(-1, {});
-    SmallVector<unsigned> rows, shortRows;
-    for (unsigned i = c.outer.size(); i-- > 0;)
-      if (isRow(c.outer[i])) {
-        rows.push_back(i);
-        if (constantOf(c.outer[i].size) && *constantOf(c.outer[i].size) <= 8)
-          shortRows.push_back(i);
-      }
-    for (unsigned tiled : rows) {
-      consider(tiled, {});
-      for (unsigned u : shortRows)
-        if (u != tiled) {
-          consider(tiled, {u});
-          for (unsigned w : shortRows)
-            if (w < u && w != tiled)
-              consider(tiled, {u, w});
-        }
-    }
-  }
-  c.vectors = best.vectors;
-  c.tile = best.tile;
-  SmallVector<Loop> rest;
-  for (auto [i, loop] : llvm::enumerate(c.outer)) {
-    if (int(i) == best.tiled)
-      c.tiled = loop;
-    else if (llvm::is_contained(best.unrolled, unsigned(i)))
-      c.unrolled.push_back(loop);
-    else
-      rest.push_back(loop);
-  }
-  c.outer = rest;
-
-  double panel = double(c.vectors * lanes), elementsB = guess(c.vectorSize);
-  for (const Loop &loop : c.reduced)
-    panel *= guess(loop.size), elementsB *= guess(loop.size);
-  if (elementsB > elementsNear) {
-    auto blocks = constantOf(canonical(c.vectorBlocks()));
-    c.group = unsigned(std::max(1.0, elementsInGroup / panel));
-    if (blocks) // groups of equal size
-      c.group = llvm::divideCeil(*blocks, llvm::divideCeil(*blocks, c.group));
-  }
-
-  MLIRContext *context = nest.getContext();
-  c.inner = c.vectorBlocks();
-  if (c.group)
-    c.inner = (c.inner + (c.group - 1)).floorDiv(c.group) * c.group;
-  if (c.tiled)
-    c.inner = c.inner * (c.tiled->size + (c.tile - 1)).floorDiv(c.tile);
-  c.units = c.inner;
-  for (const Loop &loop : c.outer)
-    c.units = c.units * loop.size;
-  c.units = canonical(c.units);
-  c.cost = c.s.cost;
-
-  double results = guess(c.vectorSize) * double(c.rows()), sum = 1;
-  for (const Loop &loop : c.reduced)
-    sum *= guess(loop.size);
-  for (const Loop &loop : c.outer)
-    results *= guess(loop.size);
-  if (c.tiled)
-    results *= double(guess(c.tiled->size)) / c.tile;
-  // Few results of long sums (gradients to the weights of convolutions): parts of the sum side by side, each small
-  // enough for the operands to stay in the second level cache while all blocks pass over them.
-  if (constantOf(c.units) && results <= 256 * 1024 && sum >= 4096 && !c.reduced.empty() &&
-      (!constantOf(c.reduced.front().size) || *constantOf(c.reduced.front().size) >= 16))
-    c.splits = 32;
-  return c;
+  return Planner(nest, target).plan();
 }

@@ -35,7 +35,10 @@ struct CpuModule::State {
   std::vector<std::string> entries;
   OwningOpRef<ModuleOp> planned; // nests with their places and the names of their kernels
   bool llvmDialect = false;
-  std::string identity() const { return compilerIdentity() + target.cpu + target.features; }
+  std::string identity() const {
+    return compilerIdentity() + target.cpu + target.features + std::to_string(target.nearBytes) + "/" +
+           std::to_string(target.ownBytes);
+  }
 };
 
 CpuModule::CpuModule(std::unique_ptr<State> state) : state(std::move(state)) {}
@@ -43,6 +46,7 @@ CpuModule::~CpuModule() = default;
 const std::vector<EntryPlan> &CpuModule::plan() const { return state->plan; }
 const std::optional<EntryPlan> &CpuModule::preparePlan() const { return state->prepare; }
 const std::vector<int64_t> &CpuModule::preparedBytes() const { return state->preparedBytes; }
+const std::vector<std::string> &CpuModule::entries() const { return state->entries; }
 
 void cpu::registerDialects(DialectRegistry &registry) {
   registerBuiltinDialectTranslation(registry);
@@ -178,9 +182,12 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   builder.setInsertionPointToEnd(state->code->getBody());
   KernelCache cache;
   cache.identity = state->identity();
+  // Kernels are named by what they are made from; entries need the target in their names.
+  std::string prefix = options.stem + "_bigm_" + options.target + "_entry_";
+  std::replace(prefix.begin(), prefix.end(), '-', '_');
   for (func::FuncOp func : work->getOps<func::FuncOp>()) {
     EntryPlan entry = planOf(func);
-    state->entries.push_back(options.stem + "_bigm_entry_" + std::to_string(state->entries.size()));
+    state->entries.push_back(prefix + std::to_string(state->entries.size()));
     entry.kernels = emitEntry(func, state->entries.back(), *target, builder, cache, options.marks);
     if (!func->hasAttr(attrs::prepared)) {
       state->plan.push_back(std::move(entry));
@@ -205,26 +212,26 @@ static SmallVector<LLVM::LLVMFuncOp> definitionsOf(ModuleOp module) {
   return functions;
 }
 
-LogicalResult CpuModule::emitObjects(const std::string &manifest, std::vector<ObjectFile> &objects) {
+LogicalResult CpuModule::emitObjects(std::vector<ObjectFile> &objects) {
   // What was made before is taken out; a kernel's name says what is in it, of entries and chains the text does.
   SmallVector<LLVM::LLVMFuncOp> functions = definitionsOf(*state->code);
   std::vector<std::string> keys(functions.size());
-  objects.assign(functions.size() + 1, {});
+  std::vector<ObjectFile> own(functions.size());
   const ObjectCache *cache = state->llvmDialect ? nullptr : state->options.cache;
   MLIRContext *context = state->code->getContext();
   parallelFor(context, 0, functions.size(), [&](size_t i) {
     std::string name = functions[i].getName().str();
-    objects[i].name = name + ".o";
+    own[i].name = name + ".o";
     if (!cache)
       return;
-    bool own = StringRef(name).starts_with(state->options.stem + "_bigm_"); // an entry, or a chain of one
-    keys[i] = digestOf(own ? state->identity() + text(functions[i]) : state->identity() + name);
+    bool entry = StringRef(name).starts_with(state->options.stem + "_bigm_"); // or a chain of one
+    keys[i] = digestOf(entry ? state->identity() + text(functions[i]) : state->identity() + name);
     if (auto known = cache->find(keys[i]))
-      objects[i].bytes = std::move(*known);
+      own[i].bytes = std::move(*known);
   });
   std::vector<size_t> missing;
   for (size_t i = 0; i < functions.size(); ++i)
-    if (objects[i].bytes.empty())
+    if (own[i].bytes.empty())
       missing.push_back(i);
     else
       functions[i].eraseBody(), functions[i].setLinkage(LLVM::Linkage::External);
@@ -232,24 +239,29 @@ LogicalResult CpuModule::emitObjects(const std::string &manifest, std::vector<Ob
     return failure();
   state->llvmDialect = true;
 
-  objects.back().name = state->options.stem + ".o";
-  auto done = failableParallelForEachN(context, 0, missing.size() + 1, [&](size_t i) -> LogicalResult {
+  auto done = failableParallelForEachN(context, 0, missing.size(), [&](size_t i) -> LogicalResult {
     llvm::LLVMContext llvmContext;
-    if (i == missing.size()) {
-      auto module = exportsModule(llvmContext, state->target, state->options.stem, state->entries, manifest);
-      return emitMachineCode(*module, state->target, false, objects.back().bytes);
-    }
     auto module = toLlvm(functions[missing[i]], llvmContext, state->target);
-    return module ? emitMachineCode(*module, state->target, false, objects[missing[i]].bytes) : failure();
+    return module ? emitMachineCode(*module, state->target, false, own[missing[i]].bytes) : failure();
   });
   if (failed(done))
     return failure();
   if (cache) {
     for (size_t i : missing)
-      cache->add(keys[i], objects[i].bytes);
+      cache->add(keys[i], own[i].bytes);
     cache->prune();
   }
+  std::move(own.begin(), own.end(), std::back_inserter(objects));
   return success();
+}
+
+LogicalResult cpu::emitExports(const std::string &stem, const std::vector<std::string> &entries,
+                               const std::string &manifest, ObjectFile &object) {
+  Target target = *parseTarget("x86-64-v2"); // it holds data alone
+  llvm::LLVMContext context;
+  auto module = exportsModule(context, target, stem, entries, manifest);
+  object.name = stem + ".o";
+  return emitMachineCode(*module, target, false, object.bytes);
 }
 
 std::vector<FunctionReport> CpuModule::report(const std::map<std::string, int64_t> &sizes, int64_t otherwise) {

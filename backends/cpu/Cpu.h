@@ -1,7 +1,8 @@
 // The CPU backend: functions of the bigm dialect to object files.
 //
-// Two steps, because the artifact's manifest names what the plan decides: `lower` fuses, lays out, plans memory and
-// generates kernels; then `emitObjects` compiles them together with the manifest's bytes. Same input, same bytes.
+// In steps, because the artifact's manifest names what the plan decides: `lower` fuses, lays out, plans memory and
+// generates kernels; `emitObjects` compiles them; `emitExports` adds the manifest and the table of entries, of the code for
+// one target or of several. Same input, same bytes.
 #pragma once
 #include "backends/cpu/Report.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -69,9 +70,11 @@ public:
   const std::optional<EntryPlan> &preparePlan() const;
   /// Bytes of each prepared value.
   const std::vector<int64_t> &preparedBytes() const;
-  /// The object files, to be linked together: one a kernel, one an entry, one with the table of entries and the manifest
-  /// under STEM_bigm_manifest. Made on the context's threads; the same bytes for any number of them.
-  LogicalResult emitObjects(const std::string &manifest, std::vector<ObjectFile> &objects);
+  /// Adds the object files: one a kernel, one an entry. Made on the context's threads; the same bytes for any number of
+  /// them. Their symbols differ from those of the code for other targets, so that a library can hold both.
+  LogicalResult emitObjects(std::vector<ObjectFile> &objects);
+  /// Symbols of the entries: of the functions in order, then of `prepare`.
+  const std::vector<std::string> &entries() const;
   /// Every function's kernels and memory at the given sizes; symbols that are not given are `otherwise`.
   std::vector<FunctionReport> report(const std::map<std::string, int64_t> &sizes, int64_t otherwise);
   /// What there is after a stage: `fused` (nests with their layouts, places and kernels), `lowered` (loops and vectors), `llvm`, `asm`. Empty for
@@ -83,6 +86,10 @@ private:
   std::unique_ptr<State> state;
   explicit CpuModule(std::unique_ptr<State> state);
 };
+
+/// The object of what a library exports: the manifest, and the entries of its variants, one after the other.
+LogicalResult emitExports(const std::string &stem, const std::vector<std::string> &entries, const std::string &manifest,
+                          ObjectFile &object);
 
 /// Dialects that the backend makes ops of.
 void registerDialects(DialectRegistry &registry);

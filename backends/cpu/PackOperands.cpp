@@ -136,19 +136,24 @@ void packColumns(NestOp nest, const Target &target, unsigned symbols) {
     packAlong(nest, b, plan->vectorDim, width, symbols);
 }
 
-/// Rows of the other operand, when the sum walks through it in long strides: gradients to weights.
+/// Rows of the other operand, when the sum walks through it in long strides: gradients to weights. Also where rows lie
+/// a multiple of a page apart.
 void packRows(NestOp nest, const Target &target, unsigned symbols) {
   auto plan = planContraction(nest, target);
-  if (!plan || plan->packedRows || plan->vectorsOfA || !plan->tiled || plan->reduced.empty() || plan->tile < 4)
+  if (!plan || plan->packedRows || plan->vectorsOfA || plan->rows.size() != 1 || plan->reduced.empty() || plan->tile < 4)
     return;
   LoadOp a = plan->a;
-  unsigned dim = plan->tiled->dim;
-  if (plan->tiled->size != nest.size(dim) || !standsAlone(a, dim))
+  unsigned dim = plan->rows.front().dim;
+  if (plan->rows.front().size != nest.size(dim) || !standsAlone(a, dim))
     return;
   auto step = coefficientOf(plan->s.exprs.find(a)->second[0], plan->reduced.back().dim);
   auto stride = step ? constantOf(*step) : std::nullopt;
   auto [elements, reuse] = elementsAndReuse(nest, a);
-  if (stride && *stride < leastStride && a.getType().getIntOrFloatBitWidth() >= 32)
+  // Rows a multiple of a page apart fall in the same sets of the first level cache, and each has a page of its own.
+  auto apart = coefficientOf(plan->s.exprs.find(a)->second[0], dim);
+  auto between = apart ? constantOf(*apart) : std::nullopt;
+  bool apartByPages = between && *between && *between * (a.getType().getIntOrFloatBitWidth() / 8) % 4096 == 0;
+  if (stride && *stride < leastStride && !apartByPages && a.getType().getIntOrFloatBitWidth() >= 32)
     return; // narrower ones would be widened again for every block
   if (elements >= leastElements && reuse >= 2.0 * plan->vectors * target.lanes)
     packAlong(nest, a, dim, plan->tile, symbols), a->setAttr(rowPanels, UnitAttr::get(a.getContext()));

@@ -1,7 +1,9 @@
 #include "backends/cpu/Target.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/X86TargetParser.h"
 #include <algorithm>
+#include <unistd.h>
 #include <vector>
 
 using namespace mlir::bigm;
@@ -19,6 +21,11 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
     std::sort(features.begin(), features.end()); // the map's order is not deterministic
     for (const std::string &feature : features)
       target.features += (target.features.empty() ? "" : ",") + feature;
+    // What the system does not say stays at the least that is common.
+    if (long bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE); bytes > 0)
+      target.nearBytes = bytes;
+    if (long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); bytes > 0)
+      target.ownBytes = bytes;
     level = host.lookup("avx512vl") && host.lookup("avx512dq") ? 4 : host.lookup("avx2") && host.lookup("fma") ? 3 : 2;
   } else if (name == "x86-64-v2" || name == "x86-64-v3" || name == "x86-64-v4") {
     target.cpu = name;
@@ -30,5 +37,28 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
     target.lanes = 16, target.registers = 32, target.masks = true;
   else if (level == 3)
     target.lanes = 8, target.masks = true;
+  if (name == "x86-64-v4")
+    target.ownBytes = 1 << 20; // servers with AVX-512 have as much or more
   return target;
+}
+
+std::vector<std::string> cpu::featuresOf(const Target &target) {
+  llvm::StringMap<bool> features; // those of the name, and what they imply: avx512bw stands for avx512f and avx2
+  llvm::SmallVector<llvm::StringRef> names;
+  llvm::X86::getFeaturesForCPU(target.cpu, names);
+  for (llvm::StringRef name : names) {
+    features[name] = true;
+    llvm::X86::updateImpliedFeatures(name, true, features);
+  }
+  // A host says of each feature whether it is there, whatever is usual for its name.
+  llvm::SmallVector<llvm::StringRef> own;
+  llvm::StringRef(target.features).split(own, ',', -1, /*KeepEmpty=*/false);
+  for (llvm::StringRef feature : own)
+    features[feature.drop_front()] = feature.front() == '+';
+  std::vector<std::string> result;
+  for (const auto &feature : features)
+    if (feature.second)
+      result.push_back(feature.first().str());
+  std::sort(result.begin(), result.end()); // the map's order is not deterministic
+  return result;
 }

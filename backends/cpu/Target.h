@@ -1,7 +1,9 @@
 // What the code generator must know of the machine that will run the code.
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace mlir::bigm::cpu {
 
@@ -11,9 +13,14 @@ struct Target {
   unsigned lanes = 4;   // f32 lanes of a vector register
   unsigned registers = 16; // vector registers
   bool masks = false;   // loads and stores under a mask are cheap
+  int64_t nearBytes = 32 << 10; // of a core's first level cache for data
+  int64_t ownBytes = 512 << 10; // of its second level cache
 };
 
 /// `host`, `x86-64-v2`, `x86-64-v3` or `x86-64-v4`.
 std::optional<Target> parseTarget(const std::string &name);
+
+/// LLVM's names of all that code for the target may use, sorted: "avx2". A CPU that lacks one cannot run it.
+std::vector<std::string> featuresOf(const Target &target);
 
 } // namespace mlir::bigm::cpu

@@ -4,6 +4,7 @@
 // `EVAL.begin` sets the states, `EVAL.step` takes a batch of prepared fields and gives the loss of the batch and all
 // metrics so far.
 #include "Training.h"
+#include <set>
 #include <sstream>
 
 namespace bigm::sema {
@@ -259,7 +260,8 @@ void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
     for (auto &e : c.expressions) {
       std::string text = source(e->range);
       if (word == "target") {
-        if (text.compare(0, 4, "cpu:") != 0 && text != "cpu" && text != "cuda")
+        static const std::set<std::string> known = {"cpu", "cpu:host", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4", "cuda"};
+        if (!known.count(text))
           fail(Diag::UnknownTarget, e->range, {text}, "targets are `cpu:host`, `cpu:x86-64-v2`, `-v3`, `-v4` and `cuda`");
         out.targets.push_back(text);
       } else if (word == "precision") {

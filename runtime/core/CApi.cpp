@@ -135,8 +135,8 @@ const char *bigm_last_error(void) { return lastError.c_str(); }
 int32_t bigm_abi_version(void) { return BIGM_ABI_VERSION; }
 const char *bigm_version(void) { return "bigm " BIGM_VERSION; }
 const char *bigm_status_name(bigm_status status) {
-  static const char *const names[] = {"ok", "argument", "not found", "shape", "io", "format", "weights", "memory", "version", "internal"};
-  return status >= 0 && status <= BIGM_ERROR_INTERNAL ? names[status] : "unknown";
+  static const char *const names[] = {"ok", "argument", "not found", "shape", "io", "format", "weights", "memory", "version", "internal", "cpu"};
+  return status >= 0 && status <= BIGM_ERROR_CPU ? names[status] : "unknown";
 }
 size_t bigm_dtype_size(int32_t dtype) { return elemInfo(dtype) ? elemInfo(dtype)->size : 0; }
 const char *bigm_dtype_name(int32_t dtype) { return elemInfo(dtype) ? elemInfo(dtype)->name : "?"; }
@@ -149,17 +149,17 @@ bigm_status bigm_module_create(const bigm_module_source *source, bigm_module **o
     bigm_module_source from = readStruct(source, "source");
     need(from.manifest, "source->manifest");
     need(from.entries, "source->entries");
-    auto module = std::make_shared<Module>();
-    module->manifest = Manifest::parse({from.manifest, size_t(from.manifest_size)});
-    module->entries = from.entries;
-    *out = new bigm_module{std::move(module)};
+    *out = new bigm_module{Module::make({from.manifest, size_t(from.manifest_size)}, from.entries, from.cpu)};
   });
 }
 bigm_status bigm_module_open(const char *path, const char *stem, bigm_module **out) {
+  return bigm_module_open_for(path, stem, nullptr, out);
+}
+bigm_status bigm_module_open_for(const char *path, const char *stem, const char *cpu, bigm_module **out) {
   return guarded([&] {
     need(path, "path");
     need(out, "out");
-    *out = new bigm_module{Module::open(path, stem ? stem : "")};
+    *out = new bigm_module{Module::open(path, stem ? stem : "", cpu)};
   });
 }
 bigm_status bigm_module_describe(const char *manifest, uint64_t size, bigm_module **out) {
@@ -174,6 +174,7 @@ bigm_status bigm_module_describe(const char *manifest, uint64_t size, bigm_modul
 void bigm_module_destroy(bigm_module *module) { delete module; }
 
 const char *bigm_module_name(const bigm_module *module) { return module ? module->impl->manifest.name.c_str() : ""; }
+const char *bigm_module_target(const bigm_module *module) { return module ? module->impl->manifest.target.c_str() : ""; }
 const char *bigm_module_manifest(const bigm_module *module, uint64_t *size) {
   if (size)
     *size = module ? module->impl->manifest.text.size() : 0;

@@ -170,7 +170,27 @@ int64_t Function::count(const Arg &arg, const int64_t *dims) const {
   return count;
 }
 
-Manifest Manifest::parse(std::string_view source) {
+/// What there is to pick from: the code that the manifest itself describes, then its `variants`.
+static std::vector<Variant> variantsOf(const Json &json) {
+  std::vector<Variant> variants;
+  auto add = [&](const Json &from, const std::string &where) {
+    Variant variant{from.contains("target") ? text(from, "target", where) : "", {}};
+    if (from.contains("needs"))
+      for (const Json &feature : list(from, "needs", where)) {
+        if (!feature.is_string())
+          fail("what " + where + " needs is no text");
+        variant.needed.push_back(feature);
+      }
+    variants.push_back(std::move(variant));
+  };
+  add(json, "it");
+  if (json.contains("variants"))
+    for (const Json &item : list(json, "variants", "it"))
+      add(item, "a variant");
+  return variants;
+}
+
+Manifest Manifest::parse(std::string_view source, const Pick &pick) {
   Json json = Json::parse(source, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded() || !json.is_object())
     fail("it is no JSON object");
@@ -187,15 +207,23 @@ Manifest Manifest::parse(std::string_view source) {
     if (!manifest.tensorByName.emplace(name, int32_t(manifest.tensors.size() - 1)).second)
       fail("two tensors have the name `" + name + "`");
   }
+  std::vector<Variant> variants = variantsOf(json);
+  size_t picked = pick ? pick(manifest.name, variants) : 0;
+  const Json &code = picked == 0 ? json : json["variants"][picked - 1];
+  manifest.target = variants[picked].target;
+  if (picked > 0)
+    manifest.firstEntry = number(member(code, "first_entry", "a variant"), "`first_entry` of a variant");
+  if (manifest.firstEntry < 0)
+    fail("the entries of a variant begin before the first");
   manifest.feedsPrepared.resize(manifest.tensors.size());
-  if (json.contains("prepared")) {
-    for (const Json &bytes : list(json, "prepared", "it")) {
+  if (code.contains("prepared")) {
+    for (const Json &bytes : list(code, "prepared", "it")) {
       int64_t size = number(bytes, "a size of `prepared`");
       if (size < 0)
         fail("a prepared value has a negative size");
       manifest.prepared.push_back(uint64_t(size));
     }
-    manifest.prepare = parseFunction(member(json, "prepare", "it"), 0, manifest);
+    manifest.prepare = parseFunction(member(code, "prepare", "it"), 0, manifest);
     if (!manifest.prepare.symbols.empty())
       fail("`prepare` has symbols");
     for (const Arg &arg : manifest.prepare.args) {
@@ -205,7 +233,7 @@ Manifest Manifest::parse(std::string_view source) {
         manifest.feedsPrepared[size_t(arg.tensor)] = 1;
     }
   }
-  for (const Json &item : list(json, "functions", "it")) {
+  for (const Json &item : list(code, "functions", "it")) {
     manifest.functions.push_back(parseFunction(item, manifest.functions.size(), manifest));
     for (const Arg &arg : manifest.functions.back().args) {
       if (arg.role == Role::Prepared && arg.writes)
@@ -214,6 +242,10 @@ Manifest Manifest::parse(std::string_view source) {
         manifest.functions.back().spoilsPrepared |= manifest.feedsPrepared[size_t(arg.tensor)];
     }
     const std::string &name = manifest.functions.back().name;
+    // A function's number is the same in all variants: callers were compiled with it.
+    const Json &first = list(json, "functions", "it");
+    if (size_t i = manifest.functions.size() - 1; i >= first.size() || bigm::rt::text(first[i], "name", "a function") != name)
+      fail("`" + name + "` is another function in the code for " + variants.front().target);
     if (!manifest.functionByName.emplace(name, int32_t(manifest.functions.size() - 1)).second)
       fail("two functions have the name `" + name + "`");
   }

@@ -3,8 +3,10 @@
 // After parsing every index is in range, every shape can be evaluated, and the sums over arguments (inputs, outputs)
 // are done. What the drivers read (data, fits, evaluates, ...) stays text: they parse `text` themselves.
 #pragma once
+#include "Cpu.h"
 #include "DimExpr.h"
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -71,9 +73,13 @@ struct Manifest {
   std::vector<uint64_t> prepared; // bytes of each prepared value
   Function prepare;               // computes them; its entry follows those of `functions`
   std::vector<char> feedsPrepared; // by tensor: prepared values depend on it
+  std::string target;             // of the code that functions, prepared and prepare describe
+  int64_t firstEntry = 0;         // in the module's list, of that code
 
-  /// Throws Failure that says what is wrong and where.
-  static Manifest parse(std::string_view text);
+  /// Says by its number which of a program's variants is meant.
+  using Pick = std::function<size_t(const std::string &program, const std::vector<Variant> &)>;
+  /// Throws Failure that says what is wrong and where. Without `pick` the code is the most portable one.
+  static Manifest parse(std::string_view text, const Pick &pick = nullptr);
 };
 
 } // namespace bigm::rt

@@ -1,4 +1,5 @@
 #include "Module.h"
+#include "Cpu.h"
 #include "Failure.h"
 #include <dlfcn.h>
 
@@ -9,6 +10,20 @@ Module::~Module() {
     dlclose(library);
 }
 
+void Module::take(std::string_view text, const bigm_entry *all, const char *level) {
+  Cpu cpu = Cpu::chosen(level);
+  manifest = Manifest::parse(text, [&](const std::string &program, const std::vector<Variant> &variants) {
+    return cpu.pick(program, variants);
+  });
+  entries = all + manifest.firstEntry;
+}
+
+std::shared_ptr<const Module> Module::make(std::string_view manifest, const bigm_entry *entries, const char *cpu) {
+  auto module = std::make_shared<Module>();
+  module->take(manifest, entries, cpu);
+  return module;
+}
+
 /// `dir/libface.so` -> `face`
 static std::string stemOf(const std::string &path) {
   std::string name = path.substr(path.rfind('/') + 1);
@@ -17,7 +32,7 @@ static std::string stemOf(const std::string &path) {
   return name.substr(0, name.find('.'));
 }
 
-std::shared_ptr<const Module> Module::open(const std::string &path, std::string stem) {
+std::shared_ptr<const Module> Module::open(const std::string &path, std::string stem, const char *cpu) {
   auto module = std::make_shared<Module>();
   // A name without a slash would be looked for in the system's folders.
   std::string file = path.find('/') == std::string::npos ? "./" + path : path;
@@ -36,8 +51,7 @@ std::shared_ptr<const Module> Module::open(const std::string &path, std::string 
   };
   auto text = static_cast<const char *>(find("_bigm_manifest"));
   uint64_t size = *static_cast<const uint64_t *>(find("_bigm_manifest_size"));
-  module->entries = static_cast<const bigm_entry *>(find("_bigm_entries"));
-  module->manifest = Manifest::parse({text, size});
+  module->take({text, size}, static_cast<const bigm_entry *>(find("_bigm_entries")), cpu);
   return module;
 }
 

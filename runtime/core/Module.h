@@ -6,6 +6,7 @@
 #include "bigm/bigm.h"
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace bigm::rt {
 
@@ -18,7 +19,12 @@ struct Module {
   Module(const Module &) = delete;
   Module &operator=(const Module &) = delete;
   ~Module();
-  static std::shared_ptr<const Module> open(const std::string &path, std::string stem);
+  /// Of both: takes the variant that suits `cpu` best (see Cpu::chosen). Throws Failure.
+  static std::shared_ptr<const Module> make(std::string_view manifest, const bigm_entry *entries, const char *cpu);
+  static std::shared_ptr<const Module> open(const std::string &path, std::string stem, const char *cpu);
+
+private:
+  void take(std::string_view manifest, const bigm_entry *entries, const char *cpu);
 };
 
 } // namespace bigm::rt

@@ -49,6 +49,8 @@ TEST(Manifest, NamesWhatIsWrong) {
       {"\"name\":\"toy.step\"", "\"name\":\"toy.forward\"", "two functions"},
       {"\"init\":\"toy.init\"", "\"init\":\"toy.begin\"", "unknown function `toy.begin`"},
       {"\"role\":\"seed\",\"dtype\":\"i64\"", "\"role\":\"seed\",\"dtype\":\"f32\"", "should be the scalar i64"},
+      {"\"name\":\"toy\"", "\"name\":\"toy\",\"needs\":[2]", "what it needs is no text"},
+      {"\"name\":\"toy\"", "\"name\":\"toy\",\"variants\":2", "`variants` of it is no list"},
       {"}", "", "no JSON"},
   };
   for (const Case &c : cases)

@@ -3,8 +3,11 @@
 #include "Compiler.h"
 #include "Explain.h"
 #include "Module.h"
+#include "Targets.h"
 #include "backends/artifact/Artifact.h"
+#include "runtime/core/Cpu.h"
 #include "runtime/include/bigm/bigm.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include <filesystem>
@@ -15,28 +18,57 @@ namespace fs = std::filesystem;
 
 namespace bigm::tool {
 namespace {
-/// Weights of the run, checked against the program, or initial ones; into `path`. Empty when all is well.
-std::string weightsInto(const std::string &path, const bigm_module *module, const std::string &manifest,
-                        const std::string &run) {
+std::string problem(bigm_status status) { return status == BIGM_OK ? "" : std::string(bigm_last_error()); }
+
+/// Weights of a run, checked against the program, into `path`. Nothing is computed, so no code is needed: a library for
+/// another machine is built like one for this. Empty when all is well.
+std::string weightsOfRun(const std::string &path, const std::string &manifest, const std::string &run) {
+  bigm_module *module = nullptr;
+  bigm_model *model = nullptr;
+  std::string error = problem(bigm_module_describe(manifest.data(), manifest.size(), &module));
+  if (error.empty())
+    error = problem(bigm_model_create(module, &model));
+  if (error.empty())
+    error = problem(bigm_model_load(model, (fs::path(run) / "weights.safetensors").c_str(), nullptr));
+  if (error.empty())
+    error = problem(bigm_model_save(model, path.c_str(), 0));
+  bigm_model_destroy(model);
+  bigm_module_destroy(module);
+  return error;
+}
+
+/// Initial weights into `path`.
+std::string initialWeights(const std::string &path, const bigm_module *module, const std::string &manifest) {
   bigm_model *model = nullptr;
   bigm_context *context = nullptr;
-  auto problem = [&](bigm_status status) { return status == BIGM_OK ? "" : std::string(bigm_last_error()); };
   std::string error = problem(bigm_model_create(module, &model));
   if (error.empty())
     error = problem(bigm_context_create(model, nullptr, &context));
   // Kept by name: a loop does not keep a temporary alive whose part it walks.
   const nlohmann::json program = nlohmann::json::parse(manifest);
-  if (error.empty() && run.empty())
-    for (const auto &train : program.at("trains"))
-      if (error.empty())
-        error = problem(bigm_init(context, train.at("name").get<std::string>().c_str(), train.at("seed").get<int64_t>()));
-  if (error.empty() && !run.empty())
-    error = problem(bigm_model_load(model, (fs::path(run) / "weights.safetensors").c_str(), nullptr));
+  for (const auto &train : program.at("trains"))
+    if (error.empty())
+      error = problem(bigm_init(context, train.at("name").get<std::string>().c_str(), train.at("seed").get<int64_t>()));
   if (error.empty())
     error = problem(bigm_model_save(model, path.c_str(), 0));
   bigm_context_destroy(context);
   bigm_model_destroy(model);
   return error;
+}
+
+/// The code that makes initial weights, whose last bits depend on the target: always the most portable of the library's,
+/// so that every machine builds the same; that of the oldest CPUs where this machine cannot run it. On failure the message
+/// is printed and `code` set.
+std::unique_ptr<OpenModule> openForWeights(const Checked &checked, const Compiled &compiled, CodeOptions how, int &code) {
+  const std::string &first = compiled.targets.front();
+  if (first == "cpu:host")
+    return openCompiled(compiled, code);
+  if (rt::Cpu::ofThisMachine().lacking(featuresNeeded(first)).empty())
+    return openCompiled(compiled, code, cpuOf(first).c_str());
+  how.targets = {knownTargets.front()};
+  how.explain = false;
+  auto portable = compile(checked, how, code);
+  return portable ? openCompiled(*portable, code) : nullptr;
 }
 } // namespace
 
@@ -50,11 +82,14 @@ int build(const BuildOptions &options) {
   int code = Done;
   CodeOptions how = options.code;
   how.explain |= !options.memory.empty();
+  how.targets = targetsOf(options.code, checked->program, code);
+  if (how.targets.empty())
+    return code;
   auto compiled = compile(*checked, how, code);
   if (!compiled)
     return code;
-  auto module = openCompiled(*compiled, code);
-  if (!module)
+  auto module = options.run.empty() ? openForWeights(*checked, *compiled, how, code) : nullptr;
+  if (options.run.empty() && !module)
     return code;
 
   llvm::SmallString<128> weights;
@@ -66,7 +101,8 @@ int build(const BuildOptions &options) {
   inputs.objects = compiled->objects;
   inputs.weightsFile = weights.str().str();
   inputs.runtime = runtimeArchive();
-  std::string error = weightsInto(inputs.weightsFile, module->get(), compiled->manifest, options.run);
+  std::string error = module ? initialWeights(inputs.weightsFile, module->get(), compiled->manifest)
+                             : weightsOfRun(inputs.weightsFile, compiled->manifest, options.run);
   if (error.empty())
     artifact::write(inputs, options.out, error);
   llvm::sys::fs::remove(weights);
@@ -79,6 +115,7 @@ int build(const BuildOptions &options) {
   }
   if (!options.memory.empty() && !writeMemoryPlan(compiled->reports, options.memory))
     return userError("cannot write `" + options.memory + "`");
+  std::cout << options.out << ": code for " << llvm::join(compiled->targets, ", ") << "\n";
   return Done;
 }
 

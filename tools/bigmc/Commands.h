@@ -17,7 +17,7 @@ struct ProgramOptions {
 };
 /// How code is made, in every command that makes some.
 struct CodeOptions {
-  std::string target = "cpu:host";
+  std::vector<std::string> targets; // `cpu:x86-64-v3`; none: see Targets.h
   bool noCache = false; // make everything anew
   bool explain = false; // report every function's kernels and memory
   bool marks = false;   // entries say which kernel runs, for `profile`

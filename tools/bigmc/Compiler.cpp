@@ -2,6 +2,7 @@
 #include "Bug.h"
 #include "Commands.h"
 #include "Manifest.h"
+#include "Targets.h"
 #include "backends/artifact/Signature.h"
 #include "backends/cpu/Cpu.h"
 #include "backends/cpu/ObjectCache.h"
@@ -108,12 +109,11 @@ std::unique_ptr<mlir::bigm::cpu::ObjectCache> openCache(const CodeOptions &optio
   return std::make_unique<mlir::bigm::cpu::ObjectCache>(folder);
 }
 
-std::unique_ptr<mlir::bigm::cpu::CpuModule> toCpu(mlir::ModuleOp module, const CodeOptions &code,
-                                                  const mlir::bigm::cpu::ObjectCache *cache, const std::string &stem,
-                                                  Messages &messages, int &exitCode) {
-  const std::string &target = code.target;
+std::unique_ptr<mlir::bigm::cpu::CpuModule> toCpu(mlir::ModuleOp module, const std::string &target,
+                                                  const CodeOptions &code, const mlir::bigm::cpu::ObjectCache *cache,
+                                                  const std::string &stem, Messages &messages, int &exitCode) {
   mlir::bigm::cpu::CpuOptions options;
-  options.target = target.substr(target.find(':') + 1);
+  options.target = cpuOf(target);
   options.stem = stem;
   options.cache = cache;
   options.explain = code.explain;
@@ -186,6 +186,19 @@ nlohmann::ordered_json prepareOf(const Program &program, const mlir::bigm::cpu::
                       {"access", "read"}});
   return {{"name", "prepare"}, {"symbols", nlohmann::ordered_json::array()}, {"args", args}, {"arena", arenaOf(plan, {})}};
 }
+
+/// What a manifest says of the code for one target.
+nlohmann::ordered_json codeOf(const Program &program, const std::string &target, const mlir::bigm::cpu::CpuModule &cpu) {
+  nlohmann::ordered_json code = {{"target", target}, {"needs", featuresNeeded(target)}};
+  code["functions"] = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < cpu.plan().size(); ++i)
+    code["functions"].push_back(functionOf(program.functions[i], cpu.plan()[i]));
+  if (cpu.preparePlan()) {
+    code["prepared"] = cpu.preparedBytes();
+    code["prepare"] = prepareOf(program, *cpu.preparePlan());
+  }
+  return code;
+}
 } // namespace
 
 std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets) {
@@ -230,27 +243,39 @@ std::optional<Compiled> compile(const Program &program, const SourceManager &sou
     return std::nullopt;
   addToReproducer("ir", print(*module));
   auto cache = openCache(code);
-  // Fused kernels with every buffer in its place.
-  auto cpu = toCpu(*module, code, cache.get(), compiled.stem, messages, exitCode);
-  if (!cpu)
-    return std::nullopt;
-  // What the drivers and the headers need to know, with the plan in it.
-  auto manifest = manifestOf(program, {sourceSha256, code.target, "bigmc " BIGM_VERSION});
-  for (size_t i = 0; i < cpu->plan().size(); ++i)
-    manifest["functions"].push_back(functionOf(program.functions[i], cpu->plan()[i]));
-  if (cpu->preparePlan()) {
-    manifest["prepared"] = cpu->preparedBytes();
-    manifest["prepare"] = prepareOf(program, *cpu->preparePlan());
+  // For each target, fused kernels with every buffer in its place.
+  compiled.targets = inOrder(targetsOf(code));
+  std::vector<std::unique_ptr<mlir::bigm::cpu::CpuModule>> variants;
+  for (const std::string &target : compiled.targets)
+    if (!variants.emplace_back(toCpu(*module, target, code, cache.get(), compiled.stem, messages, exitCode)))
+      return std::nullopt;
+  // What the drivers and the headers need to know, with the plans in it.
+  auto manifest = manifestOf(program, {sourceSha256, "bigmc " BIGM_VERSION});
+  std::vector<std::string> entries;
+  for (size_t i = 0; i < variants.size(); ++i) {
+    auto own = codeOf(program, compiled.targets[i], *variants[i]);
+    if (i == 0) {
+      manifest.update(own);
+    } else {
+      own["first_entry"] = entries.size();
+      manifest["variants"].push_back(own);
+    }
+    entries.insert(entries.end(), variants[i]->entries().begin(), variants[i]->entries().end());
   }
   compiled.manifest = manifest.dump();
-  // Machine code, with the manifest inside.
+  // Machine code, then the manifest as an object.
   std::vector<mlir::bigm::cpu::ObjectFile> objects;
-  if (mlir::failed(cpu->emitObjects(compiled.manifest, objects))) {
+  bool made = llvm::all_of(variants, [&](auto &variant) { return mlir::succeeded(variant->emitObjects(objects)); });
+  if (!made || mlir::failed(mlir::bigm::cpu::emitExports(compiled.stem, entries, compiled.manifest, objects.emplace_back()))) {
     exitCode = bug("no machine code: " + messages.text);
     return std::nullopt;
   }
-  if (code.explain)
-    compiled.reports = cpu->report(sizesOf(code), defaultSize);
+  for (size_t i = 0; code.explain && i < variants.size(); ++i)
+    for (auto &report : variants[i]->report(sizesOf(code), defaultSize)) {
+      if (variants.size() > 1)
+        report.name += " for " + compiled.targets[i];
+      compiled.reports.push_back(std::move(report));
+    }
   for (auto &object : objects)
     compiled.objects.push_back({std::move(object.name), std::move(object.bytes)});
   return compiled;
@@ -275,7 +300,7 @@ std::optional<std::string> textOf(const Checked &checked, const std::string &sta
   }
   if (stage == "ir" || stage == "grad")
     return print(*module);
-  auto cpu = toCpu(*module, code, nullptr, artifact::identifier(checked.program.name), messages, exitCode);
+  auto cpu = toCpu(*module, targetsOf(code).front(), code, nullptr, artifact::identifier(checked.program.name), messages, exitCode);
   return cpu ? std::optional(cpu->dumpAt(stage)) : std::nullopt;
 }
 

@@ -30,10 +30,12 @@ constexpr int64_t defaultSize = 32;
 struct Compiled {
   std::string stem;     // a C identifier, in the symbols of the object
   std::string manifest; // JSON
+  std::vector<std::string> targets; // from the most portable to the fastest
   std::vector<artifact::Object> objects;
-  std::vector<mlir::bigm::cpu::FunctionReport> reports; // with `explain`: of every function, `prepare` last
+  /// With `explain`: of every function, `prepare` last; of several targets one after the other, named in the functions'.
+  std::vector<mlir::bigm::cpu::FunctionReport> reports;
 };
-/// All functions of a program to object files. On failure the message is printed and the exit code given.
+/// All functions of a program to object files, for each target of the options. On failure the message is printed and the exit code given.
 std::optional<Compiled> compile(const Checked &, const CodeOptions &, int &exitCode);
 std::optional<Compiled> compile(const Program &, const SourceManager &, const std::string &sourceSha256,
                                 const CodeOptions &, int &exitCode);

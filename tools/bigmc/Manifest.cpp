@@ -100,7 +100,8 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
             {"name", program.name},
             {"source_sha256", facts.sourceSha256},
             {"compiler", facts.compiler},
-            {"target", facts.target}};
+            {"target", nullptr},
+            {"needs", nullptr}};
   m["tensors"] = json::array();
   for (const TensorDecl &t : program.tensors) {
     json j = {{"name", t.name}, {"kind", kindName(t.kind)}};

@@ -10,10 +10,10 @@ namespace bigm::tool {
 
 /// Facts that neither the program nor the plan knows.
 struct ManifestFacts {
-  std::string sourceSha256, target, compiler;
+  std::string sourceSha256, compiler;
 };
 
-/// Everything but `args` and `arena` of the functions, which the backend's plan decides.
+/// Everything but what differs from target to target: `target`, `needs` and `functions` have their places and are empty.
 nlohmann::ordered_json manifestOf(const Program &program, const ManifestFacts &facts);
 
 /// Shape, element type, classes: the part that tensors, fields and arguments share.

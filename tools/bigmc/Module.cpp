@@ -19,7 +19,7 @@ std::string runtimeArchive() {
   return path.str().str();
 }
 
-std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode) {
+std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode, const char *cpu) {
   llvm::SmallString<128> folder;
   if (llvm::sys::fs::createUniqueDirectory("bigmc", folder)) {
     exitCode = userError("cannot write to the temporary folder");
@@ -30,7 +30,7 @@ std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode
   bigm_module *module = nullptr;
   // The runtime that the module calls is the one in this process.
   if (error.empty() && artifact::linkShared({objects}, {compiled.stem + "_bigm_*"}, library, error) &&
-      bigm_module_open(library.c_str(), compiled.stem.c_str(), &module) != BIGM_OK)
+      bigm_module_open_for(library.c_str(), compiled.stem.c_str(), cpu, &module) != BIGM_OK)
     error = bigm_last_error();
   llvm::sys::fs::remove_directories(folder);
   if (error.empty())

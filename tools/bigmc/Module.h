@@ -23,8 +23,9 @@ private:
   bigm_module *module;
 };
 
-/// Links and opens. On failure the message is printed and `exitCode` set.
-std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode);
+/// Links and opens the variant for this machine, held to a level of CPU when `cpu` is not null. On failure the message is
+/// printed and `exitCode` set.
+std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode, const char *cpu = nullptr);
 /// Checks and compiles as well.
 std::unique_ptr<OpenModule> openProgram(const std::string &file, const std::vector<std::string> &sets,
                                         const CodeOptions &code, int &exitCode);

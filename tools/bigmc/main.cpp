@@ -1,6 +1,7 @@
 // The command line of bigmc: what each command takes, and nothing of what it does.
 #include "Bug.h"
 #include "Commands.h"
+#include "Targets.h"
 #include <CLI/CLI.hpp>
 #include <iostream>
 
@@ -21,11 +22,20 @@ void addProgram(CLI::App *c, ProgramOptions &o, bool sets = true) {
         ->type_name("PATH=VALUE")
         ->allow_extra_args(false);
 }
-void addCode(CLI::App *c, CodeOptions &code) {
-  c->add_option("--target", code.target, "cpu:host, cpu:x86-64-v2, cpu:x86-64-v3 or cpu:x86-64-v4")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"cpu:host", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4"}))
-      ->envname("BIGM_TARGET");
+/// `library`: takes several targets, and those of the program's `deploy` when left out.
+void addCode(CLI::App *c, CodeOptions &code, bool library = false) {
+  std::string what = "cpu:host, cpu:x86-64-v2, cpu:x86-64-v3 or cpu:x86-64-v4; ";
+  what += library ? "several, with commas, make a library that picks on the machine where it runs. When left out, the "
+                    "targets of `deploy`"
+                  : "this machine when left out";
+  auto *target = c->add_option("--target", code.targets, what)
+                     ->type_name(library ? "TARGET,..." : "TARGET")
+                     ->delimiter(',')
+                     ->allow_extra_args(false)
+                     ->check(CLI::IsMember(knownTargets))
+                     ->envname("BIGM_TARGET");
+  if (!library)
+    target->expected(1);
   c->add_flag("--no-cache", code.noCache,
               "make all code anew; otherwise what was made before is taken from $BIGM_CACHE_DIR (default ~/.cache/bigmc)");
 }
@@ -106,7 +116,7 @@ int main(int argc, char **argv) {
   addProgram(buildCommand, buildOptions.program);
   buildCommand->add_option("--run", buildOptions.run, "a finished training, for its weights; initial weights without it");
   buildCommand->add_option("-o,--out", buildOptions.out, "folder to write: include, lib, share, manifest.json")->required();
-  addCode(buildCommand, buildOptions.code);
+  addCode(buildCommand, buildOptions.code, /*library=*/true);
   buildCommand->add_flag("--explain", buildOptions.code.explain,
                          "print every kernel: the lines it fuses, its work, its estimated time, why it is one of its own");
   addSizes(buildCommand, buildOptions.code, buildOptions.memory);

@@ -49,7 +49,8 @@ enum {
   BIGM_ERROR_WEIGHTS = 6,   /* weights of another program: missing, extra or mis-shaped tensors */
   BIGM_ERROR_MEMORY = 7,    /* out of memory */
   BIGM_ERROR_VERSION = 8,   /* made for another version of this ABI */
-  BIGM_ERROR_INTERNAL = 9   /* a bug in bigm */
+  BIGM_ERROR_INTERNAL = 9,  /* a bug in bigm */
+  BIGM_ERROR_CPU = 10       /* the program has no code that this CPU can run */
 };
 
 /* What went wrong in the last call of this thread that failed; never NULL. Valid until this thread's next call. */
@@ -72,24 +73,34 @@ BIGM_EXPORT const char *bigm_dtype_name(int32_t dtype);
 /* ---------------------------------------------------------------------------------------------- module */
 typedef struct bigm_module bigm_module;
 
+/* A program may carry its code for several CPUs. Where a module is made or opened, the best variant that this CPU can run
+ * is taken, once and for all; where there is none, that fails with BIGM_ERROR_CPU and says what is missing. `cpu` holds
+ * the CPU to a level, "x86-64-v2", "x86-64-v3" or "x86-64-v4", as the environment's BIGM_CPU does where `cpu` is NULL; a
+ * level that this CPU does not reach is BIGM_ERROR_CPU too. */
+
 /* The three symbols that a compiled module exports, for linking it directly. They must outlive the module. */
 typedef struct bigm_module_source {
   size_t struct_size;
   const char *manifest; /* JSON, UTF-8 */
   uint64_t manifest_size;
   const bigm_entry *entries; /* in the order of the manifest's functions, then `prepare` where it has one */
+  const char *cpu;           /* NULL: BIGM_CPU, or what this CPU is */
 } bigm_module_source;
 
 BIGM_EXPORT bigm_status bigm_module_create(const bigm_module_source *source, bigm_module **out);
 /* Opens a shared library that holds a module. `stem` is the program's name as in its symbols
  * (`STEM_bigm_manifest`); NULL takes it from the file's name (`libSTEM.so`, `STEM.so`). */
 BIGM_EXPORT bigm_status bigm_module_open(const char *path, const char *stem, bigm_module **out);
+/* The same on a CPU held to a level; `cpu` may be NULL. */
+BIGM_EXPORT bigm_status bigm_module_open_for(const char *path, const char *stem, const char *cpu, bigm_module **out);
 /* Opens a manifest without code (functions cannot be run): for looking at an artifact. */
 BIGM_EXPORT bigm_status bigm_module_describe(const char *manifest, uint64_t size, bigm_module **out);
 /* Frees the handle; models made of it keep what they need. NULL is allowed, here and in all functions like it. */
 BIGM_EXPORT void bigm_module_destroy(bigm_module *module);
 
 BIGM_EXPORT const char *bigm_module_name(const bigm_module *module);
+/* The target of the code that runs, "cpu:x86-64-v3"; the manifest lists all that the program carries. */
+BIGM_EXPORT const char *bigm_module_target(const bigm_module *module);
 /* The manifest's text and, when `size` is not NULL, its length. */
 BIGM_EXPORT const char *bigm_module_manifest(const bigm_module *module, uint64_t *size);
 BIGM_EXPORT int32_t bigm_module_function_count(const bigm_module *module);

@@ -67,6 +67,8 @@ public:
   }
   const bigm_module *get() const { return handle.get(); }
   std::string name() const { return bigm_module_name(get()); }
+  /// Of the code that runs: "cpu:x86-64-v3".
+  std::string target() const { return bigm_module_target(get()); }
   std::string manifest() const {
     uint64_t size = 0;
     const char *text = bigm_module_manifest(get(), &size);

@@ -101,6 +101,34 @@ TEST(Contract, Panels) {
     return %p : tensor<37x601xf32> })");
 }
 
+TEST(Contract, ChunksAndRowsOfSeveralLoops) {
+  // A convolution whose sum is longer than a chunk: blocks of rows go on in the next line and the next picture, the last
+  // of all is not full, and an epilogue reads a tensor as large as the result.
+  for (int64_t n : {1, 3})
+    expectSame(R"(#x = affine_map<()[s0] -> (s0, 70, 9, 7)>
+    #y = affine_map<()[s0] -> (s0, 37, 7, 5)>
+    func.func @f(%x: tensor<?x70x9x7xf32, #x>, %w: tensor<37x70x3x3xf32>, %r: tensor<?x37x7x5xf32, #y>)
+        -> tensor<?x37x7x5xf32, #y> attributes {bigm.symbols = ["N"]} {
+    %a = bigm.contract %x, %w lhs affine_map<(n, o, h, w, c, i, j) -> (n, c, h + i, w + j)>
+        rhs affine_map<(n, o, h, w, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> (70, 3, 3)>
+        : (tensor<?x70x9x7xf32, #x>, tensor<37x70x3x3xf32>) -> tensor<?x37x7x5xf32, #y>
+    %b = bigm.add %a, %r : tensor<?x37x7x5xf32, #y>
+    return %b : tensor<?x37x7x5xf32, #y> })",
+               {n});
+  // Rows a page apart, packed; a single row of an open size; one row alone.
+  for (int64_t n : {1, 2, 19})
+    expectSame(R"(#x = affine_map<()[s0] -> (s0, 1024)>
+    #y = affine_map<()[s0] -> (s0, 50)>
+    func.func @f(%x: tensor<?x1024xf32, #x>, %w: tensor<1024x50xf32>, %v: tensor<1x1024xf32>)
+        -> (tensor<?x50xf32, #y>, tensor<1x50xf32>) attributes {bigm.symbols = ["N"]} {
+    %a = bigm.contract %x, %w lhs affine_map<(n, o, i) -> (n, i)> rhs affine_map<(n, o, i) -> (i, o)>
+        reduced affine_map<()[s0] -> (1024)> : (tensor<?x1024xf32, #x>, tensor<1024x50xf32>) -> tensor<?x50xf32, #y>
+    %b = bigm.contract %v, %w lhs affine_map<(n, o, i) -> (n, i)> rhs affine_map<(n, o, i) -> (i, o)>
+        reduced affine_map<()[s0] -> (1024)> : (tensor<1x1024xf32>, tensor<1024x50xf32>) -> tensor<1x50xf32>
+    return %a, %b : tensor<?x50xf32, #y>, tensor<1x50xf32> })",
+               {n});
+}
+
 TEST(Contract, PanelsOfRows) {
   // Sums that walk through the rows' operand in long strides: the gradient to the weights of a linear layer, rows of a
   // symbolic number (what is left runs by fours and ones), the gradient to the weights of a convolution.

@@ -215,7 +215,8 @@ Loaded::Loaded(MLIRContext &context, const std::string &text, const std::string 
   options.verify = true;
   code = mlir::bigm::cpu::CpuModule::lower(*module, options);
   std::vector<mlir::bigm::cpu::ObjectFile> objects;
-  if (!code || failed(code->emitObjects("{}", objects)))
+  if (!code || failed(code->emitObjects(objects)) ||
+      failed(mlir::bigm::cpu::emitExports("test", code->entries(), "{}", objects.emplace_back())))
     return;
   char folder[] = "/tmp/bigm-cpu-XXXXXX";
   if (!mkdtemp(folder))

@@ -1,0 +1,175 @@
+#include "backends/cpu/Block.h"
+#include "ir/Dims.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::cpu;
+using namespace mlir::bigm::kernel;
+
+BlockCode::BlockCode(Emitter &e, const Contraction &c)
+    : e(e), c(c), b(e.builder), nest(c.s.nest), lanes(e.target.lanes) {
+  element = nest.getBody().front().getTerminator()->getOperand(0).getType();
+  elementA = LoadOp(c.a).getType(), elementB = LoadOp(c.b).getType();
+  placeA = c.s.exprs.find(LoadOp(c.a))->second[0];
+  placeB = c.s.exprs.find(LoadOp(c.b))->second[0];
+}
+
+/// The operands may be kept in fewer bits than the sum.
+Value BlockCode::widened(Value value) {
+  Type wide = isa<VectorType>(value.getType()) ? e.vectorOf(element) : element;
+  return value.getType() == wide ? value : arith::ExtFOp::create(b, wide, value).getResult();
+}
+
+SmallVector<Value> BlockCode::zeros(unsigned rows, unsigned vectors) {
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(e.vectorOf(element)));
+  return SmallVector<Value>(rows * vectors, zero);
+}
+
+void BlockCode::choose(Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise) {
+  auto when = scf::IfOp::create(b, condition, /*withElse=*/true);
+  b.setInsertionPointToStart(when.thenBlock());
+  then();
+  b.setInsertionPointToStart(when.elseBlock());
+  otherwise();
+  b.setInsertionPointAfter(when);
+}
+Value BlockCode::atMost(Value x, Value y) { return arith::CmpIOp::create(b, arith::CmpIPredicate::sle, x, y); }
+
+void BlockCode::loop(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body) {
+  auto over = scf::ForOp::create(b, from, to, e.constant(step));
+  b.setInsertionPointToStart(over.getBody());
+  body(over.getInductionVar());
+  b.setInsertionPointAfter(over);
+}
+
+Value BlockCode::accumulatorPlace(Value memory, Value index) {
+  int64_t bytes = int64_t(lanes) * element.getIntOrFloatBitWidth() / 8;
+  return e.elementPointer(memory, e.mul(index, e.constant(bytes)), b.getI8Type());
+}
+
+Value BlockCode::partsOf(Value unit, Value split) {
+  Value part = e.add(e.mul(split, e.evaluate(c.units)), unit);
+  Value at = e.mul(part, e.constant(c.accumulators() * int64_t(c.s.accumulatorBytes(e.target))));
+  return e.elementPointer(e.pointer({Slot::Scratch, {}, 0, {}}), at, b.getI8Type());
+}
+
+void BlockCode::forUnits(const std::string &name, unsigned splits, llvm::function_ref<void(Unit)> each) {
+  LLVM::LLVMFuncOp function = e.openFunction(name);
+  entry = &function.getBody().front();
+  auto over = scf::ForOp::create(b, e.begin, e.end, e.constant(1));
+  b.setInsertionPointToStart(over.getBody());
+  Unit unit;
+  unit.dims.assign(nest.dims(), Value());
+  Value rest = over.getInductionVar();
+  if (splits > 1) {
+    // Parts outermost: all blocks pass over one part of the operands before the next.
+    Value units = e.evaluate(c.units);
+    unit.split = arith::DivUIOp::create(b, rest, units);
+    rest = arith::RemUIOp::create(b, rest, units);
+    Value size = e.evaluate(c.reduced.front().size);
+    Value length = arith::CeilDivUIOp::create(b, size, e.constant(splits));
+    unit.from = e.minimum(e.mul(unit.split, length), size);
+    unit.to = e.minimum(e.add(unit.from, length), size);
+  }
+  unit.number = rest;
+  auto digit = [&](AffineExpr count, bool last) -> Value {
+    if (constantOf(count) == 1)
+      return e.constant(0);
+    if (last)
+      return rest;
+    Value size = e.evaluate(count), value = arith::RemUIOp::create(b, rest, size);
+    rest = arith::DivUIOp::create(b, rest, size);
+    return value;
+  };
+  unit.inner = digit(c.inner, c.outer.empty());
+  for (size_t i = c.outer.size(); i-- > 0;)
+    unit.dims[c.outer[i].dim] = digit(c.outer[i].size, i == 0);
+  each(unit);
+  b.setInsertionPointAfter(over);
+  e.closeFunction();
+}
+
+void BlockCode::byColumns(Value begin, llvm::function_ref<void(const Columns &)> each) {
+  Columns full{begin, c.vectors, SmallVector<Value>(c.vectors)};
+  int64_t width = c.width();
+  auto known = constantOf(c.vectorSize);
+  if (known && *known % width == 0)
+    return each(full);
+  Value size = e.evaluate(c.vectorSize);
+  auto edge = [&] {
+    Columns columns = full;
+    if (known)
+      columns.vectors = (*known % width + lanes - 1) / lanes;
+    for (unsigned j = 0; j < columns.vectors; ++j) {
+      Value first = e.add(begin, e.constant(int64_t(j) * lanes));
+      bool whole = known && *known % width >= int64_t(j + 1) * lanes;
+      columns.masks[j] = whole ? Value() : e.maskBelow(e.sub(size, first));
+    }
+    each(columns);
+  };
+  if (known && *known < width)
+    return edge();
+  choose(atMost(e.add(begin, e.constant(width)), size), [&] { each(full); }, edge);
+}
+
+Value BlockCode::advance(Value base, AffineExpr place, unsigned dim, Value index, Type inMemory) {
+  return e.elementPointer(base, e.mul(index, e.evaluate(*coefficientOf(place, dim))), inMemory);
+}
+
+SmallVector<Value> BlockCode::reduce(size_t depth, const Columns &columns, Value a, Value bPlace,
+                                     ArrayRef<Value> rowOffsets, SmallVector<Value> sums, Value from, Value to) {
+  if (depth < c.reduced.size()) {
+    const Loop &reduced = c.reduced[depth];
+    auto over = scf::ForOp::create(b, from ? from : e.constant(0), to ? to : e.evaluate(reduced.size), e.constant(1), sums);
+    b.setInsertionPointToStart(over.getBody());
+    Value index = over.getInductionVar();
+    SmallVector<Value> inner = reduce(depth + 1, columns, advance(a, placeA, reduced.dim, index, elementA),
+                                      advance(bPlace, placeB, reduced.dim, index, elementB), rowOffsets,
+                                      SmallVector<Value>(over.getRegionIterArgs()));
+    scf::YieldOp::create(b, inner);
+    b.setInsertionPointAfter(over);
+    return SmallVector<Value>(over.getResults());
+  }
+  auto loadVectors = [&](Value base, Type inMemory, bool padded) {
+    SmallVector<Value> vectors;
+    unsigned bytes = inMemory.getIntOrFloatBitWidth() / 8;
+    for (unsigned j = 0; j < columns.vectors; ++j) {
+      Value at = e.elementPointer(base, e.constant(int64_t(j) * lanes), inMemory);
+      Type type = e.vectorOf(inMemory);
+      if (columns.masks[j] && !padded) {
+        Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+        vectors.push_back(LLVM::MaskedLoadOp::create(b, type, at, columns.masks[j], zero, bytes));
+      } else {
+        vectors.push_back(e.load(type, at, bytes));
+      }
+      vectors.back() = widened(vectors.back());
+    }
+    return vectors;
+  };
+  SmallVector<Value> vectors = loadVectors(bPlace, elementB, c.packed), result; // panels end in zeros
+  for (auto [i, offset] : llvm::enumerate(rowOffsets)) {
+    Value row = e.elementPointer(a, offset, elementA);
+    SmallVector<Value> factors =
+        c.vectorsOfA ? loadVectors(row, elementA, false) : SmallVector<Value>(columns.vectors);
+    if (!c.vectorsOfA)
+      llvm::fill(factors, e.splat(widened(e.load(elementA, row, elementA.getIntOrFloatBitWidth() / 8))));
+    for (unsigned j = 0; j < columns.vectors; ++j) {
+      Value sum = sums[i * columns.vectors + j];
+      result.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factors[j], vectors[j], sum));
+    }
+  }
+  return result;
+}
+
+void BlockCode::store(ArrayRef<Value> dims, const Columns &columns, unsigned j, Value sum) {
+  Point point;
+  point.dims.assign(dims.begin(), dims.end());
+  point.vectorDim = c.vectorDim;
+  point.dims[c.vectorDim] = e.add(columns.begin, e.constant(int64_t(j) * lanes));
+  point.mask = columns.masks[j];
+  SmallVector<Value> values = e.emitBlock(nest.getFinish().front(), point, sum);
+  for (auto [i, value] : llvm::enumerate(values))
+    e.store(i, value, point);
+}

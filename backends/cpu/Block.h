@@ -1,0 +1,67 @@
+// The block of accumulators that the kernels of contractions share: zeroed, carried by the loops of the sum, stored
+// through the nest's epilogue.
+#pragma once
+#include "backends/cpu/Contraction.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+
+namespace mlir::bigm::cpu {
+
+/// The columns of a block.
+struct Columns {
+  Value begin;              // i64
+  unsigned vectors = 1;     // registers abreast
+  SmallVector<Value> masks; // for each register; null where full
+};
+
+class BlockCode {
+protected:
+  BlockCode(Emitter &e, const Contraction &c);
+
+  /// Zeros for `rows` x `vectors` accumulators.
+  SmallVector<Value> zeros(unsigned rows, unsigned vectors);
+  /// Emits `each` for a full block of columns, or for what is left at the edge: fewer registers, the last under a mask.
+  void byColumns(Value begin, llvm::function_ref<void(const Columns &)> each);
+
+  /// The loops of the sum from `depth` on. `a` and `b` point at the block's first elements, rows are `rowOffsets` elements
+  /// from `a`. The outermost of the loops runs from `from` to `to` where these are given. Returns the new sums, rows x
+  /// vectors.
+  SmallVector<Value> reduce(size_t depth, const Columns &columns, Value a, Value b, ArrayRef<Value> rowOffsets,
+                            SmallVector<Value> sums, Value from = {}, Value to = {});
+  /// The pointer moved on by `index` iterations of one loop of the sum.
+  Value advance(Value base, AffineExpr place, unsigned dim, Value index, Type inMemory);
+
+  /// Evaluates the epilogue for register `j` of one row, whose place is in `dims`, and stores what it yields.
+  void store(ArrayRef<Value> dims, const Columns &columns, unsigned j, Value sum);
+
+  void choose(Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise);
+  Value atMost(Value x, Value y);
+  /// Loop from `from` to `to` by `step`; the builder stands behind it afterwards.
+  void loop(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body);
+  /// The place of an accumulator in memory where sums wait.
+  Value accumulatorPlace(Value memory, Value index);
+
+  /// Opens the function `name` with a loop over its units. `place` gets the numbers of outer iterations; what is inside
+  /// of these is the number that `each` gets. With `splits` the part of the first loop of the sum is in `split`.
+  struct Unit {
+    SmallVector<Value> dims; // by dimension of the nest; null where no outer loop is
+    Value number, inner;     // of all units, and inside of one outer iteration
+    Value split, from, to;   // null when the sum is not split
+  };
+  void forUnits(const std::string &name, unsigned splits, llvm::function_ref<void(Unit)> each);
+  /// Partial sums of a unit in scratch memory.
+  Value partsOf(Value unit, Value split);
+
+  Emitter &e;
+  const Contraction &c;
+  ImplicitLocOpBuilder &b;
+  kernel::NestOp nest;
+  unsigned lanes;
+  Type element, elementA, elementB; // of the sum, and of the operands in memory
+  AffineExpr placeA, placeB;
+  Block *entry = nullptr; // of the open function
+
+private:
+  Value widened(Value value);
+};
+
+} // namespace mlir::bigm::cpu

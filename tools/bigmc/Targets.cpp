@@ -1,0 +1,55 @@
+#include "Targets.h"
+#include "backends/cpu/Target.h"
+#include "runtime/core/Cpu.h"
+#include <algorithm>
+
+namespace bigm::tool {
+
+const std::vector<std::string> knownTargets = {"cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:host"};
+static const std::string thisMachine = "cpu:host";
+
+std::vector<std::string> targetsOf(const CodeOptions &code) {
+  return code.targets.empty() ? std::vector<std::string>{thisMachine} : code.targets;
+}
+
+std::vector<std::string> targetsOf(const CodeOptions &code, const Program &program, int &exitCode) {
+  if (!code.targets.empty())
+    return code.targets;
+  std::vector<std::string> targets;
+  for (const DeployProgram &deploy : program.deploys)
+    for (const std::string &target : deploy.targets) {
+      const std::string name = target == "cpu" ? thisMachine : target;
+      if (std::find(knownTargets.begin(), knownTargets.end(), name) == knownTargets.end()) {
+        exitCode = userError("`deploy " + deploy.train + "` names the target `" + target +
+                             "`, for which bigmc makes no code yet; `--target cpu:host` builds for this machine instead");
+        return {};
+      }
+      targets.push_back(name);
+    }
+  return targets.empty() ? std::vector<std::string>{thisMachine} : targets;
+}
+
+std::string cpuOf(const std::string &target) { return target.substr(target.find(':') + 1); }
+
+std::vector<std::string> inOrder(const std::vector<std::string> &targets) {
+  // Wider vectors are faster; of two that are as wide, this machine's own code is.
+  auto rank = [](const std::string &target) {
+    return std::pair(mlir::bigm::cpu::parseTarget(cpuOf(target))->lanes, target == thisMachine);
+  };
+  std::vector<std::string> sorted;
+  for (const std::string &target : targets)
+    if (std::find(sorted.begin(), sorted.end(), target) == sorted.end())
+      sorted.push_back(target);
+  std::stable_sort(sorted.begin(), sorted.end(), [&](auto &a, auto &b) { return rank(a) < rank(b); });
+  return sorted;
+}
+
+std::vector<std::string> featuresNeeded(const std::string &target) {
+  std::vector<std::string> needed;
+  for (const std::string &feature : mlir::bigm::cpu::featuresOf(*mlir::bigm::cpu::parseTarget(cpuOf(target))))
+    if (rt::Cpu::knows(feature))
+      needed.push_back(feature);
+  return needed;
+}
+
+} // namespace bigm::tool

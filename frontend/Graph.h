@@ -218,7 +218,7 @@ struct DeployProgram {
 
 /// One step on values that are no tensors (texts), done by the runtime between compiled functions. Values are slots with
 /// names, each a list with one element for each record; a tensor's slot has the batch dimension first.
-struct HostStep {
+struct FlowStep {
   std::string op; // "call": the function `settings.name` takes and gives slots by their names; else of runtime/flow
   std::vector<std::string> inputs, outputs;
   Spec settings;
@@ -236,7 +236,7 @@ struct RichType {
 struct FlowProgram {
   std::string name;
   std::vector<std::pair<std::string, RichType>> inputs; // slots have the inputs' names
-  std::vector<HostStep> steps;                          // in an order that they can be done in
+  std::vector<FlowStep> steps;                          // in an order that they can be done in
   RichType result;
 };
 

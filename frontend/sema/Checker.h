@@ -237,6 +237,8 @@ public:
   Val builtinGather(const BuiltinCall &), builtinScatterAdd(const BuiltinCall &), builtinAttend(const BuiltinCall &);
   Val builtinWarp(const BuiltinCall &), builtinResize(const BuiltinCall &);
   Val builtinGradient(const BuiltinCall &), builtinStopGradient(const BuiltinCall &);
+  Val builtinTokenizer(const BuiltinCall &), builtinTokens(const BuiltinCall &), flowTokens(const BuiltinCall &);
+  Val builtinLengths(const BuiltinCall &), builtinPresent(const BuiltinCall &), builtinBest(const BuiltinCall &);
   Val builtinSize(const BuiltinCall &), builtinRank(const BuiltinCall &), builtinFlip(const BuiltinCall &);
   Val reduction(Op op, const BuiltinCall &call, size_t options, bool mean = false);
   Val builtinWindows(const BuiltinCall &), builtinAlong(const BuiltinCall &), builtinShape(const BuiltinCall &), builtinLead(const BuiltinCall &);

@@ -106,7 +106,7 @@ json describe(const FlowProgram &f) {
   json inputs = json::array(), steps = json::array();
   for (const auto &[name, type] : f.inputs)
     inputs.push_back({name, describe(type)});
-  for (const HostStep &s : f.steps)
+  for (const FlowStep &s : f.steps)
     steps.push_back({{"op", s.op}, {"inputs", s.inputs}, {"outputs", s.outputs}, {"settings", describe(s.settings)}});
   return {{"name", f.name}, {"inputs", inputs}, {"steps", steps}, {"result", describe(f.result)}};
 }

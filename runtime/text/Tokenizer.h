@@ -25,6 +25,7 @@ struct EncodeOptions {
   bool special = true;  // with the special tokens that the file puts around a text
   bool offsets = false; // give the spans
   bool limits = true;   // truncate and pad as the file says
+  int64_t atMost = 0;   // ids in all, special tokens among them, whatever the file says; 0: no bound
 };
 
 /// Cheap to copy; threads may use one at the same time.

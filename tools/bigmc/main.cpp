@@ -104,7 +104,7 @@ int main(int argc, char **argv) {
   auto *predictCommand = command(app, "predict", "answer for inputs of your own, one line each",
                                  "bigmc predict examples/digits/digits.bigm --run runs/digits three.png seven.png");
   addProgram(predictCommand, predictOptions.program);
-  predictCommand->add_option("INPUT", predictOptions.inputs, "pictures (PNG, JPEG) or arrays (.npy)")->required();
+  predictCommand->add_option("INPUT", predictOptions.inputs, "pictures (PNG, JPEG), arrays (.npy), or texts (`-`: a line each from standard input)")->required();
   predictCommand->add_option("--run", predictOptions.run, "a finished training")->required();
   predictCommand->add_flag("--json", predictOptions.json, "one JSON object a line");
   addThreads(predictCommand, predictOptions.threads);

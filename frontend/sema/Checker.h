@@ -273,7 +273,7 @@ public:
   /// Evaluates derived fields in order; stops after `until` when it is given.
   void evalDerived(DataSet &set, const ScopePtr &scope, const std::string &until = "");
   void evalAugment(DataSet &set, const ScopePtr &scope);
-  std::string openDimension(const ast::Type *type, const ScopePtr &scope);
+  std::string openDimension(const DataSet &set, const ast::Type *type, const ScopePtr &scope);
   void readBucket(DataSet &set);
   struct FitResult {
     bool ok = false, record = false;

@@ -252,15 +252,13 @@ static std::vector<Dim> withoutOnes(const std::vector<Dim> &shape) {
   return out;
 }
 
-/// The one name of a written type that nothing binds yet: `T` of `i32[T]`.
-std::string Checker::openDimension(const ast::Type *type, const ScopePtr &scope) {
-  auto *scalar = type && type->kind == ast::Type::Kind::Scalar ? static_cast<const ast::ScalarType *>(type) : nullptr;
-  if (!scalar)
-    if (auto *tensor = type && type->kind == ast::Type::Kind::Tensor ? static_cast<const ast::TensorType *>(type) : nullptr)
-      for (auto &d : tensor->dims)
-        if (auto *r = d.size ? ast::as<ast::RefExpr>(d.size.get()) : nullptr)
-          if (!scope->find(r->name) && !findDecl(r->name, scope->module).decl)
-            return r->name;
+/// The name in a written type that nothing binds, or that the rows of another field bound: `T` of `i32[T]`.
+std::string Checker::openDimension(const DataSet &set, const ast::Type *type, const ScopePtr &scope) {
+  if (type && type->kind == ast::Type::Kind::Tensor)
+    for (auto &d : static_cast<const ast::TensorType *>(type)->dims)
+      if (auto *r = d.size ? ast::as<ast::RefExpr>(d.size.get()) : nullptr)
+        if (set.raggeds.count(r->name) || (!scope->find(r->name) && !findDecl(r->name, scope->module).decl))
+          return r->name;
   return "";
 }
 
@@ -287,7 +285,7 @@ void Checker::evalDerived(DataSet &set, const ScopePtr &scope, const std::string
   for (auto &c : set.decl->clauses) {
     if (c.keyword.text != "derive" || c.expressions.empty())
       continue;
-    raggedName = openDimension(c.type.get(), scope);
+    raggedName = openDimension(set, c.type.get(), scope);
     Val v = eval(*c.expressions[0], scope);
     if (!raggedName.empty() && v.is(Val::Kind::Tensor) && !v.host.empty())
       scope->names[raggedName] = {Val::of(Dim::symbol(raggedName)), c.type->range};

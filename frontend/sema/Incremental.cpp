@@ -270,17 +270,46 @@ private:
       operands.push_back(m.value);
     if (!has(positions.of(n.operands[1]), Factor::Position))
       return add(n, operands, false, n.attrs, pass);
+    // Where heads of queries share keys, these are kept once.
     size_t cache = fresh.size();
+    Value kinds[] = {n.operands[1], n.operands[2]};
+    std::vector<Value> repeated = operands;
+    for (size_t i : {0u, 1u})
+      if (auto single = beforeRepeat(kinds[i])) {
+        kinds[i] = *single;
+        operands[1 + i] = pass.made[*single]->value;
+      }
+    if (f.types[kinds[0]].shape != f.types[kinds[1]].shape)
+      operands = repeated, kinds[0] = n.operands[1], kinds[1] = n.operands[2];
     fresh.push_back(operands[1]), fresh.push_back(operands[2]);
     if (!decode)
-      return add(n, operands, false, n.attrs, pass);
+      return add(n, repeated, false, n.attrs, pass);
     for (size_t i : {0u, 1u}) {
-      TensorType t = f.types[n.operands[1 + i]];
+      TensorType t = f.types[kinds[i]];
       t.shape[0] = free("B"), t.shape[1] = free("L");
       operands.push_back(rec.input(cacheName(cache + i, "cache."), t, n.caller.valid() ? n.caller : n.where));
     }
     operands.push_back(slot), operands.push_back(past);
     return {rec.add(Op::CachedAttention, operands, type(n)), false};
+  }
+  /// [N, T, G, D] of which the value is a copy with each head several times.
+  std::optional<Value> beforeRepeat(Value v) {
+    if (v < f.args.size())
+      return std::nullopt;
+    const Node &reshape = *nodeOf(v);
+    if (reshape.op != Op::Reshape || reshape.operands[0] < f.args.size())
+      return std::nullopt;
+    const Node &view = *nodeOf(reshape.operands[0]);
+    const std::vector<Dim> &shape = type(view).shape;
+    if (view.op != Op::View || shape.size() != 5 || type(reshape).shape.size() != 4 || shape[4] != type(reshape).shape[3] ||
+        shape[1] != type(reshape).shape[1] || f.types[view.operands[0]].shape.size() != 4)
+      return std::nullopt;
+    const AffineIndices own{index(0), index(1), index(2), index(4)};
+    auto &map = std::get<AffineIndices>(view.attrs.at("map"));
+    for (size_t i = 0; i < own.size(); ++i)
+      if (map[i].terms != own[i].terms || map[i].offset)
+        return std::nullopt;
+    return view.operands[0];
   }
   /// A symbol that the function does not use.
   Dim free(std::string symbol) const {
@@ -398,6 +427,7 @@ std::variant<Incremental, Refusal> makeIncremental(const Function &forward, cons
   Builder decode(forward, positions, tensors, made.program.decode, true);
   made.decode = decode.build();
   made.program.caches = int64_t(decode.caches());
+  made.program.positions = positions.most();
   if (!made.program.caches)
     return Refusal{{}, "", "has no causal attention"};
   return made;

@@ -176,6 +176,64 @@ std::optional<size_t> Positions::positionTable(const Node &n) const {
   return std::nullopt;
 }
 
+/// The least and the largest number that a value of whole numbers has in the first `count` positions; nothing where it is
+/// made in ways that are not followed.
+static std::optional<std::pair<int64_t, int64_t>> rangeOf(const Function &f, Value v, int64_t count) {
+  auto at = std::upper_bound(f.nodes.begin(), f.nodes.end(), v, [](Value value, const Node &n) { return value < n.first; });
+  if (v < f.args.size() || at == f.nodes.begin())
+    return std::nullopt;
+  const Node &n = *std::prev(at);
+  auto of = [&](size_t i) { return rangeOf(f, n.operands[i], count); };
+  switch (n.op) {
+  case Op::Iota: return std::pair(int64_t(0), count - 1);
+  case Op::Constant: {
+    auto number = int64_t(std::get<double>(n.attrs.at("number")));
+    return std::pair(number, number);
+  }
+  case Op::Cast: case Op::View: case Op::Reshape: return of(0);
+  case Op::Add: case Op::Sub: case Op::Min: case Op::Max: {
+    auto x = of(0), y = of(1);
+    if (!x || !y)
+      return std::nullopt;
+    if (n.op == Op::Add)
+      return std::pair(x->first + y->first, x->second + y->second);
+    if (n.op == Op::Sub)
+      return std::pair(x->first - y->second, x->second - y->first);
+    if (n.op == Op::Min)
+      return std::pair(std::min(x->first, y->first), std::min(x->second, y->second));
+    return std::pair(std::max(x->first, y->first), std::max(x->second, y->second));
+  }
+  default: return std::nullopt;
+  }
+}
+
+int64_t Positions::most() const {
+  int64_t least = 0;
+  auto limit = [&](int64_t count) { least = least == 0 ? count : std::min(least, count); };
+  for (const Node &n : f.nodes) {
+    if (auto table = positionTable(n)) {
+      auto rows = f.types[n.operands[0]].shape[*table].constant();
+      limit(rows.value_or(1) - std::get<AffineIndices>(n.attrs.at("map"))[*table].offset);
+    }
+    if (n.op != Op::Gather || !has(layouts[n.operands[1]], Factor::Position) || has(layouts[n.operands[1]], Factor::Batch))
+      continue;
+    // The numbers grow with the positions: the last count that fits.
+    int64_t rows = f.types[n.operands[0]].shape[0].constant().value_or(1), low = 1, high = int64_t(1) << 31;
+    auto fits = [&](int64_t count) {
+      auto range = rangeOf(f, n.operands[1], count);
+      return range ? range->first >= 0 && range->second < rows : count <= rows;
+    };
+    if (fits(high))
+      continue;
+    while (high - low > 1) {
+      int64_t middle = (low + high) / 2;
+      (fits(middle) ? low : high) = middle;
+    }
+    limit(low);
+  }
+  return least;
+}
+
 bool Positions::visitView(const Node &n) {
   auto &map = std::get<AffineIndices>(n.attrs.at("map"));
   const std::vector<Dim> &space = f.types[n.first].shape;

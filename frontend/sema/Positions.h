@@ -36,6 +36,9 @@ public:
   /// A view of a table whose rows are positions: the number of the operand's dimension that positions index.
   std::optional<size_t> positionTable(const Node &n) const;
 
+  /// How many positions there are rows for in every table that positions index; 0 where there is no such table.
+  int64_t most() const;
+
 private:
   bool refuse(const Node &n, std::string why);
   bool visit(const Node &n);

@@ -202,6 +202,19 @@ void print(std::ostream &out, const Program &p, const std::string &only) {
     if (kept(g.name))
       out << "generate " << g.name << " prefill " << g.prefill << " decode " << g.decode << " ids " << g.ids << " caches "
           << g.caches << " positions " << g.positions << "\n";
+  for (const FlowProgram &f : p.flows)
+    if (kept(f.name)) {
+      out << "flow " << f.name << "\n";
+      for (const HostStep &s : f.steps) {
+        out << "  " << s.op << (s.settings.name.empty() ? "" : " " + s.settings.name) << " (";
+        for (size_t i = 0; i < s.inputs.size(); ++i)
+          out << (i ? ", " : "") << s.inputs[i];
+        out << ") -> (";
+        for (size_t i = 0; i < s.outputs.size(); ++i)
+          out << (i ? ", " : "") << s.outputs[i];
+        out << ")\n";
+      }
+    }
   for (const DeployProgram &d : p.deploys)
     if (kept(d.train)) {
       out << "deploy " << d.train;

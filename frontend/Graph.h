@@ -78,6 +78,9 @@ enum class Op {
               // antialias: int
   Attention,  // (q f32 [N, T, H, D], k [N, S, H, D], v [N, S, H, D], perhaps mask bool [N, S]) -> [N, T, H, D]; attr
               // causal: int
+  // (q f32 [N, T, H, D], k [N, T, G, D], v [N, T, G, D], keys [B, L, G, D], values [B, L, G, D], slot i32[N], past i32[N])
+  // -> [N, T, H, D]: query i of sequence n sees rows below past[n] of keys and values at slot[n], then k and v up to i.
+  CachedAttention,
   // Calculus: operands (y scalar, x...), results: dy/dx for each x. Expanded by the autodiff pass.
   Gradient,
   StopGradient, // identity with zero gradient
@@ -229,6 +232,17 @@ struct EvaluateProgram {
   std::vector<MetricProgram> metrics;
   std::vector<RequireProgram> requires_;
 };
+/// The functions that write texts with a model (sema/Incremental.h). Both take numbers of tokens [N, T] and how many of
+/// them count in each sequence, and give the logits [N, V] behind the last of these, and rows [N, T, G, D] of keys and
+/// values for each causal attention. `decode` also takes the tensors [B, L, G, D] that keep such rows of earlier positions
+/// (`cache.0.k`), and for each sequence which of B it has (`slot`) and how many rows stand there (`past`).
+struct GenerateProgram {
+  std::string name;            // "gpt"
+  std::string prefill, decode; // functions
+  std::string ids;             // the input that takes the tokens
+  int64_t caches = 0;          // tensors that keep rows: two for each attention
+  int64_t positions = 0;       // how many positions the model can tell apart; 0 where there is no end
+};
 struct DeployProgram {
   std::string train;
   std::vector<std::string> targets, precisions;
@@ -276,6 +290,7 @@ struct Program {
   std::vector<FitProgram> fits;
   std::vector<TrainProgram> trains;
   std::vector<EvaluateProgram> evaluates;
+  std::vector<GenerateProgram> generates;
   std::vector<DeployProgram> deploys;
   std::vector<ModelSource> sources;
   std::vector<FlowProgram> flows;

@@ -289,7 +289,11 @@ public:
   void checkTrain(const ast::TrainDecl &d, Module *m);
   void checkEvaluate(const ast::EvaluateDecl &d, Module *m);
   void checkDeploy(const ast::DeployDecl &d, Module *m);
-  bool deployModel(const ast::DeployDecl &d, Module *m);
+  bool deployModel(const ast::DeployDecl &d, Module *m, std::shared_ptr<Instance> &deployed);
+  /// The instance that a `train` or `model name = ...` declares, once it is checked.
+  std::shared_ptr<Instance> instanceOf(const ast::Decl &decl, Module *m);
+  /// The functions that continue texts with a model (Incremental.h), once for each; false after an error.
+  bool buildGeneration(const std::shared_ptr<Instance> &instance, const std::string &name, SourceRange where);
   void checkGeneric(const ast::CallableDecl &d, Module *m);
   Val symbolic(const ast::Parameter &p, const ScopePtr &scope);
 

@@ -46,10 +46,11 @@ enum class Op {
   Random,   // operand seed i64[]; attr stream: int. Uniform in [0, 1), counter-based: element i of the flattened result
             // depends on (seed, stream, i) alone.
   // Pointwise, all operands and the result of one shape. Results keep the element type unless said.
-  Neg, Abs, Sign, Exp, Log, Log1p, Expm1, Sqrt, Rsqrt, Sin, Cos, Tanh, Erf, Sigmoid, Floor, Ceil, Round,
+  Neg, Abs, Sign, Exp, Log, Log1p, Expm1, Sqrt, Rsqrt, Sin, Cos, Atan, Tanh, Erf, Sigmoid, Floor, Ceil, Round,
   Not,                             // bool
   Cast,                            // to the result's element type; float to int truncates, bool to number gives 0 or 1
   Add, Sub, Mul, Div, Pow, Max, Min, Mod,
+  BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight, // integers
   And, Or,                         // bool
   Eq, Ne, Lt, Le, Gt, Ge,          // result bool
   Select,                          // (bool, a, b)

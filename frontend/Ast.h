@@ -297,7 +297,7 @@ struct Clause {
 };
 
 struct Decl {
-  enum class Kind { Use, Const, Data, Fit, Model, Fn, Flow, Train, Evaluate, Deploy };
+  enum class Kind { Use, Const, Data, Fit, Model, Instance, Fn, Flow, Train, Evaluate, Deploy };
   Kind kind;
   SourceRange range;
   Name name; // empty for use and evaluate
@@ -338,6 +338,15 @@ struct FitDecl : CallableDecl {
   static constexpr Kind kKind = Kind::Fit;
   ExprPtr value; // may be null
   FitDecl() : CallableDecl(kKind) {}
+};
+/// `model name = Model(...)`, `model name = Model(...) from source { renames }`, `model name from source`: one instance,
+/// shared by all that use the name.
+struct InstanceDecl : Decl {
+  static constexpr Kind kKind = Kind::Instance;
+  ExprPtr model;                // null when the source says the model as well
+  ExprPtr source;               // may be null: initial weights
+  std::vector<ExprPtr> renames; // pairs `"of the file" -> "of the model"`
+  InstanceDecl() : Decl(kKind) {}
 };
 struct TrainDecl : Decl {
   static constexpr Kind kKind = Kind::Train;

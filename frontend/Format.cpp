@@ -125,6 +125,16 @@ private:
       return callable("fit ", static_cast<const CallableDecl &>(d));
     case Decl::Kind::Model:
       return callable("model ", static_cast<const CallableDecl &>(d));
+    case Decl::Kind::Instance: {
+      auto &instance = static_cast<const InstanceDecl &>(d);
+      std::vector<Doc> parts{doc::text("model " + d.name.text)};
+      if (instance.model)
+        parts.push_back(concat({doc::text(" = "), expr(*instance.model)}));
+      if (instance.source)
+        parts.push_back(concat({indent(line(" "), 4), doc::text("from "), expr(*instance.source)}));
+      Doc head = group(concat(std::move(parts)));
+      return instance.renames.empty() ? head : concat({head, doc::text(" "), renames(instance)});
+    }
     case Decl::Kind::Fn:
       return callable("fn ", static_cast<const CallableDecl &>(d));
     case Decl::Kind::Flow:
@@ -151,6 +161,26 @@ private:
   }
 
   Doc annotation(const Type *t) { return t ? concat({doc::text(": "), type(*t)}) : doc::text(""); }
+
+  /// One rule a line, or all on one, as the author began; the arrows are aligned as `=` is.
+  Doc renames(const InstanceDecl &d) {
+    std::vector<Entry> entries;
+    for (const ExprPtr &e : d.renames) {
+      Entry entry;
+      entry.begin = e->range.begin;
+      entry.end = e->range.end;
+      auto *pair = as<BinaryExpr>(e.get());
+      if (pair && pair->op == BinaryExpr::Op::To && pair->left->kind == Expr::Kind::String) {
+        entry.kind = kAssign;
+        entry.head = std::string(source.substr(pair->left->range.begin, pair->left->range.end - pair->left->range.begin));
+        entry.tail = [this, pair] { return concat({doc::text(" -> "), expr(*pair->right)}); };
+      } else {
+        entry.tail = [this, &e] { return expr(*e); };
+      }
+      entries.push_back(std::move(entry));
+    }
+    return braced(braceBefore(d.renames[0]->range.begin, d.source->range.end), d.range.end - 1, "  ", std::move(entries));
+  }
 
   Doc callable(const std::string &word, const CallableDecl &c) {
     std::vector<Doc> head{doc::text(word + c.name.text)};

@@ -217,6 +217,14 @@ struct DeployProgram {
   std::string version;
 };
 
+/// Where the weights of an instance come from: `model name = Model(...) from pretrained("folder") { ... }`.
+struct ModelSource {
+  std::string name; // of the instance: its tensors are called `name.…`
+  std::string kind; // "pretrained"
+  std::string path; // as written; the drivers know where to look
+  std::vector<std::pair<std::string, std::string>> renames; // of the file -> of the model, without `name.`; or dropped
+};
+
 struct Program {
   std::string name; // the file's stem
   std::vector<TensorDecl> tensors;
@@ -226,6 +234,7 @@ struct Program {
   std::vector<TrainProgram> trains;
   std::vector<EvaluateProgram> evaluates;
   std::vector<DeployProgram> deploys;
+  std::vector<ModelSource> sources;
 };
 
 } // namespace bigm

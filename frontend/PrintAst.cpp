@@ -79,6 +79,14 @@ private:
       type("result", c.result.get());
       return block("body", c.body.get());
     }
+    case Decl::Kind::Instance: {
+      auto &instance = static_cast<const InstanceDecl &>(d);
+      expr("model", instance.model.get());
+      expr("from", instance.source.get());
+      for (const ExprPtr &pair : instance.renames)
+        expr("rename", pair.get());
+      return;
+    }
     case Decl::Kind::Train: {
       auto &t = static_cast<const TrainDecl &>(d);
       expr("model", t.model.get());

@@ -22,12 +22,16 @@ declaration
   | 'data' name clauses                                                        # dataDeclaration
   | 'fit' name ('=' expr | signature block)                                    # fitDeclaration
   | kind=('model' | 'fn' | 'flow') name signature block                        # callableDeclaration
+  | 'model' name ('=' expr ('from' expr renames?)? | 'from' expr renames?)     # instanceDeclaration
   | 'train' name ('=' expr)? 'on' exprs clauses                                # trainDeclaration
   | 'evaluate' exprs 'on' expr clauses                                         # evaluateDeclaration
   | 'deploy' name ('=' expr)? clauses                                          # deployDeclaration
   ;
 
 module : word ('.' word)* ;
+
+// How the names of a weights file turn into those of the model: `{ "gamma" -> "weight" }`.
+renames    : '{' (expr ','?)* '}' ;
 
 signature  : parameters parameters? ('->' type)? ;
 parameters : ('(' | ValueParen) (parameter (',' parameter)* ','?)? ')' ;

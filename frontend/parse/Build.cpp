@@ -91,6 +91,19 @@ private:
       callable(*d, c->signature(), c->block());
       return d;
     }
+    if (auto *c = cast<Parser::InstanceDeclarationContext>(tree)) {
+      auto d = std::make_unique<InstanceDecl>();
+      d->name = name(c->name());
+      auto all = c->expr();
+      if (c->ASSIGN())
+        d->model = expr(all.front());
+      if (c->FROM())
+        d->source = expr(all.back());
+      if (c->renames())
+        for (auto *pair : c->renames()->expr())
+          d->renames.push_back(expr(pair));
+      return d;
+    }
     if (auto *c = cast<Parser::TrainDeclarationContext>(tree)) {
       auto d = std::make_unique<TrainDecl>();
       d->name = name(c->name());

@@ -135,9 +135,18 @@ void Checker::checkAll(Module &main) {
     if (auto &fit = static_cast<const ast::FitDecl &>(d); fit.value)
       checkFit(fit, &main);
   });
+  each(K::Instance, [&](const ast::Decl &d) { sharedInstance(static_cast<const ast::InstanceDecl &>(d), &main); });
   each(K::Train, [&](const ast::Decl &d) { checkTrain(static_cast<const ast::TrainDecl &>(d), &main); });
   each(K::Evaluate, [&](const ast::Decl &d) { checkEvaluate(static_cast<const ast::EvaluateDecl &>(d), &main); });
   each(K::Deploy, [&](const ast::Decl &d) { checkDeploy(static_cast<const ast::DeployDecl &>(d), &main); });
+  // Last, when everything that uses them has made their parameters; in the order of their names.
+  std::map<std::string, std::pair<const ast::InstanceDecl *, Module *>> instances;
+  for (auto &[name, m] : modules)
+    for (auto &d : m->tree.decls)
+      if (auto *instance = ast::as<ast::InstanceDecl>(d.get()); instance && sharedInstances.count(instance))
+        instances[instance->name.text] = {instance, m.get()};
+  for (auto &[name, found] : instances)
+    checkInstance(*found.first, found.second);
   for (auto &stop : stops) {
     const TrainProgram &train = program->trains[stop.training->index];
     std::vector<std::string> names = {"loss"};

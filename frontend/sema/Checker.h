@@ -102,8 +102,11 @@ struct LossPairs {
 
 /// Which parts of a model a phase changes.
 struct Learning {
-  std::vector<std::string> frozen, learned; // paths from the model; `learned` empty: everything
+  std::string root;                         // the trained model, `digit_model`
+  std::vector<std::string> frozen, learned; // paths from the model, whole ones of other instances; `learned` empty: all
   bool frozenPath(const std::string &path) const;
+  /// The same of a whole name: `digit_model.stem.conv2d.weight`.
+  bool frozenName(const std::string &name) const;
 };
 
 /// Where the states of a fn live while it runs.
@@ -292,12 +295,15 @@ public:
   /// The function `PhaseProgram::estimate`, where the phase freezes states that are still as they began.
   void buildEstimate(Training &t, const ast::Clause *phase, const Learning &learns, PhaseProgram &out);
   void buildPredict(Training &t);
-  void buildInit(const std::string &model, size_t index);
+  /// Initial values of what is called `model.…`, and of the slots in `more`; those of an instance of its own stay out.
+  void buildInit(const std::string &model, size_t index, const std::set<int> &more = {});
   /// What `instance` returns on `args`, as outputs of the function being built; `single` names a lone tensor.
   void applyAsOutputs(const std::shared_ptr<Instance> &instance, const Args &args, const std::string &single,
                       SourceRange where);
   void readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out);
   void readStop(Training &t, const ast::Clause &c, PhaseProgram &out);
+  /// Whether a training may change the tensor: its model's, or one of an instance that belongs to no training.
+  bool learnable(const Training &t, const std::string &tensor) const;
   bool readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out);
   /// The instance that `declaration name = Model(...)` makes; null after an error, which `needsModel` words.
   std::shared_ptr<Instance> rootInstance(const ast::Expr &model, const std::string &name, Module *m, Diag needsModel,
@@ -307,6 +313,15 @@ public:
   Val optimizer(Training &t, const ast::Clause *phase, const ScopePtr &scope);
   void applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out,
                       const ScopePtr &scope);
+  // ------------------------------------------------------------ instances of their own: Instances.cpp
+  std::shared_ptr<Instance> sharedInstance(const ast::InstanceDecl &d, Module *m);
+  void checkInstance(const ast::InstanceDecl &d, Module *m);
+  bool isShared(const std::string &tensor) const; // belongs to such an instance
+  bool isStored(const std::string &tensor) const; // and its values stand in a file
+  void readSource(const ast::InstanceDecl &d, ModelSource &out);
+  /// A program of its own for the instance `name`: what it computes from its inputs, sizes that no setting fixes being
+  /// open, and its initial values.
+  void buildAlone(const std::shared_ptr<Instance> &instance, const std::string &name, SourceRange where);
   std::string exprPath(const ast::Expr &e) const; // `stem.conv2d`, empty when it is no path
 
   // ------------------------------------------------------------ evaluation
@@ -362,6 +377,7 @@ public:
   std::map<const ast::DataDecl *, std::unique_ptr<DataSet>> dataSets;
   std::map<const ast::TrainDecl *, std::unique_ptr<Training>> trainings;
   std::map<const ast::TrainDecl *, std::shared_ptr<Instance>> trainInstances;
+  std::map<const ast::InstanceDecl *, std::shared_ptr<Instance>> sharedInstances; // of `model name = Model(...)`
   struct Stop {
     Training *training;
     SourceRange where;

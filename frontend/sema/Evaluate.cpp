@@ -154,7 +154,7 @@ void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
       if (ref && !f.decl) {
         evalRef(*ref, globalScope(m));
       } else if (f.decl) {
-        unsupported("`evaluate` of something other than a `train`", subject->range);
+        unsupported("`evaluate` of something other than a `train` or a `model`", subject->range);
       } else {
         unsupported("`evaluate` of an expression", subject->range);
       }
@@ -215,21 +215,7 @@ bool Checker::deployModel(const ast::DeployDecl &d, Module *m) {
                                "write `deploy " + d.name.text + " = Model(...)`");
   if (!instance)
     return false;
-  size_t index = program->trains.size();
-  program->trains.emplace_back();
-  program->trains[index].name = d.name.text;
-  std::string name = d.name.text + ".forward";
-  build(name, [&] {
-    auto scope = std::make_shared<Scope>();
-    scope->parent = instance->settings;
-    scope->module = instance->module;
-    Args args;
-    for (const ast::Parameter *p : signature(*instance->decl).inputs)
-      args.push_back({symbolic(*p, scope), p->name.range, p->name.text, nullptr, {}});
-    applyAsOutputs(instance, args, "output", d.model->range);
-  }, true, true);
-  program->trains[index].forward = name;
-  buildInit(d.name.text, index);
+  buildAlone(instance, d.name.text, d.model->range);
   return true;
 }
 
@@ -241,14 +227,14 @@ void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
   if (!f.decl) {
     std::vector<std::string> names;
     for (auto &[name, decl] : m->decls)
-      if (decl->kind == ast::Decl::Kind::Train)
+      if (decl->kind == ast::Decl::Kind::Train || decl->kind == ast::Decl::Kind::Instance)
         names.push_back(name);
     std::string near = didYouMean(d.name.text, names);
     fail(Diag::UnknownName, d.name.range, {d.name.text}, near.empty() ? "" : "did you mean `" + near + "`?");
     return;
   }
-  if (!d.model && f.decl->kind != ast::Decl::Kind::Train) {
-    unsupported("`deploy` of something other than a `train`", d.name.range);
+  if (!d.model && f.decl->kind != ast::Decl::Kind::Train && f.decl->kind != ast::Decl::Kind::Instance) {
+    unsupported("`deploy` of something other than a `train` or a `model`", d.name.range);
     return;
   }
   DeployProgram out;

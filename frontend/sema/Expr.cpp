@@ -139,8 +139,11 @@ Val Checker::declValue(const Found &f, SourceRange where) {
     return fail(Diag::FitUsedAsFunction, where, {f.decl->name.text},
                 "write `fit name = " + f.decl->name.text + "(data.train.field)` and use `name`");
   }
+  case ast::Decl::Kind::Instance:
   case ast::Decl::Kind::Train: {
-    auto instance = trainInstance(static_cast<const ast::TrainDecl &>(*f.decl), f.module, where);
+    auto instance = f.decl->kind == ast::Decl::Kind::Train
+                        ? trainInstance(static_cast<const ast::TrainDecl &>(*f.decl), f.module, where)
+                        : sharedInstance(static_cast<const ast::InstanceDecl &>(*f.decl), f.module);
     if (!instance)
       return {};
     auto c = std::make_shared<Callable>();

@@ -3,6 +3,7 @@
 // An instance is named by the variable it is bound to, or by its model's name in snake case, numbered from the second.
 // Applying its parent again gives the same names in the same order, and so the same instances.
 #include "Checker.h"
+#include <algorithm>
 #include <cmath>
 
 namespace bigm::sema {
@@ -74,15 +75,16 @@ Val Checker::applyModel(const std::shared_ptr<Instance> &instance, const Args &i
   current = instance;
   iteration = 0;
   rec->scope = instance->path;
-  if (learning) {
-    size_t dot = instance->path.find('.');
-    if (learning->frozenPath(dot == std::string::npos ? "" : instance->path.substr(dot + 1)))
-      training_ = false;
-  }
+  if (learning && learning->frozenName(instance->path))
+    training_ = false;
   if (watched == instance.get() && watchedTypes->empty())
     for (auto &in : inputs)
       if (in.value.is(Val::Kind::Tensor))
         watchedTypes->push_back(in.value.type);
+  if (instance->inputs.empty() &&
+      std::all_of(inputs.begin(), inputs.end(), [](auto &in) { return in.value.is(Val::Kind::Tensor) && in.name.empty(); }))
+    for (auto &in : inputs)
+      instance->inputs.push_back(in.value.type);
   instance->running = true;
   instance->used.clear();
   Val result = applyInputs(*instance->decl, instance->module, instance->settings, inputs, where, instance);
@@ -222,6 +224,13 @@ Val Checker::memberOfInstance(Instance &instance, const ast::Name &member) {
               !near.empty()   ? "did you mean `" + near + "`?"
               : names.empty() ? "parameters exist after the instance was applied for the first time"
                               : "");
+}
+
+bool Learning::frozenName(const std::string &name) const {
+  if (name == root)
+    return frozenPath("");
+  bool own = name.compare(0, root.size(), root) == 0 && name[root.size()] == '.';
+  return frozenPath(own ? name.substr(root.size() + 1) : name);
 }
 
 bool Learning::frozenPath(const std::string &path) const {

@@ -14,9 +14,18 @@ static void listPaths(const Instance &instance, const std::string &prefix, std::
   }
 }
 
+bool Checker::learnable(const Training &t, const std::string &tensor) const {
+  return tensor.compare(0, t.name.size() + 1, t.name + ".") == 0 || isShared(tensor);
+}
+
 bool Checker::readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out) {
   std::vector<std::string> known;
   listPaths(*t.instance, "", known);
+  for (auto &[decl, shared] : sharedInstances)
+    if (shared) {
+      known.push_back(decl->name.text);
+      listPaths(*shared, decl->name.text + ".", known);
+    }
   bool ok = true;
   for (auto &e : c.expressions) {
     std::string path = exprPath(*e);
@@ -172,13 +181,12 @@ Val Checker::optimizer(Training &t, const ast::Clause *phase, const ScopePtr &sc
 
 void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns,
                              PhaseProgram &out, const ScopePtr &scope) {
-  std::string prefix = t.name + ".";
   std::vector<int> tensors;
   std::vector<Value> weights;
   for (size_t i = 0; i < program->tensors.size(); ++i) {
     const TensorDecl &decl = program->tensors[i];
-    if (decl.kind != TensorDecl::Kind::Param || decl.name.compare(0, prefix.size(), prefix) != 0 || !rec->uses(i) ||
-        learns.frozenPath(decl.name.substr(prefix.size())))
+    if (decl.kind != TensorDecl::Kind::Param || !rec->uses(i) || !learnable(t, decl.name) ||
+        learns.frozenName(decl.name))
       continue;
     tensors.push_back(i);
     weights.push_back(rec->tensor(i, decl));
@@ -244,6 +252,9 @@ void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, 
     }
     rec->store(tensors[i], decl, next.tensor);
   }
+  for (size_t i = 0; i < program->tensors.size(); ++i)
+    if (program->tensors[i].kind == TensorDecl::Kind::Slot && rec->uses(i) && isShared(program->tensors[i].name))
+      t.sharedSlots.insert(i);
   rec->scope = "";
 }
 
@@ -259,6 +270,7 @@ bool Checker::differentiable(Value of, const std::vector<Value> &by, const std::
 
 void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out) {
   Learning learns;
+  learns.root = t.name;
   auto paths = [&](const char *keyword, std::vector<std::string> &list) {
     const ast::Clause *c = phase ? clause(phase->clauses, keyword) : nullptr;
     if (!c)
@@ -292,12 +304,11 @@ void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out
 }
 
 void Checker::buildEstimate(Training &t, const ast::Clause *phase, const Learning &learns, PhaseProgram &out) {
-  std::string prefix = t.name + ".";
   std::set<int> unsettled;
   for (size_t i = 0; i < program->tensors.size(); ++i) {
     const TensorDecl &decl = program->tensors[i];
-    if (decl.kind == TensorDecl::Kind::State && decl.name.compare(0, prefix.size(), prefix) == 0 &&
-        learns.frozenPath(decl.name.substr(prefix.size())) && !t.settled.count(i))
+    if (decl.kind == TensorDecl::Kind::State && learnable(t, decl.name) && learns.frozenName(decl.name) &&
+        !t.settled.count(i) && !isStored(decl.name))
       unsettled.insert(i);
   }
   if (unsettled.empty())

@@ -220,14 +220,15 @@ void Checker::buildPredict(Training &t) {
   program->trains[t.index].predict = name;
 }
 
-void Checker::buildInit(const std::string &model, size_t index) {
+void Checker::buildInit(const std::string &model, size_t index, const std::set<int> &more) {
   std::string name = model + ".init", prefix = model + ".";
   build(name, [&] {
     for (size_t i = 0; i < program->tensors.size(); ++i) {
       const TensorDecl decl = program->tensors[i];
-      bool ours = decl.name.compare(0, prefix.size(), prefix) == 0;
+      bool slot = decl.kind == TensorDecl::Kind::Slot;
+      bool ours = (decl.name.compare(0, prefix.size(), prefix) == 0 && !(slot && isShared(decl.name))) || more.count(i);
       bool kind = decl.kind == TensorDecl::Kind::Param || decl.kind == TensorDecl::Kind::State ||
-                  decl.kind == TensorDecl::Kind::Slot;
+                  slot;
       if (!ours || !kind)
         continue;
       if (auto v = initialValue(i))
@@ -329,7 +330,7 @@ void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
     one(nullptr);
   program->trains[t.index].phases = std::move(phases);
   buildPredict(t);
-  buildInit(t.name, t.index);
+  buildInit(t.name, t.index, t.sharedSlots);
 }
 
 } // namespace bigm::sema

@@ -16,6 +16,7 @@ struct Checker::Training {
   bool ok = false;  // the loss could be evaluated
   std::vector<TensorType> inputs; // of the model, as the loss gives them
   std::vector<std::string> heads; // label fields that the loss pairs with logits
+  std::set<int> sharedSlots;      // the optimiser's, of instances that belong to no training
   std::set<int> settled;          // states that a phase so far updates or estimates
 };
 

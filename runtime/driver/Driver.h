@@ -70,6 +70,9 @@ struct Evaluation {
 /// (a run folder that cannot be written is then only mentioned in the log).
 Evaluation evaluate(const bigm_module *module, const CommonOptions &options);
 
+/// Weights from files that the program names (`from pretrained(...)`) into a model that `build` or `profile` opened.
+Result loadPretrained(const bigm_module *module, bigm_model *model, const CommonOptions &options);
+
 struct PredictOptions : CommonOptions {
   bool json = false;
   /// Called with each input's line, in the order of the inputs.

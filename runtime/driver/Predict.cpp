@@ -33,6 +33,8 @@ public:
 
   Result run(const std::vector<std::string> &inputs) {
     choose();
+    if (options.runDir.empty())
+      fail("`{}` answers with what a training made: say with `--run` where that is", program.name);
     RunFolder folder(options.runDir, true);
     json made = folder.readJson("run.json");
     if (made.is_object() && made.value("program", program.name) != program.name)

@@ -158,6 +158,12 @@ Program parseProgram(std::string_view manifest) {
         evaluate.requires_.push_back({text(r, "text"), text(r, "metric"), text(r, "compare"), r.value("value", 0.0)});
       p.evaluates.push_back(std::move(evaluate));
     }
+    for (auto &s : j.value("sources", json::array())) {
+      ModelSource source{text(s, "name"), text(s, "kind"), text(s, "path"), {}};
+      for (auto &rule : s.value("renames", json::array()))
+        source.renames.emplace_back(rule.at(0).get<std::string>(), rule.at(1).get<std::string>());
+      p.sources.push_back(std::move(source));
+    }
     return p;
   } catch (const json::exception &e) {
     broken(e.what());

@@ -65,6 +65,12 @@ struct EvaluateProgram {
   std::vector<RequireProgram> requires_;
 };
 
+/// Where the weights of an instance come from.
+struct ModelSource {
+  std::string name, kind, path;
+  std::vector<std::pair<std::string, std::string>> renames;
+};
+
 struct Program {
   std::string name, sourceSha256, compiler, target;
   std::vector<TensorInfo> tensors;
@@ -74,6 +80,7 @@ struct Program {
   std::vector<TrainProgram> trains;
   std::vector<std::string> models; // deployed as they stand: they have weights and no training
   std::vector<EvaluateProgram> evaluates;
+  std::vector<ModelSource> sources;
 
   const FunctionInfo &function(const std::string &name) const; // throws std::runtime_error: a bug of ours
   const DataProgram &dataNamed(const std::string &name) const;

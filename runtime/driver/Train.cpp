@@ -6,6 +6,7 @@
 #include "Driver.h"
 #include "Guard.h"
 #include "Measure.h"
+#include "Pretrained.h"
 #include "Progress.h"
 #include "RunFolder.h"
 #include "RunReport.h"
@@ -255,6 +256,8 @@ void Trainer::begin() {
     session.initialise(train.name, train.seed);
   for (auto &model : program.models)
     session.initialise(model, 0);
+  if (!options.resume)
+    loadPretrained(program, session.model(), {options.dataDir, options.sourceDir});
   for (size_t i = 0; i < program.tensors.size(); ++i)
     if (program.tensors[i].kind == "slot") {
       auto &t = program.tensors[i];

@@ -6,6 +6,7 @@
 #include "Targets.h"
 #include "backends/artifact/Artifact.h"
 #include "runtime/core/Cpu.h"
+#include "runtime/driver/Driver.h"
 #include "runtime/include/bigm/bigm.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -37,8 +38,9 @@ std::string weightsOfRun(const std::string &path, const std::string &manifest, c
   return error;
 }
 
-/// Initial weights into `path`.
-std::string initialWeights(const std::string &path, const bigm_module *module, const std::string &manifest) {
+/// Initial weights into `path`, and those that the program takes from files.
+std::string initialWeights(const std::string &path, const bigm_module *module, const std::string &manifest,
+                           const driver::CommonOptions &places) {
   bigm_model *model = nullptr;
   bigm_context *context = nullptr;
   std::string error = problem(bigm_model_create(module, &model));
@@ -49,6 +51,8 @@ std::string initialWeights(const std::string &path, const bigm_module *module, c
   for (const auto &train : program.at("trains"))
     if (error.empty())
       error = problem(bigm_init(context, train.at("name").get<std::string>().c_str(), train.at("seed").get<int64_t>()));
+  if (error.empty())
+    error = driver::loadPretrained(module, model, places).error;
   if (error.empty())
     error = problem(bigm_model_save(model, path.c_str(), 0));
   bigm_context_destroy(context);
@@ -101,7 +105,10 @@ int build(const BuildOptions &options) {
   inputs.objects = compiled->objects;
   inputs.weightsFile = weights.str().str();
   inputs.runtime = runtimeArchive();
-  std::string error = module ? initialWeights(inputs.weightsFile, module->get(), compiled->manifest)
+  driver::CommonOptions places;
+  places.dataDir = options.data;
+  places.sourceDir = fs::path(options.program.file).parent_path().string();
+  std::string error = module ? initialWeights(inputs.weightsFile, module->get(), compiled->manifest, places)
                              : weightsOfRun(inputs.weightsFile, compiled->manifest, options.run);
   if (error.empty())
     artifact::write(inputs, options.out, error);

@@ -48,7 +48,7 @@ struct EvalOptions {
 };
 struct PredictOptions {
   ProgramOptions program;
-  std::string run;
+  std::string run, data; // without a run: a program whose weights come from files
   CodeOptions code;
   std::vector<std::string> inputs;
   bool json = false;
@@ -64,7 +64,7 @@ struct ProfileOptions {
 };
 struct BuildOptions {
   ProgramOptions program;
-  std::string run, out, memory; // memory: a file for the picture of the memory plan
+  std::string run, data, out, memory; // memory: a file for the picture of the memory plan
   CodeOptions code;
 };
 

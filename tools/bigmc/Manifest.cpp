@@ -68,6 +68,12 @@ json describe(const TrainProgram &t) {
   return {{"name", t.name},       {"data", t.data},         {"init", t.init}, {"forward", t.forward},
           {"predict", t.predict}, {"validate", t.validate}, {"seed", t.seed}, {"phases", phases}};
 }
+json describe(const ModelSource &s) {
+  json renames = json::array();
+  for (const auto &[from, to] : s.renames)
+    renames.push_back({from, to});
+  return {{"name", s.name}, {"kind", s.kind}, {"path", s.path}, {"renames", renames}};
+}
 json describe(const EvaluateProgram &e) {
   json metrics = json::array(), gates = json::array();
   for (const MetricProgram &m : e.metrics)
@@ -115,6 +121,8 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
     m["fits"].push_back({{"name", f.name}, {"data", f.data}, {"split", f.split}, {"begin", f.begin}, {"step", f.step}});
   m["trains"] = describeAll(program.trains);
   m["evaluates"] = describeAll(program.evaluates);
+  if (!program.sources.empty())
+    m["sources"] = describeAll(program.sources);
   m["deploys"] = json::array();
   for (const DeployProgram &d : program.deploys)
     m["deploys"].push_back(

@@ -62,11 +62,11 @@ struct OpenedRun {
 };
 std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::string &run, const CodeOptions &options,
                                  int &code) {
-  if (!fs::is_directory(run)) {
+  if (!run.empty() && !fs::is_directory(run)) {
     code = userError("`--run " + run + "` is not a folder; `bigmc train` makes one");
     return std::nullopt;
   }
-  OpenedRun opened{setsOfRun(run, program.sets), nullptr};
+  OpenedRun opened{run.empty() ? program.sets : setsOfRun(run, program.sets), nullptr};
   opened.module = openProgram(program.file, opened.sets, options, code);
   return opened.module ? std::optional(std::move(opened)) : std::nullopt;
 }
@@ -115,7 +115,7 @@ int predict(const PredictOptions &options) {
   if (!opened)
     return code;
   driver::PredictOptions o;
-  static_cast<driver::CommonOptions &>(o) = common(options.program, opened->sets, options.run, "", options.threads);
+  static_cast<driver::CommonOptions &>(o) = common(options.program, opened->sets, options.run, options.data, options.threads);
   o.json = options.json;
   o.print = [](const std::string &line) { std::cout << line << "\n"; };
   return finish(driver::predict(opened->module->get(), o, options.inputs));

@@ -105,7 +105,8 @@ int main(int argc, char **argv) {
                                  "bigmc predict examples/digits/digits.bigm --run runs/digits three.png seven.png");
   addProgram(predictCommand, predictOptions.program);
   predictCommand->add_option("INPUT", predictOptions.inputs, "pictures (PNG, JPEG) or arrays (.npy)")->required();
-  predictCommand->add_option("--run", predictOptions.run, "a finished training")->required();
+  predictCommand->add_option("--run", predictOptions.run, "a finished training; not needed where all weights come from files");
+  predictCommand->add_option("--data", predictOptions.data, "where weights lie that the program names, besides its own folder");
   predictCommand->add_flag("--json", predictOptions.json, "one JSON object a line");
   addThreads(predictCommand, predictOptions.threads);
   addCode(predictCommand, predictOptions.code);
@@ -115,6 +116,7 @@ int main(int argc, char **argv) {
                                "bigmc build examples/digits/digits.bigm --run runs/digits -o lib/digits");
   addProgram(buildCommand, buildOptions.program);
   buildCommand->add_option("--run", buildOptions.run, "a finished training, for its weights; initial weights without it");
+  buildCommand->add_option("--data", buildOptions.data, "where weights lie that the program names, besides its own folder");
   buildCommand->add_option("-o,--out", buildOptions.out, "folder to write: include, lib, share, manifest.json")->required();
   addCode(buildCommand, buildOptions.code, /*library=*/true);
   buildCommand->add_flag("--explain", buildOptions.code.explain,

@@ -1,0 +1,184 @@
+// Which tensor of a file becomes which of the model is said by the program's rules (runtime/weights/Renames.h); here the
+// two lists are held against each other, and what is missing, left over or of another shape is told at once.
+#include "Pretrained.h"
+#include "Driver.h"
+#include "Guard.h"
+#include "Session.h"
+#include "runtime/data/Error.h"
+#include "runtime/weights/Renames.h"
+#include "runtime/weights/Stored.h"
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fmt/ranges.h>
+
+namespace bigm::driver {
+namespace fs = std::filesystem;
+using data::fail;
+
+namespace {
+
+constexpr size_t kNamed = 8; // tensors that an error names of each kind
+
+bool holdsWeights(const std::string &folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error))
+    return false;
+  for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator(); it.increment(error))
+    if (it->path().extension() == ".safetensors" || it->path().extension() == ".gguf")
+      return true;
+  return false;
+}
+
+std::string find(const ModelSource &source, const Places &places) {
+  std::vector<std::string> tried;
+  auto there = [&](const std::string &path) {
+    std::error_code error;
+    tried.push_back(path);
+    return fs::exists(path, error);
+  };
+  fs::path wanted(source.path);
+  if (!places.dataDir.empty()) {
+    std::string path = (fs::path(places.dataDir) / wanted).string();
+    if (there(path))
+      return path;
+    if (holdsWeights(places.dataDir))
+      return places.dataDir;
+  }
+  std::string path = (fs::path(places.sourceDir) / wanted).string();
+  if (there(path))
+    return path;
+  if (const char *folder = std::getenv("BIGM_WEIGHTS"); folder && *folder)
+    if (std::string in = (fs::path(folder) / wanted).string(); there(in))
+      return in;
+  fail("the weights of `{}` are not there: {}; say with `--data` where `{}` lies", source.name,
+       fmt::join(tried, ", "), source.path);
+}
+
+std::string typeText(const TensorInfo &t) { return data::name(t.elem) + data::shapeText(t.shape); }
+
+/// One tensor of the model and the stored ones that it is made of.
+struct Filled {
+  std::vector<const weights::StoredTensor *> parts;
+  bool transposed = false;
+};
+
+/// Why the parts do not make the tensor; empty when they do.
+std::string unfit(const TensorInfo &t, const Filled &filled) {
+  std::vector<int64_t> whole;
+  for (size_t i = 0; i < filled.parts.size(); ++i) {
+    const weights::StoredTensor *part = filled.parts[i];
+    if (!part)
+      return fmt::format("part {} of {} of `{}` is missing", i + 1, filled.parts.size(), t.name);
+    if (!weights::readable(part->encoding, t.elem))
+      return fmt::format("`{}` is {}, which cannot be read as {}", part->name, part->encodingName, data::name(t.elem));
+    std::vector<int64_t> shape = part->shape;
+    if (filled.transposed) {
+      if (shape.size() != 2)
+        return fmt::format("`{}` is {} and so cannot be transposed", part->name, data::shapeText(shape));
+      std::swap(shape[0], shape[1]);
+    }
+    if (i == 0) {
+      whole = shape;
+      continue;
+    }
+    if (shape.empty() || shape.size() != whole.size() || !std::equal(shape.begin() + 1, shape.end(), whole.begin() + 1))
+      return fmt::format("`{}` is {} and cannot be joined to `{}`, {}", part->name, data::shapeText(part->shape),
+                         filled.parts[0]->name, data::shapeText(filled.parts[0]->shape));
+    whole[0] += shape[0];
+  }
+  if (whole == t.shape)
+    return "";
+  return fmt::format("`{}` is {}{} and `{}` needs {}", filled.parts[0]->name, data::shapeText(whole),
+                     filled.parts.size() > 1 ? " with what is joined to it" : "", t.name, typeText(t));
+}
+
+std::vector<uint8_t> valuesOf(const TensorInfo &t, const Filled &filled) {
+  size_t each = data::sizeOf(t.elem);
+  std::vector<uint8_t> out(size_t(data::product(t.shape)) * each), turned;
+  size_t at = 0;
+  for (const weights::StoredTensor *part : filled.parts) {
+    size_t bytes = size_t(part->count()) * each;
+    weights::read(*part, t.elem, out.data() + at);
+    if (filled.transposed) {
+      turned.assign(out.begin() + int64_t(at), out.begin() + int64_t(at + bytes));
+      size_t rows = size_t(part->shape[0]), columns = size_t(part->shape[1]);
+      for (size_t r = 0; r < rows; ++r)
+        for (size_t c = 0; c < columns; ++c)
+          std::memcpy(out.data() + at + (c * rows + r) * each, turned.data() + (r * columns + c) * each, each);
+    }
+    at += bytes;
+  }
+  return out;
+}
+
+std::string some(const char *what, std::vector<std::string> names) {
+  size_t all = names.size();
+  if (all == 0)
+    return "";
+  names.resize(std::min(all, kNamed));
+  return fmt::format("; {} {}: {}{}", all, what, fmt::join(names, ", "), all > kNamed ? ", ..." : "");
+}
+
+void load(const Program &program, bigm_model *model, const ModelSource &source, const Places &places) {
+  std::string path = find(source, places), prefix = source.name + ".";
+  weights::Stored stored(path);
+  weights::Renames renames(source.renames);
+  std::map<std::string, size_t> wanted;
+  for (size_t i = 0; i < program.tensors.size(); ++i)
+    if (auto &t = program.tensors[i]; (t.kind == "param" || t.kind == "state") && t.name.starts_with(prefix))
+      wanted[t.name.substr(prefix.size())] = i;
+
+  std::map<size_t, Filled> filled;
+  std::vector<std::string> extra, missing, different;
+  for (auto &t : stored.tensors()) {
+    weights::Renamed to = renames(t.name);
+    auto found = wanted.find(to.name);
+    if (found == wanted.end()) {
+      if (!to.name.empty() && !t.name.ends_with("num_batches_tracked")) // PyTorch's count, which nothing reads
+        extra.push_back("`" + t.name + "`" + (to.name == t.name ? "" : " (as `" + to.name + "`)"));
+      continue;
+    }
+    Filled &f = filled[found->second];
+    if (f.parts.empty())
+      f.parts.resize(to.parts);
+    if (f.parts.size() != to.parts || f.parts[to.part])
+      fail("{}: two tensors become `{}`: `{}` is the second", path, to.name, t.name);
+    f.parts[to.part] = &t;
+    f.transposed = to.transposed;
+  }
+  for (auto &[name, index] : wanted)
+    if (!filled.count(index))
+      missing.push_back("`" + name + "`");
+  for (auto &[index, f] : filled)
+    if (std::string why = unfit(program.tensors[index], f); !why.empty())
+      different.push_back(why);
+  if (!missing.empty() || !extra.empty() || !different.empty()) {
+    std::string text = some("tensors of the model are missing", missing) +
+                       some("tensors of the file are not in the model", extra) + some("do not fit", different);
+    fail("{} does not fit `{}`: {}; rules for names stand in braces behind `from pretrained(...)`", path, source.name,
+         text.substr(2));
+  }
+  for (auto &[index, f] : filled) {
+    auto values = valuesOf(program.tensors[index], f);
+    expect(bigm_model_write(model, int32_t(index), values.data(), values.size()));
+  }
+}
+
+} // namespace
+
+void loadPretrained(const Program &program, bigm_model *model, const Places &places) {
+  for (auto &source : program.sources)
+    load(program, model, source, places);
+}
+
+Result loadPretrained(const bigm_module *module, bigm_model *model, const CommonOptions &options) {
+  return guarded([&] {
+    uint64_t size = 0;
+    const char *manifest = bigm_module_manifest(module, &size);
+    loadPretrained(parseProgram({manifest, size}), model, {options.dataDir, options.sourceDir});
+    return Result{};
+  });
+}
+
+} // namespace bigm::driver

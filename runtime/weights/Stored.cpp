@@ -1,0 +1,99 @@
+#include "Stored.h"
+#include "runtime/core/Failure.h"
+#include "runtime/core/Safetensors.h"
+#include "runtime/data/Error.h"
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace bigm::weights {
+namespace fs = std::filesystem;
+using data::fail;
+
+namespace {
+
+constexpr uintmax_t kMostIndex = 100'000'000; // bytes of an index of shards
+
+/// The shards that an index names, each once.
+std::set<std::string> shardsOf(const fs::path &index) {
+  std::error_code error;
+  if (fs::file_size(index, error) > kMostIndex || error)
+    fail("{}: is no index of shards: it has more than {} bytes, or none can be read", index.string(), kMostIndex);
+  std::ifstream in(index, std::ios::binary);
+  auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object())
+    fail("{}: is no index of shards; expected an object with `weight_map`", index.string());
+  std::set<std::string> shards;
+  for (auto &[tensor, shard] : json["weight_map"].items()) {
+    if (!shard.is_string() || fs::path(shard.get<std::string>()).filename() != shard.get<std::string>())
+      fail("{}: `{}` is in no file of this folder", index.string(), tensor);
+    shards.insert(shard.get<std::string>());
+  }
+  return shards;
+}
+
+/// The files of a folder that hold its weights.
+std::vector<std::string> filesOf(const std::string &folder) {
+  fs::path root(folder);
+  if (fs::is_regular_file(root / "model.safetensors"))
+    return {(root / "model.safetensors").string()};
+  if (fs::is_regular_file(root / "model.safetensors.index.json")) {
+    std::vector<std::string> files;
+    for (auto &shard : shardsOf(root / "model.safetensors.index.json"))
+      files.push_back((root / shard).string());
+    return files;
+  }
+  std::vector<std::string> files;
+  std::error_code error;
+  for (auto it = fs::directory_iterator(root, error); !error && it != fs::directory_iterator(); it.increment(error))
+    if (it->path().extension() == ".safetensors" || it->path().extension() == ".gguf")
+      files.push_back(it->path().string());
+  if (files.size() == 1)
+    return files;
+  if (files.empty())
+    fail("{}: holds no weights; expected `model.safetensors`, its shards with `model.safetensors.index.json`, or one "
+         ".safetensors or .gguf file", folder);
+  fail("{}: holds {} files with weights; name one of them", folder, files.size());
+}
+
+} // namespace
+
+Stored::Stored(const std::string &path) {
+  if (fs::is_directory(path))
+    for (auto &file : filesOf(path))
+      addFile(file);
+  else
+    addFile(path);
+  std::sort(list.begin(), list.end(), [](auto &a, auto &b) { return a.name < b.name; });
+  for (size_t i = 1; i < list.size(); ++i)
+    if (list[i].name == list[i - 1].name)
+      fail("{}: `{}` stands there twice", path, list[i].name);
+}
+
+void Stored::addFile(const std::string &path) {
+  try {
+    files.push_back(std::make_unique<rt::MappedFile>(path));
+    const rt::MappedFile &file = *files.back();
+    if (file.size() >= 4 && std::string_view(reinterpret_cast<const char *>(file.data()), 4) == "GGUF") {
+      for (auto &t : parseGguf(file.data(), file.size(), path))
+        list.push_back(std::move(t));
+      return;
+    }
+    for (auto &entry : rt::parseSafetensors(file.data(), file.size(), path)) {
+      StoredTensor t;
+      t.name = entry.name;
+      t.encodingName = entry.dtypeName;
+      t.encoding = entry.dtype < 0 ? Encoding::Other : Encoding(entry.dtype);
+      t.shape = entry.shape;
+      t.data = entry.data;
+      t.bytes = entry.bytes;
+      list.push_back(std::move(t));
+    }
+  } catch (const rt::Failure &failure) {
+    throw data::Error(failure.what());
+  }
+}
+
+} // namespace bigm::weights

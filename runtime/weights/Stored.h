@@ -1,0 +1,50 @@
+// Tensors in files that others wrote, whatever the format: named, shaped, in one of several encodings, mapped and not
+// copied.
+//
+// A path is a `.safetensors` file, a `.gguf` file, or a folder: `model.safetensors`, or the shards that
+// `model.safetensors.index.json` names, or the only file of either kind. Files may come from anywhere, so nothing in them
+// is believed; memory for reading is bounded by the length of their headers.
+#pragma once
+#include "runtime/core/File.h"
+#include "runtime/data/Tensor.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace bigm::weights {
+
+/// How the elements of a tensor are written. The blocks of the last four are those of GGUF.
+enum class Encoding { F32, F64, BF16, F16, I64, I32, U8, I8, Bool, Q4_0, Q8_0, Q4_K, Q6_K, Other };
+
+struct StoredTensor {
+  std::string name;
+  std::string encodingName; // as in the file: "F16", "Q4_K"
+  Encoding encoding = Encoding::Other;
+  std::vector<int64_t> shape; // row-major, the last dimension runs fastest
+  const uint8_t *data = nullptr;
+  uint64_t bytes = 0;
+  int64_t count() const { return data::product(shape); }
+};
+
+class Stored {
+public:
+  /// Throws data::Error.
+  explicit Stored(const std::string &path);
+  const std::vector<StoredTensor> &tensors() const { return list; }
+
+private:
+  void addFile(const std::string &path);
+  std::vector<std::unique_ptr<rt::MappedFile>> files;
+  std::vector<StoredTensor> list; // sorted by name, no name twice
+};
+
+/// Whether a tensor of this encoding can be read as elements of the type: floating point as any floating point, the
+/// others as themselves.
+bool readable(Encoding from, data::Elem to);
+/// Writes `count()` elements to `out`. `readable` must hold.
+void read(const StoredTensor &from, data::Elem to, void *out);
+
+/// The tensors of a GGUF file in memory (ggml's format, versions 2 and 3). Throws data::Error. Named `name` in messages.
+std::vector<StoredTensor> parseGguf(const uint8_t *data, size_t size, const std::string &name);
+
+} // namespace bigm::weights

@@ -1,0 +1,157 @@
+// `inputs/toy.gguf` was written by the package `gguf` 0.17 (random blocks, seed 5); the numbers below are what its own
+// `dequantize` makes of them.
+#include "runtime/weights/Stored.h"
+#include "runtime/core/Safetensors.h"
+#include "runtime/data/Error.h"
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+using namespace bigm;
+using namespace bigm::weights;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string readAll(const std::string &path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+const std::string kToy = std::string(BIGM_TEST_INPUTS) + "/toy.gguf";
+
+std::vector<float> floats(const Stored &stored, const std::string &name) {
+  for (auto &t : stored.tensors())
+    if (t.name == name) {
+      std::vector<float> out(size_t(t.count()));
+      read(t, data::Elem::F32, out.data());
+      return out;
+    }
+  ADD_FAILURE() << "no tensor " << name;
+  return {};
+}
+double weighted(const std::vector<float> &values) {
+  double sum = 0;
+  for (size_t i = 0; i < values.size(); ++i)
+    sum += double(values[i]) * double(i + 1);
+  return sum;
+}
+
+struct InFolder : testing::Test {
+  std::string dir;
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "bigm-weights-XXXXXX").string();
+    dir = mkdtemp(pattern.data());
+  }
+  void TearDown() override { fs::remove_all(dir); }
+  std::string path(const std::string &name) const { return dir + "/" + name; }
+  void write(const std::string &name, const std::string &bytes) { std::ofstream(path(name), std::ios::binary) << bytes; }
+  void tensors(const std::string &file, std::vector<std::string> names) {
+    static const float values[] = {1.5f, -2.f};
+    std::vector<rt::SafetensorsEntry> entries;
+    for (auto &name : names) {
+      rt::SafetensorsEntry e;
+      e.name = name;
+      e.shape = {2};
+      e.data = reinterpret_cast<const uint8_t *>(values);
+      e.bytes = 8;
+      entries.push_back(e);
+    }
+    rt::writeSafetensors(path(file), entries);
+  }
+  std::string error(const std::string &at) {
+    try {
+      Stored stored(at);
+      return "";
+    } catch (const data::Error &e) {
+      return e.what();
+    }
+  }
+};
+} // namespace
+
+TEST(Gguf, EveryEncodingAsItsOwnersReadIt) {
+  Stored toy(kToy);
+  EXPECT_NEAR(weighted(floats(toy, "plain")), 17.950854748487473, 1e-9);
+  EXPECT_NEAR(weighted(floats(toy, "half")), 17.937255859375, 1e-9);
+  EXPECT_NEAR(weighted(floats(toy, "q8")), 230.99200439453125, 1e-6);
+  EXPECT_NEAR(weighted(floats(toy, "q4")), 4.05853271484375, 1e-6);
+  EXPECT_NEAR(weighted(floats(toy, "q4k")), 120141.11364746094, 1e-2);
+  EXPECT_NEAR(weighted(floats(toy, "q6k")), -5031.165361404419, 1e-3);
+  EXPECT_FLOAT_EQ(floats(toy, "q6k")[1], -5.337238311767578f);
+  EXPECT_FLOAT_EQ(floats(toy, "q4k")[255], 6.19775390625f);
+}
+
+TEST(Gguf, SizesRunFromTheSlowest) {
+  Stored toy(kToy);
+  for (auto &t : toy.tensors())
+    if (t.name == "plain") {
+      EXPECT_EQ(t.shape, (std::vector<int64_t>{3, 5}));
+    }
+}
+
+TEST(Gguf, EveryCutOfAFileIsAnErrorOrWhole) {
+  std::string whole = readAll(kToy);
+  for (size_t size = 0; size < whole.size(); ++size) {
+    std::vector<uint8_t> cut(whole.begin(), whole.begin() + long(size)); // a copy, so that a read behind it is seen
+    try {
+      parseGguf(cut.data(), cut.size(), "cut");
+    } catch (const data::Error &) {
+    }
+  }
+}
+
+TEST(Gguf, CountsBeyondTheFileAreRefused) {
+  std::string bytes = readAll(kToy);
+  for (size_t at : {8u, 16u}) {
+    std::string bad = bytes;
+    bad[at + 6] = char(0x7f);
+    EXPECT_THROW(parseGguf(reinterpret_cast<const uint8_t *>(bad.data()), bad.size(), "bad"), data::Error);
+  }
+}
+
+struct StoredFolder : InFolder {};
+
+TEST_F(StoredFolder, ShardsAreOneList) {
+  tensors("model-1.safetensors", {"b"});
+  tensors("model-2.safetensors", {"a", "c"});
+  write("model.safetensors.index.json",
+        R"({"weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors", "c": "model-2.safetensors"}})");
+  Stored stored(dir);
+  ASSERT_EQ(stored.tensors().size(), 3u);
+  EXPECT_EQ(stored.tensors()[1].name, "b");
+  EXPECT_EQ(floats(stored, "c")[1], -2.f);
+}
+
+TEST_F(StoredFolder, AShardOutsideTheFolderIsRefused) {
+  write("model.safetensors.index.json", R"({"weight_map": {"a": "../other.safetensors"}})");
+  EXPECT_THAT(error(dir), HasSubstr("`a` is in no file of this folder"));
+}
+
+TEST_F(StoredFolder, WhichFileMustBeClear) {
+  EXPECT_THAT(error(dir), HasSubstr("holds no weights"));
+  tensors("one.safetensors", {"a"});
+  EXPECT_EQ(error(dir), "");
+  tensors("two.safetensors", {"a"});
+  EXPECT_THAT(error(dir), HasSubstr("2 files with weights"));
+}
+
+TEST_F(StoredFolder, HalfPrecisionBecomesSingle) {
+  const uint16_t half[] = {0x3c00, 0xc000, 0x0001, 0x7c00}, brain[] = {0x3f80, 0xc000, 0x0001, 0x7f80};
+  StoredTensor t;
+  t.shape = {4};
+  t.bytes = 8;
+  t.encoding = Encoding::F16;
+  t.data = reinterpret_cast<const uint8_t *>(half);
+  float out[4];
+  read(t, data::Elem::F32, out);
+  EXPECT_THAT(out, testing::ElementsAre(1.f, -2.f, 0x1p-24f, INFINITY));
+  t.encoding = Encoding::BF16;
+  t.data = reinterpret_cast<const uint8_t *>(brain);
+  read(t, data::Elem::F32, out);
+  EXPECT_THAT(out, testing::ElementsAre(1.f, -2.f, std::ldexp(1.f, -133), INFINITY));
+  EXPECT_FALSE(readable(Encoding::I32, data::Elem::F32));
+}

@@ -7,6 +7,7 @@
 // Invariants: operands are defined before their use; every dimension is a constant or an expression over the
 // function's symbols; types are final (nothing is inferred later).
 #pragma once
+#include "Bytes.h"
 #include "Dim.h"
 #include "Source.h"
 #include <cstdint>
@@ -135,6 +136,7 @@ struct TensorDecl {
   std::string name; // "digit_model.stem.conv2d.weight", slots "digit_model.stem.conv2d.weight/m"
   TensorType type;
   SourceRange where;
+  Bytes initial = {}; // elements in row-major order where a file of the program gives them, which no init function does
 };
 
 // ---------------------------------------------------------------- what the drivers read (it goes into the manifest)
@@ -220,7 +222,7 @@ struct DeployProgram {
 /// Where the weights of an instance come from: `model name = Model(...) from pretrained("folder") { ... }`.
 struct ModelSource {
   std::string name; // of the instance: its tensors are called `name.…`
-  std::string kind; // "pretrained"
+  std::string kind; // "pretrained"; "onnx": the tensors have their `initial`
   std::string path; // as written; the drivers know where to look
   std::vector<std::pair<std::string, std::string>> renames; // of the file -> of the model, without `name.`; or dropped
 };

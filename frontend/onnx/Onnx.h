@@ -4,6 +4,7 @@
 // file; every name that a node reads is an input, an initialiser or an output of a node before it (so there are no
 // cycles) or, in a subgraph, a name of the graph around it. Whether an operator is known is not asked here.
 #pragma once
+#include "frontend/Bytes.h"
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -22,12 +23,6 @@ enum class Type {
   F8E5M2FNUZ = 20, U4 = 21, I4 = 22, F4E2M1 = 23, F8E8M0 = 24,
 };
 const char *name(Type); // as ONNX writes it: "float16"
-
-/// Bytes that somebody keeps: a string of the file's, or a part of a mapped file.
-struct Bytes {
-  std::shared_ptr<const void> owner;
-  std::string_view view;
-};
 
 struct Tensor {
   std::string name;

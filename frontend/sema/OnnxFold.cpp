@@ -331,7 +331,7 @@ Val Tensors::fold(Op op, const Vals &operands, const std::vector<Dim> &shape, Ty
     }
     const Number &x = (*wide[0].known)[i], &y = (*wide.back().known)[i];
     if (!floats) {
-      auto d = whole(op, x.whole, y.whole, type);
+      auto d = onnx_import::whole(op, x.whole, y.whole, type);
       if (!d)
         return {};
       out.push_back({*d, 0});

@@ -97,7 +97,7 @@ struct Recurrence {
     std::vector<Dim> shape = {batch, Dim(hidden)};
     for (int64_t s = 0; s < states; ++s)
       state.push_back(c.has(size_t(5 + s)) ? part(size_t(5 + s), d) : t.broadcast(t.scalar(0, x.type), shape));
-    Vals rows(size_t(steps), Val());
+    Vals rows(static_cast<size_t>(steps));
     for (int64_t i = 0; i < steps; ++i) {
       int64_t at = reverse ? steps - 1 - i : i;
       Val now = t.squeeze(t.slice(projected, 0, Dim(at), 1), {0});

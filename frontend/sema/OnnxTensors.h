@@ -51,7 +51,7 @@ std::optional<Elem> elemOf(Type); // nothing: not to be held in any
 struct Store {
   virtual ~Store() = default;
   /// The tensor of that name in the function being built; `bytes` are its initial elements, of the element type.
-  virtual Value tensor(const std::string &name, TensorDecl::Kind kind, const TensorType &type, onnx::Bytes bytes) = 0;
+  virtual Value tensor(const std::string &name, TensorDecl::Kind kind, const TensorType &type, Bytes bytes) = 0;
 };
 
 class Tensors {

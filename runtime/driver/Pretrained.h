@@ -9,6 +9,7 @@ namespace bigm::driver {
 struct Places {
   std::string dataDir;   // `--data`: DIR/path, then DIR itself when it holds weights
   std::string sourceDir; // the program's folder
+  const std::vector<std::pair<std::string, std::string_view>> *given = nullptr; // as CommonOptions
 };
 
 /// Fills the tensors of all instances whose weights come from files. Everything that does not fit is named in one error,

@@ -1,7 +1,8 @@
-// Runs ONNX backend test cases: `bigm-onnx-cases [--cpu] FOLDER...`, each folder holding model.onnx and data sets as the
+// Runs ONNX backend test cases: `bigm-onnx-cases [--cpu | --only-cpu] FOLDER...`, each folder holding model.onnx and data sets as the
 // onnx package writes them. Prints one JSON object a case: {"case", "operator", "status", "why", "constants"}.
 //
-// A case is imported, and what is recorded runs on the reference backend (with --cpu also compiled). Operands that decide
+// A case is imported, and what is recorded runs on the reference backend (with --cpu also
+// compiled, with --only-cpu compiled alone). Operands that decide
 // sizes are inputs in these tests, where exporters write constants: a case that cannot be imported because an operand is
 // not known is tried again with small inputs as constants, and then says how many.
 #include "backends/ref/Ref.h"
@@ -39,10 +40,10 @@ std::string contents(const fs::path &path) {
 struct Tensors : import::Store {
   bigm::sema::Recorder &rec;
   bigm::Program program;
-  std::vector<bigm::onnx::Bytes> bytes;
+  std::vector<bigm::Bytes> bytes;
   explicit Tensors(bigm::sema::Recorder &rec) : rec(rec) {}
   bigm::Value tensor(const std::string &name, bigm::TensorDecl::Kind kind, const bigm::TensorType &type,
-                     bigm::onnx::Bytes data) override {
+                     bigm::Bytes data) override {
     std::string known = name.empty() ? "constant_" + std::to_string(bytes.size()) : name;
     for (size_t i = 0; i < program.tensors.size(); ++i)
       if (program.tensors[i].name == known)
@@ -56,7 +57,7 @@ struct Tensors : import::Store {
 using RefTensor = mlir::bigm::ref::Tensor;
 RefTensor toRef(const bigm::onnx::Tensor &t) { return {t.shape, import::numbersOf(t)}; }
 
-RefTensor toRef(const bigm::TensorType &type, const bigm::onnx::Bytes &bytes) {
+RefTensor toRef(const bigm::TensorType &type, const bigm::Bytes &bytes) {
   static const std::map<bigm::Elem, Type> types = {
       {bigm::Elem::F32, Type::F32}, {bigm::Elem::F64, Type::F64}, {bigm::Elem::F16, Type::F16}, {bigm::Elem::BF16, Type::BF16},
       {bigm::Elem::I64, Type::I64}, {bigm::Elem::I32, Type::I32}, {bigm::Elem::I8, Type::I8},   {bigm::Elem::U8, Type::U8},
@@ -104,7 +105,7 @@ std::string compare(const std::vector<RefTensor> &got, const Case &test, const s
   return "";
 }
 
-Outcome attempt(const Case &test, mlir::MLIRContext &context, int constants, bool cpu) {
+Outcome attempt(const Case &test, mlir::MLIRContext &context, int constants, bool reference, bool cpu) {
   using namespace import;
   Outcome out;
   out.constants = 0;
@@ -166,10 +167,12 @@ Outcome attempt(const Case &test, mlir::MLIRContext &context, int constants, boo
       }
     }
     auto f = *module->getOps<mlir::func::FuncOp>().begin();
-    auto got = mlir::bigm::ref::run(f, arguments, {}, mlir::bigm::ref::Mode::Typed);
-    if (mlir::failed(got))
-      return {"failed", "the reference backend cannot run it", out.constants, false};
-    out.why = compare(*got, test, results);
+    if (reference) {
+      auto got = mlir::bigm::ref::run(f, arguments, {}, mlir::bigm::ref::Mode::Typed);
+      if (mlir::failed(got))
+        return {"failed", "the reference backend cannot run it", out.constants, false};
+      out.why = compare(*got, test, results);
+    }
     if (out.why.empty() && cpu) {
       std::string text;
       llvm::raw_string_ostream(text) << *module;
@@ -185,7 +188,7 @@ Outcome attempt(const Case &test, mlir::MLIRContext &context, int constants, boo
   return out;
 }
 
-Outcome run(const fs::path &folder, mlir::MLIRContext &context, bool cpu) {
+Outcome run(const fs::path &folder, mlir::MLIRContext &context, bool reference, bool cpu) {
   Case test;
   std::string error;
   test.model = bigm::onnx::read((folder / "model.onnx").string(), error);
@@ -207,7 +210,7 @@ Outcome run(const fs::path &folder, mlir::MLIRContext &context, bool cpu) {
   tolerance >> test.rtol >> test.atol;
   Outcome out;
   for (int constants = 0; constants <= 3; ++constants) {
-    out = attempt(test, context, constants, cpu);
+    out = attempt(test, context, constants, reference, cpu);
     if (!out.needsKnown)
       break;
   }
@@ -217,18 +220,19 @@ Outcome run(const fs::path &folder, mlir::MLIRContext &context, bool cpu) {
 } // namespace
 
 int main(int argc, char **argv) {
-  bool cpu = false;
+  bool reference = true, cpu = false;
   auto context = bigm::test::makeContext();
   std::string said;
   context->getDiagEngine().registerHandler([&](mlir::Diagnostic &d) { said += d.str() + "; "; });
   for (int i = 1; i < argc; ++i) {
-    if (std::string(argv[i]) == "--cpu") {
+    if (std::string option = argv[i]; option == "--cpu" || option == "--only-cpu") {
       cpu = true;
+      reference = option == "--cpu";
       continue;
     }
     said.clear();
     std::cout << nlohmann::json({{"case", fs::path(argv[i]).filename().string()}}) << std::endl; // names a case that crashes
-    Outcome o = run(argv[i], *context, cpu);
+    Outcome o = run(argv[i], *context, reference, cpu);
     std::cout << nlohmann::json({{"case", fs::path(argv[i]).filename().string()}, {"status", o.status},
                                  {"why", o.why + (said.empty() ? "" : " (" + said.substr(0, 300) + ")")},
                                  {"constants", o.constants}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)

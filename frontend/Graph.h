@@ -219,6 +219,30 @@ struct DeployProgram {
   std::string version;
 };
 
+/// One step on values that are no tensors (texts), done by the runtime between compiled functions. Values are slots with
+/// names, each a list with one element for each record; a tensor's slot has the batch dimension first.
+struct FlowStep {
+  std::string op; // "call": the function `settings.name` takes and gives slots by their names; else of runtime/flow
+  std::vector<std::string> inputs, outputs;
+  Spec settings;
+};
+/// What a flow takes or gives for one record.
+struct RichType {
+  enum class Kind { Tensor, Text, Record } kind = Kind::Tensor;
+  std::string slot;   // Tensor, Text
+  TensorType tensor;  // without the batch dimension
+  std::vector<std::string> labels; // Tensor: names of its classes where the program gives them
+  bool stream = false; // Text: comes piece by piece
+  std::vector<std::string> names; // Record, beside fields
+  std::vector<RichType> fields;
+};
+struct FlowProgram {
+  std::string name;
+  std::vector<std::pair<std::string, RichType>> inputs; // slots have the inputs' names
+  std::vector<FlowStep> steps;                          // in an order that they can be done in
+  RichType result;
+};
+
 /// Where the weights of an instance come from: `model name = Model(...) from pretrained("folder") { ... }`.
 struct ModelSource {
   std::string name; // of the instance: its tensors are called `name.…`
@@ -237,6 +261,7 @@ struct Program {
   std::vector<EvaluateProgram> evaluates;
   std::vector<DeployProgram> deploys;
   std::vector<ModelSource> sources;
+  std::vector<FlowProgram> flows;
 };
 
 } // namespace bigm

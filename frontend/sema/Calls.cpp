@@ -185,6 +185,8 @@ Val Checker::apply(const Val &f, const Args &args, SourceRange where, const std:
 
 Val Checker::callDecl(const ast::CallableDecl &d, Module *m, const Args &args, SourceRange where, bool) {
   reached.insert(&d);
+  if (d.kind == ast::Decl::Kind::Flow)
+    return applyFlow(d, m, args, where);
   Signature sig = signature(d);
   bool isModel = d.kind == ast::Decl::Kind::Model;
   bool namedInput = false, tensors = false, poison = false;

@@ -129,7 +129,6 @@ void Checker::checkAll(Module &main) {
   };
   using K = ast::Decl::Kind;
   each(K::Const, [&](const ast::Decl &d) { evalConst(static_cast<const ast::ConstDecl &>(d), &main); });
-  each(K::Flow, [&](const ast::Decl &d) { unsupported("`flow`", d.name.range); });
   each(K::Data, [&](const ast::Decl &d) { checkData(static_cast<const ast::DataDecl &>(d), &main); });
   each(K::Fit, [&](const ast::Decl &d) {
     if (auto &fit = static_cast<const ast::FitDecl &>(d); fit.value)
@@ -139,6 +138,7 @@ void Checker::checkAll(Module &main) {
   each(K::Train, [&](const ast::Decl &d) { checkTrain(static_cast<const ast::TrainDecl &>(d), &main); });
   each(K::Evaluate, [&](const ast::Decl &d) { checkEvaluate(static_cast<const ast::EvaluateDecl &>(d), &main); });
   each(K::Deploy, [&](const ast::Decl &d) { checkDeploy(static_cast<const ast::DeployDecl &>(d), &main); });
+  each(K::Flow, [&](const ast::Decl &d) { checkFlow(static_cast<const ast::CallableDecl &>(d), &main); });
   // Last, when everything that uses them has made their parameters; in the order of their names.
   std::map<std::string, std::pair<const ast::InstanceDecl *, Module *>> instances;
   for (auto &[name, m] : modules)

@@ -237,6 +237,8 @@ public:
   Val builtinGather(const BuiltinCall &), builtinScatterAdd(const BuiltinCall &), builtinAttend(const BuiltinCall &);
   Val builtinWarp(const BuiltinCall &), builtinResize(const BuiltinCall &);
   Val builtinGradient(const BuiltinCall &), builtinStopGradient(const BuiltinCall &);
+  Val builtinTokenizer(const BuiltinCall &), builtinTokens(const BuiltinCall &), flowTokens(const BuiltinCall &);
+  Val builtinLengths(const BuiltinCall &), builtinPresent(const BuiltinCall &), builtinBest(const BuiltinCall &);
   Val builtinSize(const BuiltinCall &), builtinRank(const BuiltinCall &), builtinFlip(const BuiltinCall &);
   Val reduction(Op op, const BuiltinCall &call, size_t options, bool mean = false);
   Val builtinWindows(const BuiltinCall &), builtinAlong(const BuiltinCall &), builtinShape(const BuiltinCall &), builtinLead(const BuiltinCall &);
@@ -334,6 +336,19 @@ public:
   bool buildEvaluate(const ast::EvaluateDecl &d, Training &t, DataSet &set, EvaluateProgram &out);
   void readRequires(const ast::EvaluateDecl &d, EvaluateProgram &out, const std::map<std::string, std::string> &byText);
 
+  // ------------------------------------------------------------ flows: Flows.cpp
+  struct FlowBuild;
+  void checkFlow(const ast::CallableDecl &d, Module *m);
+  /// The value of one record's type as all records of a batch have it.
+  Val flowInput(const ast::Parameter &p, const ScopePtr &scope, RichType &type);
+  bool flowResult(const Val &v, const ast::Type *declared, const ScopePtr &scope, SourceRange where,
+                  const std::string &name, RichType &type);
+  Val applyFlow(const ast::CallableDecl &d, Module *m, const Args &args, SourceRange where);
+  /// Records a step of the flow that is built; `outputs` are new slots with what they hold. The values, in order.
+  std::vector<Val> hostStep(const std::string &op, const std::vector<Val> &inputs, Spec settings,
+                            const std::vector<RichType> &outputs, SourceRange where);
+  std::string slotOf(const Val &v);
+
   // ------------------------------------------------------------ overrides
   void checkOverrides(Module &main);
   std::optional<Val> overridden(const std::string &path);
@@ -363,6 +378,7 @@ public:
   int undecided = 0; // inside so many branches of a `when` that only the values of settings decide
   const Learning *learning = nullptr;
   Owner *owner = nullptr;
+  FlowBuild *flow = nullptr; // the flow whose body runs
   std::shared_ptr<Instance> current; // the model whose body runs
   LossPairs *pairs = nullptr;
   std::string nameHint;              // name for the instance that is made next

@@ -126,6 +126,7 @@ Val Checker::declValue(const Found &f, SourceRange where) {
   switch (f.decl->kind) {
   case ast::Decl::Kind::Const: return evalConst(static_cast<const ast::ConstDecl &>(*f.decl), f.module);
   case ast::Decl::Kind::Model:
+  case ast::Decl::Kind::Flow:
   case ast::Decl::Kind::Fn: {
     auto c = std::make_shared<Callable>();
     c->decl = static_cast<const ast::CallableDecl *>(f.decl);
@@ -151,7 +152,6 @@ Val Checker::declValue(const Found &f, SourceRange where) {
     c->instance = instance;
     return Val::of(std::move(c));
   }
-  case ast::Decl::Kind::Flow: return unsupported("`flow`", where);
   default: return fail(Diag::NotAValue, where, {f.decl->name.text});
   }
 }

@@ -198,6 +198,19 @@ void print(std::ostream &out, const Program &p, const std::string &only) {
   for (const EvaluateProgram &e : p.evaluates)
     if (kept(e.name))
       print(out, e);
+  for (const FlowProgram &f : p.flows)
+    if (kept(f.name)) {
+      out << "flow " << f.name << "\n";
+      for (const FlowStep &s : f.steps) {
+        out << "  " << s.op << (s.settings.name.empty() ? "" : " " + s.settings.name) << " (";
+        for (size_t i = 0; i < s.inputs.size(); ++i)
+          out << (i ? ", " : "") << s.inputs[i];
+        out << ") -> (";
+        for (size_t i = 0; i < s.outputs.size(); ++i)
+          out << (i ? ", " : "") << s.outputs[i];
+        out << ")\n";
+      }
+    }
   for (const DeployProgram &d : p.deploys)
     if (kept(d.train)) {
       out << "deploy " << d.train;

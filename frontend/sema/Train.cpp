@@ -19,6 +19,7 @@ void Checker::build(const std::string &name, const std::function<void()> &body, 
   auto savedTraining = training_;
   auto savedLearning = learning;
   auto savedOwner = owner;
+  auto savedFlow = flow;
   auto savedCurrent = current;
   auto savedPairs = pairs;
   auto savedIteration = iteration;
@@ -32,6 +33,7 @@ void Checker::build(const std::string &name, const std::function<void()> &body, 
   training_ = false;
   learning = nullptr;
   owner = nullptr;
+  flow = nullptr;
   current = nullptr;
   pairs = nullptr;
   iteration = 0;
@@ -45,6 +47,7 @@ void Checker::build(const std::string &name, const std::function<void()> &body, 
   training_ = savedTraining;
   learning = savedLearning;
   owner = savedOwner;
+  flow = savedFlow;
   current = savedCurrent;
   pairs = savedPairs;
   iteration = savedIteration;

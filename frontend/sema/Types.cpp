@@ -383,7 +383,7 @@ Val Checker::bind(const Pattern &p, const Given &arg, const Target &target, Matc
     return wrong("one of " + list);
   }
   case K::Text:
-    return v.is(Val::Kind::String) ? v : wrong("a text in quotes");
+    return v.is(Val::Kind::String) || (v.is(Val::Kind::Text) && !v.stream) ? v : wrong("a text");
   case K::Schedule: {
     if (v.is(Val::Kind::Callable))
       return v;

@@ -37,12 +37,13 @@ struct Letter {
 };
 
 struct Val {
-  enum class Kind { Poison, Unknown, None, Int, Number, Bool, Word, String, Tensor, Record, List, Callable };
+  enum class Kind { Poison, Unknown, None, Int, Number, Bool, Word, String, Tensor, Record, List, Callable, Text, Tokenizer };
   Kind kind = Kind::Poison;
   Dim integer;                     // Int: also symbolic
   double number = 0;               // Number
   bool boolean = false;            // Bool
-  std::string text;                // Word, String
+  std::string text;                // Word, String; Text: the slot of a flow that holds it; Tokenizer: its file
+  bool stream = false;             // Text: comes piece by piece
   Value tensor = 0;                // Tensor
   unsigned function = 0;           // Tensor: serial of the Recorder it belongs to
   TensorType type;                 // Tensor

@@ -1,4 +1,5 @@
 // Prediction: files of the user's own, made into the program's raw field, answered in batches.
+#include "Answer.h"
 #include "Driver.h"
 #include "Guard.h"
 #include "Measure.h"
@@ -206,6 +207,8 @@ private:
 } // namespace
 
 Result predict(const bigm_module *module, const PredictOptions &options, const std::vector<std::string> &inputs) {
+  if (hasFlows(module))
+    return answer(module, options, inputs);
   return guarded([&] { return Predictor(module, options).run(inputs); });
 }
 

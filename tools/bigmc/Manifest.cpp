@@ -83,6 +83,33 @@ json describe(const EvaluateProgram &e) {
   return {{"name", e.name},   {"train", e.train}, {"data", e.data},       {"split", e.split},
           {"begin", e.begin}, {"step", e.step},   {"metrics", metrics}, {"requires", gates}};
 }
+json describe(const RichType &type) {
+  switch (type.kind) {
+  case RichType::Kind::Text:
+    return {{"kind", "text"}, {"slot", type.slot}, {"stream", type.stream}};
+  case RichType::Kind::Record: {
+    json fields = json::array();
+    for (size_t i = 0; i < type.names.size(); ++i)
+      fields.push_back({type.names[i], describe(type.fields[i])});
+    return {{"kind", "record"}, {"fields", fields}};
+  }
+  case RichType::Kind::Tensor:
+    break;
+  }
+  json j = {{"kind", "tensor"}, {"slot", type.slot}};
+  j.update(describeType(type.tensor));
+  if (!type.labels.empty())
+    j["labels"] = type.labels;
+  return j;
+}
+json describe(const FlowProgram &f) {
+  json inputs = json::array(), steps = json::array();
+  for (const auto &[name, type] : f.inputs)
+    inputs.push_back({name, describe(type)});
+  for (const FlowStep &s : f.steps)
+    steps.push_back({{"op", s.op}, {"inputs", s.inputs}, {"outputs", s.outputs}, {"settings", describe(s.settings)}});
+  return {{"name", f.name}, {"inputs", inputs}, {"steps", steps}, {"result", describe(f.result)}};
+}
 template <class List> json describeAll(const List &list) {
   json all = json::array();
   for (const auto &item : list)
@@ -123,6 +150,8 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   m["evaluates"] = describeAll(program.evaluates);
   if (!program.sources.empty())
     m["sources"] = describeAll(program.sources);
+  if (!program.flows.empty())
+    m["flows"] = describeAll(program.flows);
   m["deploys"] = json::array();
   for (const DeployProgram &d : program.deploys)
     m["deploys"].push_back(

@@ -1,0 +1,182 @@
+// From one recorded function to several with the host's steps between them.
+//
+// Level 0 is what follows from the flow's inputs alone; a host step that reads values of level k gives ones of level k+1;
+// an operation has the level of its latest operand. All operations of one level are one function: between two host steps
+// nothing waits, and the compiler fuses across the models of a flow. A value that a later level needs is an output of its
+// own level and an input there. What depends on no input (constants) is made where it is needed.
+#include "Flow.h"
+#include <algorithm>
+
+namespace bigm::sema {
+namespace {
+
+constexpr int kAnywhere = -1; // depends on no input
+
+class Cutter {
+public:
+  Cutter(const Function &whole, const std::string &name) : whole(whole), name(name) {
+    levels.assign(whole.types.size(), kUnknown);
+    nodeOf.assign(whole.types.size(), -1);
+    for (size_t n = 0; n < whole.nodes.size(); ++n)
+      for (unsigned r = 0; r < whole.nodes[n].results; ++r)
+        nodeOf[whole.nodes[n].first + r] = int(n);
+    for (const Output &o : whole.outputs)
+      slotOf[o.value] = o.name;
+  }
+
+  std::vector<FlowStep> run(const std::vector<FlowStep> &host, Program &program) {
+    std::map<int, std::vector<const FlowStep *>> byLevel;
+    int last = 0;
+    for (const FlowStep &step : host) { // in program order: what a step reads was given before
+      int level = 0;
+      for (const std::string &slot : step.inputs)
+        level = std::max(level, slotLevel(slot));
+      for (const std::string &slot : step.outputs)
+        given[slot] = level + 1;
+      byLevel[level].push_back(&step);
+      last = std::max(last, level + 1);
+    }
+    for (const Output &o : whole.outputs)
+      last = std::max(last, levelOf(o.value));
+    std::vector<FlowStep> steps;
+    for (int level = 0; level <= last; ++level) {
+      std::string function = name + ".flow" + (level ? "." + std::to_string(level) : "");
+      if (auto part = partOf(level, function)) {
+        FlowStep call;
+        call.op = "call";
+        call.settings.name = function;
+        for (const Arg &a : part->args)
+          if (a.role == Role::Input)
+            call.inputs.push_back(a.name);
+        for (const Output &o : part->outputs)
+          call.outputs.push_back(o.name);
+        program.functions.push_back(std::move(*part));
+        steps.push_back(std::move(call));
+      }
+      for (const FlowStep *step : byLevel[level])
+        steps.push_back(*step);
+    }
+    return steps;
+  }
+
+private:
+  static constexpr int kUnknown = -2;
+
+  int slotLevel(const std::string &slot) {
+    auto found = given.find(slot);
+    if (found != given.end())
+      return found->second;
+    for (const Output &o : whole.outputs)
+      if (o.name == slot)
+        return std::max(0, levelOf(o.value));
+    return 0; // an input of the flow
+  }
+  int levelOf(Value v) {
+    int &level = levels[v];
+    if (level != kUnknown)
+      return level;
+    int found = kAnywhere;
+    if (nodeOf[v] < 0) {
+      const Arg &arg = whole.args[v];
+      if (arg.role == Role::Input)
+        found = slotLevel(arg.name);
+    } else {
+      for (Value operand : whole.nodes[size_t(nodeOf[v])].operands)
+        found = std::max(found, levelOf(operand));
+    }
+    return levels[v] = found;
+  }
+  const std::string &nameOf(Value v) {
+    std::string &slot = slotOf[v];
+    if (slot.empty())
+      slot = "value" + std::to_string(v);
+    return slot;
+  }
+
+  /// The function of one level; nothing when it computes nothing.
+  std::optional<Function> partOf(int level, const std::string &function) {
+    std::vector<Value> wanted;
+    auto want = [&](Value v) {
+      if (nodeOf[v] >= 0 && std::max(0, levelOf(v)) == level && std::find(wanted.begin(), wanted.end(), v) == wanted.end())
+        wanted.push_back(v);
+    };
+    for (const Output &o : whole.outputs)
+      want(o.value);
+    for (const Node &n : whole.nodes)
+      if (levelOf(n.first) > level)
+        for (Value operand : n.operands)
+          if (levelOf(operand) != kAnywhere)
+            want(operand);
+    if (wanted.empty())
+      return std::nullopt;
+
+    std::set<Value> inputs; // arguments of the whole, or values of earlier levels
+    std::set<int> nodes;
+    std::function<void(Value)> need = [&](Value v) {
+      bool here = nodeOf[v] >= 0 && (levelOf(v) == level || levelOf(v) == kAnywhere);
+      if (!here) {
+        inputs.insert(v);
+        return;
+      }
+      if (nodes.insert(nodeOf[v]).second)
+        for (Value operand : whole.nodes[size_t(nodeOf[v])].operands)
+          need(operand);
+    };
+    for (Value v : wanted)
+      need(v);
+
+    Function out;
+    out.name = function;
+    std::map<Value, Value> renumbered;
+    auto argument = [&](Value v) {
+      Arg a;
+      if (nodeOf[v] < 0) {
+        a = whole.args[v];
+      } else {
+        a.name = nameOf(v);
+        a.type = whole.types[v];
+        a.where = whole.nodes[size_t(nodeOf[v])].where;
+      }
+      renumbered[v] = Value(out.types.size());
+      out.types.push_back(a.type);
+      out.args.push_back(std::move(a));
+    };
+    // Inputs first, then persistent tensors, as everywhere.
+    for (bool given : {true, false})
+      for (Value v : inputs)
+        if ((nodeOf[v] >= 0 || whole.args[v].role == Role::Input) == given)
+          argument(v);
+    for (int n : nodes) { // sets are sorted, and nodes stand behind their operands
+      Node copy = whole.nodes[size_t(n)];
+      for (Value &v : copy.operands)
+        v = renumbered.at(v);
+      Value first = copy.first;
+      copy.first = Value(out.types.size());
+      for (unsigned r = 0; r < copy.results; ++r) {
+        renumbered[first + r] = Value(out.types.size());
+        out.types.push_back(whole.types[first + r]);
+      }
+      out.nodes.push_back(std::move(copy));
+    }
+    for (Value v : wanted)
+      out.outputs.push_back({nameOf(v), renumbered.at(v), -1});
+    for (const TensorType &t : out.types)
+      for (const Dim &d : t.shape)
+        d.symbols(out.symbols);
+    return out;
+  }
+
+  const Function &whole;
+  const std::string &name;
+  std::vector<int> levels, nodeOf;
+  std::map<Value, std::string> slotOf;
+  std::map<std::string, int> given; // level of what host steps give
+};
+
+} // namespace
+
+std::vector<FlowStep> Checker::FlowBuild::cut(const Function &whole, Program &program) const {
+  return Cutter(whole, name).run(steps, program);
+}
+
+} // namespace bigm::sema

@@ -1,0 +1,137 @@
+#include "Flow.h"
+#include "runtime/data/Error.h"
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace bigm::flow {
+using data::fail;
+using json = nlohmann::ordered_json;
+
+namespace {
+
+RichType richType(const json &j) {
+  RichType type;
+  const std::string kind = j.at("kind");
+  if (kind == "record") {
+    type.kind = RichType::Kind::Record;
+    for (auto &field : j.at("fields")) {
+      type.names.push_back(field.at(0));
+      type.fields.push_back(richType(field.at(1)));
+    }
+    return type;
+  }
+  type.slot = j.at("slot");
+  if (kind == "text") {
+    type.kind = RichType::Kind::Text;
+    type.stream = j.value("stream", false);
+    return type;
+  }
+  auto elem = data::elemNamed(j.at("dtype").get<std::string>());
+  if (!elem || kind != "tensor")
+    throw std::runtime_error("bug in bigmc: a flow has a value of an unknown kind");
+  type.elem = *elem;
+  for (auto &size : j.at("shape"))
+    type.shape.push_back(size.is_string() ? size.get<std::string>() : size.dump());
+  type.label = j.contains("classes");
+  type.labels = j.value("labels", std::vector<std::string>{});
+  return type;
+}
+
+Step step(const json &j) {
+  Step s;
+  s.op = j.at("op");
+  s.inputs = j.at("inputs").get<std::vector<std::string>>();
+  s.outputs = j.at("outputs").get<std::vector<std::string>>();
+  const json &settings = j.at("settings");
+  s.name = settings.value("name", "");
+  s.strings = settings.value("strings", std::vector<std::string>{});
+  const json options = settings.value("options", json::object()); // named: a loop keeps no temporary alive
+  for (auto &[key, value] : options.items())
+    if (value.is_string())
+      s.options[key] = value.get<std::string>();
+    else
+      s.options[key] = value.get<double>();
+  return s;
+}
+
+void callFunction(const Step &s, Slots &slots, const Surroundings &around) {
+  data::Batch batch;
+  batch.size = slots.records;
+  for (auto &name : s.inputs)
+    batch.fields.emplace(name, slots.tensors.at(name));
+  auto values = around.call(s.name, batch);
+  for (auto &name : s.outputs)
+    slots.tensors[name] = std::move(values.at(name));
+}
+
+/// text -> ids i32[N, T], length i32[N]: rows are padded at the end to the longest of the batch, or to `length`. A text
+/// without tokens is a row of padding, since a size is at least 1.
+void tokens(const Step &s, Slots &slots, const Surroundings &around) {
+  const text::Tokenizer &tokenizer = around.tokenizer(s.strings.at(0));
+  auto option = [&](const char *name, double otherwise) {
+    auto found = s.options.find(name);
+    return found == s.options.end() ? otherwise : std::get<double>(found->second);
+  };
+  size_t fixed = size_t(option("length", 0));
+  text::EncodeOptions options;
+  options.pad = false;
+  options.atMost = size_t(option("at_most", double(fixed)));
+  options.special = option("special", 1) != 0;
+  std::vector<std::vector<int32_t>> rows;
+  size_t longest = 1;
+  for (const std::string &one : slots.texts.at(s.inputs.at(0))) {
+    try {
+      rows.push_back(tokenizer.encode(one, options).ids);
+    } catch (const text::Error &e) {
+      throw data::Error(e.what());
+    }
+    longest = std::max(longest, rows.back().size());
+  }
+  longest = fixed ? fixed : longest;
+  data::Tensor ids(data::Elem::I32, {slots.records, int64_t(longest)}), lengths(data::Elem::I32, {slots.records});
+  for (size_t r = 0; r < rows.size(); ++r) {
+    size_t there = std::min(rows[r].size(), longest);
+    int32_t *row = ids.as<int32_t>() + r * longest;
+    std::copy_n(rows[r].begin(), there, row);
+    std::fill(row + there, row + longest, tokenizer.padding());
+    lengths.as<int32_t>()[r] = int32_t(there);
+  }
+  slots.tensors[s.outputs.at(0)] = std::move(ids);
+  slots.tensors[s.outputs.at(1)] = std::move(lengths);
+}
+
+/// What a step of this name does.
+using Run = void (*)(const Step &, Slots &, const Surroundings &);
+const std::map<std::string, Run> &operations() {
+  static const std::map<std::string, Run> table = {{"call", callFunction}, {"tokens", tokens}};
+  return table;
+}
+
+} // namespace
+
+std::vector<Flow> flowsOf(std::string_view manifest) {
+  const json all = json::parse(manifest);
+  std::vector<Flow> flows;
+  for (auto &j : all.value("flows", json::array())) {
+    Flow f;
+    f.name = j.at("name");
+    for (auto &input : j.at("inputs"))
+      f.inputs.emplace_back(input.at(0).get<std::string>(), richType(input.at(1)));
+    for (auto &s : j.at("steps"))
+      f.steps.push_back(step(s));
+    f.result = richType(j.at("result"));
+    flows.push_back(std::move(f));
+  }
+  return flows;
+}
+
+void run(const Flow &flow, Slots &slots, const Surroundings &surroundings) {
+  for (const Step &s : flow.steps) {
+    auto operation = operations().find(s.op);
+    if (operation == operations().end())
+      throw std::runtime_error("bug in bigmc: the flow `" + flow.name + "` has the unknown step `" + s.op + "`");
+    operation->second(s, slots, surroundings);
+  }
+}
+
+} // namespace bigm::flow

@@ -1,0 +1,72 @@
+// A flow at work: a batch of records in, values of each record out.
+//
+// Between its steps a value stands in a slot: the texts of all records, or one tensor whose first dimension is the records.
+// Steps come from the manifest in an order in which all can be done.
+#pragma once
+#include "runtime/data/Tensor.h"
+#include "runtime/text/Tokenizer.h"
+#include <functional>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace bigm::flow {
+
+/// What a flow takes or gives for one record.
+struct RichType {
+  enum class Kind { Tensor, Text, Record } kind = Kind::Tensor;
+  std::string slot;
+  data::Elem elem = data::Elem::F32; // Tensor, and its sizes as expressions
+  std::vector<std::string> shape;
+  std::vector<std::string> labels; // of a label's classes
+  bool label = false, stream = false;
+  std::vector<std::string> names; // Record, beside fields
+  std::vector<RichType> fields;
+};
+struct Step {
+  std::string op;
+  std::vector<std::string> inputs, outputs;
+  std::string name;                                                 // of the function, for `call`
+  std::vector<std::string> strings;
+  std::map<std::string, std::variant<double, std::string>> options;
+};
+struct Flow {
+  std::string name;
+  std::vector<std::pair<std::string, RichType>> inputs;
+  std::vector<Step> steps;
+  RichType result;
+};
+/// The flows of a manifest. Throws std::runtime_error for one that is not as docs/abi.md says.
+std::vector<Flow> flowsOf(std::string_view manifest);
+
+using Texts = std::vector<std::string>;
+/// Values by slot.
+struct Slots {
+  int64_t records = 0;
+  std::map<std::string, Texts> texts;
+  std::map<std::string, data::Tensor> tensors;
+};
+/// Runs a compiled function on the tensors of its inputs' names and gives those of its outputs.
+using Call = std::function<std::map<std::string, data::Tensor>(const std::string &function, const data::Batch &)>;
+
+/// What steps need from outside.
+struct Surroundings {
+  Call call;
+  /// The tokenizer that the program names by a path.
+  std::function<const text::Tokenizer &(const std::string &path)> tokenizer;
+};
+
+/// All steps; `slots` holds the inputs and receives every other value. Throws data::Error for what a user's input does.
+void run(const Flow &flow, Slots &slots, const Surroundings &surroundings);
+
+/// The inputs of one record from JSON: the value itself where the flow has one input, else an object with all of them.
+/// Texts are strings, tensors are nested lists. Appends to `slots`; sizes must be those of the records before. Throws
+/// data::Error.
+void append(const Flow &flow, const nlohmann::ordered_json &record, Slots &slots);
+/// What record `i` got, as JSON: a text, numbers in nested lists, a class by its name (or number), an object.
+nlohmann::ordered_json result(const Flow &flow, const Slots &slots, int64_t i);
+
+} // namespace bigm::flow

@@ -1,0 +1,212 @@
+// Values of flows as JSON, both ways.
+#include "Flow.h"
+#include "runtime/data/Error.h"
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace bigm::flow {
+using data::fail;
+using json = nlohmann::ordered_json;
+
+namespace {
+
+constexpr size_t kDeepest = 16; // nested lists
+
+double halfValue(uint16_t h) {
+  int exponent = (h >> 10) & 31, mantissa = h & 1023;
+  double value = exponent == 0    ? std::ldexp(mantissa, -24)
+                 : exponent == 31 ? (mantissa ? NAN : INFINITY)
+                                  : std::ldexp(1024 + mantissa, exponent - 25);
+  return h & 0x8000 ? -value : value;
+}
+
+/// An f32 as the shortest decimal that gives it back.
+json number(float value) {
+  if (!std::isfinite(value))
+    return nullptr; // JSON has no such numbers
+  char text[32];
+  double out = value;
+  std::from_chars(text, std::to_chars(text, text + sizeof text, value).ptr, out);
+  return out;
+}
+
+json element(const data::Tensor &t, int64_t i) {
+  switch (t.elem) {
+  case data::Elem::F32: return number(t.as<float>()[i]);
+  case data::Elem::F64: return std::isfinite(t.as<double>()[i]) ? json(t.as<double>()[i]) : json(nullptr);
+  case data::Elem::BF16: {
+    uint32_t bits = uint32_t(t.as<uint16_t>()[i]) << 16;
+    float value;
+    std::memcpy(&value, &bits, 4);
+    return number(value);
+  }
+  case data::Elem::F16: return halfValue(t.as<uint16_t>()[i]);
+  case data::Elem::I64: return t.as<int64_t>()[i];
+  case data::Elem::I32: return t.as<int32_t>()[i];
+  case data::Elem::U8: return t.as<uint8_t>()[i];
+  case data::Elem::I8: return t.as<int8_t>()[i];
+  case data::Elem::Bool: return t.as<uint8_t>()[i] != 0;
+  }
+  return nullptr;
+}
+
+json nested(const RichType &type, const data::Tensor &t, size_t dim, int64_t &at) {
+  if (dim == t.shape.size()) {
+    json value = element(t, at++);
+    if (!type.label)
+      return value;
+    int64_t which = value.is_number_integer() ? value.get<int64_t>() : -1;
+    return which >= 0 && size_t(which) < type.labels.size() ? json(type.labels[size_t(which)]) : value;
+  }
+  json list = json::array();
+  for (int64_t i = 0; i < t.shape[dim]; ++i)
+    list.push_back(nested(type, t, dim + 1, at));
+  return list;
+}
+
+json valueOf(const RichType &type, const Slots &slots, int64_t i) {
+  switch (type.kind) {
+  case RichType::Kind::Text: return slots.texts.at(type.slot).at(size_t(i));
+  case RichType::Kind::Record: {
+    json record = json::object();
+    for (size_t f = 0; f < type.names.size(); ++f)
+      record[type.names[f]] = valueOf(type.fields[f], slots, i);
+    return record;
+  }
+  case RichType::Kind::Tensor: break;
+  }
+  const data::Tensor &t = slots.tensors.at(type.slot);
+  int64_t at = i * (slots.records ? t.count() / slots.records : 0);
+  return nested(type, t, 1, at);
+}
+
+/// The sizes of nested lists; the first element of each decides, and `fill` checks the others.
+std::vector<int64_t> sizesOf(const json &value) {
+  std::vector<int64_t> sizes;
+  for (const json *at = &value; at->is_array() && sizes.size() < kDeepest; at = &at->front()) {
+    sizes.push_back(int64_t(at->size()));
+    if (at->empty())
+      break;
+  }
+  return sizes;
+}
+
+template <class T> void put(uint8_t *&to, T value) {
+  std::memcpy(to, &value, sizeof value);
+  to += sizeof value;
+}
+
+class Filler {
+public:
+  Filler(const std::string &name, const RichType &type, const std::vector<int64_t> &shape) : name(name), type(type), shape(shape) {}
+
+  void fill(const json &value, size_t dim, uint8_t *&to) {
+    if (dim < shape.size()) {
+      if (!value.is_array() || int64_t(value.size()) != shape[dim])
+        fail("`{}`: its lists do not all have the same length", name);
+      for (auto &item : value)
+        fill(item, dim + 1, to);
+      return;
+    }
+    if (type.elem == data::Elem::Bool) {
+      if (!value.is_boolean())
+        fail("`{}`: {} is neither true nor false", name, value.dump());
+      return put<uint8_t>(to, value.get<bool>());
+    }
+    if (type.elem == data::Elem::F32 || type.elem == data::Elem::F64) {
+      if (!value.is_number())
+        fail("`{}`: {} is no number", name, value.dump());
+      return type.elem == data::Elem::F32 ? put(to, value.get<float>()) : put(to, value.get<double>());
+    }
+    if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t(INT64_MAX)))
+      fail("`{}`: {} is no whole number", name, value.dump());
+    int64_t whole = value.get<int64_t>();
+    auto within = [&](int64_t least, int64_t most) {
+      if (whole < least || whole > most)
+        fail("`{}`: {} is outside {} to {}", name, whole, least, most);
+    };
+    switch (type.elem) {
+    case data::Elem::I64: return put(to, whole);
+    case data::Elem::I32: within(INT32_MIN, INT32_MAX); return put(to, int32_t(whole));
+    case data::Elem::U8: within(0, 255); return put(to, uint8_t(whole));
+    case data::Elem::I8: within(-128, 127); return put(to, int8_t(whole));
+    default: fail("`{}`: {} cannot be given as JSON", name, data::name(type.elem));
+    }
+  }
+
+private:
+  const std::string &name;
+  const RichType &type;
+  const std::vector<int64_t> &shape;
+};
+
+void appendTensor(const std::string &name, const RichType &type, const json &value, Slots &slots) {
+  std::vector<int64_t> sizes = sizesOf(value);
+  bool fits = sizes.size() == type.shape.size();
+  for (size_t d = 0; fits && d < sizes.size(); ++d) {
+    int64_t fixed = 0;
+    const std::string &size = type.shape[d];
+    auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), fixed);
+    if (error == std::errc() && end == size.data() + size.size())
+      fits = fixed == sizes[d];
+    else
+      fits = sizes[d] > 0;
+  }
+  if (!fits) {
+    std::string wanted;
+    for (auto &size : type.shape)
+      wanted += (wanted.empty() ? "" : ", ") + size;
+    fail("`{}` is {}[{}], and here it has the sizes {}", name, data::name(type.elem), wanted, data::shapeText(sizes));
+  }
+  std::vector<int64_t> shape = sizes;
+  shape.insert(shape.begin(), slots.records + 1);
+  data::Tensor &whole = slots.tensors[type.slot];
+  if (slots.records > 0 && !std::equal(sizes.begin(), sizes.end(), whole.shape.begin() + 1, whole.shape.end()))
+    fail("`{}` has the sizes {}, and the record before {}", name, data::shapeText(sizes),
+         data::shapeText({whole.shape.begin() + 1, whole.shape.end()}));
+  data::Tensor grown(type.elem, shape);
+  if (slots.records > 0)
+    std::memcpy(grown.bytes.data(), whole.bytes.data(), whole.bytes.size());
+  uint8_t *to = grown.bytes.data() + (slots.records > 0 ? whole.bytes.size() : 0);
+  Filler(name, type, sizes).fill(value, 0, to);
+  whole = std::move(grown);
+}
+
+} // namespace
+
+void append(const Flow &flow, const json &record, Slots &slots) {
+  if (flow.inputs.size() != 1) {
+    if (!record.is_object())
+      fail("`{}` takes {} inputs, so each record is a JSON object with them", flow.name, flow.inputs.size());
+    for (auto &[key, value] : record.items())
+      if (std::none_of(flow.inputs.begin(), flow.inputs.end(), [&, &key = key](auto &in) { return in.first == key; }))
+        fail("`{}` has no input `{}`", flow.name, key);
+  }
+  // All are looked at before any is kept, so that a bad record leaves no half of it.
+  Slots next = {slots.records, {}, {}};
+  for (auto &[name, type] : flow.inputs) {
+    if (flow.inputs.size() != 1 && !record.contains(name))
+      fail("a record of `{}` lacks `{}`", flow.name, name);
+    const json &value = flow.inputs.size() == 1 ? record : record.at(name);
+    if (type.kind == RichType::Kind::Text) {
+      if (!value.is_string())
+        fail("`{}` is a text, and here is {}", name, value.dump(-1, ' ', false, json::error_handler_t::replace));
+      next.texts[type.slot] = {value.get<std::string>()};
+      continue;
+    }
+    if (auto known = slots.tensors.find(type.slot); known != slots.tensors.end())
+      next.tensors[type.slot] = known->second;
+    appendTensor(name, type, value, next);
+  }
+  for (auto &[slot, texts] : next.texts)
+    slots.texts[slot].push_back(std::move(texts[0]));
+  for (auto &[slot, tensor] : next.tensors)
+    slots.tensors[slot] = std::move(tensor);
+  ++slots.records;
+}
+
+json result(const Flow &flow, const Slots &slots, int64_t i) { return valueOf(flow.result, slots, i); }
+
+} // namespace bigm::flow

@@ -7,6 +7,7 @@
 // Invariants: operands are defined before their use; every dimension is a constant or an expression over the
 // function's symbols; types are final (nothing is inferred later).
 #pragma once
+#include "Bytes.h"
 #include "Dim.h"
 #include "Source.h"
 #include <cstdint>
@@ -46,10 +47,11 @@ enum class Op {
   Random,   // operand seed i64[]; attr stream: int. Uniform in [0, 1), counter-based: element i of the flattened result
             // depends on (seed, stream, i) alone.
   // Pointwise, all operands and the result of one shape. Results keep the element type unless said.
-  Neg, Abs, Sign, Exp, Log, Log1p, Expm1, Sqrt, Rsqrt, Sin, Cos, Tanh, Erf, Sigmoid, Floor, Ceil, Round,
+  Neg, Abs, Sign, Exp, Log, Log1p, Expm1, Sqrt, Rsqrt, Sin, Cos, Atan, Tanh, Erf, Sigmoid, Floor, Ceil, Round,
   Not,                             // bool
   Cast,                            // to the result's element type; float to int truncates, bool to number gives 0 or 1
   Add, Sub, Mul, Div, Pow, Max, Min, Mod,
+  BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight, // integers
   And, Or,                         // bool
   Eq, Ne, Lt, Le, Gt, Ge,          // result bool
   Select,                          // (bool, a, b)
@@ -78,6 +80,9 @@ enum class Op {
               // antialias: int
   Attention,  // (q f32 [N, T, H, D], k [N, S, H, D], v [N, S, H, D], perhaps mask bool [N, S]) -> [N, T, H, D]; attr
               // causal: int
+  // (q f32 [N, T, H, D], k [N, T, G, D], v [N, T, G, D], keys [B, L, G, D], values [B, L, G, D], slot i32[N], past i32[N])
+  // -> [N, T, H, D]: query i of sequence n sees rows below past[n] of keys and values at slot[n], then k and v up to i.
+  CachedAttention,
   // Calculus: operands (y scalar, x...), results: dy/dx for each x. Expanded by the autodiff pass.
   Gradient,
   StopGradient, // identity with zero gradient
@@ -134,6 +139,7 @@ struct TensorDecl {
   std::string name; // "digit_model.stem.conv2d.weight", slots "digit_model.stem.conv2d.weight/m"
   TensorType type;
   SourceRange where;
+  Bytes initial = {}; // elements in row-major order where a file of the program gives them, which no init function does
 };
 
 // ---------------------------------------------------------------- what the drivers read (it goes into the manifest)
@@ -229,6 +235,17 @@ struct EvaluateProgram {
   std::vector<MetricProgram> metrics;
   std::vector<RequireProgram> requires_;
 };
+/// The functions that write texts with a model (sema/Incremental.h). Both take numbers of tokens [N, T] and how many of
+/// them count in each sequence, and give the logits [N, V] behind the last of these, and rows [N, T, G, D] of keys and
+/// values for each causal attention. `decode` also takes the tensors [B, L, G, D] that keep such rows of earlier positions
+/// (`cache.0.k`), and for each sequence which of B it has (`slot`) and how many rows stand there (`past`).
+struct GenerateProgram {
+  std::string name;            // "gpt"
+  std::string prefill, decode; // functions
+  std::string ids;             // the input that takes the tokens
+  int64_t caches = 0;          // tensors that keep rows: two for each attention
+  int64_t positions = 0;       // how many positions the model can tell apart; 0 where there is no end
+};
 struct DeployProgram {
   std::string train;
   std::vector<std::string> targets, precisions;
@@ -262,7 +279,7 @@ struct FlowProgram {
 /// Where the weights of an instance come from: `model name = Model(...) from pretrained("folder") { ... }`.
 struct ModelSource {
   std::string name; // of the instance: its tensors are called `name.…`
-  std::string kind; // "pretrained"
+  std::string kind; // "pretrained"; "onnx": the tensors have their `initial`
   std::string path; // as written; the drivers know where to look
   std::vector<std::pair<std::string, std::string>> renames; // of the file -> of the model, without `name.`; or dropped
 };
@@ -276,6 +293,7 @@ struct Program {
   std::vector<FitProgram> fits;
   std::vector<TrainProgram> trains;
   std::vector<EvaluateProgram> evaluates;
+  std::vector<GenerateProgram> generates;
   std::vector<DeployProgram> deploys;
   std::vector<ModelSource> sources;
   std::vector<FlowProgram> flows;

@@ -289,7 +289,11 @@ public:
   void checkTrain(const ast::TrainDecl &d, Module *m);
   void checkEvaluate(const ast::EvaluateDecl &d, Module *m);
   void checkDeploy(const ast::DeployDecl &d, Module *m);
-  bool deployModel(const ast::DeployDecl &d, Module *m);
+  bool deployModel(const ast::DeployDecl &d, Module *m, std::shared_ptr<Instance> &deployed);
+  /// The instance that a `train` or `model name = ...` declares, once it is checked.
+  std::shared_ptr<Instance> instanceOf(const ast::Decl &decl, Module *m);
+  /// The functions that continue texts with a model (Incremental.h), once for each; false after an error.
+  bool buildGeneration(const std::shared_ptr<Instance> &instance, const std::string &name, SourceRange where);
   void checkGeneric(const ast::CallableDecl &d, Module *m);
   Val symbolic(const ast::Parameter &p, const ScopePtr &scope);
 
@@ -326,6 +330,11 @@ public:
   Val optimizer(Training &t, const ast::Clause *phase, const ScopePtr &scope);
   void applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out,
                       const ScopePtr &scope);
+  // ------------------------------------------------------------ models that ONNX files describe: OnnxModel.cpp
+  struct OnnxModel;
+  std::shared_ptr<Instance> onnxInstance(const ast::InstanceDecl &d, Module *m);
+  /// The graph's outputs for inputs that stand in the scope under their names.
+  Val applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope, SourceRange where);
   // ------------------------------------------------------------ instances of their own: Instances.cpp
   std::shared_ptr<Instance> sharedInstance(const ast::InstanceDecl &d, Module *m);
   void checkInstance(const ast::InstanceDecl &d, Module *m);
@@ -404,6 +413,7 @@ public:
   std::map<const ast::DataDecl *, std::unique_ptr<DataSet>> dataSets;
   std::map<const ast::TrainDecl *, std::unique_ptr<Training>> trainings;
   std::map<const ast::TrainDecl *, std::shared_ptr<Instance>> trainInstances;
+  std::map<const ast::CallableDecl *, std::shared_ptr<OnnxModel>> onnxModels;
   std::map<const ast::InstanceDecl *, std::shared_ptr<Instance>> sharedInstances; // of `model name = Model(...)`
   struct Stop {
     Training *training;

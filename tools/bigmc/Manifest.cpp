@@ -78,6 +78,9 @@ json describe(const ModelSource &s) {
     renames.push_back({from, to});
   return {{"name", s.name}, {"kind", s.kind}, {"path", s.path}, {"renames", renames}};
 }
+json describe(const GenerateProgram &g) {
+  return {{"name", g.name}, {"prefill", g.prefill}, {"decode", g.decode}, {"ids", g.ids}, {"caches", g.caches}, {"positions", g.positions}};
+}
 json describe(const EvaluateProgram &e) {
   json metrics = json::array(), gates = json::array();
   for (const MetricProgram &m : e.metrics)
@@ -158,6 +161,8 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   m["evaluates"] = describeAll(program.evaluates);
   if (!program.sources.empty())
     m["sources"] = describeAll(program.sources);
+  if (!program.generates.empty())
+    m["generates"] = describeAll(program.generates);
   if (!program.flows.empty())
     m["flows"] = describeAll(program.flows);
   m["deploys"] = json::array();

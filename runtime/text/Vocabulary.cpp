@@ -81,7 +81,7 @@ void Trie::add(std::string_view key, int32_t value) {
   for (char c : key) {
     uint32_t to = child(node, uint8_t(c));
     if (to == 0) {
-      if (nodes.size() * 2 > table.size()) {
+      if (nodes.size() * 4 > table.size() * 3) {
         std::vector<Edge> old = std::move(table);
         table.assign(old.size() * 2, {});
         for (const Edge &e : old)

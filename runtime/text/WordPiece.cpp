@@ -16,17 +16,18 @@ public:
     auto size = uint32_t(piece.size());
     bool good = countChars(piece) <= mostChars;
     for (uint32_t at = 0; good && at < size;) {
-      const Trie &trie = at == 0 ? starts : continues;
-      uint32_t node = 0, to = at;
+      if (at > 0 && !continues)
+        good = false;
+      uint32_t node = at == 0 ? 0 : continues.value_or(0), to = at;
       int32_t id = -1;
-      for (uint32_t i = at; i < size; ++i) {
+      for (uint32_t i = at; good && i < size; ++i) {
         node = trie.child(node, uint8_t(piece[i]));
         if (node == 0)
           break;
         if (trie.value(node) >= 0 && (i + 1 == size || (uint8_t(piece[i + 1]) & 0xC0) != 0x80))
           id = trie.value(node), to = i + 1;
       }
-      good = id >= 0;
+      good = good && id >= 0;
       if (good)
         out.push_back({id, at, to});
       at = to;
@@ -38,7 +39,8 @@ public:
       throw Error("the word " + quoted(piece) + " is not in the vocabulary, which has no token for unknown words");
     out.push_back({unknown, 0, size});
   }
-  Trie starts, continues;
+  Trie trie;
+  std::optional<uint32_t> continues; // the node where tokens stand that continue a word; none: there are no such
   size_t mostChars = 100;
   int32_t unknown = -1;
 };
@@ -65,10 +67,19 @@ std::unique_ptr<Model> readWordPiece(const Settings &s) {
   model->unknown = model->vocabulary.id(s.has("unk_token") ? s["unk_token"].text() : "[UNK]").value_or(-1);
   for (auto &[token, id] : s["vocab"].value->items()) {
     int32_t known = *model->vocabulary.id(token);
-    model->starts.add(token, known);
-    if (token.starts_with(prefix))
-      model->continues.add(std::string_view(token).substr(prefix.size()), known);
+    model->trie.add(token, known);
   }
+  uint32_t node = 0;
+  bool reached = true;
+  for (char c : prefix) {
+    node = model->trie.child(node, uint8_t(c));
+    if (node == 0) {
+      reached = false;
+      break;
+    }
+  }
+  if (reached)
+    model->continues = node;
   return model;
 }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sstream>
 
 using namespace bigm::text;
@@ -185,6 +186,47 @@ TEST(Tokenizer, RefusesWhatIsNotAsTheFormatSays) {
               HasSubstr("more than 16 deep"));
   EXPECT_THAT(problemOf(std::string(100000, '[')), HasSubstr("is no JSON"));
 }
+
+#if !__has_feature(address_sanitizer)
+static size_t inUse() {
+  auto info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+// What is allocated for a hostile file is bounded by its size: the peak, read from the process, grows by less than 128
+// times. (A file of a megabyte each: numbers, empty lists, tokens without common beginnings.)
+TEST(Tokenizer, MemoryIsBoundedByTheFile) {
+  auto peak = [] {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);)
+      if (line.starts_with("VmHWM:"))
+        return size_t(std::stoul(line.substr(6))) * 1024;
+    return size_t(0);
+  };
+  auto repeat = [](const std::string &s) {
+    std::string out;
+    while (out.size() < 1 << 20)
+      out += s;
+    return out;
+  };
+  std::string tokens;
+  for (uint32_t i = 0, x = 1; tokens.size() < 1 << 20; ++i) {
+    std::string token;
+    for (int k = 0; k < 40; ++k, x = x * 1664525 + 1013904223)
+      token += char('a' + x % 26);
+    tokens += (i ? ",\"" : "\"") + token + "\":" + std::to_string(i);
+  }
+  for (const std::string &json : {R"({"model":{"type":"Unigram","vocab":[)" + repeat("0,") + "0]}}", R"({"model":{"type":"Unigram","vocab":[)" + repeat("[],") + "[]]}}",
+                                  R"({"model":{"type":"Unigram","vocab":[)" + repeat("{},") + "{}]}}", R"({"model":{"type":"WordPiece","vocab":{)" + tokens + "}}}"}) {
+    malloc_trim(0);
+    std::ofstream("/proc/self/clear_refs") << "5"; // the peak counts from here
+    size_t before = inUse(), start = peak();
+    problemOf(json);
+    EXPECT_LT(peak(), start + 128 * json.size() + (1 << 20)) << json.substr(0, 60);
+    EXPECT_LT(inUse(), before + (2 << 20)) << "something is kept";
+  }
+}
+#endif
 
 TEST(Tokenizer, APatternThatNeedsTooLongIsAnError) {
   Tokenizer t = Tokenizer::fromJson(

@@ -1,6 +1,6 @@
 """Compares the ids, spans and decoded texts of runtime/text with those of Hugging Face's tokenizers.
 
-usage: compare.py TEXT_IDS SHARED_DATA WORK_FOLDER [--strings N]
+usage: compare.py TEXT_IDS SHARED_DATA WORK_FOLDER [--strings N | --speed]
 
 Trains small tokenizers in the styles of GPT-2, Llama 2 and 3, T5, XLM-R, ALBERT and others on tinyshakespeare and
 banking77, takes MiniLM's own where its package is installed, and encodes the same texts with both: lines of those
@@ -24,6 +24,7 @@ parser.add_argument("data")
 parser.add_argument("work")
 parser.add_argument("--strings", type=int, default=100_000)
 parser.add_argument("--only", default="")
+parser.add_argument("--speed", action="store_true", help="print MB/s of both, on lines of tinyshakespeare, instead")
 parser.add_argument("--write-fixtures", default="", help="write tokenizers and their answers here, small, for IdsTest.cpp")
 args = parser.parse_args()
 os.makedirs(args.work, exist_ok=True)
@@ -281,6 +282,25 @@ if args.write_fixtures:
                 for t in texts:
                     e = tokenizer.encode(t.decode(errors="replace"))
                     f.write(t.hex() + "\t" + " ".join(map(str, e.ids)) + "\t" + tokenizer.decode(e.ids).encode().hex() + "\n")
+    sys.exit(0)
+
+if args.speed:
+    import time
+    texts = [l for l in lines[:40000] if l]
+    size = sum(len(t.encode()) for t in texts)
+    blob = b"".join(struct.pack("<I", len(t.encode())) + t.encode() for t in texts)
+    for name, make in CASES:
+        tokenizer = make()
+        path = os.path.join(args.work, name + ".json")
+        tokenizer.save(path)
+        for t in texts[:1000]:
+            tokenizer.encode(t)
+        begun = time.process_time()
+        for t in texts:
+            tokenizer.encode(t)
+        theirs = size / (time.process_time() - begun) / 1e6
+        mine = subprocess.run([args.program, path, "--time", "3"], input=blob, capture_output=True, check=True).stdout.decode().split()[0]
+        print(f"{name}: ours {mine} MB/s, theirs {theirs:.2f} MB/s, one thread each")
     sys.exit(0)
 
 failed = False

@@ -80,6 +80,9 @@ enum class Op {
               // antialias: int
   Attention,  // (q f32 [N, T, H, D], k [N, S, H, D], v [N, S, H, D], perhaps mask bool [N, S]) -> [N, T, H, D]; attr
               // causal: int
+  // (q f32 [N, T, H, D], k [N, T, G, D], v [N, T, G, D], keys [B, L, G, D], values [B, L, G, D], slot i32[N], past i32[N])
+  // -> [N, T, H, D]: query i of sequence n sees rows below past[n] of keys and values at slot[n], then k and v up to i.
+  CachedAttention,
   // Calculus: operands (y scalar, x...), results: dy/dx for each x. Expanded by the autodiff pass.
   Gradient,
   StopGradient, // identity with zero gradient
@@ -152,12 +155,30 @@ struct Field {
   std::vector<std::string> labels; // names of the classes where the program gives them
   std::string kind;                // "tensor", "label", "image", "text"
 };
+/// What the data loader does with text before anything compiled runs: field `input` through tokenizer `tokenizer` to the
+/// batch's tensor `output`, i32[N, T], and `output.length`, i32[N], how many of each row are no padding.
+struct HostStep {
+  std::string input, tokenizer, output;
+  int64_t atMost = 0, length = 0; // ids of a row at most; of each row, cut or padded; 0: as many as the longest has
+  bool special = true;            // with the special tokens of the tokenizer
+};
+/// A tokenizer that the program names: from a file, or fitted on a text field of a training split.
+struct TokenizerProgram {
+  std::string name, kind;         // "file", "characters", "words"
+  std::string file;
+  std::string data, split, field;
+  int64_t atLeast = 1, atMost = 0; // 0: as many tokens as there are
+  bool unknown = false, lower = false;
+};
 struct DataProgram {
   std::string name;
-  Spec from, test; // test.name is empty when there is none
+  Spec from, test, valid; // the name of one that is not there is empty
   std::vector<Field> fields;
   std::vector<std::pair<std::string, double>> split; // name -> count, or share when below 1
   uint64_t seed = 0;
+  bool inOrder = false; // the split goes by position
+  std::vector<HostStep> host;
+  std::string bucket; // output of the host step by whose lengths records are put together; empty when none
   std::vector<std::string> derived; // names of derived fields, outputs of `prepare`
   std::string prepare;              // "digits.prepare": raw fields -> raw and derived fields; empty when none
   std::string prepareTrain;         // with augmentation; takes the seed; empty when none
@@ -172,6 +193,7 @@ struct FitProgram {
 struct PhaseProgram {
   std::string name;
   double epochs = 1;
+  int64_t steps = 0; // in place of epochs, when above 0
   int64_t batch = 0;
   std::string step;      // function
   // Function: takes a batch, updates states of frozen parts that nothing updated before (running statistics), as a
@@ -212,6 +234,17 @@ struct EvaluateProgram {
   std::string begin, step; // functions: reset the metric states; take a batch, update them, give the metrics so far
   std::vector<MetricProgram> metrics;
   std::vector<RequireProgram> requires_;
+};
+/// The functions that write texts with a model (sema/Incremental.h). Both take numbers of tokens [N, T] and how many of
+/// them count in each sequence, and give the logits [N, V] behind the last of these, and rows [N, T, G, D] of keys and
+/// values for each causal attention. `decode` also takes the tensors [B, L, G, D] that keep such rows of earlier positions
+/// (`cache.0.k`), and for each sequence which of B it has (`slot`) and how many rows stand there (`past`).
+struct GenerateProgram {
+  std::string name;            // "gpt"
+  std::string prefill, decode; // functions
+  std::string ids;             // the input that takes the tokens
+  int64_t caches = 0;          // tensors that keep rows: two for each attention
+  int64_t positions = 0;       // how many positions the model can tell apart; 0 where there is no end
 };
 struct DeployProgram {
   std::string train;
@@ -256,9 +289,11 @@ struct Program {
   std::vector<TensorDecl> tensors;
   std::vector<Function> functions;
   std::vector<DataProgram> data;
+  std::vector<TokenizerProgram> tokenizers; // made before all fits, in this order
   std::vector<FitProgram> fits;
   std::vector<TrainProgram> trains;
   std::vector<EvaluateProgram> evaluates;
+  std::vector<GenerateProgram> generates;
   std::vector<DeployProgram> deploys;
   std::vector<ModelSource> sources;
   std::vector<FlowProgram> flows;

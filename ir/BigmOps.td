@@ -477,6 +477,23 @@ def Bigm_AttentionGradOp : Bigm_Op<"attention_grad", [DeclareOpInterfaceMethods<
   let hasVerifier = 1;
 }
 
+def Bigm_CachedAttentionOp : Bigm_Op<"cached_attention", [DeclareOpInterfaceMethods<Bigm_Expandable>]> {
+  let summary = "causal attention of new positions over rows that are kept and their own";
+  let description = [{
+    (q [N, T, H, D], k [N, T, G, D], v [N, T, G, D], keys [B, L, G, D], values [B, L, G, D], slot [N], past [N]) ->
+    y [N, T, H, D]: as causal attention, where sequence n has past[n] + T positions. The keys and values of the first
+    past[n] are rows of `keys` and `values` at slot[n]; those behind them hold nothing yet. G divides H: each head of keys
+    serves H / G heads of queries, one after the other. 0 <= past[n] <= L and 0 <= slot[n] < B. Has no gradient.
+  }];
+  let arguments = (ins Bigm_FloatTensor:$q, Bigm_FloatTensor:$k, Bigm_FloatTensor:$v, Bigm_FloatTensor:$keys,
+                       Bigm_FloatTensor:$values, Bigm_IndexTensor:$slot, Bigm_IndexTensor:$past);
+  let results = (outs Bigm_FloatTensor:$y);
+  let assemblyFormat = [{
+    $q `,` $k `,` $v `over` $keys `,` $values `at` $slot `,` $past attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 // ---------------------------------------------------------------------------------------------------- calculus
 
 def Bigm_GradientOp : Bigm_Op<"gradient", [AllTypesMatch<["wrt", "results"]>]> {

@@ -28,7 +28,7 @@ public:
   SmallVector<Value> lower(Operation *op) {
     builder.setInsertionPoint(op);
     loc = op->getLoc();
-    if (isa<AttentionOp, AttentionGradOp>(op))
+    if (isa<AttentionOp, AttentionGradOp, CachedAttentionOp>(op))
       return lowerAttention(op);
     if (op->getNumResults() != 1)
       return {};
@@ -383,10 +383,16 @@ private:
       unsigned rank = cast<RankedTensorType>(operand.getType()).getRank();
       maps.push_back(AffineMap::getMultiDimIdentityMap(rank, builder.getContext()));
     }
-    bool backward = isa<AttentionGradOp>(op);
+    bool backward = isa<AttentionGradOp>(op), cached = isa<CachedAttentionOp>(op);
+    if (cached) {
+      AffineExpr heads = keys[2];
+      sizes[3] = sizesOf(op->getOperand(3).getType())[1];
+      sizes.push_back(heads);
+    }
     auto kernel = AttendOp::create(
         builder, loc, op->getResultTypes(), op->getOperands(), AffineMap::get(0, symbols, sizes, builder.getContext()),
-        builder.getAffineMapArrayAttr(maps), op->hasAttr("causal"), op->getNumOperands() > (backward ? 6 : 3), backward);
+        builder.getAffineMapArrayAttr(maps), op->hasAttr("causal") || cached, !cached && op->getNumOperands() > (backward ? 6 : 3),
+        backward, cached);
     return SmallVector<Value>(kernel.getResults());
   }
   Value lowerOp(WarpOp op) {
@@ -416,7 +422,11 @@ private:
 bool hasKernel(Operation *op) {
   constexpr int64_t widest = 256, fewQueries = 8;
   auto type = cast<RankedTensorType>(op->getOperand(0).getType());
-  bool few = !type.isDynamicDim(1) && type.getDimSize(1) <= fewQueries;
+  if (auto cached = dyn_cast<CachedAttentionOp>(op))
+    for (Value number : {cached.getSlot(), cached.getPast()})
+      if (!cast<RankedTensorType>(number.getType()).getElementType().isInteger(32))
+        return false;
+  bool few = !isa<CachedAttentionOp>(op) && !type.isDynamicDim(1) && type.getDimSize(1) <= fewQueries;
   return type.getElementType().isF32() && !type.isDynamicDim(3) && type.getDimSize(3) <= widest && !few;
 }
 

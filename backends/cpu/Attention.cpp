@@ -7,7 +7,8 @@ using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
 namespace {
-/// Dimensions of the maps: n, position, h, d; those of numbers of queries n, h, position; those of the mask n, position.
+/// Dimensions of the maps: n, position, h, d; those of numbers of queries n, h, position; those of the mask n, position;
+/// one number for each sequence has n alone.
 AttentionTensor tensorAt(Slot slot, AffineMap map, ArrayRef<AffineExpr> strides) {
   MLIRContext *context = map.getContext();
   AffineExpr place = getAffineConstantExpr(0, context);
@@ -22,8 +23,8 @@ AttentionTensor tensorAt(Slot slot, AffineMap map, ArrayRef<AffineExpr> strides)
   };
   bool perQuery = map.getNumDims() == 3;
   tensor.batch = step(0);
-  tensor.position = step(perQuery ? 2 : 1);
-  tensor.head = map.getNumDims() == 2 ? zeros[0] : step(perQuery ? 1 : 2);
+  tensor.position = map.getNumDims() == 1 ? getAffineConstantExpr(0, context) : step(perQuery ? 2 : 1);
+  tensor.head = map.getNumDims() <= 2 ? getAffineConstantExpr(0, context) : step(perQuery ? 1 : 2);
   assert((map.getNumDims() != 4 || constantOf(step(3)) == 1) && "elements of a head lie side by side");
   return tensor;
 }
@@ -33,6 +34,7 @@ AttentionPlan::AttentionPlan(AttendOp op, const Target &target) : op(op) {
   AffineMap sizes = op.getSizes();
   batch = sizes.getResult(0), heads = sizes.getResult(1), queries = sizes.getResult(2), keys = sizes.getResult(3);
   width = *constantOf(sizes.getResult(4));
+  groups = op.getCached() ? sizes.getResult(5) : heads;
   // Accumulators, the vectors that they share and a broadcast fill the registers.
   rows = target.registers >= 32 ? 12 : 6;
   lanes = int64_t(attentionVectors) * target.lanes;
@@ -45,7 +47,7 @@ AttentionPlan::AttentionPlan(AttendOp op, const Target &target) : op(op) {
                                AffineMap::getMultiDimIdentityMap(rank, op.getContext()), stridesOf(result)));
   }
   AffineExpr blocks = (queries + (lanes - 1)).floorDiv(lanes);
-  units = canonical(op.getBackward() ? batch * heads : batch * heads * blocks);
+  units = canonical(op.getCached() ? batch * groups * queries : op.getBackward() ? batch * heads : batch * heads * blocks);
   int64_t each = op.getBackward() ? 5 * width + 20 : 2 * width + 20; // multiply-adds, and what exp takes
   cost = canonical(batch * heads * queries * keys * each);
 }
@@ -53,7 +55,7 @@ AttentionPlan::AttentionPlan(AttendOp op, const Target &target) : op(op) {
 std::string cpu::keyOf(AttendOp op) {
   std::string key;
   llvm::raw_string_ostream out(key);
-  out << op->getName() << op.getSizes() << op.getMaps() << op.getCausal() << op.getMasked() << op.getBackward();
+  out << op->getName() << op.getSizes() << op.getMaps() << op.getCausal() << op.getMasked() << op.getBackward() << op.getCached();
   for (Value input : op.getInputs()) {
     out << '\n' << input.getType();
     llvm::interleave(layoutOf(input), out, ",");

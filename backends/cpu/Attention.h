@@ -9,6 +9,8 @@
 // gradients of keys and values of the block stay at hand, that of the queries is added to. Weights come again from the
 // statistic. So every sum has one order, whatever the number of threads.
 //
+// Over kept rows (`cached`), see EmitCachedAttention.cpp.
+//
 // What a block needs lies on the stack: at most 22 KiB for heads of 64 on AVX2, twice that on AVX-512.
 #pragma once
 #include "backends/cpu/EmitNest.h"
@@ -26,6 +28,7 @@ struct AttentionPlan {
 
   mutable kernel::AttendOp op; // a handle: its methods are not const
   AffineExpr batch, heads, queries, keys;
+  AffineExpr groups; // heads of keys
   int64_t width; // of a head
   SmallVector<AttentionTensor> inputs, results;
   AffineExpr units, cost;
@@ -40,6 +43,7 @@ constexpr unsigned attentionVectors = 2;
 std::string keyOf(kernel::AttendOp op);
 /// Emits the kernel under `name`. Slots of the emitter name inputs and results of the op by number, in `result`.
 Launch emitAttention(Emitter &emitter, const AttentionPlan &plan, const std::string &name);
+Launch emitCachedAttention(Emitter &emitter, const AttentionPlan &plan, const std::string &name);
 Launch emitAttentionGrad(Emitter &emitter, const AttentionPlan &plan, const std::string &name);
 
 } // namespace mlir::bigm::cpu

@@ -126,9 +126,9 @@ private:
       if (auto attention = dyn_cast<AttendOp>(op)) {
         // Two products forward and five backward; with `causal` about half of the scores are seen.
         report.flops = attention.getBackward() ? 10 : 4;
-        for (AffineExpr size : attention.getSizes().getResults())
+        for (AffineExpr size : attention.getSizes().getResults().take_front(5))
           report.flops *= double(at(size));
-        report.flops /= attention.getCausal() ? 2 : 1;
+        report.flops /= attention.getCausal() && !attention.getCached() ? 2 : 1;
       }
       return report;
     }

@@ -97,4 +97,42 @@ void attendGrad(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor
   });
 }
 
+bool attendCached(ArrayRef<const Tensor *> in, Tensor &y) {
+  const Tensor &q = *in[0], &k = *in[1], &v = *in[2], &keys = *in[3], &values = *in[4], &slot = *in[5], &past = *in[6];
+  int64_t batch = q.shape[0], length = q.shape[1], heads = q.shape[2], width = q.shape[3], groups = k.shape[2];
+  int64_t slots = keys.shape[0], capacity = keys.shape[1];
+  clear(y);
+  for (int64_t n = 0; n < batch; ++n) {
+    int64_t at = int64_t(slot.data[n]), before = int64_t(past.data[n]);
+    if (at < 0 || at >= slots || before < 0 || before > capacity)
+      return false;
+    for (int64_t i = 0; i < length; ++i)
+      for (int64_t h = 0; h < heads; ++h) {
+        int64_t group = h / (heads / groups);
+        // Row j of what the query sees: first those that are kept.
+        auto row = [&](const Tensor &kept, const Tensor &fresh, int64_t j) {
+          return j < before ? &kept.data[((at * capacity + j) * groups + group) * width]
+                            : &fresh.data[((n * length + j - before) * groups + group) * width];
+        };
+        const double *query = &q.data[((n * length + i) * heads + h) * width];
+        std::vector<double> weight;
+        double most = -INFINITY, sum = 0;
+        for (int64_t j = 0; j <= before + i; ++j) {
+          const double *key = row(keys, k, j);
+          double score = 0;
+          for (int64_t d = 0; d < width; ++d)
+            score += query[d] * key[d];
+          weight.push_back(score / std::sqrt(double(width)));
+          most = std::max(most, weight.back());
+        }
+        for (double &w : weight)
+          sum += w = std::exp(w - most);
+        for (int64_t j = 0; j <= before + i; ++j)
+          for (int64_t d = 0; d < width; ++d)
+            y.data[((n * length + i) * heads + h) * width + d] += weight[j] / sum * row(values, v, j)[d];
+      }
+  }
+  return true;
+}
+
 } // namespace mlir::bigm::ref

@@ -39,6 +39,8 @@ Tensor resize(const Tensor &image, std::vector<int64_t> shape, StringRef mode, b
 
 /// bigm.attention: operands q, k, v and perhaps the mask; results y and the statistic, their shapes set.
 void attend(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out);
+/// bigm.cached_attention: operands q, k, v, keys, values, slot, past. False where a slot or a length is out of range.
+bool attendCached(ArrayRef<const Tensor *> in, Tensor &y);
 /// bigm.attention_grad: operands q, k, v, dy, statistic, delta and perhaps the mask; results dq, dk, dv, their shapes set.
 void attendGrad(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out);
 

@@ -151,6 +151,8 @@ private:
     }
     if (results.size() != 1)
       return op->emitOpError() << "cannot be run by the reference backend";
+    if (isa<CachedAttentionOp>(op))
+      return attendCached(in, results[0]) ? success() : op->emitOpError() << "has a slot or a length out of range";
     Tensor &out = results[0];
     if (auto pointwise = dyn_cast<Pointwise>(op)) {
       SmallVector<double> x(in.size());

@@ -3,31 +3,16 @@
 
 namespace bigm::sema {
 
-/// tokenizer(file): a constant.
-Val Checker::builtinTokenizer(const BuiltinCall &call) {
-  const Given &file = *call.args[0];
-  if (!file.value.is(Val::Kind::String))
-    return fail(Diag::NeedsFile, file.where, {"tokenizer", describe(file.value)}, "for example `tokenizer(\"tokenizer.json\")`");
-  Val v;
-  v.kind = Val::Kind::Tokenizer;
-  v.text = file.value.text;
-  return v;
-}
-
-Val Checker::builtinTokens(const BuiltinCall &call) {
-  if (flow)
-    return flowTokens(call);
-  return fail(Diag::OutsideFlow, call.where, {"tokens"});
-}
-
 /// tokens(x, by, at_most?, length?, special?) -> i32[T] of each record; T is the longest of the batch unless `length` says.
 Val Checker::flowTokens(const BuiltinCall &call) {
   const Given &x = *call.args[0], &by = *call.args[1];
   if (!x.value.is(Val::Kind::Text) || x.value.stream)
-    return fail(Diag::NeedsText, x.where, {"tokens", describe(x.value)});
+    return fail(Diag::TokensNeedText, x.where, {"tokens", "a text", describe(x.value)});
   if (!by.value.is(Val::Kind::Tokenizer))
-    return fail(Diag::NeedsTokenizer, by.where, {"tokens", describe(by.value)},
+    return fail(Diag::TokensNeedText, by.where, {"tokens", "a vocabulary or a tokenizer", describe(by.value)},
                 "for example `const words = tokenizer(\"tokenizer.json\")` and `tokens(words)`");
+  if (by.value.text.empty())
+    return fail(Diag::TokenizerWithoutName, by.where, {}, "write `const words = tokenizer(\"tokenizer.json\")`");
   Spec settings;
   settings.name = "tokenizer";
   settings.strings = {by.value.text};
@@ -47,7 +32,7 @@ Val Checker::flowTokens(const BuiltinCall &call) {
   }
   if (const Given *special = call.args[4]) {
     if (!special->value.is(Val::Kind::Bool))
-      return fail(Diag::NeedsTruth, special->where, {"special", describe(special->value)});
+      return fail(Diag::ArgumentKind, special->where, {"tokens", "special", "true or false", describe(special->value)});
     settings.options["special"] = special->value.boolean ? 1.0 : 0.0;
   }
   if (!call.args[3])
@@ -63,26 +48,12 @@ Val Checker::flowTokens(const BuiltinCall &call) {
 }
 
 /// lengths(ids): how many of a row's ids are no padding, i32 of each record.
-Val Checker::builtinLengths(const BuiltinCall &call) {
+Val Checker::flowLengths(const BuiltinCall &call) {
   const Given &ids = *call.args[0];
-  if (!flow)
-    return fail(Diag::OutsideFlow, call.where, {call.builtin->name});
   auto known = ids.value.is(Val::Kind::Tensor) ? flow->lengths.find(ids.value.tensor) : flow->lengths.end();
   if (known == flow->lengths.end())
-    return fail(Diag::NeedsTokens, ids.where, {call.builtin->name, describe(ids.value)});
+    return fail(Diag::NotFromText, ids.where, {call.builtin->name, describe(ids.value)});
   return tensorVal(known->second);
-}
-
-/// present(ids): true where an id is no padding, bool[T] of each record.
-Val Checker::builtinPresent(const BuiltinCall &call) {
-  Val lengths = builtinLengths(call);
-  if (lengths.poison())
-    return {};
-  TensorType ids = call.args[0]->value.type, mask = ids;
-  ids.classes = mask.classes = Dim(0);
-  mask.elem = Elem::Bool;
-  Value place = rec->add(Op::Iota, {}, ids, {{"dim", int64_t(1)}});
-  return tensorVal(rec->add(Op::Lt, {place, rec->view(lengths.tensor, ids.shape, {index(0)})}, mask));
 }
 
 /// best(x): the class of the largest of the last dimension, a label.

@@ -190,6 +190,8 @@ void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
       splits.push_back("train");
     if (!dp.test.name.empty())
       splits.push_back("test");
+    if (!dp.valid.name.empty())
+      splits.push_back("valid");
     if (std::find(splits.begin(), splits.end(), out.split) == splits.end()) {
       std::string near = didYouMean(out.split, splits);
       fail(Diag::NoSuchSplit, member ? member->member.range : d.data->range, {dp.name, out.split},
@@ -210,19 +212,21 @@ void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
 }
 
 /// `deploy name = Model(...)`: a model whose weights come from elsewhere. Its sizes that no setting fixes stay open.
-bool Checker::deployModel(const ast::DeployDecl &d, Module *m) {
+bool Checker::deployModel(const ast::DeployDecl &d, Module *m, std::shared_ptr<Instance> &deployed) {
   auto instance = rootInstance(*d.model, d.name.text, m, Diag::DeployNeedsModel,
                                "write `deploy " + d.name.text + " = Model(...)`");
   if (!instance)
     return false;
   buildAlone(instance, d.name.text, d.model->range);
+  deployed = instance;
   return true;
 }
 
 void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
   checkClauses(d.clauses, "deploy", {"target", "precision", "batch", "serve", "weights", "cache"}, {});
   Found f = findDecl(d.name.text, m);
-  if (d.model && !deployModel(d, m))
+  std::shared_ptr<Instance> instance;
+  if (d.model && !deployModel(d, m, instance))
     return;
   if (!f.decl) {
     std::vector<std::string> names;
@@ -237,12 +241,20 @@ void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
     unsupported("`deploy` of something other than a `train` or a `model`", d.name.range);
     return;
   }
+  if (!instance)
+    instance = instanceOf(*f.decl, f.module);
   DeployProgram out;
   out.train = d.name.text;
   for (auto &c : d.clauses) {
     const std::string &word = c.keyword.text;
-    if (word == "weights" || word == "cache")
+    if (word == "weights")
       unsupported("`" + word + "` in `deploy`", c.range);
+    if (word == "cache") {
+      if (c.expressions.size() != 1 || source(c.expressions[0]->range) != "kv")
+        fail(Diag::CacheForm, c.range, {source(c.range)}, "write `cache kv`: keys and values of earlier positions are kept");
+      else if (instance)
+        buildGeneration(instance, d.name.text, c.range);
+    }
     for (auto &e : c.expressions) {
       std::string text = source(e->range);
       if (word == "target") {

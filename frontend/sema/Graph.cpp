@@ -84,6 +84,7 @@ const char *name(Op op) {
     BIGM_OP(Warp, "warp")
     BIGM_OP(Resize, "resize")
     BIGM_OP(Attention, "attention")
+    BIGM_OP(CachedAttention, "cached_attention")
     BIGM_OP(Gradient, "gradient")
     BIGM_OP(StopGradient, "stop_gradient")
 #undef BIGM_OP

@@ -198,6 +198,10 @@ void print(std::ostream &out, const Program &p, const std::string &only) {
   for (const EvaluateProgram &e : p.evaluates)
     if (kept(e.name))
       print(out, e);
+  for (const GenerateProgram &g : p.generates)
+    if (kept(g.name))
+      out << "generate " << g.name << " prefill " << g.prefill << " decode " << g.decode << " ids " << g.ids << " caches "
+          << g.caches << " positions " << g.positions << "\n";
   for (const FlowProgram &f : p.flows)
     if (kept(f.name)) {
       out << "flow " << f.name << "\n";

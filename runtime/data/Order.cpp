@@ -1,31 +1,13 @@
 #include "Order.h"
 #include "Error.h"
+#include "runtime/core/Threefry.h"
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <numeric>
 
 namespace bigm::data {
 
-// Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
-uint32_t threefry(uint64_t seed, uint64_t stream, uint64_t index) {
-  static constexpr int kRotations[] = {13, 15, 26, 6, 17, 29, 16, 24};
-  uint32_t key[3] = {uint32_t(seed), uint32_t(seed >> 32), 0};
-  key[2] = 0x1bd11bda ^ key[0] ^ key[1];
-  uint32_t x = uint32_t(index), y = uint32_t(stream + (index >> 32) * 65536);
-  x += key[0];
-  y += key[1];
-  for (int round = 0; round < 20; ++round) {
-    x += y;
-    y = std::rotl(y, kRotations[round % 8]) ^ x;
-    if (round % 4 == 3) {
-      int s = round / 4 + 1;
-      x += key[s % 3];
-      y += key[(s + 1) % 3] + uint32_t(s);
-    }
-  }
-  return x;
-}
+uint32_t threefry(uint64_t seed, uint64_t stream, uint64_t index) { return rt::threefry(seed, stream, index); }
 
 uint64_t mixSeed(uint64_t seed, uint64_t a, uint64_t b) {
   return uint64_t(threefry(seed, a, b)) << 32 | threefry(~seed, a, b);
@@ -42,7 +24,7 @@ void shuffle(std::vector<int64_t> &items, uint64_t seed, uint64_t stream) {
 
 std::vector<int64_t> splitRecords(const std::string &declaration, const std::string &source, int64_t count,
                                   const std::vector<std::pair<std::string, double>> &split, uint64_t seed,
-                                  const std::string &name) {
+                                  const std::string &name, bool inOrder) {
   std::vector<int64_t> all(static_cast<size_t>(count));
   std::iota(all.begin(), all.end(), 0);
   if (split.empty()) {
@@ -75,7 +57,8 @@ std::vector<int64_t> splitRecords(const std::string &declaration, const std::str
     fail("data `{}` has no split `{}`; it has {}", declaration, name, names);
   if (begin == end)
     fail("data `{}`: its split `{}` is empty; {} holds {} records", declaration, name, source, count);
-  shuffle(all, seed, 0);
+  if (!inOrder)
+    shuffle(all, seed, 0);
   std::vector<int64_t> records(all.begin() + begin, all.begin() + end);
   std::sort(records.begin(), records.end());
   return records;

@@ -1,5 +1,6 @@
 // Flows answer in batches; texts of similar length share one, since all rows of a batch are as long as its longest.
 #include "Answer.h"
+#include "DataSets.h"
 #include "Guard.h"
 #include "Pretrained.h"
 #include "RunFolder.h"
@@ -30,9 +31,9 @@ class Answerer {
 public:
   Answerer(const bigm_module *module, const PredictOptions &options)
       : options(options), session(module, options.threads), places{options.dataDir, options.sourceDir},
-        flows(flow::flowsOf(manifestOf(module))) {
+        data(session, options.dataDir, 1), flows(flow::flowsOf(manifestOf(module))) {
     around.call = [this](const std::string &function, const data::Batch &batch) { return session.run(function, batch, {}); };
-    around.tokenizer = [this](const std::string &path) -> const text::Tokenizer & { return tokenizer(path); };
+    around.tokenizer = [this](const std::string &name) -> const text::Tokenizer & { return data.tokenizers().at(name); };
   }
 
   Result run(const std::vector<std::string> &inputs) {
@@ -76,25 +77,16 @@ private:
       if (made.is_object() && made.value("program", program.name) != program.name)
         fail("{}: is the run of `{}`; expected one of `{}`", options.runDir, made.value("program", ""), program.name);
       folder.load(session.model(), false);
+      data.loadTexts(folder);
       return;
     }
-    if (!program.trains.empty() || !program.fits.empty())
+    bool fitted = std::any_of(program.tokenizers.begin(), program.tokenizers.end(), [](auto &t) { return t.kind != "file"; });
+    if (!program.trains.empty() || !program.fits.empty() || fitted)
       fail("`{}` answers with what a training made: say with `--run` where that is", program.name);
     for (auto &model : program.models)
       session.initialise(model, 0);
     loadPretrained(program, session.model(), places);
-  }
-
-  const text::Tokenizer &tokenizer(const std::string &path) {
-    auto known = tokenizers.find(path);
-    if (known == tokenizers.end()) {
-      try {
-        known = tokenizers.emplace(path, text::Tokenizer::fromFile(find(path, "the tokenizer `" + path + "`", places))).first;
-      } catch (const text::Error &e) {
-        throw data::Error(e.what());
-      }
-    }
-    return known->second;
+    data.makeTokenizers(options.sourceDir, [](const std::string &, int64_t) {});
   }
 
   void take(const std::string &input) {
@@ -175,10 +167,10 @@ private:
   const PredictOptions &options;
   Session session;
   Places places;
+  DataSets data; // for its tokenizers
   std::vector<flow::Flow> flows;
   const flow::Flow *chosen = nullptr;
   flow::Surroundings around;
-  std::map<std::string, text::Tokenizer> tokenizers;
   std::vector<std::string> waiting;
   size_t all = 0, bad = 0;
 };

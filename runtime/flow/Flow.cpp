@@ -75,7 +75,7 @@ void tokens(const Step &s, Slots &slots, const Surroundings &around) {
   size_t fixed = size_t(option("length", 0));
   text::EncodeOptions options;
   options.pad = false;
-  options.atMost = size_t(option("at_most", double(fixed)));
+  options.atMost = fixed ? int64_t(fixed) : int64_t(option("at_most", 0));
   options.special = option("special", 1) != 0;
   std::vector<std::vector<int32_t>> rows;
   size_t longest = 1;

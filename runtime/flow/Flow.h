@@ -55,8 +55,8 @@ using Call = std::function<std::map<std::string, data::Tensor>(const std::string
 /// What steps need from outside.
 struct Surroundings {
   Call call;
-  /// The tokenizer that the program names by a path.
-  std::function<const text::Tokenizer &(const std::string &path)> tokenizer;
+  /// The program's tokenizer of a name.
+  std::function<const text::Tokenizer &(const std::string &name)> tokenizer;
 };
 
 /// All steps; `slots` holds the inputs and receives every other value. Throws data::Error for what a user's input does.

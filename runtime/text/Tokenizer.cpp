@@ -227,16 +227,21 @@ struct Tokenizer::Parts {
   }
 
   Encoding encode(std::vector<Row> rows, EncodeOptions options) const {
-    size_t most = options.atMost ? options.atMost : truncation.length;
-    if (options.atMost || (options.limits && truncation.on)) {
+    if (options.atMost > 0 || (options.limits && truncation.on)) {
+      size_t length = options.atMost > 0 ? size_t(options.atMost) : truncation.length;
       size_t extra = options.special ? postProcessor.added(rows.size() == 2) : 0;
-      truncate(rows, most - std::min(extra, most));
+      truncate(rows, length - std::min(extra, length));
     }
     Row row = postProcessor.apply(std::move(rows), options.special, options.offsets, [&](int32_t id) { return token(id); });
     Encoding out;
     out.ids = std::move(row.ids);
     out.types = std::move(row.types);
     out.offsets = std::move(row.spans);
+    if (options.atMost > 0) // more special tokens than fit
+      for (auto *list : {&out.ids, &out.types})
+        cutTo(*list, size_t(options.atMost), false);
+    if (options.atMost > 0)
+      cutTo(out.offsets, size_t(options.atMost), false);
     out.length = out.ids.size();
     if (options.limits && options.pad && padding.on) {
       size_t want = std::max(out.length, padding.length);

@@ -26,7 +26,7 @@ struct EncodeOptions {
   bool offsets = false; // give the spans
   bool limits = true;   // truncate and pad as the file says
   bool pad = true;      // with `limits`: pad as well
-  size_t atMost = 0;    // truncate to so many ids, whatever the file says; 0: as it says
+  int64_t atMost = 0;   // ids in all, special tokens among them, whatever the file says; 0: no bound
 };
 
 /// Cheap to copy; threads may use one at the same time.

@@ -273,6 +273,22 @@ func.func @attention_mask(%q: tensor<2x5x3x4xf32>, %k: tensor<2x7x3x4xf32>, %m: 
 }
 
 // -----
+func.func @cached_heads(%q: tensor<2x1x3x4xf32>, %k: tensor<2x1x2x4xf32>, %c: tensor<5x9x2x4xf32>, %n: tensor<2xi32>) {
+  // expected-error@+1 {{needs known heads, those of keys dividing those of queries, not 'tensor<2x1x3x4xf32>' and 'tensor<2x1x2x4xf32>'}}
+  %y = bigm.cached_attention %q, %k, %k over %c, %c at %n, %n
+       : (tensor<2x1x3x4xf32>, tensor<2x1x2x4xf32>, tensor<2x1x2x4xf32>, tensor<5x9x2x4xf32>, tensor<5x9x2x4xf32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x1x3x4xf32>
+  return
+}
+
+// -----
+func.func @cached_rows(%q: tensor<2x1x4x4xf32>, %k: tensor<2x1x2x4xf32>, %c: tensor<5x9x2x3xf32>, %n: tensor<2xi32>) {
+  // expected-error@+1 {{has kept keys or values 'tensor<5x9x2x3xf32>', needed is 'tensor<5x9x2x4xf32>'}}
+  %y = bigm.cached_attention %q, %k, %k over %c, %c at %n, %n
+       : (tensor<2x1x4x4xf32>, tensor<2x1x2x4xf32>, tensor<2x1x2x4xf32>, tensor<5x9x2x3xf32>, tensor<5x9x2x3xf32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x1x4x4xf32>
+  return
+}
+
+// -----
 func.func @attention_statistic(%q: tensor<2x5x3x4xf32>) {
   // expected-error@+1 {{has statistic 'tensor<2x5x3xf32>', needed is 'tensor<2x3x5xf32>'}}
   %y, %s = bigm.attention %q, %q, %q

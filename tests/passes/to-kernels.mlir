@@ -63,6 +63,17 @@ func.func @attention(%q: tensor<2x9x3x4xf32>, %k: tensor<2x7x3x4xf32>) -> tensor
 }
 
 // -----
+// Over kept rows it is one kernel too, however few the queries are.
+// CHECK-LABEL: func.func @cached_attention
+// CHECK-NOT: kernel.nest
+// CHECK: kernel.attend cached causal(%arg0, %arg1, %arg1, %arg2, %arg2, %arg3, %arg3) affine_map<() -> (2, 4, 1, 9, 8, 2)>
+func.func @cached_attention(%q: tensor<2x1x4x8xf32>, %k: tensor<2x1x2x8xf32>, %c: tensor<5x9x2x8xf32>, %n: tensor<2xi32>) -> tensor<2x1x4x8xf32> {
+  %y = bigm.cached_attention %q, %k, %k over %c, %c at %n, %n
+       : (tensor<2x1x4x8xf32>, tensor<2x1x2x8xf32>, tensor<2x1x2x8xf32>, tensor<5x9x2x8xf32>, tensor<5x9x2x8xf32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x1x4x8xf32>
+  return %y : tensor<2x1x4x8xf32>
+}
+
+// -----
 // Of a few queries, whose lanes would be idle, it is what it means: scores, weights, a weighted sum.
 // CHECK-LABEL: func.func @attention_of_one_query
 // CHECK-NOT: kernel.attend

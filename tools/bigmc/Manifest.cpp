@@ -38,18 +38,22 @@ json describe(const Field &field) {
   return j;
 }
 json describe(const DataProgram &d) {
-  json fields = json::array(), split = json::array();
+  json fields = json::array(), split = json::array(), host = json::array();
+  for (const HostStep &s : d.host)
+    host.push_back({{"input", s.input}, {"tokenizer", s.tokenizer}, {"output", s.output}, {"at_most", s.atMost}, {"length", s.length}, {"special", s.special}});
   for (const Field &f : d.fields)
     fields.push_back(describe(f));
   for (const auto &[name, share] : d.split)
     split.push_back({name, share});
   return {{"name", d.name},       {"from", describe(d.from)}, {"test", describe(d.test)},
+          {"valid", describe(d.valid)}, {"in_order", d.inOrder}, {"host", host}, {"bucket", d.bucket},
           {"fields", fields},     {"split", split},           {"seed", d.seed},
           {"derived", d.derived}, {"prepare", d.prepare},     {"prepare_train", d.prepareTrain}};
 }
 json describe(const PhaseProgram &p) {
   return {{"name", p.name},
           {"epochs", p.epochs},
+          {"steps", p.steps},
           {"batch", p.batch},
           {"step", p.step},
           {"estimate", p.estimate},
@@ -73,6 +77,9 @@ json describe(const ModelSource &s) {
   for (const auto &[from, to] : s.renames)
     renames.push_back({from, to});
   return {{"name", s.name}, {"kind", s.kind}, {"path", s.path}, {"renames", renames}};
+}
+json describe(const GenerateProgram &g) {
+  return {{"name", g.name}, {"prefill", g.prefill}, {"decode", g.decode}, {"ids", g.ids}, {"caches", g.caches}, {"positions", g.positions}};
 }
 json describe(const EvaluateProgram &e) {
   json metrics = json::array(), gates = json::array();
@@ -143,6 +150,10 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   }
   m["functions"] = json::array();
   m["data"] = describeAll(program.data);
+  m["tokenizers"] = json::array();
+  for (const TokenizerProgram &t : program.tokenizers)
+    m["tokenizers"].push_back({{"name", t.name}, {"kind", t.kind}, {"file", t.file}, {"data", t.data}, {"split", t.split}, {"field", t.field},
+                               {"at_least", t.atLeast}, {"at_most", t.atMost}, {"unknown", t.unknown}, {"lower", t.lower}});
   m["fits"] = json::array();
   for (const FitProgram &f : program.fits)
     m["fits"].push_back({{"name", f.name}, {"data", f.data}, {"split", f.split}, {"begin", f.begin}, {"step", f.step}});
@@ -150,6 +161,8 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   m["evaluates"] = describeAll(program.evaluates);
   if (!program.sources.empty())
     m["sources"] = describeAll(program.sources);
+  if (!program.generates.empty())
+    m["generates"] = describeAll(program.generates);
   if (!program.flows.empty())
     m["flows"] = describeAll(program.flows);
   m["deploys"] = json::array();

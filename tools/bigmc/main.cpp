@@ -124,7 +124,8 @@ int main(int argc, char **argv) {
                                  "bigmc predict examples/digits/digits.bigm --run runs/digits three.png seven.png");
   addProgram(predictCommand, predictOptions.program);
   predictCommand->add_option("INPUT", predictOptions.inputs,
-                             "texts or JSON for a flow (- reads lines); else pictures (PNG, JPEG) or arrays (.npy)")->required();
+                             "texts (`-`: a line each from standard input) or JSON for a flow; pictures (PNG, JPEG), arrays "
+                             "(.npy) or texts for a model")->required();
   predictCommand->add_option("--flow", predictOptions.flow, "the flow that answers; the last one when left out");
   predictCommand->add_option("--run", predictOptions.run, "a finished training; not needed where all weights come from files");
   predictCommand->add_option("--data", predictOptions.data, "where weights lie that the program names, besides its own folder");

@@ -95,3 +95,34 @@ TEST(Attention, PartsOfOneTensor) {
           ")\n  return %y, %g#0, %g#1, %g#2 : " + q + ", " + q + ", " + q + ", " + q + "\n}\n";
   expectSame(text, {2, 1, 45});
 }
+
+namespace {
+/// New queries over kept rows, of which sequences have 0, 90 and 180 in any slots; also in f64, which runs as its parts.
+void expectSameCached(const std::string &T, int heads, int groups, int width, std::vector<int64_t> symbols,
+                      const char *element = "f32") {
+  SCOPED_TRACE(T + " queries, " + std::to_string(heads) + " heads over " + std::to_string(groups) + ", width " +
+               std::to_string(width) + ", " + element);
+  std::string w = std::to_string(width), g = std::to_string(groups);
+  std::string q = tensor({"N", T, std::to_string(heads), w}, element), k = tensor({"N", T, g, w}, element),
+              kept = tensor({"3", "200", g, w}, element), number = tensor({"N"}, "i32");
+  expectSame("func.func @f(%q: " + q + ", %k: " + k + ", %v: " + k + ", %keys: " + kept + ", %values: " + kept + ", %slot: " +
+                 number + ", %third: " + number + ") -> " + q + " attributes {bigm.symbols = [\"N\", \"S\", \"T\"]} {\n" +
+                 "  %c = bigm.constant 90 : i32 -> " + number + "\n  %past = bigm.mul %third, %c : " + number +
+                 "\n  %y = bigm.cached_attention %q, %k, %v over %keys, %values at %slot, %past : (" + q + ", " + k + ", " +
+                 k + ", " + kept + ", " + kept + ", " + number + ", " + number + ") -> " + q + "\n  return %y : " + q + "\n}\n",
+             symbols);
+}
+} // namespace
+
+TEST(CachedAttention, OneQuery) {
+  expectSameCached("1", 2, 2, 64, {5, 1, 1});
+  expectSameCached("T", 4, 1, 24, {5, 1, 1});
+}
+TEST(CachedAttention, SeveralQueries) { expectSameCached("T", 6, 2, 32, {4, 1, 7}); }
+TEST(CachedAttention, WidthsThatFillNoRegister) {
+  expectSameCached("T", 2, 1, 13, {3, 1, 2});
+  expectSameCached("T", 2, 2, 1, {3, 1, 2});
+  expectSameCached("1", 3, 3, 130, {3, 1, 1});
+}
+TEST(CachedAttention, MoreNewRowsThanOneBlock) { expectSameCached("T", 1, 1, 8, {2, 1, 70}); }
+TEST(CachedAttention, InItsParts) { expectSameCached("T", 4, 2, 6, {4, 1, 3}, "f64"); }

@@ -28,6 +28,12 @@ parser.add_argument("--write-fixtures", default="", help="write tokenizers and t
 args = parser.parse_args()
 os.makedirs(args.work, exist_ok=True)
 
+
+def sized(n, at_least=0):
+    """A vocabulary's size: fixtures are small."""
+    return max(at_least, min(n, 400)) if args.write_fixtures else n
+
+
 lines = open(os.path.join(args.data, "tinyshakespeare", "input.txt"), encoding="utf-8").read().splitlines()
 with open(os.path.join(args.data, "banking77", "train.csv"), encoding="utf-8", newline="") as f:
     lines += [row["text"] for row in csv.DictReader(f)]
@@ -94,13 +100,13 @@ byte_alphabet = pre_tokenizers.ByteLevel.alphabet()
 
 
 def gpt2():
-    t = trained(models.BPE(), trainers.BpeTrainer(vocab_size=2000, special_tokens=["<|endoftext|>"], initial_alphabet=byte_alphabet, show_progress=False),
+    t = trained(models.BPE(), trainers.BpeTrainer(vocab_size=sized(2000), special_tokens=["<|endoftext|>"], initial_alphabet=byte_alphabet, show_progress=False),
                 pre=pre_tokenizers.ByteLevel(add_prefix_space=False), post=processors.ByteLevel(trim_offsets=False), decoder=decoders.ByteLevel())
     return t
 
 
 def roberta():
-    t = trained(models.BPE(), trainers.BpeTrainer(vocab_size=1500, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], initial_alphabet=byte_alphabet, show_progress=False),
+    t = trained(models.BPE(), trainers.BpeTrainer(vocab_size=sized(1500), special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], initial_alphabet=byte_alphabet, show_progress=False),
                 pre=pre_tokenizers.ByteLevel(add_prefix_space=True),
                 post=lambda t: processors.RobertaProcessing(("</s>", t.token_to_id("</s>")), ("<s>", t.token_to_id("<s>"))), decoder=decoders.ByteLevel())
     t.add_special_tokens([AddedToken("<mask>", lstrip=True)])
@@ -110,7 +116,7 @@ def roberta():
 
 def split_bytes(pattern, invert=False, behavior="isolated"):
     def make():
-        return trained(models.BPE(ignore_merges=pattern == LLAMA3), trainers.BpeTrainer(vocab_size=2000, special_tokens=["<|begin_of_text|>", "<|eot_id|>"], initial_alphabet=byte_alphabet, show_progress=False),
+        return trained(models.BPE(ignore_merges=pattern == LLAMA3), trainers.BpeTrainer(vocab_size=sized(2000), special_tokens=["<|begin_of_text|>", "<|eot_id|>"], initial_alphabet=byte_alphabet, show_progress=False),
                        pre=pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), behavior, invert), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]),
                        post=template("<|begin_of_text|> $A", "<|begin_of_text|> $A <|begin_of_text|>:1 $B:1", "<|begin_of_text|>"), decoder=decoders.ByteLevel())
     return make
@@ -119,7 +125,7 @@ def split_bytes(pattern, invert=False, behavior="isolated"):
 def llama(legacy=True):
     def make():
         t = trained(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True),
-                    trainers.BpeTrainer(vocab_size=2000, special_tokens=["<unk>", "<s>", "</s>", *FALLBACK], show_progress=False),
+                    trainers.BpeTrainer(vocab_size=sized(2000, 600), special_tokens=["<unk>", "<s>", "</s>", *FALLBACK], show_progress=False),
                     normalizer=normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]) if legacy else None,
                     pre=None if legacy else pre_tokenizers.Metaspace(prepend_scheme="first", split=False),
                     post=template("<s> $A", "<s> $A <s>:1 $B:1", "<s>"),
@@ -130,7 +136,7 @@ def llama(legacy=True):
 
 def unigram(normalizer, pre, special, unk, post, decoder=None, size=1500):
     def make():
-        return trained(models.Unigram(), trainers.UnigramTrainer(vocab_size=size, special_tokens=special, unk_token=unk, show_progress=False),
+        return trained(models.Unigram(), trainers.UnigramTrainer(vocab_size=sized(size), special_tokens=special, unk_token=unk, show_progress=False),
                        normalizer=normalizer, pre=pre, post=post, decoder=decoder or decoders.Metaspace())
     return make
 
@@ -146,7 +152,7 @@ def unigram_fallback():
 
 def bert(cased=False, padded=False):
     def make():
-        t = trained(models.WordPiece(unk_token="[UNK]"), trainers.WordPieceTrainer(vocab_size=1500, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False),
+        t = trained(models.WordPiece(unk_token="[UNK]"), trainers.WordPieceTrainer(vocab_size=sized(1500), special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False),
                     normalizer=normalizers.BertNormalizer(lowercase=not cased, strip_accents=None), pre=pre_tokenizers.BertPreTokenizer(),
                     post=lambda t: processors.BertProcessing(("[SEP]", t.token_to_id("[SEP]")), ("[CLS]", t.token_to_id("[CLS]"))), decoder=decoders.WordPiece())
         if padded:
@@ -158,7 +164,7 @@ def bert(cased=False, padded=False):
 
 def words(pre, normalizer=None):
     def make():
-        return trained(models.WordLevel(unk_token="<unk>"), trainers.WordLevelTrainer(vocab_size=3000, special_tokens=["<unk>", "<pad>"], show_progress=False), normalizer=normalizer, pre=pre)
+        return trained(models.WordLevel(unk_token="<unk>"), trainers.WordLevelTrainer(vocab_size=sized(3000), special_tokens=["<unk>", "<pad>"], show_progress=False), normalizer=normalizer, pre=pre)
     return make
 
 
@@ -169,7 +175,7 @@ def added():
 
 
 def suffix():
-    return trained(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"), trainers.BpeTrainer(vocab_size=1000, special_tokens=["<unk>"], end_of_word_suffix="</w>", show_progress=False),
+    return trained(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"), trainers.BpeTrainer(vocab_size=sized(1000), special_tokens=["<unk>"], end_of_word_suffix="</w>", show_progress=False),
                    normalizer=normalizers.Sequence([normalizers.NFD(), normalizers.Lowercase(), normalizers.StripAccents()]), pre=pre_tokenizers.BertPreTokenizer(), decoder=decoders.BPEDecoder())
 
 
@@ -178,7 +184,7 @@ def charsmap():
     import base64
     import unicodedata
     table = {}
-    for c in list(range(0xA0, 0x250)) + list(range(0xFF00, 0xFFF0)) + list(range(0x2000, 0x2150)) + list(range(0x3000, 0x3400)) + list(range(0xF900, 0xFB00)):
+    for c in list(range(0xA0, 0x130)) + list(range(0xFF20, 0xFF40)) if args.write_fixtures else list(range(0xA0, 0x250)) + list(range(0xFF00, 0xFFF0)) + list(range(0x2000, 0x2150)) + list(range(0x3000, 0x3400)) + list(range(0xF900, 0xFB00)):
         s = unicodedata.normalize("NFKC", chr(c))
         if s != chr(c):
             table[chr(c).encode()] = s.encode()
@@ -220,7 +226,8 @@ def charsmap():
 
     sys.setrecursionlimit(10000)
     place(trie, 0)
-    raw = b"".join(struct.pack("<I", u) for u in units)
+    last = max(i for i in range(len(units)) if used[i])
+    raw = b"".join(struct.pack("<I", u) for u in units[:last + 1])
     return struct.pack("<I", len(raw)) + raw + replacements
 
 
@@ -263,6 +270,18 @@ def ours(path, texts, special):
         yield ids, list(zip(spans[::2], spans[1::2])), out[at + 4:at + 4 + size].decode()
         at += 4 + size
 
+
+if args.write_fixtures:
+    for number, (name, make) in enumerate(CASES):
+        if name in ("gpt2", "llama3", "bloom", "llama2", "llama2-first", "xlm-r", "bert", "added", "unigram-nmt"):
+            tokenizer = make()
+            tokenizer.save(os.path.join(args.write_fixtures, name + ".json"), pretty=False)
+            texts = [t.encode() for t in MIXED] + BROKEN + random_strings(30, number)
+            with open(os.path.join(args.write_fixtures, name + ".ids"), "w") as f:
+                for t in texts:
+                    e = tokenizer.encode(t.decode(errors="replace"))
+                    f.write(t.hex() + "\t" + " ".join(map(str, e.ids)) + "\t" + tokenizer.decode(e.ids).encode().hex() + "\n")
+    sys.exit(0)
 
 failed = False
 each = -(-args.strings // max(1, len(CASES)))

@@ -48,10 +48,11 @@ Bytes DataFiles::part(const std::string &file, uint64_t offset, uint64_t length,
 }
 
 const char *name(Type type) {
-  static const char *names[] = {"undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool",
-                                "float16", "double", "uint32", "uint64", "complex64", "complex128", "bfloat16",
-                                "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4", "int4",
-                                "float4e2m1", "float8e8m0"};
+  static const char *names[] = {"undefined",      "float",    "uint8",        "int8",           "uint16",
+                                "int16",          "int32",    "int64",        "string",         "bool",
+                                "float16",        "double",   "uint32",       "uint64",         "complex64",
+                                "complex128",     "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
+                                "float8e5m2fnuz", "uint4",    "int4",         "float4e2m1",     "float8e8m0"};
   return size_t(type) < std::size(names) ? names[size_t(type)] : "of an unknown type";
 }
 

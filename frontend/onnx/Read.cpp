@@ -1,5 +1,5 @@
-// Protobuf messages to plain structs. The schema and its parser are ONNX's own (libonnx_proto); what the schema does not
-// say is checked here: sizes against data, names against definitions, data files against their folder.
+// Protobuf messages to plain structs. The schema and its parser are ONNX's own (libonnx_proto); what the schema does
+// not say is checked here: sizes against data, names against definitions, data files against their folder.
 #define ONNX_ML 1
 #define ONNX_NAMESPACE onnx
 #include "frontend/onnx/Onnx.h"
@@ -56,7 +56,8 @@ public:
       throw Malformed(fmt::format("tensor `{}` has sizes that no memory holds", proto.name()));
     if (out->type == Type::String) {
       if (*count != proto.string_data_size())
-        throw Malformed(fmt::format("tensor `{}` has {} texts for {} elements", proto.name(), proto.string_data_size(), *count));
+        throw Malformed(
+            fmt::format("tensor `{}` has {} texts for {} elements", proto.name(), proto.string_data_size(), *count));
       for (auto &s : *proto.mutable_string_data())
         out->strings.push_back(std::move(s));
       return out;
@@ -75,7 +76,8 @@ public:
     else
       out->bytes = own(typed(proto, out->type, *count));
     if (int64_t(out->bytes.view.size()) != bytes)
-      throw Malformed(fmt::format("tensor `{}` needs {} bytes and has {}", proto.name(), bytes, out->bytes.view.size()));
+      throw Malformed(
+          fmt::format("tensor `{}` needs {} bytes and has {}", proto.name(), bytes, out->bytes.view.size()));
     return out;
   }
 
@@ -192,8 +194,10 @@ private:
       node.outputs.assign(proto.output().begin(), proto.output().end());
       for (auto &input : node.inputs)
         if (!input.empty() && !names.has(input))
-          throw Malformed(fmt::format("node `{}` ({}) reads `{}`, which nothing before it defines: the nodes are not in "
-                                      "order, or form a cycle", node.name, node.op, input));
+          throw Malformed(
+              fmt::format("node `{}` ({}) reads `{}`, which nothing before it defines: the nodes are not in "
+                          "order, or form a cycle",
+                          node.name, node.op, input));
       for (auto &a : *proto.mutable_attribute())
         if (!node.attributes.emplace(a.name(), attribute(a, names)).second)
           throw Malformed(fmt::format("node `{}` ({}) has the attribute `{}` twice", node.name, node.op, a.name()));

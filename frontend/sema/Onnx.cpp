@@ -1,14 +1,15 @@
 // The walk over a graph: scopes of names, functions of the file, and what went wrong.
 #include "Onnx.h"
+#include <stdexcept>
 
 namespace bigm::sema::onnx_import {
 
 const Table &operators() {
   static const Table table = [] {
     Table t;
-    for (auto add : {addPointwise, addActivations, addShapes, addReductions, addConvolutions, addPools, addProducts, addNorms,
-                     addLookups, addSampling, addQuantized, addRecurrent, addControl, addLosses, addAttention, addSignals,
-                     addConstants})
+    for (auto add : {addPointwise, addActivations, addShapes, addReductions, addConvolutions, addPools, addProducts,
+                     addNorms, addLookups, addSampling, addQuantized, addRecurrent, addControl, addLosses, addAttention,
+                     addSignals, addConstants})
       add(t);
     return t;
   }();
@@ -21,6 +22,14 @@ const Val &NodeCall::x(size_t i) const {
   if (!has(i))
     refuse("operand " + std::to_string(i) + " is left out");
   return in[i];
+}
+
+const Val &NodeCall::ranked(size_t least, size_t most) const {
+  const Val &v = x();
+  if (v.sequence || v.rank() < least || v.rank() > most)
+    refuse(typeText(v) + " where a tensor of rank " + std::to_string(least) +
+           (most == least ? "" : most == 64 ? " or more" : " to " + std::to_string(most)) + " is needed");
+  return v;
 }
 
 const onnx::Attribute *NodeCall::attribute(const std::string &name) const {
@@ -159,7 +168,8 @@ void Evaluation::evaluate(const std::vector<onnx::Node> &nodes, const std::map<s
           resolved = written;
           node = &resolved;
         }
-        auto found = scope->attributes ? scope->attributes->find(value.reference) : decltype(scope->attributes->find("")){};
+        auto found =
+            scope->attributes ? scope->attributes->find(value.reference) : decltype(scope->attributes->find("")){};
         if (scope->attributes && found != scope->attributes->end() && found->second.kind != onnx::Attribute::Kind::None)
           resolved.attributes[name] = found->second;
         else
@@ -202,6 +212,8 @@ void Evaluation::evaluate(const std::vector<onnx::Node> &nodes, const std::map<s
         }
       } catch (const Refusal &r) {
         problem(r.why, r.needsKnown);
+      } catch (const std::out_of_range &) { // a body or a sequence with fewer values than the node takes from it
+        problem("fewer operands or results than it needs", false);
       }
     }
     for (size_t i = 0; i < node->outputs.size(); ++i)

@@ -78,7 +78,8 @@ template <class Body> Vals alongAxis(NodeCall &c, Body body) {
   if (c.version >= 13)
     return {body(x, axisOf(c.integer("axis", -1), x.rank()))};
   int64_t axis = c.integer("axis", 1), from = axis == int64_t(x.rank()) ? axis : axisOf(axis, x.rank());
-  Dim rows = product({x.shape.begin(), x.shape.begin() + from}), columns = product({x.shape.begin() + from, x.shape.end()});
+  Dim rows = product({x.shape.begin(), x.shape.begin() + from}),
+      columns = product({x.shape.begin() + from, x.shape.end()});
   return {c.t.reshape(body(c.t.reshape(x, {rows, columns}), 1), x.shape)};
 }
 Vals softmax(NodeCall &c) {
@@ -96,20 +97,21 @@ Vals hardmax(NodeCall &c) {
 
 Vals swiglu(NodeCall &c) {
   // As the standard's function: one half gates the other.
-  Vals in = c.in;
   const Val &x = c.x(0);
+  double alpha = c.real("alpha", 1);
+  auto gate = [&](const Val &a) { return c.t.mul(a, c.t.unary(Op::Sigmoid, c.t.mul(a, alpha))); };
   int64_t axis = axisOf(c.integer("axis", -1), x.rank());
   if (c.has(1))
-    return {c.t.mul(c.t.mul(x, c.t.unary(Op::Sigmoid, x)), c.x(1))};
+    return {c.t.mul(gate(x), c.x(1))};
   int64_t half = c.t.number(x.shape[axis], "the size of what is halved") / 2;
   Val a = c.t.slice(x, size_t(axis), 0, half), b = c.t.slice(x, size_t(axis), half, half);
-  return {c.t.mul(c.t.mul(a, c.t.unary(Op::Sigmoid, a)), b)};
+  return {c.t.mul(gate(a), b)};
 }
 
 Vals dropout(NodeCall &c) {
   const Val &x = c.x();
-  double ratio = c.has(1) ? c.t.doubles(c.in[1], "`ratio`")[0] : c.real("ratio", 0.5);
-  bool training = c.has(2) && c.t.ints(c.in[2], "`training_mode`")[0];
+  double ratio = c.has(1) ? c.t.oneReal(c.in[1], "`ratio`") : c.real("ratio", 0.5);
+  bool training = c.has(2) && c.t.oneInt(c.in[2], "`training_mode`");
   Val mask = c.t.broadcast(c.t.scalar(1, Type::Bool), x.shape);
   if (!training || ratio == 0)
     return {x, mask};

@@ -17,7 +17,7 @@ Val headed(Tensors &t, const Val &x, int64_t heads) {
 
 Vals attention(NodeCall &c) {
   Tensors &t = c.t;
-  bool flat = c.x(0).rank() == 3;
+  bool flat = c.ranked(3, 4).rank() == 3;
   int64_t heads = c.integer("q_num_heads", 0), groups = c.integer("kv_num_heads", 0);
   Val q = headed(t, c.x(0), heads), k = headed(t, c.x(1), groups), v = headed(t, c.x(2), groups);
   Type type = q.type;
@@ -30,10 +30,12 @@ Vals attention(NodeCall &c) {
   Val presentK = k, presentV = v;
   // Each group of heads shares one head of keys and values.
   if (q.shape[1] != k.shape[1]) {
-    int64_t each = t.number(q.shape[1], "the number of heads") / std::max<int64_t>(1, t.number(k.shape[1], "the number of heads"));
+    int64_t each =
+        t.number(q.shape[1], "the number of heads") / std::max<int64_t>(1, t.number(k.shape[1], "the number of heads"));
     auto repeated = [&](const Val &x) {
       std::vector<Dim> wide = {x.shape[0], x.shape[1], Dim(each), x.shape[2], x.shape[3]};
-      return t.reshape(t.view(x, wide, {index(0), index(1), index(3), index(4)}), {x.shape[0], q.shape[1], x.shape[2], x.shape[3]});
+      return t.reshape(t.view(x, wide, {index(0), index(1), index(3), index(4)}),
+                       {x.shape[0], q.shape[1], x.shape[2], x.shape[3]});
     };
     k = repeated(k);
     v = repeated(v);
@@ -69,12 +71,21 @@ Vals attention(NodeCall &c) {
     Val in = t.pointwise(Op::Lt, {t.iota({Dim(1), Dim(1), Dim(1), k.shape[2]}, 3, Type::I64), n});
     addBias(t.select(in, t.scalar(0, type), hidden));
   }
-  if (c.integer("is_causal", 0)) {
+  int64_t left = c.integer("left_window_size", -1), right = c.integer("right_window_size", -1);
+  if (c.integer("is_causal", 0) || left >= 0 || right >= 0) {
     Val row = t.iota(square, 0, Type::I64), column = t.iota(square, 1, Type::I64);
     Val offset = t.size(past, Type::I64);
     if (c.has(6) && newer)
-      offset = t.sub(t.reshape(t.cast(c.in[6], Type::I64), {c.in[6].shape[0], Dim(1), Dim(1), Dim(1)}), t.size(q.shape[2], Type::I64));
-    addBias(t.select(t.pointwise(Op::Ge, {t.add(row, offset), column}), t.scalar(0, type), hidden));
+      offset = t.sub(t.reshape(t.cast(c.in[6], Type::I64), {c.in[6].shape[0], Dim(1), Dim(1), Dim(1)}),
+                     t.size(q.shape[2], Type::I64));
+    Val here = t.add(row, offset);
+    auto see = [&](const Val &seen) { addBias(t.select(seen, t.scalar(0, type), hidden)); };
+    if (c.integer("is_causal", 0))
+      see(t.pointwise(Op::Ge, {here, column}));
+    if (left >= 0)
+      see(t.pointwise(Op::Ge, {column, t.sub(here, double(left))}));
+    if (right >= 0)
+      see(t.pointwise(Op::Le, {column, t.add(here, double(right))}));
   }
   scores = capped(scores);
   Val before = scores;
@@ -82,9 +93,9 @@ Vals attention(NodeCall &c) {
     scores = t.add(scores, bias);
   // 0: the product, 1: with the mask, 2: after the soft cap, 3: after the softmax. The cap stands before the mask.
   if (mode == 1)
-    shown = newer ? before : scores;
+    shown = newer || cap != 0 ? before : scores;
   else if (mode == 2)
-    shown = newer ? scores : scores;
+    shown = scores;
   Type inner = c.attribute("softmax_precision") ? typeOf(c.integer("softmax_precision", 1)) : type;
   Val wide = t.cast(scores, inner);
   // A row that sees nothing gives zeros.
@@ -103,7 +114,7 @@ Vals attention(NodeCall &c) {
 
 Vals rotary(NodeCall &c) {
   Tensors &t = c.t;
-  const Val &given = c.x(0);
+  const Val &given = c.ranked(3, 4);
   bool flat = given.rank() == 3;
   Val x = flat ? headed(t, given, c.integer("num_heads", 0)) : given; // [N, heads, T, D]
   int64_t size = t.number(x.shape[3], "the size of a head"), turned = c.integer("rotary_embedding_dim", 0);

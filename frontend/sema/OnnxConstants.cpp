@@ -28,6 +28,9 @@ Vals constant(NodeCall &c) {
 
 Vals constantOfShape(NodeCall &c) {
   std::vector<Dim> shape = c.t.dims(c.x(), "the shape");
+  for (const Dim &d : shape)
+    if (auto n = d.constant(); n && *n < 0)
+      refuse("a size of " + std::to_string(*n));
   auto *a = c.attribute("value");
   Val value = a && a->tensor ? c.t.reshape(c.t.fromFile(a->tensor, true), {}) : c.t.scalar(0, Type::F32);
   return {c.t.broadcast(value, shape)};
@@ -38,14 +41,14 @@ Vals range(NodeCall &c) {
   Type type = start.type;
   Dim count;
   if (isFloat(type)) {
-    double from = c.t.doubles(start, "`start`")[0], to = c.t.doubles(limit, "`limit`")[0], by = c.t.doubles(step, "`delta`")[0];
+    double from = c.t.oneReal(start, "`start`"), to = c.t.oneReal(limit, "`limit`"), by = c.t.oneReal(step, "`delta`");
     double n = std::ceil((to - from) / by);
     if (!(n < 1e9))
       refuse("a range of " + std::to_string(n) + " elements");
     count = Dim(int64_t(std::max(n, 0.0)));
   } else {
-    Dim from = c.t.dims(start, "`start`")[0], to = c.t.dims(limit, "`limit`")[0];
-    int64_t by = c.t.number(c.t.dims(step, "`delta`")[0], "`delta`");
+    Dim from = c.t.oneDim(start, "`start`"), to = c.t.oneDim(limit, "`limit`");
+    int64_t by = c.t.number(c.t.oneDim(step, "`delta`"), "`delta`");
     if (by == 0)
       refuse("a step of 0");
     Dim room = by > 0 ? to - from : from - to;
@@ -58,7 +61,7 @@ Vals range(NodeCall &c) {
 }
 
 Vals eyeLike(NodeCall &c) {
-  const Val &x = c.x();
+  const Val &x = c.ranked(2, 2);
   Type type = c.attribute("dtype") ? typeOf(c.integer("dtype", 1)) : x.type;
   Val row = c.t.iota(x.shape, 0, Type::I64), column = c.t.iota(x.shape, 1, Type::I64);
   return {c.t.cast(c.t.pointwise(Op::Eq, {c.t.add(row, double(c.integer("k", 0))), column}), type)};

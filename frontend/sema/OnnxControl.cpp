@@ -11,17 +11,20 @@ const onnx::Graph &graph(NodeCall &c, const char *name) {
     refuse(std::string("`") + name + "` is missing");
   return *a->graph;
 }
-bool truth(NodeCall &c, const Val &v, const char *what) { return c.t.ints(v, what).at(0) != 0; }
+bool truth(NodeCall &c, const Val &v, const char *what) { return c.t.oneInt(v, what) != 0; }
 
 Vals branch(NodeCall &c) {
   const Val &condition = c.x();
+  if (product(condition.shape) != Dim(1))
+    refuse("a condition " + typeText(condition));
   if (condition.known && (*condition.known)[0].whole.isConstant())
     return c.evaluation.run(graph(c, truth(c, condition, "the condition") ? "then_branch" : "else_branch"), {});
   // Both, where they give tensors of one shape: the run chooses.
   Vals yes = c.evaluation.run(graph(c, "then_branch"), {}), no = c.evaluation.run(graph(c, "else_branch"), {}), out;
   for (size_t i = 0; i < yes.size() && i < no.size(); ++i) {
     if (!yes[i].some() || !no[i].some() || yes[i].sequence || no[i].sequence || yes[i].shape != no[i].shape)
-      throw Refusal{"the run decides which branch is taken, and they give " + typeText(yes[i]) + " and " + typeText(no[i]), true};
+      throw Refusal{
+          "the run decides which branch is taken, and they give " + typeText(yes[i]) + " and " + typeText(no[i]), true};
     out.push_back(c.t.select(c.t.reshape(condition, {}), yes[i], no[i]));
   }
   return out;
@@ -38,7 +41,7 @@ Vals loop(NodeCall &c) {
   const onnx::Graph &body = graph(c, "body");
   int64_t trips = INT64_MAX;
   if (c.has(0))
-    trips = c.t.ints(c.in[0], "the number of rounds")[0];
+    trips = c.t.oneInt(c.in[0], "the number of rounds");
   bool goes = !c.has(1) || truth(c, c.in[1], "the condition of the loop");
   size_t carried = c.in.size() < 2 ? 0 : c.in.size() - 2;
   if (body.inputs.size() != carried + 2 || body.outputs.size() < carried + 1)
@@ -83,7 +86,8 @@ Vals scan(NodeCall &c) {
   size_t collected = body.outputs.size() - std::min(carried, body.outputs.size());
   auto outBackwards = c.integers("scan_output_directions", std::vector<int64_t>(collected, 0));
   auto outAxes = c.integers("scan_output_axes", std::vector<int64_t>(collected, 0));
-  if (backwards.size() != scanned || axes.size() != scanned || outBackwards.size() != collected || outAxes.size() != collected)
+  if (backwards.size() != scanned || axes.size() != scanned || outBackwards.size() != collected ||
+      outAxes.size() != collected)
     refuse("directions or axes of another length");
   // One batch after the other in version 8.
   auto run = [&](const Vals &in) {
@@ -148,7 +152,7 @@ const Vals &items(NodeCall &c, size_t i = 0) {
   return *c.in[i].sequence;
 }
 size_t place(NodeCall &c, size_t operand, size_t size, bool end) {
-  int64_t i = c.t.ints(c.x(operand), "`position`")[0], from = i < 0 ? i + int64_t(size) : i;
+  int64_t i = c.t.oneInt(c.x(operand), "`position`"), from = i < 0 ? i + int64_t(size) : i;
   if (from < 0 || from >= int64_t(size) + end)
     refuse("place " + std::to_string(i) + " of a sequence of " + std::to_string(size));
   return size_t(from);
@@ -188,7 +192,7 @@ Vals splitToSequence(NodeCall &c) {
     sizes.assign(size_t(n), 1);
     keep = c.integer("keepdims", 1);
   } else if (c.in[1].rank() == 0) {
-    int64_t each = c.t.ints(c.in[1], "`split`")[0];
+    int64_t each = c.t.oneInt(c.in[1], "`split`");
     if (each < 1)
       refuse("parts of " + std::to_string(each));
     for (int64_t at = 0; at < n; at += each)
@@ -207,6 +211,10 @@ Vals splitToSequence(NodeCall &c) {
   }
   return {list(parts)};
 }
+Vals optional(NodeCall &c) { return {c.has(0) ? c.in[0] : Val()}; }
+Vals optionalHas(NodeCall &c) { return {c.t.scalar(c.has(0), Type::Bool)}; }
+Vals optionalGet(NodeCall &c) { return {c.x()}; }
+
 Vals sequenceMap(NodeCall &c) {
   const onnx::Graph &body = graph(c, "body");
   size_t n = items(c).size();
@@ -235,7 +243,8 @@ void addControl(Table &t) {
       {"If", branch}, {"Loop", loop}, {"Scan", scan}, {"SequenceConstruct", sequenceConstruct},
       {"SequenceEmpty", sequenceEmpty}, {"SequenceAt", sequenceAt}, {"SequenceLength", sequenceLength},
       {"SequenceInsert", sequenceInsert}, {"SequenceErase", sequenceErase}, {"ConcatFromSequence", concatFromSequence},
-      {"SplitToSequence", splitToSequence}, {"SequenceMap", sequenceMap},
+      {"SplitToSequence", splitToSequence}, {"Optional", optional},
+      {"OptionalHasElement", optionalHas}, {"OptionalGetElement", optionalGet}, {"SequenceMap", sequenceMap},
   };
   t.insert(mine.begin(), mine.end());
 }

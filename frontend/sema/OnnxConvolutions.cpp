@@ -1,4 +1,5 @@
-// Convolutions, each one contraction over affine indices, and pooling over windows. What both need of a node is `Window`.
+// Convolutions, each one contraction over affine indices, and pooling over windows. What both need of a node is
+// `Window`.
 #include "OnnxWindow.h"
 #include <algorithm>
 #include <numeric>
@@ -129,7 +130,8 @@ Vals convTranspose(NodeCall &c) {
     refuse("weights " + typeText(w) + " over " + typeText(x));
   size_t n = x.rank() - 2;
   std::vector<int64_t> ones(n, 1), zeros(n, 0), kernel = kernelOf(c.t, w);
-  auto strides = c.integers("strides", ones), dilations = c.integers("dilations", ones), extra = c.integers("output_padding", zeros);
+  auto strides = c.integers("strides", ones), dilations = c.integers("dilations", ones),
+       extra = c.integers("output_padding", zeros);
   auto pads = c.integers("pads", std::vector<int64_t>(2 * n, 0)), wanted = c.integers("output_shape", {});
   if (strides.size() != n || dilations.size() != n || extra.size() != n || pads.size() != 2 * n)
     refuse("`strides`, `dilations`, `output_padding` or `pads` of another length than the kernel");
@@ -145,7 +147,8 @@ Vals convTranspose(NodeCall &c) {
       int64_t in = c.t.number(x.shape[2 + i], "the size"), out = wanted.size() == n ? wanted[i] : in * strides[i];
       int64_t total = strides[i] * (in - 1) + extra[i] + extent - out;
       bool upper = mode == "SAME_UPPER";
-      pads[i] = upper ? total / 2 : total - total / 2;
+      int64_t half = total >= 0 ? total / 2 : -((1 - total) / 2); // toward the smaller, also below zero
+      pads[i] = upper ? half : total - half;
       pads[n + i] = total - pads[i];
     } else if (mode == "VALID") {
       pads[i] = pads[n + i] = 0;
@@ -159,7 +162,8 @@ Vals convTranspose(NodeCall &c) {
   Val flipped = w;
   for (size_t i = 0; i < n; ++i)
     flipped = c.t.flip(flipped, 2 + i);
-  std::vector<Dim> split = {groups, w.shape[0].floorDiv(groups), w.shape[1]}, joined = {w.shape[1] * Dim(groups), split[1]};
+  std::vector<Dim> split = {groups, w.shape[0].floorDiv(groups), w.shape[1]},
+                   joined = {w.shape[1] * Dim(groups), split[1]};
   std::vector<int64_t> order = {0, 2, 1};
   for (size_t i = 0; i < n; ++i) {
     split.push_back(w.shape[2 + i]);

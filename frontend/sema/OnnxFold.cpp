@@ -216,7 +216,10 @@ std::optional<Dim> whole(Op op, const Dim &x, const Dim &y, Type type) {
   case Op::Not: return a ? std::optional<Dim>(*a == 0) : std::nullopt;
   case Op::And: return numbers ? std::optional<Dim>(*a && *b) : std::nullopt;
   case Op::Or: return numbers ? std::optional<Dim>(*a || *b) : std::nullopt;
-  case Op::Abs: return a ? std::optional<Dim>(wrap(*a < 0 ? -*a : *a, type)) : least(x).value_or(-1) >= 0 ? std::optional(x) : std::nullopt;
+  case Op::Abs:
+    return a                            ? std::optional<Dim>(wrap(*a < 0 ? -*a : *a, type))
+           : least(x).value_or(-1) >= 0 ? std::optional(x)
+                                        : std::nullopt;
   case Op::Sign: return order(x, 0) == 2 ? std::nullopt : std::optional<Dim>(order(x, 0));
   case Op::Floor: case Op::Ceil: case Op::Round: return x;
   case Op::Max: case Op::Min: {

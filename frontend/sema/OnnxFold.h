@@ -1,5 +1,5 @@
-// The primitives of OnnxTensors.h on known elements. Each gives nothing where it cannot fold: sizes that are no numbers,
-// an element that depends on one, too many elements.
+// The primitives of OnnxTensors.h on known elements. Each gives nothing where it cannot fold: sizes that are no
+// numbers, an element that depends on one, too many elements.
 #pragma once
 #include "OnnxTensors.h"
 

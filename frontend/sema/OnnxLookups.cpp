@@ -26,7 +26,7 @@ Val elementPositions(Tensors &t, const Val &ids, const std::vector<Dim> &shape, 
 
 Vals gatherElements(NodeCall &c) {
   const Val &x = c.x(0), &ids = c.x(1);
-  if (ids.rank() != x.rank())
+  if (!x.rank() || ids.rank() != x.rank())
     refuse("indices " + typeText(ids) + " for " + typeText(x));
   size_t axis = size_t(axisOf(c.integer("axis", 0), x.rank()));
   Val at = elementPositions(c.t, ids, x.shape, axis);
@@ -35,6 +35,8 @@ Vals gatherElements(NodeCall &c) {
 
 /// Rows that tuples of indices mean: [..., k] over the dimensions from `batch` on.
 Val tuplePositions(Tensors &t, const Val &tuples, const std::vector<Dim> &shape, size_t batch) {
+  if (!tuples.rank())
+    refuse("an index that is one number");
   int64_t k = t.number(tuples.shape.back(), "the size of an index");
   if (k < 1 || batch + size_t(k) > shape.size())
     refuse("indices of " + std::to_string(k) + " dimensions");
@@ -61,8 +63,9 @@ Vals gatherNd(NodeCall &c) {
   return {c.t.gather(c.t.reshape(x, rows), at)};
 }
 
-/// Rows of `x` [V, ...] combined with `updates` where `at` says. Sums and products come from adding (of logarithms would
-/// lose signs, so products are refused); the others need each row to be written once, as ONNX demands of plain writing.
+/// Rows of `x` [V, ...] combined with `updates` where `at` says. Sums and products come from adding (of logarithms
+/// would lose signs, so products are refused); the others need each row to be written once, as ONNX demands of plain
+/// writing.
 Val scatter(Tensors &t, const Val &x, const Val &at, const Val &updates, const std::string &how) {
   Val flatAt = t.reshape(at, {product(at.shape)});
   std::vector<Dim> rows = {product(at.shape)};
@@ -98,7 +101,7 @@ Val scatter(Tensors &t, const Val &x, const Val &at, const Val &updates, const s
 
 Vals scatterElements(NodeCall &c) {
   const Val &x = c.x(0), &ids = c.x(1), &updates = c.x(2);
-  if (ids.rank() != x.rank() || updates.shape != ids.shape)
+  if (!x.rank() || ids.rank() != x.rank() || updates.shape != ids.shape)
     refuse("indices " + typeText(ids) + " and updates " + typeText(updates) + " for " + typeText(x));
   size_t axis = size_t(axisOf(c.integer("axis", 0), x.rank()));
   Val at = elementPositions(c.t, ids, x.shape, axis);
@@ -117,7 +120,9 @@ Vals scatterNd(NodeCall &c) {
 
 Vals tensorScatter(NodeCall &c) {
   // Writes `update` into `cache` along one axis from a place for each batch, around the end when circular.
-  const Val &cache = c.x(0), &update = c.x(1);
+  const Val &cache = c.ranked(2), &update = c.x(1);
+  if (update.rank() != cache.rank())
+    refuse("an update " + typeText(update) + " of " + typeText(cache));
   size_t axis = size_t(axisOf(c.integer("axis", -2), cache.rank()));
   bool circular = c.text("mode", "linear") == "circular";
   Vals index;
@@ -141,8 +146,10 @@ Vals tensorScatter(NodeCall &c) {
 
 Vals oneHot(NodeCall &c) {
   const Val &given = c.x(0);
-  Dim depth = c.t.dims(c.t.cast(c.t.reshape(c.x(1), {}), Type::I64), "`depth`")[0];
+  Dim depth = c.t.oneDim(c.t.cast(c.x(1), Type::I64), "`depth`");
   const Val &values = c.x(2);
+  if (values.shape != std::vector<Dim>{2})
+    refuse("values " + typeText(values));
   size_t axis = size_t(axisOf(c.integer("axis", -1), given.rank() + 1));
   Val ids = c.t.nonNegative(c.t.cast(given, Type::I64), depth);
   std::vector<Dim> shape = given.shape;
@@ -198,9 +205,16 @@ Vals compress(NodeCall &c) {
 
 void addLookups(Table &t) {
   const Table mine = {
-      {"Gather", gather}, {"GatherElements", gatherElements}, {"GatherND", gatherNd}, {"ScatterElements", scatterElements},
-      {"Scatter", scatterElements}, {"ScatterND", scatterNd}, {"TensorScatter", tensorScatter}, {"OneHot", oneHot},
-      {"NonZero", nonZero}, {"Compress", compress},
+      {"Gather", gather},
+      {"GatherElements", gatherElements},
+      {"GatherND", gatherNd},
+      {"ScatterElements", scatterElements},
+      {"Scatter", scatterElements},
+      {"ScatterND", scatterNd},
+      {"TensorScatter", tensorScatter},
+      {"OneHot", oneHot},
+      {"NonZero", nonZero},
+      {"Compress", compress},
   };
   t.insert(mine.begin(), mine.end());
 }

@@ -1,7 +1,8 @@
 // `model name from onnx("file.onnx")`: the file's graph as an instance like any other.
 //
-// The file's inputs are written down as a declaration of the language, which is parsed like the user's: so arguments are
-// bound, sizes unified and mistakes told as for every model. Only the body is not text: applying it evaluates the graph.
+// The file's inputs are written down as a declaration of the language, which is parsed like the user's: so arguments
+// are bound, sizes unified and mistakes told as for every model. Only the body is not text: applying it evaluates the
+// graph.
 #include "Checker.h"
 #include "Onnx.h"
 #include "frontend/parse/Parse.h"
@@ -68,7 +69,8 @@ std::shared_ptr<Instance> Checker::onnxInstance(const ast::InstanceDecl &d, Modu
     return nullptr;
   std::string program = sources.name(d.range.file), error;
   size_t slash = program.rfind('/');
-  std::string path = from.path[0] == '/' || slash == std::string::npos ? from.path : program.substr(0, slash + 1) + from.path;
+  std::string path =
+      from.path[0] == '/' || slash == std::string::npos ? from.path : program.substr(0, slash + 1) + from.path;
   auto model = std::make_shared<OnnxModel>();
   model->path = from.path;
   model->file = onnx::read(path, error);
@@ -105,7 +107,11 @@ std::shared_ptr<Instance> Checker::onnxInstance(const ast::InstanceDecl &d, Modu
         std::string key = given ? *given : name + "\n" + std::to_string(i);
         auto known = sizes.find(key);
         if (known == sizes.end())
-          known = sizes.emplace(key, identifier(given ? *given : i == 0 ? "N" : "size_" + std::to_string(i), taken)).first;
+          known = sizes.emplace(key, identifier(given    ? *given
+                                                : i == 0 ? "N"
+                                                         : "size_" + std::to_string(i),
+                                                taken))
+                      .first;
         text += known->second;
       }
     }
@@ -130,7 +136,8 @@ std::shared_ptr<Instance> Checker::onnxInstance(const ast::InstanceDecl &d, Modu
   return instance;
 }
 
-Val Checker::applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope, SourceRange where) {
+Val Checker::applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope,
+                       SourceRange where) {
   InstanceStore store(*this, *instance, model.constants, instance->where);
   Tensors tensors(*rec, store);
   Evaluation evaluation(*model.file, tensors);

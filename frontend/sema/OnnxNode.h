@@ -15,6 +15,8 @@ struct NodeCall {
 
   bool has(size_t i) const { return i < in.size() && in[i].some(); }
   const Val &x(size_t i = 0) const; // refuses one that is left out
+  /// The first operand, when its rank is within bounds.
+  const Val &ranked(size_t least, size_t most = 64) const;
   bool wants(size_t output) const { return output < node.outputs.size() && !node.outputs[output].empty(); }
   const onnx::Attribute *attribute(const std::string &name) const;
   int64_t integer(const std::string &name, int64_t otherwise) const;

@@ -27,7 +27,7 @@ Centred centre(Tensors &t, const Val &x, const std::vector<int64_t> &dims, doubl
 }
 
 Vals batchNorm(NodeCall &c) {
-  const Val &x = c.x();
+  const Val &x = c.ranked(1);
   double epsilon = c.real("epsilon", 1e-5), momentum = c.real("momentum", 0.9);
   size_t rank = x.rank();
   bool training = c.integer("training_mode", 0);
@@ -52,7 +52,7 @@ Vals batchNorm(NodeCall &c) {
 }
 
 Vals instanceNorm(NodeCall &c) {
-  const Val &x = c.x();
+  const Val &x = c.ranked(3);
   Centred n = centre(c.t, x, from(2, x.rank()), c.real("epsilon", 1e-5));
   Val y = c.t.mul(c.t.mul(n.rest, n.inverse), channel(c.t, c.x(1), x.rank()));
   return {c.t.add(y, channel(c.t, c.x(2), x.rank()))};
@@ -105,7 +105,7 @@ Vals groupNorm(NodeCall &c) {
 }
 
 Vals localResponse(NodeCall &c) {
-  const Val &x = c.x();
+  const Val &x = c.ranked(3);
   int64_t size = c.integer("size", 1);
   double alpha = c.real("alpha", 1e-4), beta = c.real("beta", 0.75), bias = c.real("bias", 1);
   // Sums over neighbouring channels: windows over the second dimension, brought to the end.

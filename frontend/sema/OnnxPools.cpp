@@ -28,7 +28,7 @@ std::vector<int64_t> lastDims(const Val &v, size_t count) {
 }
 
 Window windowOf(NodeCall &c) {
-  Window w(c, c.x(), c.integers("kernel_shape", {}));
+  Window w(c, c.ranked(3), c.integers("kernel_shape", {}));
   return w;
 }
 
@@ -74,7 +74,8 @@ Vals maxPool(NodeCall &c) {
     Val along = c.t.add(start, c.t.mul(inWindow, double(w.dilations[i])));
     place = c.t.add(place, c.t.mul(along, c.t.size(inStrides[i], Type::I64)));
   }
-  Val plane = c.t.add(c.t.mul(c.t.iota(out, 0, Type::I64), c.t.size(x.shape[1], Type::I64)), c.t.iota(out, 1, Type::I64));
+  Val plane =
+      c.t.add(c.t.mul(c.t.iota(out, 0, Type::I64), c.t.size(x.shape[1], Type::I64)), c.t.iota(out, 1, Type::I64));
   return {y, c.t.add(place, c.t.mul(plane, c.t.size(stride, Type::I64)))};
 }
 
@@ -138,14 +139,17 @@ Vals globalLp(NodeCall &c) {
 }
 
 Vals maxUnpool(NodeCall &c) {
-  const Val &x = c.x(0), &at = c.x(1);
+  const Val &x = c.ranked(3), &at = c.x(1);
   std::vector<Dim> shape;
   std::vector<Dim> inner = {x.shape[0], x.shape[1]};
   auto kernel = c.integers("kernel_shape", {});
   size_t n = kernel.size();
   if (x.rank() != n + 2)
     refuse("a kernel of " + std::to_string(n) + " dimensions over " + typeText(x));
-  auto strides = c.integers("strides", std::vector<int64_t>(n, 1)), pads = c.integers("pads", std::vector<int64_t>(2 * n, 0));
+  auto strides = c.integers("strides", std::vector<int64_t>(n, 1)),
+       pads = c.integers("pads", std::vector<int64_t>(2 * n, 0));
+  if (strides.size() != n || pads.size() != 2 * n)
+    refuse("`strides` or `pads` of another length than the kernel");
   for (size_t i = 0; i < n; ++i)
     inner.push_back((x.shape[2 + i] - Dim(1)) * Dim(strides[i]) - Dim(pads[i] + pads[n + i]) + Dim(kernel[i]));
   shape = c.has(2) ? c.t.dims(c.in[2], "`output_shape`") : inner;

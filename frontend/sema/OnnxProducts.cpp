@@ -68,7 +68,8 @@ Lettered product(Tensors &t, const Lettered &a, const Lettered &b, const std::st
       if (!fresh && at->second == Dim(1))
         at->second = l->v.shape[i];
       else if (!fresh && l->v.shape[i] != Dim(1) && l->v.shape[i] != at->second)
-        refuse(std::string("`") + letter + "` stands for the sizes " + at->second.str() + " and " + l->v.shape[i].str());
+        refuse(std::string("`") + letter + "` stands for the sizes " + at->second.str() + " and " +
+               l->v.shape[i].str());
       if (fresh)
         (keep.find(letter) != std::string::npos ? kept : summed) += letter;
     }

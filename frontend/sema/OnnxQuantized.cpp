@@ -30,6 +30,8 @@ Val spread(NodeCall &c, const Val &v, const Val &x, int64_t axis, int64_t block)
   if (v.rank() != x.rank())
     refuse("a scale " + typeText(v) + " for " + typeText(x));
   int64_t n = c.t.number(x.shape[axis], "the size"), blocks = c.t.number(v.shape[axis], "the number of blocks");
+  if (blocks < 1 || block < 0)
+    refuse("blocks of " + std::to_string(block));
   if (!block)
     block = (n + blocks - 1) / blocks;
   std::vector<Dim> ids;
@@ -63,7 +65,8 @@ Vals dequantize(NodeCall &c) {
   const Val &x = c.x(0);
   rangeOf(x.type);
   int64_t axis = axisFor(c, x), block = c.integer("block_size", 0);
-  Type type = c.attribute("output_dtype") && c.integer("output_dtype", 0) ? typeOf(c.integer("output_dtype", 0)) : c.x(1).type;
+  Type type =
+      c.attribute("output_dtype") && c.integer("output_dtype", 0) ? typeOf(c.integer("output_dtype", 0)) : c.x(1).type;
   Val y = c.t.cast(x, Type::F32), scale = c.t.cast(spread(c, c.x(1), x, axis, block), Type::F32);
   if (c.has(2))
     y = c.t.sub(y, c.t.cast(spread(c, c.in[2], x, axis, block), Type::F32));
@@ -75,7 +78,8 @@ Vals dynamicQuantize(NodeCall &c) {
   std::vector<int64_t> all;
   for (size_t i = 0; i < x.rank(); ++i)
     all.push_back(int64_t(i));
-  Val high = c.t.max(c.t.reduce(Op::ReduceMax, x, all, false), 0), low = c.t.min(c.t.reduce(Op::ReduceMin, x, all, false), 0);
+  Val high = c.t.max(c.t.reduce(Op::ReduceMax, x, all, false), 0),
+      low = c.t.min(c.t.reduce(Op::ReduceMin, x, all, false), 0);
   Val scale = c.t.div(c.t.sub(high, low), 255);
   Val zero = c.t.unary(Op::Round, c.t.min(c.t.max(c.t.div(c.t.unary(Op::Neg, low), scale), 0), 255));
   zero = c.t.cast(zero, Type::U8);

@@ -84,7 +84,8 @@ struct Recurrence {
   Val gate(const Val &v, int64_t k) { return t.slice(v, v.rank() - 1, Dim(k * hidden), Dim(hidden)); }
 
   /// One direction. `step` takes x_t W' + bias for all gates, the states and gives new states.
-  template <class Step> void run(size_t d, bool reverse, Step step, std::vector<Vals> &outputs, std::vector<Vals> &last) {
+  template <class Step>
+  void run(size_t d, bool reverse, Step step, std::vector<Vals> &outputs, std::vector<Vals> &last) {
     Val w = t.transpose(part(1, d), {1, 0}); // [I, gates * H]
     Val projected = t.matmul(x, w);          // all steps at once
     Val bias;
@@ -180,7 +181,9 @@ Vals lstm(NodeCall &c) {
     if (bias.some())
       all = t.add(all, bias);
     Val peep = c.has(7) ? r.part(7, d) : Val(); // i, o, f
-    auto seen = [&](Val v, int64_t k, const Val &cell) { return peep.some() ? t.add(v, t.mul(r.gate(peep, k), cell)) : v; };
+    auto seen = [&](Val v, int64_t k, const Val &cell) {
+      return peep.some() ? t.add(v, t.mul(r.gate(peep, k), cell)) : v;
+    };
     const std::string &f = r.activations[3 * d], &g = r.activations[3 * d + 1], &h = r.activations[3 * d + 2];
     Val in = r.activate(f, seen(r.gate(all, 0), 0, state[1]), 3 * d);
     Val forget = coupled ? t.sub(t.scalar(1, in.type), in) : r.activate(f, seen(r.gate(all, 2), 2, state[1]), 3 * d);

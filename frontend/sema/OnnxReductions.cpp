@@ -45,7 +45,8 @@ Val root(Tensors &t, const Val &x) {
   return isFloat(x.type) ? t.unary(Op::Sqrt, x) : t.cast(t.unary(Op::Sqrt, t.cast(x, Type::F64)), x.type);
 }
 Vals l2(NodeCall &c) {
-  return reduced(c, Op::ReduceSum, [&](const Val &x) { return c.t.mul(x, x); }, [&](const Val &x) { return root(c.t, x); });
+  return reduced(
+      c, Op::ReduceSum, [&](const Val &x) { return c.t.mul(x, x); }, [&](const Val &x) { return root(c.t, x); });
 }
 Vals sumSquare(NodeCall &c) {
   return reduced(c, Op::ReduceSum, [&](const Val &x) { return c.t.mul(x, x); }, plain);
@@ -83,7 +84,7 @@ template <Op op> Vals argument(NodeCall &c) {
 
 template <Op op> Vals running(NodeCall &c) {
   Val x = c.x();
-  size_t dim = size_t(axisOf(c.t.ints(c.x(1), "`axis`")[0], x.rank()));
+  size_t dim = size_t(axisOf(c.t.oneInt(c.x(1), "`axis`"), x.rank()));
   bool reverse = c.integer("reverse", 0);
   if (reverse)
     x = c.t.flip(x, dim);
@@ -97,11 +98,11 @@ template <Op op> Vals running(NodeCall &c) {
   return {reverse ? c.t.flip(out, dim) : out};
 }
 
-// The place of each element is the number of those that come before it: larger ones, and equal ones with a smaller index.
-// n^2 comparisons, which fuse into one reduction; the k best are then looked up by their places.
+// The place of each element is the number of those that come before it: larger ones, and equal ones with a smaller
+// index. n^2 comparisons, which fuse into one reduction; the k best are then looked up by their places.
 Vals topK(NodeCall &c) {
   Val x = c.x();
-  int64_t k = c.version < 10 ? c.integer("k", 0) : c.t.ints(c.x(1), "`k`")[0];
+  int64_t k = c.version < 10 ? c.integer("k", 0) : c.t.oneInt(c.x(1), "`k`");
   int64_t dim = axisOf(c.integer("axis", -1), x.rank()), last = int64_t(x.rank()) - 1;
   bool largest = c.integer("largest", 1);
   std::vector<int64_t> order(x.rank());

@@ -39,7 +39,7 @@ Taps tapsOf(const Resizing &r, int64_t in, int64_t out, double scale, double fir
     else if (r.coordinates == "pytorch_half_pixel")
       original = width > 1 ? (x + 0.5) / scale - 0.5 : 0;
     else if (r.coordinates == "align_corners")
-      original = width > 1 ? x * double(in - 1) / double(out - 1) : 0;
+      original = width > 1 ? x * double(in - 1) / (scale * double(in) - 1) : 0;
     else if (r.coordinates == "asymmetric" || r.coordinates == "tf_half_pixel_for_nn")
       original = (x + (r.coordinates == "asymmetric" ? 0 : 0.5)) / scale;
     else if (r.coordinates == "half_pixel_symmetric") {
@@ -63,14 +63,16 @@ Taps tapsOf(const Resizing &r, int64_t in, int64_t out, double scale, double fir
       double support = r.mode == "cubic" ? 2 : 1, shrink = r.antialias ? std::min(scale, 1.0) : 1;
       if (r.mode != "cubic" && r.mode != "linear")
         refuse("the mode `" + r.mode + "`");
-      auto from = int64_t(std::floor(original - support / shrink)) + 1, to = int64_t(std::ceil(original + support / shrink)) - 1;
+      auto from = int64_t(std::floor(original - support / shrink)) + 1,
+           to = int64_t(std::ceil(original + support / shrink)) - 1;
       if (r.mode == "linear" && shrink == 1) { // two neighbours, also where one has no weight
         from = int64_t(std::floor(original));
         to = from + 1;
       }
       double sum = 0;
       for (int64_t k = from; k <= to; ++k) {
-        double d = (double(k) - original) * shrink, w = r.mode == "cubic" ? cubicWeight(d, r.cubic) : std::max(0.0, 1 - std::fabs(d));
+        double d = (double(k) - original) * shrink,
+               w = r.mode == "cubic" ? cubicWeight(d, r.cubic) : std::max(0.0, 1 - std::fabs(d));
         if (r.excludeOutside && (k < 0 || k >= in))
           w = 0;
         sum += w;
@@ -95,7 +97,8 @@ Val along(Tensors &t, const Val &v, size_t dim, size_t rank) {
   return t.reshape(v, shape);
 }
 
-Val resizeDim(Tensors &t, const Val &x, size_t dim, const Resizing &r, int64_t out, double scale, double first, double last) {
+Val resizeDim(Tensors &t, const Val &x, size_t dim, const Resizing &r, int64_t out, double scale, double first,
+              double last) {
   int64_t in = t.number(x.shape[dim], "the size of what is resized");
   Taps taps = tapsOf(r, in, out, scale, first, last);
   size_t most = 0;
@@ -207,7 +210,8 @@ Vals resize(NodeCall &c) {
     if (out < 1 || out > (int64_t(1) << 24))
       refuse("a size of " + std::to_string(out));
     double scale = scales.empty() ? double(out) / double(in) : scales[i];
-    double first = roi.size() == 2 * axes.size() ? roi[i] : 0, last = roi.size() == 2 * axes.size() ? roi[axes.size() + i] : 1;
+    double first = roi.size() == 2 * axes.size() ? roi[i] : 0,
+           last = roi.size() == 2 * axes.size() ? roi[axes.size() + i] : 1;
     Val wide = isFloat(type) || r.mode == "nearest" ? x : c.t.cast(x, Type::F32);
     x = c.t.cast(resizeDim(c.t, wide, d, r, out, scale, first, last), type);
   }
@@ -240,7 +244,7 @@ struct Grid {
 };
 
 Vals gridSample(NodeCall &c) {
-  const Val &x = c.x(0), &grid = c.x(1);
+  const Val &x = c.ranked(3, 5), &grid = c.x(1);
   size_t n = x.rank() - 2;
   std::string mode = c.text("mode", "linear");
   mode = mode == "bilinear" ? "linear" : mode == "bicubic" ? "cubic" : mode;
@@ -277,7 +281,10 @@ Vals gridSample(NodeCall &c) {
       auto near = [&](const Val &s) { return t.add(t.mul(t.mul(t.sub(t.mul(s, a + 2), a + 3), s), s), 1); };
       auto far = [&](const Val &s) { return t.mul(t.sub(t.mul(t.add(t.mul(t.sub(s, 5), s), 8), s), 4), a); };
       Val back = t.sub(t.scalar(1, part.type), part);
-      taps[d] = {{t.sub(low, 1), far(t.add(part, 1))}, {low, near(part)}, {t.add(low, 1), near(back)}, {t.add(low, 2), far(t.add(back, 1))}};
+      taps[d] = {{t.sub(low, 1), far(t.add(part, 1))},
+                 {low, near(part)},
+                 {t.add(low, 1), near(back)},
+                 {t.add(low, 2), far(t.add(back, 1))}};
     } else {
       refuse("the mode `" + mode + "`");
     }
@@ -324,8 +331,8 @@ Vals affineGrid(NodeCall &c) {
   const Val &theta = c.x(0);
   std::vector<Dim> size = c.t.dims(c.x(1), "`size`");
   bool corners = c.integer("align_corners", 0);
-  size_t n = size.size() - 2;
-  if (size.size() < 4 || theta.rank() != 3)
+  size_t n = size.size() < 4 ? 0 : size.size() - 2;
+  if (!n || theta.rank() != 3)
     refuse("a grid of " + std::to_string(n) + " dimensions");
   Tensors &t = c.t;
   std::vector<Dim> shape = {size[0]};

@@ -44,7 +44,8 @@ Vals reshape(NodeCall &c) {
       else if (m && *m > 0 && !n) // the run has to give sizes that divide
         to[i] = total.floorDiv(*m);
       else
-        refuse("the -1 in the new shape of " + typeText(x) + " stands for no number: " + total.str() + " over " + rest.str());
+        refuse("the -1 in the new shape of " + typeText(x) + " stands for no number: " + total.str() + " over " +
+               rest.str());
     }
   return {c.t.reshape(x, to)};
 }
@@ -53,7 +54,8 @@ Vals flatten(NodeCall &c) {
   const Val &x = c.x();
   int64_t axis = c.integer("axis", 1);
   axis = axis == int64_t(x.rank()) ? axis : axisOf(axis, x.rank());
-  return {c.t.reshape(x, {product({x.shape.begin(), x.shape.begin() + axis}), product({x.shape.begin() + axis, x.shape.end()})})};
+  return {c.t.reshape(
+      x, {product({x.shape.begin(), x.shape.begin() + axis}), product({x.shape.begin() + axis, x.shape.end()})})};
 }
 Vals squeeze(NodeCall &c) {
   auto axes = c.integersOf("axes", 1);
@@ -148,8 +150,10 @@ Vals slice(NodeCall &c) {
     if (step == 0)
       refuse("a step of 0");
     const Dim &n = x.shape[d];
-    Dim start = clampIndex(c, starts[i], n, 0, step < 0 ? -1 : 0), end = clampIndex(c, ends[i], n, step < 0 ? -1 : 0, 0);
-    Dim count = step > 0 ? (end - start + Dim(step - 1)).floorDiv(step) : (start - end + Dim(-step - 1)).floorDiv(-step);
+    Dim start = clampIndex(c, starts[i], n, 0, step < 0 ? -1 : 0),
+        end = clampIndex(c, ends[i], n, step < 0 ? -1 : 0, 0);
+    Dim count =
+        step > 0 ? (end - start + Dim(step - 1)).floorDiv(step) : (start - end + Dim(-step - 1)).floorDiv(-step);
     if (auto k = count.constant(); k && *k < 0)
       count = 0;
     if (count == Dim(0)) {
@@ -250,6 +254,12 @@ Vals pad(NodeCall &c) {
       parts.push_back(x);
       if (high[d])
         parts.push_back(repeated(n - Dim(1), high[d]));
+    } else if (mode == "reflect" && !n.isConstant()) { // sizes of a name are taken to be large enough
+      if (low[d])
+        parts.push_back(c.t.slice(x, d, Dim(low[d]), Dim(low[d]), -1));
+      parts.push_back(x);
+      if (high[d])
+        parts.push_back(c.t.slice(x, d, n - Dim(2), Dim(high[d]), -1));
     } else if (mode == "reflect" || mode == "wrap") {
       int64_t size = c.t.number(n, "the size of what is padded by copies");
       if (size < 1 || (mode == "reflect" && size == 1))
@@ -272,7 +282,7 @@ Vals pad(NodeCall &c) {
 Vals depthToSpace(NodeCall &c) {
   const Val &x = c.x();
   int64_t b = c.integer("blocksize", 0);
-  if (x.rank() != 4 || b < 1)
+  if (x.rank() != 4 || b < 1 || b > 65536)
     refuse("a blocksize of " + std::to_string(b) + " over " + typeText(x));
   Dim n = x.shape[0], d = x.shape[1].floorDiv(b * b), h = x.shape[2], w = x.shape[3];
   bool crd = c.text("mode", "DCR") == "CRD";
@@ -310,7 +320,7 @@ Vals centerCropPad(NodeCall &c) {
 }
 
 Vals trilu(NodeCall &c) {
-  const Val &x = c.x();
+  const Val &x = c.ranked(2);
   Val k = c.has(1) ? c.t.reshape(c.in[1], {}) : c.t.scalar(0, Type::I64);
   std::vector<Dim> square = {x.shape[x.rank() - 2], x.shape[x.rank() - 1]};
   Val row = c.t.add(c.t.iota(square, 0, Type::I64), k), column = c.t.iota(square, 1, Type::I64);
@@ -322,8 +332,11 @@ Vals trilu(NodeCall &c) {
 }
 
 Vals reverseSequence(NodeCall &c) {
-  const Val &x = c.x();
-  size_t batch = size_t(axisOf(c.integer("batch_axis", 1), x.rank())), time = size_t(axisOf(c.integer("time_axis", 0), x.rank()));
+  const Val &x = c.ranked(2);
+  size_t batch = size_t(axisOf(c.integer("batch_axis", 1), x.rank())),
+         time = size_t(axisOf(c.integer("time_axis", 0), x.rank()));
+  if (batch == time || c.x(1).shape != std::vector<Dim>{x.shape[batch]})
+    refuse("lengths " + typeText(c.x(1)) + " for " + typeText(x));
   std::vector<Dim> shape = {x.shape[time], x.shape[batch]};
   Val t = c.t.iota(shape, 0, Type::I64), length = c.t.cast(c.x(1), Type::I64);
   Val from = c.t.select(c.t.pointwise(Op::Lt, {t, length}), c.t.sub(c.t.sub(length, t), 1), t);
@@ -344,15 +357,22 @@ Vals reverseSequence(NodeCall &c) {
 
 Vals columnsToImage(NodeCall &c) {
   // [N, C * k, L] adds up to [N, C, image]: the adjoint of windows, by a fold.
-  const Val &x = c.x();
+  const Val &x = c.ranked(3, 3);
   std::vector<int64_t> image = c.t.ints(c.x(1), "`image_shape`"), block = c.t.ints(c.x(2), "`block_shape`");
   size_t n = image.size();
   std::vector<int64_t> ones(n, 1), zeros(2 * n, 0);
-  auto strides = c.integers("strides", ones), dilations = c.integers("dilations", ones), pads = c.integers("pads", zeros);
-  int64_t size = 1;
-  std::vector<Dim> windows, result = {x.shape[0]};
+  auto strides = c.integers("strides", ones), dilations = c.integers("dilations", ones),
+       pads = c.integers("pads", zeros);
+  if (!n || block.size() != n || strides.size() != n || dilations.size() != n || pads.size() != 2 * n)
+    refuse("`image_shape`, `block_shape`, `strides`, `dilations` or `pads` of different lengths");
   for (size_t i = 0; i < n; ++i)
-    size *= block[i];
+    if (block[i] < 1 || strides[i] < 1 || dilations[i] < 1 || block[i] > 65536 || image[i] < 1)
+      refuse("a block, stride or dilation below 1");
+  int64_t size = 1;
+  std::vector<Dim> result = {x.shape[0]};
+  for (size_t i = 0; i < n; ++i)
+    if (__builtin_mul_overflow(size, block[i], &size))
+      refuse("blocks that no memory holds");
   Dim channels = x.shape[1].floorDiv(size);
   std::vector<Dim> split = {x.shape[0], channels};
   result.push_back(channels);
@@ -361,7 +381,8 @@ Vals columnsToImage(NodeCall &c) {
     split.push_back(block[i]);
   std::vector<int64_t> low = {0, 0}, high = low, none(n + 2, 0);
   for (size_t i = 0; i < n; ++i) {
-    int64_t padded = image[i] + pads[i] + pads[n + i], count = (padded - 1 - (block[i] - 1) * dilations[i]) / strides[i] + 1;
+    int64_t padded = image[i] + pads[i] + pads[n + i],
+            count = (padded - 1 - (block[i] - 1) * dilations[i]) / strides[i] + 1;
     split.push_back(count);
     result.push_back(padded);
     AffineIndex at;
@@ -379,10 +400,25 @@ Vals columnsToImage(NodeCall &c) {
 
 void addShapes(Table &t) {
   const Table mine = {
-      {"Shape", shape}, {"Size", size}, {"Reshape", reshape}, {"Flatten", flatten}, {"Squeeze", squeeze},
-      {"Unsqueeze", unsqueeze}, {"Transpose", transpose}, {"Concat", concat}, {"Expand", expand}, {"Tile", tile},
-      {"Slice", slice}, {"Split", split}, {"Pad", pad}, {"DepthToSpace", depthToSpace}, {"SpaceToDepth", spaceToDepth},
-      {"CenterCropPad", centerCropPad}, {"Trilu", trilu}, {"ReverseSequence", reverseSequence}, {"Col2Im", columnsToImage},
+      {"Shape", shape},
+      {"Size", size},
+      {"Reshape", reshape},
+      {"Flatten", flatten},
+      {"Squeeze", squeeze},
+      {"Unsqueeze", unsqueeze},
+      {"Transpose", transpose},
+      {"Concat", concat},
+      {"Expand", expand},
+      {"Tile", tile},
+      {"Slice", slice},
+      {"Split", split},
+      {"Pad", pad},
+      {"DepthToSpace", depthToSpace},
+      {"SpaceToDepth", spaceToDepth},
+      {"CenterCropPad", centerCropPad},
+      {"Trilu", trilu},
+      {"ReverseSequence", reverseSequence},
+      {"Col2Im", columnsToImage},
   };
   t.insert(mine.begin(), mine.end());
 }

@@ -7,7 +7,7 @@ namespace {
 
 /// a - b cos(2 pi i / n) + d cos(4 pi i / n)
 Vals window(NodeCall &c, double a, double b, double d) {
-  int64_t size = c.t.ints(c.x(), "`size`")[0];
+  int64_t size = c.t.oneInt(c.x(), "`size`");
   double n = double(c.integer("periodic", 1) ? size : size - 1);
   if (size < 1 || size > (1 << 24))
     refuse("a window of " + std::to_string(size));
@@ -24,7 +24,8 @@ Vals blackman(NodeCall &c) { return window(c, 0.42, 0.5, 0.08); }
 /// Cosines and sines of 2 pi i k / n for i < rows, k < columns; the product is taken modulo n, so angles stay exact.
 std::pair<Val, Val> circle(Tensors &t, int64_t rows, int64_t columns, int64_t n, Type type) {
   std::vector<Dim> shape = {Dim(rows), Dim(columns)};
-  Val turn = t.pointwise(Op::Mod, {t.mul(t.iota(shape, 0, Type::I64), t.iota(shape, 1, Type::I64)), t.scalar(double(n), Type::I64)});
+  Val turn = t.pointwise(
+      Op::Mod, {t.mul(t.iota(shape, 0, Type::I64), t.iota(shape, 1, Type::I64)), t.scalar(double(n), Type::I64)});
   Val angle = t.mul(t.cast(turn, Type::F64), 2 * std::numbers::pi / double(n));
   return {t.cast(t.unary(Op::Cos, angle), type), t.cast(t.unary(Op::Sin, angle), type)};
 }
@@ -51,17 +52,17 @@ Val transform(Tensors &t, const Val &x, int64_t n, int64_t bins, bool inverse, i
 
 Vals dft(NodeCall &c) {
   Tensors &t = c.t;
-  Val x = c.x();
+  Val x = c.ranked(2);
   size_t last = x.rank() - 1;
   int64_t parts = t.number(x.shape[last], "the number of parts");
-  int64_t axis = c.version >= 20 ? (c.has(2) ? t.ints(c.in[2], "`axis`")[0] : -2) : c.integer("axis", 1);
+  int64_t axis = c.version >= 20 ? (c.has(2) ? t.oneInt(c.in[2], "`axis`") : -2) : c.integer("axis", 1);
   size_t d = size_t(axisOf(axis, x.rank()));
   bool inverse = c.integer("inverse", 0), oneSided = c.integer("onesided", 0);
   if (d == last || parts < 1 || parts > 2)
     refuse("a transform of " + typeText(x) + " along dimension " + std::to_string(d));
   int64_t n = t.number(x.shape[d], "the size of what is transformed");
   if (c.has(1)) {
-    int64_t wanted = t.ints(c.in[1], "`dft_length`")[0];
+    int64_t wanted = t.oneInt(c.in[1], "`dft_length`");
     std::vector<int64_t> low(x.rank(), 0), high = low, none = low;
     high[d] = (inverse && oneSided ? n : wanted) - n;
     x = t.pad(x, low, high, none, t.scalar(0, x.type));
@@ -90,9 +91,11 @@ Vals dft(NodeCall &c) {
 
 Vals stft(NodeCall &c) {
   Tensors &t = c.t;
-  Val x = c.x(0);
-  int64_t step = t.ints(c.x(1), "`frame_step`")[0];
-  int64_t length = c.has(3) ? t.ints(c.in[3], "`frame_length`")[0] : c.has(2) ? t.number(c.in[2].shape[0], "the window") : 0;
+  Val x = c.ranked(2, 3);
+  int64_t step = t.oneInt(c.x(1), "`frame_step`");
+  int64_t length = c.has(3)   ? t.oneInt(c.in[3], "`frame_length`")
+                   : c.has(2) ? t.number(c.in[2].shape[0], "the window")
+                              : 0;
   if (x.rank() == 2)
     x = t.unsqueeze(x, {-1});
   int64_t parts = t.number(x.shape[2], "the number of parts");
@@ -107,9 +110,9 @@ Vals stft(NodeCall &c) {
 }
 
 Vals melWeights(NodeCall &c) {
-  int64_t bins = c.t.ints(c.x(0), "`num_mel_bins`")[0], length = c.t.ints(c.x(1), "`dft_length`")[0];
-  double rate = double(c.t.ints(c.x(2), "`sample_rate`")[0]);
-  double low = c.t.doubles(c.x(3), "`lower_edge_hertz`")[0], high = c.t.doubles(c.x(4), "`upper_edge_hertz`")[0];
+  int64_t bins = c.t.oneInt(c.x(0), "`num_mel_bins`"), length = c.t.oneInt(c.x(1), "`dft_length`");
+  double rate = double(c.t.oneInt(c.x(2), "`sample_rate`"));
+  double low = c.t.oneReal(c.x(3), "`lower_edge_hertz`"), high = c.t.oneReal(c.x(4), "`upper_edge_hertz`");
   int64_t rows = length / 2 + 1;
   if (bins < 1 || rows < 1 || bins * rows > (1 << 22) || rate <= 0)
     refuse("a table of " + std::to_string(rows) + " by " + std::to_string(bins));

@@ -124,7 +124,8 @@ Value Tensors::use(const Val &v, TensorDecl::Kind kind) {
     bool real = isFloat(v.type), same = true, numbers = true;
     for (const Number &n : list) {
       numbers &= real || n.whole.isConstant();
-      same &= real ? (n.real == list[0].real || (n.real != n.real && list[0].real != list[0].real)) : n.whole == list[0].whole;
+      same &= real ? (n.real == list[0].real || (n.real != n.real && list[0].real != list[0].real))
+                   : n.whole == list[0].whole;
     }
     if (same && !v.learnable)
       return list.empty() ? rec.constant(0, type)
@@ -183,6 +184,19 @@ std::vector<int64_t> Tensors::ints(const Val &v, const char *what) {
   for (const Dim &d : dims(v, what))
     out.push_back(number(d, what));
   return out;
+}
+
+static void checkOne(const Val &v, const char *what) {
+  if (v.known && v.known->size() != 1)
+    refuse(std::string(what) + " must be one number, and here it is " + typeText(v));
+}
+Dim Tensors::oneDim(const Val &v, const char *what) {
+  checkOne(v, what);
+  return dims(v, what)[0];
+}
+double Tensors::oneReal(const Val &v, const char *what) {
+  checkOne(v, what);
+  return doubles(v, what)[0];
 }
 
 std::vector<double> Tensors::doubles(const Val &v, const char *what) {
@@ -274,6 +288,8 @@ Val Tensors::cast(const Val &v, Type type) {
   if (v.type == type)
     return v;
   elem(type);
+  if ((type == Type::I4 || type == Type::U4) && isFloat(v.type)) // to be wrapped as a whole number
+    return cast(cast(v, Type::I32), type);
   if (v.known && !v.learnable)
     if (Val folded = foldCast(v, type); folded.some())
       return folded;
@@ -385,7 +401,8 @@ Val Tensors::reduce(Op op, const Val &v, std::vector<int64_t> dims, bool keep) {
   else if (v.known && !v.learnable)
     out = foldReduce(op, v, rest, dims);
   if (!out.some() && v.type == Type::Bool)
-    out = cast(reduce(op, cast(v, Type::I32), dims, false), Type::Bool);
+    out = compare(Op::Gt, reduce(op, cast(v, Type::I32), dims, false),
+                  0); // of no elements the least is true, the most false
   if (!out.some())
     out = wrapped(recorded(rec.reduce(op, use(v), dims), v.type));
   return keep ? reshape(out, kept) : out;
@@ -422,8 +439,8 @@ Val Tensors::iota(std::vector<Dim> shape, size_t dim, Type type) {
   return recorded(rec.add(Op::Iota, {}, {elem(type), std::move(shape), 0}, {{"dim", int64_t(dim)}}), type);
 }
 
-Val Tensors::contract(const Val &lhs, const Val &rhs, AffineIndices lhsMap, AffineIndices rhsMap, std::vector<Dim> shape,
-                      std::vector<Dim> reduced) {
+Val Tensors::contract(const Val &lhs, const Val &rhs, AffineIndices lhsMap, AffineIndices rhsMap,
+                      std::vector<Dim> shape, std::vector<Dim> reduced) {
   if (lhs.type != rhs.type)
     refuse("factors of different types: " + typeText(lhs) + " and " + typeText(rhs));
   bool numbers = std::all_of(reduced.begin(), reduced.end(), [](const Dim &d) { return d.isConstant(); });

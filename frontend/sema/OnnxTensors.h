@@ -5,8 +5,8 @@
 // records. All operators are written over these primitives, and chains such as Shape, Gather, Concat, Reshape vanish
 // without a rule of their own.
 //
-// Element types that the language lacks are held in wider ones (int16 and uint16 in i32, uint32 and uint64 in i64); what
-// leaves their range is wrapped where it arises.
+// Element types that the language lacks are held in wider ones (int16 and uint16 in i32, uint32 and uint64 in i64);
+// what leaves their range is wrapped where it arises.
 #pragma once
 #include "Recorder.h"
 #include "frontend/onnx/Onnx.h"
@@ -22,7 +22,8 @@ struct Number {
   double real = 0;
 };
 
-/// A value of the graph. `Undefined` without a sequence: an operand left out, or what a node gives that cannot be imported.
+/// A value of the graph. `Undefined` without a sequence: an operand left out, or what a node gives that cannot be
+/// imported.
 struct Val {
   Type type = Type::Undefined;
   std::vector<Dim> shape;
@@ -76,6 +77,10 @@ public:
   std::vector<int64_t> ints(const Val &v, const char *what);
   std::vector<double> doubles(const Val &v, const char *what);
   int64_t number(const Dim &d, const char *what); // a size that must be a number
+  /// The one element of a scalar or of a vector of one.
+  Dim oneDim(const Val &v, const char *what);
+  int64_t oneInt(const Val &v, const char *what) { return number(oneDim(v, what), what); }
+  double oneReal(const Val &v, const char *what);
 
   // ------------------------------------------------------------ primitives
   Val pointwise(Op op, const Vals &operands);
@@ -84,7 +89,8 @@ public:
   Val reshape(const Val &v, std::vector<Dim> shape);
   Val view(const Val &v, std::vector<Dim> shape, AffineIndices map);
   Val broadcast(const Val &v, const std::vector<Dim> &shape);
-  Val pad(const Val &v, std::vector<int64_t> low, std::vector<int64_t> high, std::vector<int64_t> interior, const Val &fill);
+  Val pad(const Val &v, std::vector<int64_t> low, std::vector<int64_t> high, std::vector<int64_t> interior,
+          const Val &fill);
   Val concat(const Vals &parts, size_t dim);
   Val reduce(Op op, const Val &v, std::vector<int64_t> dims, bool keep);
   Val argument(Op op, const Val &v, size_t dim);           // int64, the dimension gone
@@ -107,7 +113,9 @@ public:
   Val min(const Val &a, double b) { return pointwise(Op::Min, {a, scalar(b, a.type)}); }
   Val unary(Op op, const Val &a) { return pointwise(op, {a}); }
   Val compare(Op op, const Val &a, double b) { return pointwise(op, {a, scalar(b, a.type)}); }
-  Val sum(const Val &v, std::vector<int64_t> dims, bool keep) { return reduce(Op::ReduceSum, v, std::move(dims), keep); }
+  Val sum(const Val &v, std::vector<int64_t> dims, bool keep) {
+    return reduce(Op::ReduceSum, v, std::move(dims), keep);
+  }
   Val mean(const Val &v, std::vector<int64_t> dims, bool keep);
   /// A dimension as a scalar.
   Val size(const Dim &d, Type type) { return cast(whole({d}, {}), type); }

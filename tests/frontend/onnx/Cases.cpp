@@ -1,10 +1,11 @@
-// Runs ONNX backend test cases: `bigm-onnx-cases [--cpu | --only-cpu] FOLDER...`, each folder holding model.onnx and data sets as the
-// onnx package writes them. Prints one JSON object a case: {"case", "operator", "status", "why", "constants"}.
+// Runs ONNX backend test cases: `bigm-onnx-cases [--cpu | --only-cpu] FOLDER...`, each folder holding model.onnx and
+// data sets as the onnx package writes them. Prints one JSON object a case: {"case", "operator", "status", "why",
+// "constants"}.
 //
 // A case is imported, and what is recorded runs on the reference backend (with --cpu also
 // compiled, with --only-cpu compiled alone). Operands that decide
-// sizes are inputs in these tests, where exporters write constants: a case that cannot be imported because an operand is
-// not known is tried again with small inputs as constants, and then says how many.
+// sizes are inputs in these tests, where exporters write constants: a case that cannot be imported because an operand
+// is not known is tried again with small inputs as constants, and then says how many.
 #include "backends/ref/Ref.h"
 #include "frontend/emit/Emit.h"
 #include "frontend/sema/Onnx.h"
@@ -59,9 +60,9 @@ RefTensor toRef(const bigm::onnx::Tensor &t) { return {t.shape, import::numbersO
 
 RefTensor toRef(const bigm::TensorType &type, const bigm::Bytes &bytes) {
   static const std::map<bigm::Elem, Type> types = {
-      {bigm::Elem::F32, Type::F32}, {bigm::Elem::F64, Type::F64}, {bigm::Elem::F16, Type::F16}, {bigm::Elem::BF16, Type::BF16},
-      {bigm::Elem::I64, Type::I64}, {bigm::Elem::I32, Type::I32}, {bigm::Elem::I8, Type::I8},   {bigm::Elem::U8, Type::U8},
-      {bigm::Elem::Bool, Type::Bool}};
+      {bigm::Elem::F32, Type::F32},   {bigm::Elem::F64, Type::F64}, {bigm::Elem::F16, Type::F16},
+      {bigm::Elem::BF16, Type::BF16}, {bigm::Elem::I64, Type::I64}, {bigm::Elem::I32, Type::I32},
+      {bigm::Elem::I8, Type::I8},     {bigm::Elem::U8, Type::U8},   {bigm::Elem::Bool, Type::Bool}};
   bigm::onnx::Tensor t;
   t.type = types.at(type.elem);
   for (const bigm::Dim &d : type.shape)
@@ -146,6 +147,7 @@ Outcome attempt(const Case &test, mlir::MLIRContext &context, int constants, boo
     results.resize(std::min(results.size(), test.outputs.size()));
     for (size_t i = 0; i < results.size(); ++i)
       rec.output("y" + std::to_string(i), tensors.use(results[i]));
+    store.program.name = "test";
     store.program.functions.push_back(rec.finish(store.program.tensors, true));
     const bigm::Function &function = store.program.functions[0];
     if (!function.symbols.empty())
@@ -176,7 +178,7 @@ Outcome attempt(const Case &test, mlir::MLIRContext &context, int constants, boo
     if (out.why.empty() && cpu) {
       std::string text;
       llvm::raw_string_ostream(text) << *module;
-      bigm::test::Loaded loaded(context, text, "cpu:host");
+      bigm::test::Loaded loaded(context, text, "host");
       out.why = loaded.ok() ? compare(loaded.run(arguments, {}, 2), test, results) : "it does not compile";
       if (!out.why.empty())
         out.why = "cpu: " + out.why;
@@ -231,11 +233,14 @@ int main(int argc, char **argv) {
       continue;
     }
     said.clear();
-    std::cout << nlohmann::json({{"case", fs::path(argv[i]).filename().string()}}) << std::endl; // names a case that crashes
+    std::cout << nlohmann::json({{"case", fs::path(argv[i]).filename().string()}})
+              << std::endl; // names a case that crashes
     Outcome o = run(argv[i], *context, reference, cpu);
-    std::cout << nlohmann::json({{"case", fs::path(argv[i]).filename().string()}, {"status", o.status},
+    std::cout << nlohmann::json({{"case", fs::path(argv[i]).filename().string()},
+                                 {"status", o.status},
                                  {"why", o.why + (said.empty() ? "" : " (" + said.substr(0, 300) + ")")},
-                                 {"constants", o.constants}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+                                 {"constants", o.constants}})
+                     .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
               << std::endl;
   }
 }

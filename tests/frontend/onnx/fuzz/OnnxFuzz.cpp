@@ -1,5 +1,5 @@
-// Any bytes through the reader and, where they are a model, through the evaluation of its graph on small inputs. What must
-// hold: no crash, no leak, an error exactly when there is no model.
+// Any bytes through the reader and, where they are a model, through the evaluation of its graph on small inputs. What
+// must hold: no crash, no leak, an error exactly when there is no model.
 #include "frontend/sema/Onnx.h"
 #include <cstdlib>
 

@@ -57,7 +57,6 @@ static const std::vector<Builtin> &builtins() {
       {"lengths", "ids", &C::builtinLengths},
       {"present", "ids", &C::builtinPresent},
       {"best", "x", &C::builtinBest},
-      {"generate", "ids model by at_most? temperature? top_k? top_p? repetition_penalty? beams? stop? seed?", &C::builtinGenerate},
       {"gradient", "y of", &C::builtinGradient},
       {"stop_gradient", "x", &C::builtinStopGradient},
       {"size", "x axis?", &C::builtinSize},

@@ -56,58 +56,6 @@ Val Checker::flowLengths(const BuiltinCall &call) {
   return tensorVal(known->second);
 }
 
-/// generate(ids, model, by, at_most?, temperature?, top_k?, top_p?, repetition_penalty?, beams?, stop?, seed?) -> stream text:
-/// what a model that writes continues each row with, as text.
-Val Checker::builtinGenerate(const BuiltinCall &call) {
-  if (!flow)
-    return fail(Diag::OutsideFlow, call.where, {"generate"});
-  const Given &ids = *call.args[0], &model = *call.args[1], &by = *call.args[2];
-  auto lengths = ids.value.is(Val::Kind::Tensor) ? flow->lengths.find(ids.value.tensor) : flow->lengths.end();
-  if (lengths == flow->lengths.end())
-    return fail(Diag::NotFromText, ids.where, {"generate", describe(ids.value)});
-  bool isModel = model.value.is(Val::Kind::Callable) && model.value.callable->kind == Callable::Kind::Model;
-  if (!isModel || model.value.callable->instance->path.find('.') != std::string::npos)
-    return fail(Diag::ArgumentKind, model.where, {"generate", "model", "what a `train` or a `model name = ...` makes", describe(model.value)});
-  if (!by.value.is(Val::Kind::Tokenizer) || by.value.text.empty())
-    return fail(Diag::TokensNeedText, by.where, {"generate", "a vocabulary or a tokenizer with a name", describe(by.value)});
-  auto instance = model.value.callable->instance;
-  Spec settings;
-  settings.name = instance->path;
-  settings.strings = {by.value.text};
-  static const char *const names[] = {"", "", "", "at_most", "temperature", "top_k", "top_p", "repetition_penalty", "beams"};
-  for (size_t i = 3; i <= 10; ++i) {
-    const Given *given = call.args[i];
-    if (!given || i == 9)
-      continue;
-    std::string name = i == 10 ? "seed" : names[i];
-    auto n = plainNumber(given->value, given->where, "`" + name + "`");
-    if (!n)
-      return {};
-    bool whole = name == "at_most" || name == "top_k" || name == "beams" || name == "seed";
-    double least = name == "at_most" || name == "beams" ? 1 : 0;
-    if (*n < least || (name == "top_p" && *n > 1) || (name == "repetition_penalty" && *n == 0) ||
-        (whole && (*n != double(int64_t(*n)) || *n > 2147483647.0)))
-      return fail(Diag::GenerateSetting, given->where, {name, source(given->where)},
-                  name == "top_p" ? "it is a share of the probability, above 0 and up to 1" : "");
-    settings.options[name] = *n;
-  }
-  if (const Given *stop = call.args[9]) {
-    std::vector<Val> texts = stop->value.is(Val::Kind::List) ? stop->value.items : std::vector<Val>{stop->value};
-    for (auto &text : texts) {
-      if (!text.is(Val::Kind::String) || text.text.empty())
-        return fail(Diag::ArgumentKind, stop->where, {"generate", "stop", "a text in quotes, or a list of them", describe(text)});
-      settings.strings.push_back(text.text);
-    }
-  }
-  if (!buildGeneration(instance, instance->path, call.where))
-    return {};
-  RichType out;
-  out.kind = RichType::Kind::Text;
-  out.slot = "text";
-  out.stream = true;
-  return hostStep("generate", {ids.value, tensorVal(lengths->second)}, std::move(settings), {out}, call.where)[0];
-}
-
 /// best(x): the class of the largest of the last dimension, a label.
 Val Checker::builtinBest(const BuiltinCall &call) {
   if (!needTensor(call.args[0], "best"))

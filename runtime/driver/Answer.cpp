@@ -33,8 +33,6 @@ public:
       : options(options), session(module, options.threads), places{options.dataDir, options.sourceDir},
         data(session, options.dataDir, 1), flows(flow::flowsOf(manifestOf(module))) {
     around.call = [this](const std::string &function, const data::Batch &batch) { return session.run(function, batch, {}); };
-    around.model = session.model();
-    around.threads = options.threads;
     around.tokenizer = [this](const std::string &name) -> const text::Tokenizer & { return data.tokenizers().at(name); };
   }
 
@@ -129,15 +127,7 @@ private:
       }
       if (rows.empty())
         continue;
-      bool streams = options.stream && !options.json && waiting.size() == 1 && chosen->result.stream;
-      if (streams)
-        around.stream = [this](size_t, std::string_view piece) { options.stream(piece); };
       flow::run(*chosen, slots, around);
-      if (streams) {
-        options.stream("\n");
-        waiting.clear();
-        return;
-      }
       for (size_t r = 0; r < rows.size(); ++r)
         answers[rows[r]] = flow::result(*chosen, slots, int64_t(r));
     }

@@ -103,7 +103,7 @@ void tokens(const Step &s, Slots &slots, const Surroundings &around) {
 /// What a step of this name does.
 using Run = void (*)(const Step &, Slots &, const Surroundings &);
 const std::map<std::string, Run> &operations() {
-  static const std::map<std::string, Run> table = {{"call", callFunction}, {"tokens", tokens}, {"generate", writeTexts}};
+  static const std::map<std::string, Run> table = {{"call", callFunction}, {"tokens", tokens}};
   return table;
 }
 

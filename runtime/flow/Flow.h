@@ -7,17 +7,11 @@
 #include "runtime/text/Tokenizer.h"
 #include <functional>
 #include <map>
-#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
-
-struct bigm_model;
-namespace bigm::generate {
-class Engine;
-}
 
 namespace bigm::flow {
 
@@ -60,12 +54,6 @@ using Call = std::function<std::map<std::string, data::Tensor>(const std::string
 
 /// What steps need from outside.
 struct Surroundings {
-  bigm_model *model = nullptr;
-  int threads = 0;
-  /// Called with pieces of a text that is written, for flows that give a stream; may be empty.
-  std::function<void(size_t record, std::string_view piece)> stream;
-  /// Models that write, by name, kept from call to call, each with the positions that it was made for.
-  mutable std::map<std::string, std::pair<int64_t, std::shared_ptr<generate::Engine>>> engines;
   Call call;
   /// The program's tokenizer of a name.
   std::function<const text::Tokenizer &(const std::string &name)> tokenizer;
@@ -73,9 +61,6 @@ struct Surroundings {
 
 /// All steps; `slots` holds the inputs and receives every other value. Throws data::Error for what a user's input does.
 void run(const Flow &flow, Slots &slots, const Surroundings &surroundings);
-
-/// The step `generate` (Generate.cpp): continues each row of ids, i32[N, T], of which `lengths` count, with text.
-void writeTexts(const Step &step, Slots &slots, const Surroundings &surroundings);
 
 /// The inputs of one record from JSON: the value itself where the flow has one input, else an object with all of them.
 /// Texts are strings, tensors are nested lists. Appends to `slots`; sizes must be those of the records before. Throws

@@ -264,6 +264,8 @@ private:
     }
     if (word == "split") {
       Doc shares = expr(*c.expressions[0]);
+      if (!c.flag.empty())
+        return concat({shares, doc::text(" " + c.flag)});
       return c.options.empty() ? shares : concat({shares, doc::text(" seed "), expr(*c.options[0].second)});
     }
     if (word == "derive")

@@ -152,12 +152,30 @@ struct Field {
   std::vector<std::string> labels; // names of the classes where the program gives them
   std::string kind;                // "tensor", "label", "image", "text"
 };
+/// What the data loader does with text before anything compiled runs: field `input` through tokenizer `tokenizer` to the
+/// batch's tensor `output`, i32[N, T], and `output.length`, i32[N], how many of each row are no padding.
+struct HostStep {
+  std::string input, tokenizer, output;
+  int64_t atMost = 0, length = 0; // ids of a row at most; of each row, cut or padded; 0: as many as the longest has
+  bool special = true;            // with the special tokens of the tokenizer
+};
+/// A tokenizer that the program names: from a file, or fitted on a text field of a training split.
+struct TokenizerProgram {
+  std::string name, kind;         // "file", "characters", "words"
+  std::string file;
+  std::string data, split, field;
+  int64_t atLeast = 1, atMost = 0; // 0: as many tokens as there are
+  bool unknown = false, lower = false;
+};
 struct DataProgram {
   std::string name;
-  Spec from, test; // test.name is empty when there is none
+  Spec from, test, valid; // the name of one that is not there is empty
   std::vector<Field> fields;
   std::vector<std::pair<std::string, double>> split; // name -> count, or share when below 1
   uint64_t seed = 0;
+  bool inOrder = false; // the split goes by position
+  std::vector<HostStep> host;
+  std::string bucket; // output of the host step by whose lengths records are put together; empty when none
   std::vector<std::string> derived; // names of derived fields, outputs of `prepare`
   std::string prepare;              // "digits.prepare": raw fields -> raw and derived fields; empty when none
   std::string prepareTrain;         // with augmentation; takes the seed; empty when none
@@ -172,6 +190,7 @@ struct FitProgram {
 struct PhaseProgram {
   std::string name;
   double epochs = 1;
+  int64_t steps = 0; // in place of epochs, when above 0
   int64_t batch = 0;
   std::string step;      // function
   // Function: takes a batch, updates states of frozen parts that nothing updated before (running statistics), as a
@@ -232,7 +251,7 @@ struct DeployProgram {
 
 /// One step on values that are no tensors (texts), done by the runtime between compiled functions. Values are slots with
 /// names, each a list with one element for each record; a tensor's slot has the batch dimension first.
-struct HostStep {
+struct FlowStep {
   std::string op; // "call": the function `settings.name` takes and gives slots by their names; else of runtime/flow
   std::vector<std::string> inputs, outputs;
   Spec settings;
@@ -250,7 +269,7 @@ struct RichType {
 struct FlowProgram {
   std::string name;
   std::vector<std::pair<std::string, RichType>> inputs; // slots have the inputs' names
-  std::vector<HostStep> steps;                          // in an order that they can be done in
+  std::vector<FlowStep> steps;                          // in an order that they can be done in
   RichType result;
 };
 
@@ -267,6 +286,7 @@ struct Program {
   std::vector<TensorDecl> tensors;
   std::vector<Function> functions;
   std::vector<DataProgram> data;
+  std::vector<TokenizerProgram> tokenizers; // made before all fits, in this order
   std::vector<FitProgram> fits;
   std::vector<TrainProgram> trains;
   std::vector<EvaluateProgram> evaluates;

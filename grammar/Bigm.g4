@@ -41,10 +41,10 @@ parameter  : name ':' type ('=' expr)? ;
 clauses : '{' clause* '}' ;
 
 clause
-  : keyword=('from' | 'test' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'seed' | 'lr' | 'clip' | 'serve' | 'weights'
+  : keyword=('from' | 'test' | 'valid' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'steps' | 'seed' | 'lr' | 'clip' | 'serve' | 'weights'
       | 'cache' | 'freeze' | 'learn' | 'require') exprs                        # plainClause
   | 'fields' '{' (field ','?)* '}'                                             # fieldsClause
-  | 'split' record ('seed' expr)?                                              # splitClause
+  | 'split' record ('seed' expr | 'in' name)?                                  # splitClause
   | 'derive' name (':' type)? '=' expr                                         # deriveClause
   | 'augment' word block                                                       # augmentClause
   | 'bucket' 'by' expr                                                         # bucketClause
@@ -144,7 +144,7 @@ dim   : '...' | expr ;
 // A word that can name something of the user's.
 name
   : ID
-  | 'from' | 'test' | 'fields' | 'split' | 'derive' | 'augment' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'seed'
+  | 'from' | 'test' | 'valid' | 'steps' | 'fields' | 'split' | 'derive' | 'augment' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'seed'
   | 'lr' | 'clip' | 'precision' | 'target' | 'serve' | 'weights' | 'cache' | 'bucket' | 'by' | 'freeze' | 'learn'
   | 'start' | 'if' | 'present' | 'stop' | 'flat' | 'phase' | 'report' | 'require' | 'on' | 'list' | 'stream' | 'param'
   | 'state' | 'keep' | 'in'
@@ -170,7 +170,7 @@ SERVE : 'serve' ;    WEIGHTS : 'weights' ; CACHE : 'cache' ;     BUCKET : 'bucke
 FREEZE : 'freeze' ;  LEARN : 'learn' ;     START : 'start' ;     IF : 'if' ;           PRESENT : 'present' ;
 STOP : 'stop' ;      FLAT : 'flat' ;       PHASE : 'phase' ;     REPORT : 'report' ;   REQUIRE : 'require' ;
 ON : 'on' ;          LIST : 'list' ;       STREAM : 'stream' ;   PARAM : 'param' ;     STATE : 'state' ;
-KEEP : 'keep' ;      IN : 'in' ;
+KEEP : 'keep' ;      IN : 'in' ;          VALID : 'valid' ;     STEPS : 'steps' ;
 
 LPAREN : '(' ;       RPAREN : ')' ;        LBRACKET : '[' ;      RBRACKET : ']' ;
 LBRACE : '{' ;       RBRACE : '}' ;        COMMA : ',' ;         COLON : ':' ;         ELLIPSIS : '...' ;

@@ -165,6 +165,12 @@ private:
       out.expressions.push_back(record(c->record()));
       if (c->expr())
         out.options.emplace_back(name(c->SEED()->getSymbol()), expr(c->expr()));
+      if (c->name()) {
+        Name word = name(c->name());
+        if (word.text != "order")
+          diagnostics.error(Diag::Expected, word.range, {"`order`", "`" + word.text + "`"}).hint = "write `split { ... } in order`";
+        out.flag = "in order";
+      }
     } else if (auto *c = cast<Parser::DeriveClauseContext>(tree)) {
       out.name = name(c->name());
       out.type = c->type() ? type(c->type()) : nullptr;
@@ -372,7 +378,7 @@ ast::DeclPtr buildDeclaration(Parser::DeclarationContext *tree, const SourceMana
 
 const std::vector<std::string> &clauseWords() {
   static const std::vector<std::string> words = {
-      "from",   "test",  "fields", "split", "derive", "augment", "loss",  "optimize", "batch",  "epochs",  "seed",
+      "from",   "test",  "fields", "split", "derive", "augment", "loss",  "optimize", "batch",  "epochs",  "seed",   "valid", "steps",
       "lr",     "clip",  "serve",  "weights", "cache", "freeze", "learn", "require",  "bucket", "start",   "stop",
       "phase",  "report", "target", "precision"};
   return words;

@@ -102,6 +102,15 @@ Val Checker::evalCall(const ast::CallExpr &e, const ScopePtr &scope, const Given
   if (!piped && isLetterCall(e, scope))
     return indexing ? reduceLetters(e, scope) : evalLetterCall(e, scope);
   Val callee = eval(*e.callee, scope);
+  if (callee.is(Val::Kind::Tokenizer)) {
+    // `vocabulary(line)`, `line |> vocabulary(at_most: 64)`: tokens by it.
+    Args args = evalArguments(e.arguments, scope, nullptr);
+    if (piped)
+      args.insert(args.begin(), *piped);
+    Given by{callee, e.callee->range, "by", e.callee.get(), {}};
+    args.push_back(by);
+    return callBuiltin(*findBuiltin("tokens"), args, e.range);
+  }
   const ast::CallableDecl *decl =
       callee.is(Val::Kind::Callable) && callee.callable->kind == Callable::Kind::Decl ? callee.callable->decl : nullptr;
   if (!piped) {

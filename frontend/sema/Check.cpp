@@ -161,9 +161,11 @@ void Checker::checkAll(Module &main) {
     }
     bool split = false;
     for (auto &data : program->data)
-      if (data.name == train.data)
+      if (data.name == train.data) {
+        split |= !data.valid.name.empty();
         for (auto &[name, share] : data.split)
           split |= name == "valid";
+      }
     if (!split && stop.training->ok)
       fail(Diag::NoValidSplit, stop.where, {train.data}, "for example `split { train: 90%, valid: 10% }`");
   }

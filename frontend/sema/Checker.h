@@ -236,7 +236,11 @@ public:
   Val builtinIota(const BuiltinCall &), builtinRandom(const BuiltinCall &), builtinRandomLike(const BuiltinCall &);
   Val builtinGather(const BuiltinCall &), builtinScatterAdd(const BuiltinCall &), builtinAttend(const BuiltinCall &);
   Val builtinWarp(const BuiltinCall &), builtinResize(const BuiltinCall &);
+  Val builtinTokens(const BuiltinCall &), builtinLengths(const BuiltinCall &), builtinPresent(const BuiltinCall &);
+  Val builtinTokenizer(const BuiltinCall &);
+  std::optional<int64_t> countSetting(const Given *arg, const std::string &what);
   Val builtinGradient(const BuiltinCall &), builtinStopGradient(const BuiltinCall &);
+  Val flowTokens(const BuiltinCall &), flowLengths(const BuiltinCall &), builtinBest(const BuiltinCall &);
   Val builtinSize(const BuiltinCall &), builtinRank(const BuiltinCall &), builtinFlip(const BuiltinCall &);
   Val reduction(Op op, const BuiltinCall &call, size_t options, bool mean = false);
   Val builtinWindows(const BuiltinCall &), builtinAlong(const BuiltinCall &), builtinShape(const BuiltinCall &), builtinLead(const BuiltinCall &);
@@ -254,6 +258,9 @@ public:
     bool ok = false;
     std::map<std::string, TensorType> batch; // raw and derived fields as a batch has them
     std::map<std::string, SourceRange> where;
+    std::set<std::string> texts;                  // raw fields that are text
+    std::map<std::string, std::string> hosts;     // field -> the loader's step that made it
+    std::map<std::string, std::string> raggeds;   // name of a dimension -> the step whose longest row it is
   };
   DataSet *dataSet(const std::string &name, Module *m);
   void checkData(const ast::DataDecl &d, Module *m);
@@ -266,11 +273,17 @@ public:
   /// Evaluates derived fields in order; stops after `until` when it is given.
   void evalDerived(DataSet &set, const ScopePtr &scope, const std::string &until = "");
   void evalAugment(DataSet &set, const ScopePtr &scope);
+  std::string openDimension(const DataSet &set, const ast::Type *type, const ScopePtr &scope);
+  void readBucket(DataSet &set);
   struct FitResult {
     bool ok = false, record = false;
     std::vector<std::pair<std::string, int>> fields; // name -> persistent tensor
   };
   FitResult &checkFit(const ast::FitDecl &d, Module *m);
+  /// `fit vocabulary = characters(data.train.field)` and `words(...)`; nothing when it is another fit.
+  bool checkVocabulary(const ast::FitDecl &d, const ast::CallExpr &call, Module *m);
+  std::map<const ast::FitDecl *, Val> vocabularies;
+  std::string raggedName; // what the type of the field being derived calls its open dimension
   Val fitValue(const ast::FitDecl &d, Module *m, SourceRange where);
   std::optional<Val> dataMember(const ast::MemberExpr &e, const ScopePtr &scope);
   void checkTrain(const ast::TrainDecl &d, Module *m);

@@ -40,9 +40,11 @@ const ast::Clause *Checker::clause(const std::vector<ast::Clause> &list, const s
 std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope, const std::vector<Field> &fields) {
   // A csv may say which column a field reads: `csv("labels.csv", picture: "file")`.
   std::map<std::string, std::vector<std::string>> sources = {
-      {"idx", {}}, {"csv", {"separator"}}, {"npy", {}}, {"folder", {}}};
-  for (const Field &f : fields)
-    sources["csv"].push_back(f.name);
+      {"idx", {}}, {"csv", {"separator"}}, {"npy", {}}, {"folder", {}}, {"tsv", {}}, {"text", {"window", "stride"}},
+      {"lines", {}}, {"json", {"at"}}, {"jsonl", {}}};
+  for (const char *columns : {"csv", "tsv", "json", "jsonl"})
+    for (const Field &f : fields)
+      sources[columns].push_back(f.name);
   auto *call = ast::as<ast::CallExpr>(&e);
   auto *name = call ? ast::as<ast::RefExpr>(call->callee.get()) : nullptr;
   std::vector<std::string> names;
@@ -56,7 +58,8 @@ std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope,
   if (known == sources.end()) {
     std::string near = didYouMean(name->name, names);
     fail(Diag::UnknownSource, name->range, {name->name},
-         near.empty() ? "sources are `csv`, `folder`, `idx` and `npy`" : "did you mean `" + near + "`?");
+         near.empty() ? "sources are `csv`, `folder`, `idx`, `json`, `jsonl`, `lines`, `npy`, `text` and `tsv`"
+                      : "did you mean `" + near + "`?");
     return std::nullopt;
   }
   Spec spec;
@@ -108,7 +111,7 @@ bool Checker::readFields(DataSet &set, DataProgram &out) {
   for (auto &f : fields->fields) {
     Field field;
     field.name = f.name.text;
-    if (set.batch.count(field.name)) {
+    if (set.batch.count(field.name) || set.texts.count(field.name)) {
       fail(Diag::FieldTwice, f.name.range, {field.name});
       ok = false;
       continue;
@@ -121,7 +124,15 @@ bool Checker::readFields(DataSet &set, DataProgram &out) {
       p.isLabel = true;
       p.classes = Dim(int64_t(p.choices.size()));
     }
-    if (p.kind == Pattern::Kind::Text || p.kind == Pattern::Kind::List || p.kind == Pattern::Kind::Record) {
+    if (p.kind == Pattern::Kind::Text) {
+      field.kind = "text";
+      field.type.elem = Elem::U8;
+      set.texts.insert(field.name);
+      set.where[field.name] = f.name.range;
+      out.fields.push_back(std::move(field));
+      continue;
+    }
+    if (p.kind == Pattern::Kind::List || p.kind == Pattern::Kind::Record) {
       unsupported("a field of type `" + source(f.type->range) + "`", f.type->range);
       ok = false;
       continue;
@@ -169,6 +180,7 @@ void Checker::readSplit(DataSet &set, DataProgram &out) {
   }
   if (!split)
     return;
+  out.inOrder = split->flag == "in order";
   auto *shares = split->expressions.empty() ? nullptr : ast::as<ast::RecordExpr>(split->expressions[0].get());
   if (!shares)
     return;
@@ -183,8 +195,8 @@ void Checker::readSplit(DataSet &set, DataProgram &out) {
            "a share is a count such as 54000 or a part such as 90%");
       continue;
     }
-    if (f.name.text == "test" && clause(set.decl->clauses, "test"))
-      fail(Diag::TestTwice, f.name.range);
+    if ((f.name.text == "test" || f.name.text == "valid") && clause(set.decl->clauses, f.name.text))
+      fail(Diag::TestTwice, f.name.range, {f.name.text});
     for (auto &[name, share] : out.split)
       if (name == f.name.text)
         fail(Diag::FieldTwice, f.name.range, {name});
@@ -199,6 +211,14 @@ void Checker::readSplit(DataSet &set, DataProgram &out) {
 
 void Checker::bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown) {
   for (const Field &f : program->data[set.index].fields) {
+    if (f.kind == "text") {
+      Val v;
+      v.kind = Val::Kind::Text;
+      v.text = f.name;
+      v.data = set.index;
+      scope->names[f.name] = {v, set.where.at(f.name)};
+      continue;
+    }
     TensorType type = set.batch.at(f.name);
     bool isLabel = f.kind == "label";
     Val v = isLabel && !labelsAreKnown ? tensorVal(rec->constant(0, type))
@@ -217,6 +237,8 @@ void Checker::bindPrepared(DataSet &set, const ScopePtr &scope) {
     Val v;
     if (type != set.batch.end())
       v = tensorVal(rec->input(name, type->second, set.where.at(name)));
+    if (auto host = set.hosts.find(name); host != set.hosts.end())
+      v.host = host->second;
     scope->names[name] = {v, set.where.at(name)};
   }
 }
@@ -230,11 +252,44 @@ static std::vector<Dim> withoutOnes(const std::vector<Dim> &shape) {
   return out;
 }
 
+/// The name in a written type that nothing binds, or that the rows of another field bound: `T` of `i32[T]`.
+std::string Checker::openDimension(const DataSet &set, const ast::Type *type, const ScopePtr &scope) {
+  if (type && type->kind == ast::Type::Kind::Tensor)
+    for (auto &d : static_cast<const ast::TensorType *>(type)->dims)
+      if (auto *r = d.size ? ast::as<ast::RefExpr>(d.size.get()) : nullptr)
+        if (set.raggeds.count(r->name) || (!scope->find(r->name) && !findDecl(r->name, scope->module).decl))
+          return r->name;
+  return "";
+}
+
+/// `bucket by ids`: the field must come from text.
+void Checker::readBucket(DataSet &set) {
+  const ast::Clause *bucket = clause(set.decl->clauses, "bucket");
+  if (!bucket || bucket->expressions.empty())
+    return;
+  std::string field = exprPath(*bucket->expressions[0]);
+  auto host = set.hosts.find(field);
+  if (host == set.hosts.end()) {
+    std::vector<std::string> names;
+    for (auto &[name, step] : set.hosts)
+      names.push_back(name);
+    std::string near = didYouMean(field, names);
+    fail(Diag::BucketField, bucket->expressions[0]->range, {source(bucket->expressions[0]->range)},
+         near.empty() ? "name a field that is derived by `tokens`" : "did you mean `" + near + "`?");
+    return;
+  }
+  program->data[set.index].bucket = host->second;
+}
+
 void Checker::evalDerived(DataSet &set, const ScopePtr &scope, const std::string &until) {
   for (auto &c : set.decl->clauses) {
     if (c.keyword.text != "derive" || c.expressions.empty())
       continue;
+    raggedName = openDimension(set, c.type.get(), scope);
     Val v = eval(*c.expressions[0], scope);
+    if (!raggedName.empty() && v.is(Val::Kind::Tensor) && !v.host.empty())
+      scope->names[raggedName] = {Val::of(Dim::symbol(raggedName)), c.type->range};
+    raggedName.clear();
     if (!v.poison() && !v.is(Val::Kind::Tensor))
       v = fail(Diag::NotATensor, c.expressions[0]->range, {describe(v)});
     if (v.is(Val::Kind::Tensor) && (v.type.shape.empty() || v.type.shape[0] != Dim::symbol("N")))
@@ -251,14 +306,18 @@ void Checker::evalDerived(DataSet &set, const ScopePtr &scope, const std::string
           v = {};
         } else {
           Dim classes = type->classes;
+          std::string host = shape == v.type.shape ? v.host : "";
           v = tensorVal(rec->reshape(v.tensor, shape));
           v.type.classes = classes;
+          v.host = host;
         }
       }
     if (scope->names.count(c.name.text) && !set.batch.count(c.name.text))
       v = {};
     if (v.is(Val::Kind::Tensor) && !set.batch.count(c.name.text))
       set.batch[c.name.text] = v.type;
+    if (!v.host.empty())
+      set.hosts[c.name.text] = v.host;
     scope->names[c.name.text] = {v, c.name.range};
     set.where[c.name.text] = c.name.range;
     if (c.name.text == until)
@@ -316,10 +375,8 @@ void Checker::checkData(const ast::DataDecl &d, Module *m) {
   DataProgram out;
   out.name = d.name.text;
   out.where = d.name.range;
-  checkClauses(d.clauses, "data", {"from", "test", "fields", "split", "derive", "augment", "bucket"},
+  checkClauses(d.clauses, "data", {"from", "test", "valid", "fields", "split", "derive", "augment", "bucket"},
                {"derive", "augment"});
-  if (auto *bucket = clause(d.clauses, "bucket"))
-    unsupported("`bucket`", bucket->range);
   const ast::Clause *from = clause(d.clauses, "from"), *fields = clause(d.clauses, "fields");
   if (!from || !fields) {
     fail(Diag::DataIncomplete, d.name.range, {d.name.text, from ? "fields" : "from"});
@@ -341,11 +398,12 @@ void Checker::checkData(const ast::DataDecl &d, Module *m) {
   };
   read(from, out.from);
   read(clause(d.clauses, "test"), out.test);
+  read(clause(d.clauses, "valid"), out.valid);
   readSplit(set, out);
   bool augments = clause(d.clauses, "augment");
   for (auto &c : d.clauses)
     if (c.keyword.text == "derive") {
-      if (set.batch.count(c.name.text) || std::find(out.derived.begin(), out.derived.end(), c.name.text) != out.derived.end())
+      if (set.batch.count(c.name.text) || set.texts.count(c.name.text) || std::find(out.derived.begin(), out.derived.end(), c.name.text) != out.derived.end())
         fail(Diag::FieldTwice, c.name.range, {c.name.text});
       else
         out.derived.push_back(c.name.text);
@@ -381,6 +439,7 @@ void Checker::checkData(const ast::DataDecl &d, Module *m) {
   make(false);
   if (augments)
     make(true);
+  readBucket(set);
 }
 
 } // namespace bigm::sema

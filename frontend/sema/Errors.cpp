@@ -76,9 +76,11 @@ std::string Checker::describe(const Val &v) const {
   case Val::Kind::Word: return "the word `" + v.text + "`";
   case Val::Kind::String: return "a text";
   case Val::Kind::Tensor: return v.type.str();
-  case Val::Kind::Text: return v.stream ? "a stream of text" : "a text";
   case Val::Kind::Record: return "a record";
   case Val::Kind::List: return "a list";
+  case Val::Kind::Text:
+    return flow ? (v.stream ? "a stream of text" : "a text") : "text, which is no tensor until `tokens` makes it one";
+  case Val::Kind::Tokenizer: return "a tokenizer";
   case Val::Kind::Callable:
     switch (v.callable->kind) {
     case Callable::Kind::Decl: return "`" + v.callable->decl->name.text + "`, not applied to anything";

@@ -190,6 +190,8 @@ void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
       splits.push_back("train");
     if (!dp.test.name.empty())
       splits.push_back("test");
+    if (!dp.valid.name.empty())
+      splits.push_back("valid");
     if (std::find(splits.begin(), splits.end(), out.split) == splits.end()) {
       std::string near = didYouMean(out.split, splits);
       fail(Diag::NoSuchSplit, member ? member->member.range : d.data->range, {dp.name, out.split},

@@ -169,6 +169,12 @@ Val Checker::evalConst(const ast::ConstDecl &d, Module *m) {
   } else {
     v = eval(*d.value, globalScope(m));
   }
+  if (v.is(Val::Kind::Tokenizer) && v.text.empty()) {
+    v.text = d.name.text;
+    for (TokenizerProgram &t : program->tokenizers)
+      if (t.name.empty())
+        t.name = v.text;
+  }
   if (d.type && !v.poison()) {
     Matching matching{std::make_shared<Scope>(*globalScope(m)), {}, {}, {}};
     v = bind(resolve(*d.type, globalScope(m), false), {v, d.value->range, "", d.value.get(), {}},
@@ -197,6 +203,11 @@ Val Checker::evalMember(const ast::MemberExpr &e, const ScopePtr &scope) {
   }
   if (base.is(Val::Kind::Callable) && base.callable->kind == Callable::Kind::Model)
     return memberOfInstance(*base.callable->instance, e.member);
+  if (base.is(Val::Kind::Tokenizer) && e.member.text == "size") {
+    if (base.integer.isConstant() && *base.integer.constant() > 0)
+      return Val::of(base.integer);
+    return fail(Diag::VocabularySizeOpen, e.range, {base.text}, "say `at_most: 10000` where `" + base.text + "` is declared; the size is then that");
+  }
   return fail(Diag::NoMembers, e.member.range, {describe(base), e.member.text});
 }
 

@@ -67,6 +67,10 @@ Checker::FitResult &Checker::checkFit(const ast::FitDecl &d, Module *m) {
   auto *call = ast::as<ast::CallExpr>(d.value.get());
   auto *callee = call ? ast::as<ast::RefExpr>(call->callee.get()) : nullptr;
   Found f = callee ? findDecl(callee->name, m) : Found{};
+  if (callee && !f.decl && (callee->name == "characters" || callee->name == "words")) {
+    checkVocabulary(d, *call, m);
+    return result;
+  }
   if (callee && !f.decl && !findBuiltin(callee->name)) {
     evalRef(*callee, globalScope(m)); // an unknown name: say so
     return result;
@@ -141,8 +145,12 @@ Checker::FitResult &Checker::checkFit(const ast::FitDecl &d, Module *m) {
 }
 
 Val Checker::fitValue(const ast::FitDecl &d, Module *m, SourceRange where) {
+  if (auto known = vocabularies.find(&d); known != vocabularies.end())
+    return known->second;
   bool running = fitting.count(&d) && !fits[&d].ok;
   const FitResult &r = checkFit(d, m);
+  if (auto known = vocabularies.find(&d); known != vocabularies.end())
+    return known->second;
   if (!r.ok) {
     if (running && !diags.hasErrors())
       fail(Diag::FitOfItself, where, {d.name.text});

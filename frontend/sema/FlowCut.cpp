@@ -24,10 +24,10 @@ public:
       slotOf[o.value] = o.name;
   }
 
-  std::vector<HostStep> run(const std::vector<HostStep> &host, Program &program) {
-    std::map<int, std::vector<const HostStep *>> byLevel;
+  std::vector<FlowStep> run(const std::vector<FlowStep> &host, Program &program) {
+    std::map<int, std::vector<const FlowStep *>> byLevel;
     int last = 0;
-    for (const HostStep &step : host) { // in program order: what a step reads was given before
+    for (const FlowStep &step : host) { // in program order: what a step reads was given before
       int level = 0;
       for (const std::string &slot : step.inputs)
         level = std::max(level, slotLevel(slot));
@@ -38,11 +38,11 @@ public:
     }
     for (const Output &o : whole.outputs)
       last = std::max(last, levelOf(o.value));
-    std::vector<HostStep> steps;
+    std::vector<FlowStep> steps;
     for (int level = 0; level <= last; ++level) {
       std::string function = name + ".flow" + (level ? "." + std::to_string(level) : "");
       if (auto part = partOf(level, function)) {
-        HostStep call;
+        FlowStep call;
         call.op = "call";
         call.settings.name = function;
         for (const Arg &a : part->args)
@@ -53,7 +53,7 @@ public:
         program.functions.push_back(std::move(*part));
         steps.push_back(std::move(call));
       }
-      for (const HostStep *step : byLevel[level])
+      for (const FlowStep *step : byLevel[level])
         steps.push_back(*step);
     }
     return steps;
@@ -175,7 +175,7 @@ private:
 
 } // namespace
 
-std::vector<HostStep> Checker::FlowBuild::cut(const Function &whole, Program &program) const {
+std::vector<FlowStep> Checker::FlowBuild::cut(const Function &whole, Program &program) const {
   return Cutter(whole, name).run(steps, program);
 }
 

@@ -16,6 +16,13 @@ std::string Checker::FlowBuild::freshSlot(const std::string &base) {
   return slot;
 }
 
+std::string Checker::FlowBuild::freshSize(const std::string &base) {
+  std::string name = base;
+  for (int n = 2; !sizes.insert(name).second; ++n)
+    name = base + std::to_string(n);
+  return name;
+}
+
 static Val textVal(const std::string &slot, bool stream) {
   Val v;
   v.kind = Val::Kind::Text;
@@ -38,7 +45,7 @@ std::string Checker::slotOf(const Val &v) {
 
 std::vector<Val> Checker::hostStep(const std::string &op, const std::vector<Val> &inputs, Spec settings,
                                    const std::vector<RichType> &outputs, SourceRange where) {
-  HostStep step;
+  FlowStep step;
   step.op = op;
   step.settings = std::move(settings);
   for (const Val &v : inputs)
@@ -83,6 +90,11 @@ Val Checker::flowInput(const ast::Parameter &p, const ScopePtr &scope, RichType 
   if (!one.is(Val::Kind::Tensor))
     return {};
   type.tensor = one.type;
+  for (const Dim &d : one.type.shape) {
+    std::vector<std::string> symbols;
+    d.symbols(symbols);
+    flow->sizes.insert(symbols.begin(), symbols.end());
+  }
   TensorType batched = one.type;
   batched.shape.insert(batched.shape.begin(), flow->batch);
   // Under a name that no program can write: `symbolic` has taken the plain one for the single record.
@@ -190,7 +202,8 @@ void Checker::checkFlow(const ast::CallableDecl &d, Module *m) {
   out.name = d.name.text;
   FlowBuild made;
   made.name = d.name.text;
-  made.batch = Dim::symbol("N");
+  made.batch = Dim::symbol("records");
+  made.sizes.insert("records");
   bool ok = true;
   std::optional<Function> whole;
   build(d.name.text + ".flow", [&] {

@@ -60,13 +60,13 @@ void Checker::checkOverrides(Module &main) {
                 known.push_back("evaluate." + source(subject->range) + ".require." + source(b->left->range));
     if (auto *t = ast::as<ast::TrainDecl>(d.get())) {
       std::string base = "train." + t->name.text + ".";
-      for (const char *word : {"epochs", "batch", "seed", "clip"})
+      for (const char *word : {"epochs", "steps", "batch", "seed", "clip"})
         known.push_back(base + word);
       const ast::Clause *optimize = clause(t->clauses, "optimize");
       optimizerPaths(base, optimize);
       for (auto &c : t->clauses)
         if (c.keyword.text == "phase") {
-          for (const char *word : {"epochs", "batch", "clip"})
+          for (const char *word : {"epochs", "steps", "batch", "clip"})
             known.push_back(base + c.name.text + "." + word);
           const ast::Clause *own = clause(c.clauses, "optimize");
           optimizerPaths(base + c.name.text + ".", own ? own : optimize);

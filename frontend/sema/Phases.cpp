@@ -107,9 +107,26 @@ void Checker::readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out
   if (batch && (*batch < 1 || *batch != double(int64_t(*batch))))
     fail(Diag::NeedsWholeNumber, find("batch") ? find("batch")->range : where, {"`batch`", std::to_string(*batch)});
   out.batch = batch ? int64_t(*batch) : 0;
-  auto epochs = number("epochs");
-  if (!epochs && !find("epochs"))
-    fail(Diag::MissingClause, where, {phase ? phase->name.text : t.name, "epochs"}, "for example `epochs 5`");
+  // A phase's own `steps` or `epochs` replaces either of the train's.
+  const ast::Clause *own_[2] = {phase ? clause(phase->clauses, "epochs") : nullptr, phase ? clause(phase->clauses, "steps") : nullptr};
+  bool ofPhase = own_[0] || own_[1];
+  auto ofEither = [&](const char *word, const ast::Clause *inPhase) { return ofPhase ? inPhase : clause(t.decl->clauses, word); };
+  const ast::Clause *epochsClause = ofEither("epochs", own_[0]), *stepsClause = ofEither("steps", own_[1]);
+  if (epochsClause && stepsClause) {
+    Diagnostic &d = error(Diag::EpochsAndSteps, stepsClause->range);
+    note(d, epochsClause->range, "`epochs` stands here");
+  }
+  auto steps = numberClause(own + "steps", nullptr, scope);
+  if (!steps && !own_[1])
+    steps = numberClause(base + "steps", nullptr, scope);
+  if (!steps && stepsClause)
+    steps = numberClause("", stepsClause, scope);
+  if (steps && (*steps < 1 || *steps != double(int64_t(*steps))))
+    fail(Diag::NeedsWholeNumber, stepsClause ? stepsClause->range : where, {"`steps`", std::to_string(*steps)});
+  out.steps = steps ? int64_t(*steps) : 0;
+  auto epochs = steps ? std::nullopt : number("epochs");
+  if (!epochs && !epochsClause && !stepsClause && !steps)
+    fail(Diag::MissingClause, where, {phase ? phase->name.text : t.name, "epochs"}, "for example `epochs 5` or `steps 2000`");
   if (epochs && *epochs < 0)
     fail(Diag::NeedsWholeNumber, find("epochs") ? find("epochs")->range : where, {"`epochs`", std::to_string(*epochs)});
   out.epochs = epochs.value_or(1);

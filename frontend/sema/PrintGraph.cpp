@@ -205,7 +205,7 @@ void print(std::ostream &out, const Program &p, const std::string &only) {
   for (const FlowProgram &f : p.flows)
     if (kept(f.name)) {
       out << "flow " << f.name << "\n";
-      for (const HostStep &s : f.steps) {
+      for (const FlowStep &s : f.steps) {
         out << "  " << s.op << (s.settings.name.empty() ? "" : " " + s.settings.name) << " (";
         for (size_t i = 0; i < s.inputs.size(); ++i)
           out << (i ? ", " : "") << s.inputs[i];

@@ -37,13 +37,15 @@ struct Letter {
 };
 
 struct Val {
-  enum class Kind { Poison, Unknown, None, Int, Number, Bool, Word, String, Tensor, Record, List, Callable, Text };
+  enum class Kind { Poison, Unknown, None, Int, Number, Bool, Word, String, Tensor, Record, List, Callable, Text, Tokenizer };
   Kind kind = Kind::Poison;
   Dim integer;                     // Int: also symbolic
   double number = 0;               // Number
   bool boolean = false;            // Bool
-  std::string text;                // Word, String; Text: the slot of a flow that holds it
+  std::string text;                // Word, String; Text: the field, or the slot of a flow; Tokenizer: its name
   bool stream = false;             // Text: comes piece by piece
+  size_t data = 0;                 // Text: the data set, in Program::data
+  std::string host;                // Tensor: the loader's step that made it from text
   Value tensor = 0;                // Tensor
   unsigned function = 0;           // Tensor: serial of the Recorder it belongs to
   TensorType type;                 // Tensor

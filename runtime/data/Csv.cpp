@@ -1,11 +1,9 @@
 // csv("labels.csv"): a header names the columns; a field reads the column of its name, or the one that an option says:
 // csv("labels.csv", picture: "file"). Numbers, class names, class numbers, and, for fields that are pictures, paths
 // relative to the CSV. RFC 4180: cells may be quoted, "" is a quote inside quotes. Option `separator: ";"`.
-#include "Sources.h"
+// tsv(...) is the same with tabs, where a quote is a character like others.
+#include "Cells.h"
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <fmt/ranges.h>
 
@@ -15,8 +13,8 @@ namespace {
 /// Cells are views into the text, or into `unquoted` where quotes had to be undone.
 class Rows {
 public:
-  Rows(std::string path, std::string content, char separator)
-      : path(std::move(path)), text(std::move(content)), separator(separator) {
+  Rows(std::string path, std::string content, char separator, bool quotes)
+      : path(std::move(path)), text(std::move(content)), separator(separator), quotes(quotes) {
     if (text.starts_with("\xef\xbb\xbf"))
       at = 3;
   }
@@ -49,7 +47,7 @@ public:
 private:
   std::string cell() {
     std::string out;
-    if (at < text.size() && text[at] == '"') {
+    if (quotes && at < text.size() && text[at] == '"') {
       int64_t opened = newline;
       for (++at;; ++at) {
         if (at >= text.size())
@@ -80,66 +78,10 @@ private:
   }
   std::string text;
   char separator;
+  bool quotes;
   size_t at = 0;
   int64_t newline = 1;
 };
-
-/// A cell as a number, or an error that shows it.
-double number(const std::string &cell, const Field &field, const std::string &column, const Rows &rows) {
-  double v = 0;
-  auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), v);
-  if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(v))
-    fail("{}:{}: column `{}` holds `{}`; expected a number for the field `{}` of type {}", rows.path, rows.line, column,
-         cell, field.name, field.typeText());
-  return v;
-}
-
-/// Appends a cell to the field's values.
-void put(std::vector<uint8_t> &out, const std::string &cell, const Field &field, const std::string &column,
-         const Rows &rows) {
-  auto append = [&](auto v) {
-    size_t old = out.size();
-    out.resize(old + sizeof v);
-    std::memcpy(out.data() + old, &v, sizeof v);
-  };
-  if (field.isLabel() && !field.labels.empty()) {
-    auto found = std::find(field.labels.begin(), field.labels.end(), cell);
-    if (found == field.labels.end())
-      fail("{}:{}: column `{}` holds `{}`, which is no class of `{}`: expected one of {}", rows.path, rows.line, column,
-           cell, field.name, fmt::join(field.labels, ", "));
-    return append(int32_t(found - field.labels.begin()));
-  }
-  double v = number(cell, field, column, rows);
-  struct Range {
-    double low, high;
-  } range{-INFINITY, INFINITY};
-  switch (field.elem) {
-  case Elem::U8: range = {0, 255}; break;
-  case Elem::I8: range = {-128, 127}; break;
-  case Elem::Bool: range = {0, 1}; break;
-  case Elem::I32: range = {-0x1p31, 0x1p31 - 1}; break;
-  case Elem::I64: range = {-0x1p53, 0x1p53}; break;
-  default: break;
-  }
-  if (field.isLabel())
-    range = {0, double(field.classes - 1)};
-  bool whole = field.elem == Elem::F32 || field.elem == Elem::F64 || v == std::floor(v);
-  if (!whole || v < range.low || v > range.high)
-    fail("{}:{}: column `{}` holds `{}`; expected a whole number from {:.0f} to {:.0f} for the field `{}` of type {}",
-         rows.path, rows.line, column, cell, range.low, range.high, field.name, field.typeText());
-  switch (field.elem) {
-  case Elem::F32: return append(float(v));
-  case Elem::F64: return append(v);
-  case Elem::I64: return append(int64_t(v));
-  case Elem::I32: return append(int32_t(v));
-  case Elem::I8: return append(int8_t(v));
-  case Elem::U8:
-  case Elem::Bool: return append(uint8_t(v));
-  default:
-    fail("{}: the field `{}` is {}; numbers of a CSV are read as f32, f64 or integers", rows.path, field.name,
-         field.typeText());
-  }
-}
 
 /// Which columns a field reads: one, or for f32[D] the columns name_0 .. name_{D-1} (or name_1 .. name_D).
 std::vector<size_t> columnsOf(const SourceContext &context, const Field &field, const std::vector<std::string> &header,
@@ -152,7 +94,7 @@ std::vector<size_t> columnsOf(const SourceContext &context, const Field &field, 
   size_t at = find(wanted);
   if (at == header.size() && field.isPicture())
     at = find("file"); // a column of file names is commonly called that
-  if (field.isPicture() || field.shape.empty() || field.isLabel()) {
+  if (field.kind == "text" || field.isPicture() || field.shape.empty() || field.isLabel()) {
     if (at == header.size())
       fail("{}: has no column `{}` for the field `{}`; its columns are {}", path, wanted, field.name,
            fmt::join(header, ", "));
@@ -174,57 +116,45 @@ std::vector<size_t> columnsOf(const SourceContext &context, const Field &field, 
 
 } // namespace
 
-void openCsv(const SourceContext &context, Table &table) {
+static void openTable(const SourceContext &context, Table &table, char separator, bool quotes) {
   if (context.spec.strings.size() != 1)
-    fail("`csv` takes one file, and {} are named", context.spec.strings.size());
+    fail("`{}` takes one file, and {} are named", context.spec.name, context.spec.strings.size());
   std::string path = under(context.dataDir, context.spec.strings[0]);
-  char separator = ',';
-  if (auto option = context.spec.options.find("separator"); option != context.spec.options.end())
-    if (auto *text = std::get_if<std::string>(&option->second); text && text->size() == 1)
-      separator = (*text)[0];
-  Rows rows(path, readText(path), separator);
+  Rows rows(path, readText(path), separator, quotes);
   std::vector<std::string> header, cells;
   if (!rows.next(header))
     fail("{}: is empty; expected a header that names the columns", path);
-
-  struct Reading {
-    std::vector<size_t> columns;
-    std::vector<uint8_t> bytes;
-    std::vector<std::string> paths, places;
-  };
-  std::vector<Reading> readings;
-  for (auto &field : table.fields)
-    readings.push_back({columnsOf(context, field, header, path), {}, {}, {}});
   std::string folder = std::filesystem::path(path).parent_path().string();
+  std::vector<std::vector<size_t>> columns;
+  std::vector<Cells> readings;
+  const std::vector<Field> fields = table.fields; // as declared, while those of the table get names of classes
+  for (auto &field : fields) {
+    columns.push_back(columnsOf(context, field, header, path));
+    readings.emplace_back(field, folder);
+  }
   while (rows.next(cells)) {
     if (cells.size() != header.size())
       fail("{}:{}: the row has {} cell{}, and the header names {}", path, rows.line, cells.size(),
            cells.size() == 1 ? "" : "s", header.size());
-    for (size_t i = 0; i < table.fields.size(); ++i) {
-      const Field &field = table.fields[i];
-      for (size_t column : readings[i].columns)
-        if (field.isPicture()) {
-          if (cells[column].empty())
-            fail("{}:{}: column `{}` is empty; expected the path of a picture", path, rows.line, header[column]);
-          readings[i].paths.push_back(under(folder, cells[column]));
-          readings[i].places.push_back(fmt::format("{}:{}: ", path, rows.line));
-        } else {
-          put(readings[i].bytes, cells[column], field, header[column], rows);
-        }
-    }
+    for (size_t i = 0; i < fields.size(); ++i)
+      for (size_t column : columns[i])
+        readings[i].put(cells[column], fmt::format("{}:{}: column `{}`", path, rows.line, header[column]));
     ++table.count;
   }
   if (table.count == 0)
     fail("{}: has a header and no row", path);
-  for (size_t i = 0; i < table.fields.size(); ++i) {
-    const Field &field = table.fields[i];
-    if (field.isPicture())
-      table.columns[i] =
-          pictureColumn(field, std::move(readings[i].paths), std::move(readings[i].places), context.threads);
-    else
-      table.columns[i] = std::make_unique<Resident>(std::move(readings[i].bytes),
-                                                    size_t(product(field.shape)) * sizeOf(field.elem));
-  }
+  for (size_t i = 0; i < fields.size(); ++i)
+    table.columns[i] = readings[i].finish(table.fields[i], context.threads);
 }
+
+void openCsv(const SourceContext &context, Table &table) {
+  char separator = ',';
+  if (auto option = context.spec.options.find("separator"); option != context.spec.options.end())
+    if (auto *text = std::get_if<std::string>(&option->second); text && text->size() == 1)
+      separator = (*text)[0];
+  openTable(context, table, separator, true);
+}
+
+void openTsv(const SourceContext &context, Table &table) { openTable(context, table, '\t', false); }
 
 } // namespace bigm::data

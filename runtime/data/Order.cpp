@@ -24,7 +24,7 @@ void shuffle(std::vector<int64_t> &items, uint64_t seed, uint64_t stream) {
 
 std::vector<int64_t> splitRecords(const std::string &declaration, const std::string &source, int64_t count,
                                   const std::vector<std::pair<std::string, double>> &split, uint64_t seed,
-                                  const std::string &name) {
+                                  const std::string &name, bool inOrder) {
   std::vector<int64_t> all(static_cast<size_t>(count));
   std::iota(all.begin(), all.end(), 0);
   if (split.empty()) {
@@ -57,7 +57,8 @@ std::vector<int64_t> splitRecords(const std::string &declaration, const std::str
     fail("data `{}` has no split `{}`; it has {}", declaration, name, names);
   if (begin == end)
     fail("data `{}`: its split `{}` is empty; {} holds {} records", declaration, name, source, count);
-  shuffle(all, seed, 0);
+  if (!inOrder)
+    shuffle(all, seed, 0);
   std::vector<int64_t> records(all.begin() + begin, all.begin() + end);
   std::sort(records.begin(), records.end());
   return records;

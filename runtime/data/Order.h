@@ -17,9 +17,10 @@ void shuffle(std::vector<int64_t> &items, uint64_t seed, uint64_t stream);
 
 /// Records of split `name` out of `count`, ascending. `split` lists (name, count, or share when below 1) in the
 /// program's order; with no split at all, everything is "train". Throws Error for an unknown name, or when the parts
-/// exceed what is there; `declaration` and `source` are for the message.
+/// exceed what is there; `declaration` and `source` are for the message. `inOrder` takes the parts one after the other
+/// instead of at random.
 std::vector<int64_t> splitRecords(const std::string &declaration, const std::string &source, int64_t count,
                                   const std::vector<std::pair<std::string, double>> &split, uint64_t seed,
-                                  const std::string &name);
+                                  const std::string &name, bool inOrder = false);
 
 } // namespace bigm::data

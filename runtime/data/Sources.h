@@ -16,6 +16,11 @@ void openIdx(const SourceContext &, Table &);
 void openNpy(const SourceContext &, Table &);
 void openCsv(const SourceContext &, Table &);
 void openFolder(const SourceContext &, Table &);
+void openTsv(const SourceContext &, Table &);
+void openText(const SourceContext &, Table &);
+void openLines(const SourceContext &, Table &);
+void openJson(const SourceContext &, Table &);
+void openJsonLines(const SourceContext &, Table &);
 
 /// Values in memory.
 class Resident : public Column {

@@ -14,13 +14,17 @@
 namespace bigm::data {
 
 bool Field::isPicture() const {
+  if (isText())
+    return false;
   if (kind == "image")
     return true;
   return elem == Elem::U8 && !isLabel() && (shape.size() == 2 || (shape.size() == 3 && (shape[0] == 1 || shape[0] == 3)));
 }
 
 std::string Field::typeText() const {
-  if (!labels.empty())
+  if (isText())
+    return "text";
+  if (!labels.empty() && labels.size() <= 20)
     return fmt::format("label{{{}}}", fmt::join(labels, ", "));
   if (isLabel())
     return fmt::format("label[{}]", classes);
@@ -38,6 +42,12 @@ Batch Table::batch(const int64_t *records, int64_t n) const {
   Batch out;
   out.size = n;
   for (size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].isText()) {
+      auto &texts = out.texts[fields[i].name];
+      for (int64_t r = 0; r < n; ++r)
+        texts.push_back(columns[i]->text(records[r]));
+      continue;
+    }
     std::vector<int64_t> shape{n};
     shape.insert(shape.end(), fields[i].shape.begin(), fields[i].shape.end());
     Tensor t(fields[i].elem, std::move(shape));
@@ -57,7 +67,8 @@ struct Source {
   const char *name;
   void (*open)(const SourceContext &, Table &);
 };
-constexpr Source kSources[] = {{"idx", openIdx}, {"csv", openCsv}, {"npy", openNpy}, {"folder", openFolder}};
+constexpr Source kSources[] = {{"idx", openIdx}, {"csv", openCsv}, {"npy", openNpy}, {"folder", openFolder},
+                               {"tsv", openTsv}, {"text", openText}, {"lines", openLines}, {"json", openJson}, {"jsonl", openJsonLines}};
 
 /// Element i as a number; 64-bit integers beyond 2^53 never get here (see toField).
 double numberAt(const Numbers &n, size_t i) {
@@ -236,8 +247,9 @@ Table openTable(const std::string &declaration, const SourceSpec &spec, const st
   table.fields = fields;
   table.columns.resize(fields.size());
   for (auto &f : fields)
-    if (f.kind == "text")
-      fail("data `{}`: the field `{}` is text, which no source reads", declaration, f.name);
+    if (f.isText() && (spec.name == "idx" || spec.name == "npy" || spec.name == "folder"))
+      fail("data `{}`: the field `{}` is text, which `{}` does not read; text is read by csv, json, jsonl, lines, text and tsv",
+           declaration, f.name, spec.name);
   for (auto &s : kSources)
     if (spec.name == s.name) {
       try {

@@ -19,6 +19,7 @@ struct Field {
   std::vector<std::string> labels;
 
   bool isLabel() const { return kind == "label" || classes > 0; }
+  bool isText() const { return kind == "text"; }
   /// Pictures are u8[H, W], u8[1, H, W] or u8[3, H, W].
   bool isPicture() const;
   std::string typeText() const; // "u8[3, 48, 48]", "label[10]"
@@ -37,6 +38,8 @@ public:
   virtual ~Column() = default;
   /// Copies one record's value, `bytesEach` bytes. Threads may call it at the same time.
   virtual void copy(int64_t record, uint8_t *to) const = 0;
+  /// The record's value where the field is text.
+  virtual std::string text(int64_t) const { return ""; }
 };
 
 struct Table {
@@ -44,6 +47,9 @@ struct Table {
   int64_t count = 0;
   std::vector<Field> fields;
   std::vector<std::unique_ptr<Column>> columns; // one for each field
+  /// Records are windows of one text, so many characters long, that begin one character apart; in splits other than
+  /// `train` every `stride` characters. 0: they are none.
+  int64_t window = 0, stride = 0;
 
   const Field *field(const std::string &name) const; // null when there is none
   /// The named records in order, all fields.

@@ -51,6 +51,7 @@ std::string shapeText(const std::vector<int64_t> &shape); // "[3, 48, 48]"
 struct Batch {
   int64_t size = 0; // N
   std::map<std::string, Tensor> fields;
+  std::map<std::string, std::vector<std::string>> texts; // fields that are text
 };
 
 } // namespace bigm::data

@@ -1,8 +1,10 @@
 #include "DataSets.h"
 #include "runtime/data/Error.h"
+#include "runtime/data/Files.h"
 #include "runtime/data/Order.h"
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 namespace bigm::driver {
 namespace {
@@ -10,8 +12,15 @@ namespace {
 bool inSplit(const DataProgram &d, const std::string &name) {
   return std::any_of(d.split.begin(), d.split.end(), [&](auto &part) { return part.first == name; });
 }
-bool fromTest(const DataProgram &d, const std::string &split) {
-  return split == "test" && !d.test.name.empty() && !inSplit(d, split);
+/// The clause whose source has the records of a split: "from", "test" or "valid".
+std::string clauseOf(const DataProgram &d, const std::string &split) {
+  if (!inSplit(d, split)) {
+    if (split == "test" && !d.test.name.empty())
+      return "test";
+    if (split == "valid" && !d.valid.name.empty())
+      return "valid";
+  }
+  return "from";
 }
 
 } // namespace
@@ -21,28 +30,173 @@ DataSets::DataSets(Session &session, std::string dataDir, int threads)
 
 bool DataSets::hasSplit(const std::string &data, const std::string &split) const {
   const DataProgram &d = session.program().dataNamed(data);
-  return inSplit(d, split) || fromTest(d, split) || (d.split.empty() && split == "train");
+  return inSplit(d, split) || clauseOf(d, split) != "from" || (d.split.empty() && split == "train");
 }
 
 const data::Table &DataSets::table(const std::string &data, const std::string &split) {
   const DataProgram &d = session.program().dataNamed(data);
-  bool test = fromTest(d, split);
-  auto found = tables.find({data, test});
-  if (found == tables.end())
-    found = tables.emplace(std::pair{data, test},
-                           data::openTable(d.name, test ? d.test : d.from, d.fields, dataDir, unsigned(threads))).first;
-  return found->second;
+  std::string clause = clauseOf(d, split);
+  auto found = tables.find({data, clause});
+  if (found != tables.end())
+    return found->second;
+  // Classes without names get them from `from`, and the other sources must have the same.
+  auto unnamed = [](const data::Field &f) { return f.isLabel() && f.labels.empty(); };
+  if (clause != "from" && std::any_of(d.fields.begin(), d.fields.end(), unnamed))
+    table(data, "train");
+  data::Table opened = data::openTable(d.name, clause == "test" ? d.test : clause == "valid" ? d.valid : d.from, d.fields, dataDir, unsigned(threads));
+  for (size_t i = 0; i < opened.fields.size(); ++i)
+    if (unnamed(d.fields[i]) && !opened.fields[i].labels.empty()) {
+      if (clause != "from")
+        data::fail("data `{}`: the field `{}` holds names of classes in `{}`, and numbers in `from`", d.name, opened.fields[i].name, clause);
+      session.nameClasses(d.name, opened.fields[i].name, opened.fields[i].labels);
+    }
+  return tables.emplace(std::pair{data, clause}, std::move(opened)).first->second;
 }
 
 std::vector<int64_t> DataSets::records(const std::string &data, const std::string &split) {
-  const DataProgram &d = session.program().dataNamed(data);
   const data::Table &t = table(data, split);
-  if (fromTest(d, split)) {
-    std::vector<int64_t> all(static_cast<size_t>(t.count));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
+  const DataProgram &d = session.program().dataNamed(data);
+  std::vector<int64_t> all(static_cast<size_t>(t.count));
+  std::iota(all.begin(), all.end(), 0);
+  bool own = clauseOf(d, split) != "from";
+  if (!own) {
+    if (t.window > 0 && !d.split.empty() && !d.inOrder)
+      data::fail("data `{}`: the windows of {} overlap, so its split must go by position: write `split {{ ... }} in order`", d.name, t.source);
+    all = data::splitRecords(d.name, t.source, t.count, d.split, d.seed, split, d.inOrder);
   }
-  return data::splitRecords(d.name, t.source, t.count, d.split, d.seed, split);
+  if (t.window > 0) {
+    // A window that begins here and ends in the next split belongs to neither.
+    bool last = own || d.split.empty() || all.back() + 1 == t.count;
+    if (!last)
+      all.resize(size_t(std::max<int64_t>(0, int64_t(all.size()) - (t.window - 1))));
+    if (split != "train") {
+      std::vector<int64_t> apart;
+      for (size_t i = 0; i < all.size(); i += size_t(t.stride))
+        apart.push_back(all[i]);
+      all = std::move(apart);
+    }
+    if (all.empty())
+      data::fail("data `{}`: its split `{}` has no whole window of {} characters", d.name, split, t.window);
+  }
+  return all;
+}
+
+void DataSets::makeTokenizers(const std::string &sourceDir, const std::function<void(const std::string &, int64_t)> &done) {
+  for (auto &t : session.program().tokenizers) {
+    if (t.kind == "file") {
+      tokenizers_.insert_or_assign(t.name, readTokenizer(t, sourceDir, dataDir));
+      continue;
+    }
+    std::string split = t.split.empty() ? "train" : t.split;
+    auto list = records(t.data, split);
+    const data::Table &from = table(t.data, split);
+    size_t column = 0, at = 0;
+    while (column < from.fields.size() && from.fields[column].name != t.field)
+      ++column;
+    if (column == from.fields.size())
+      throw std::runtime_error(fmt::format("bug in bigmc: `{}` is fitted on `{}`, which `{}` does not have", t.name, t.field, t.data));
+    // Windows of a text overlap: one after the other, they show each character once.
+    size_t step = from.window > 0 ? size_t(from.window) : 1;
+    std::string text;
+    bool tail = false;
+    auto fitted = fitTokenizer(t, [&]() -> const std::string * {
+      if (at >= list.size()) {
+        if (tail || step == 1)
+          return nullptr;
+        tail = true; // the last window, which the steps may have left out
+        text = from.columns[column]->text(list.back());
+        return &text;
+      }
+      text = from.columns[column]->text(list[at]);
+      at += step;
+      return &text;
+    });
+    done(t.name, fitted.size());
+    tokenizers_.insert_or_assign(t.name, std::move(fitted));
+  }
+}
+
+void DataSets::saveTexts(const RunFolder &folder) const {
+  for (auto &[name, tokenizer] : tokenizers_)
+    data::writeAtomically(folder.file("tokenizer." + name + ".json"), tokenizer.json().data(), tokenizer.json().size());
+  nlohmann::ordered_json classes = nlohmann::ordered_json::object();
+  for (auto &[data, field] : session.namedByData())
+    for (auto &f : session.program().dataNamed(data).fields)
+      if (f.name == field)
+        classes[data + "." + field] = f.labels;
+  if (!classes.empty())
+    folder.writeJson("classes.json", classes);
+}
+
+void DataSets::loadTexts(const RunFolder &folder) {
+  for (auto &t : session.program().tokenizers) {
+    std::string path = folder.file("tokenizer." + t.name + ".json");
+    if (!folder.has("tokenizer." + t.name + ".json"))
+      data::fail("{}: there is no such file; expected the tokenizer that `bigmc train` keeps there", path);
+    try {
+      tokenizers_.insert_or_assign(t.name, text::Tokenizer::fromFile(path));
+    } catch (const text::Error &e) {
+      data::fail("{}", e.what());
+    }
+    if (t.atMost > 0 && tokenizers_.at(t.name).size() > t.atMost)
+      data::fail("{}: has {} tokens, and the program says `at_most: {}`", path, tokenizers_.at(t.name).size(), t.atMost);
+  }
+  auto classes = folder.readJson("classes.json");
+  if (!classes.is_object())
+    return;
+  for (auto &d : std::vector<DataProgram>(session.program().data))
+    for (auto &f : d.fields)
+      if (auto found = classes.find(d.name + "." + f.name); found != classes.end() && f.isLabel() && f.labels.empty()) {
+        std::vector<std::string> names;
+        for (auto &name : *found)
+          if (name.is_string())
+            names.push_back(name.get<std::string>());
+        if (int64_t(names.size()) > f.classes)
+          data::fail("{}: names {} classes of `{}`, which is {}", folder.file("classes.json"), names.size(), f.name, f.typeText());
+        session.nameClasses(d.name, f.name, names);
+      }
+}
+
+void DataSets::bucket(const std::string &name, const std::string &split, std::vector<int64_t> &order, int64_t batch, uint64_t seed) {
+  const DataProgram &d = session.program().dataNamed(name);
+  if (d.bucket.empty())
+    return;
+  auto step = std::find_if(d.host.begin(), d.host.end(), [&](auto &s) { return s.output == d.bucket; });
+  if (step == d.host.end())
+    throw std::runtime_error(fmt::format("bug in bigmc: `{}` is bucketed by `{}`, which nothing makes", name, d.bucket));
+  const data::Table &from = table(name, split);
+  auto &known = lengths[name + "." + clauseOf(d, split)];
+  if (known.empty()) {
+    known.resize(size_t(from.count));
+    size_t column = 0;
+    while (from.fields[column].name != step->input)
+      ++column;
+    const text::Tokenizer &tokenizer = tokenizers_.at(step->tokenizer);
+    for (int64_t r = 0; r < from.count; ++r)
+      try {
+        known[size_t(r)] = int32_t(idsOf(tokenizer, from.columns[column]->text(r), *step).size());
+      } catch (const text::Error &e) {
+        data::fail("{}: record {}: {}", from.source, r, e.what());
+      }
+  }
+  // Sorted within runs of 50 batches, so that which records meet still changes from epoch to epoch.
+  auto run = size_t(batch) * 50, whole = order.size() - order.size() % size_t(batch);
+  std::vector<std::tuple<int32_t, size_t, int64_t>> sorted; // length, place, record
+  for (size_t i = 0; i < whole; ++i)
+    sorted.emplace_back(known[size_t(order[i])], i, order[i]);
+  for (size_t begin = 0; begin < whole; begin += run)
+    std::sort(sorted.begin() + ptrdiff_t(begin), sorted.begin() + ptrdiff_t(std::min(begin + run, whole)));
+  for (size_t i = 0; i < whole; ++i)
+    order[i] = std::get<2>(sorted[i]);
+  std::vector<int64_t> blocks(whole / size_t(batch));
+  std::iota(blocks.begin(), blocks.end(), 0);
+  data::shuffle(blocks, seed, 1);
+  std::vector<int64_t> mixed;
+  mixed.reserve(order.size());
+  for (int64_t b : blocks)
+    mixed.insert(mixed.end(), order.begin() + b * batch, order.begin() + (b + 1) * batch);
+  mixed.insert(mixed.end(), order.begin() + ptrdiff_t(whole), order.end());
+  order = std::move(mixed);
 }
 
 data::Loader DataSets::batches(const std::string &name, const std::string &split, std::vector<int64_t> order,
@@ -58,7 +212,8 @@ data::Loader DataSets::batches(const std::string &name, const std::string &split
   options.ahead = options.workers + 2;
   session.openLanes(std::max(1, options.workers));
   return data::Loader(table(name, split), std::move(order), options,
-                      [this, function, seed](data::Batch &b, int64_t number, int worker) {
+                      [this, function, seed, steps = d.host](data::Batch &b, int64_t number, int worker) {
+                        runHostSteps(steps, tokenizers_, b);
                         session.prepare(function, b, {data::mixSeed(seed, uint64_t(number)), 0, 0}, worker);
                       });
 }
@@ -67,7 +222,7 @@ DataSets::Mode DataSets::modeFor(const std::string &name, const std::string &fun
   const DataProgram &d = session.program().dataNamed(name);
   for (auto &arg : session.program().function(function).args)
     if (arg.role == "input" &&
-        std::none_of(d.fields.begin(), d.fields.end(), [&](auto &f) { return f.name == arg.name; }))
+        std::none_of(d.fields.begin(), d.fields.end(), [&](auto &f) { return f.name == arg.name; }) && !isHostMade(d, arg.name))
       return Mode::Plain;
   return Mode::Raw;
 }

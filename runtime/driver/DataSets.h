@@ -1,6 +1,8 @@
 // The program's `data`, opened when first needed, as prepared batches.
 #pragma once
+#include "RunFolder.h"
 #include "Session.h"
+#include "Texts.h"
 #include "runtime/data/Loader.h"
 #include "runtime/data/Table.h"
 
@@ -12,6 +14,17 @@ public:
 
   bool hasSplit(const std::string &data, const std::string &split) const;
   const data::Table &table(const std::string &data, const std::string &split);
+  /// Makes the tokenizers: reads files (looked for in `sourceDir` and the data folder), fits the others on their splits.
+  /// `done` is told the name and the number of tokens of each that is fitted.
+  void makeTokenizers(const std::string &sourceDir, const std::function<void(const std::string &, int64_t)> &done);
+  const std::map<std::string, text::Tokenizer> &tokenizers() const { return tokenizers_; }
+  /// Keeps tokenizers and names of classes in the run folder, and takes them from there. Throws data::Error.
+  void saveTexts(const RunFolder &folder) const;
+  void loadTexts(const RunFolder &folder);
+  /// `bucket by`: the order with records of like length in each batch. Batches stand in random order, the last, which may
+  /// be shorter, at the end.
+  void bucket(const std::string &data, const std::string &split, std::vector<int64_t> &order, int64_t batch, uint64_t seed);
+
   /// Records of a split, ascending. Throws data::Error when there is no such split.
   std::vector<int64_t> records(const std::string &data, const std::string &split);
 
@@ -26,7 +39,9 @@ private:
   Session &session;
   std::string dataDir;
   int threads;
-  std::map<std::pair<std::string, bool>, data::Table> tables; // (data, from its test source)
+  std::map<std::pair<std::string, std::string>, data::Table> tables; // (data, clause of its source)
+  std::map<std::string, text::Tokenizer> tokenizers_;
+  std::map<std::string, std::vector<int32_t>> lengths; // of all records of a data set that is bucketed
 };
 
 } // namespace bigm::driver

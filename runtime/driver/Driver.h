@@ -75,10 +75,14 @@ Result loadPretrained(const bigm_module *module, bigm_model *model, const Common
 
 struct PredictOptions : CommonOptions {
   bool json = false;
+  std::string flow; // which flow answers; empty: the program's last one, or its model where it has no flow
   /// Called with each input's line, in the order of the inputs.
   std::function<void(const std::string &line)> print;
 };
-/// One line an input: `three.png: digit 3 (0.99)`, or with `json`
+/// A flow answers with what it gives for each record: an input is a text where the flow takes one text, else JSON; `-` reads
+/// one from each line of standard input. With `json` a line is the value as JSON, without it texts stand as they are.
+///
+/// Where the program has no flow, one line an input: `three.png: digit 3 (0.99)`, or with `json`
 ///   {"input": "three.png", "digit": {"label": "3", "class": 3, "score": 0.99}}
 ///   {"input": "bad.png", "error": "..."}
 /// An input is a PNG or JPEG (turned grey or colour and resized to the program's picture, which the log mentions) or an

@@ -39,6 +39,7 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
     data::fail("{}: is the run of `{}`; expected one of `{}`", options.runDir, made.value("program", ""), program.name);
   folder.load(session.model(), false);
   DataSets data(session, options.dataDir, session.threads());
+  data.loadTexts(folder);
   Progress progress(options.log, true);
 
   Evaluation out;

@@ -1,4 +1,6 @@
 // Prediction: files of the user's own, made into the program's raw field, answered in batches.
+#include "Answer.h"
+#include "DataSets.h"
 #include "Driver.h"
 #include "Guard.h"
 #include "Measure.h"
@@ -24,15 +26,16 @@ struct Request {
   std::string name;
   std::vector<uint8_t> record;
   std::string error;
+  std::string text; // of a program that reads text
 };
 
 class Predictor {
 public:
   Predictor(const bigm_module *module, const PredictOptions &options)
-      : options(options), session(module, options.threads), program(session.program()), log(options.log, true) {}
+      : options(options), session(module, options.threads), program(session.program()), log(options.log, true),
+        data(session, options.dataDir, 1) {}
 
   Result run(const std::vector<std::string> &inputs) {
-    choose();
     if (options.runDir.empty())
       fail("`{}` answers with what a training made: say with `--run` where that is", program.name);
     RunFolder folder(options.runDir, true);
@@ -40,7 +43,13 @@ public:
     if (made.is_object() && made.value("program", program.name) != program.name)
       fail("{}: is the run of `{}`; expected one of `{}`", options.runDir, made.value("program", ""), program.name);
     folder.load(session.model(), false);
+    data.loadTexts(folder);
+    choose();
     for (auto &input : inputs) {
+      if (field.isText() && input == "-") {
+        readLines();
+        continue;
+      }
       read(input);
       if (int64_t(waiting.size()) >= kBatch)
         answer();
@@ -65,6 +74,14 @@ private:
     const DataProgram &d = program.dataNamed(train->data);
     const FunctionInfo &predict = program.function(train->predict);
     int count = 0;
+    for (auto &f : d.fields)
+      for (auto &step : d.host)
+        if (f.name == step.input && (count == 0 || field.name != f.name) &&
+            std::any_of(predict.args.begin(), predict.args.end(), [&](auto &a) { return a.role == "input" && (a.name == step.output || a.name == step.output + ".length"); })) {
+          ++count;
+          field = f;
+        }
+    host = d.host;
     for (auto &arg : predict.args)
       if (arg.role == "input")
         for (auto &f : d.fields)
@@ -93,7 +110,25 @@ private:
     waiting.push_back({name, {}, reason});
   }
 
+  /// A text a line from standard input, answered as they come.
+  void readLines() {
+    std::string line;
+    for (int c; (c = std::fgetc(stdin)) != EOF || !line.empty();) {
+      if (c != '\n' && c != EOF) {
+        line += char(c);
+        continue;
+      }
+      read(line);
+      answer();
+      line.clear();
+    }
+  }
+
   void read(const std::string &input) {
+    if (field.isText()) { // the input is the text itself
+      waiting.push_back({input, {}, "", input});
+      return;
+    }
     try {
       size_t each = size_t(data::product(field.shape)) * data::sizeOf(field.elem);
       if (input.ends_with(".npy")) {
@@ -128,6 +163,8 @@ private:
   void answer() {
     data::Batch batch;
     std::vector<int64_t> shape = field.shape;
+    if (field.isText())
+      return answerTexts();
     for (auto &r : waiting)
       batch.size += r.error.empty();
     shape.insert(shape.begin(), batch.size);
@@ -139,6 +176,10 @@ private:
         at += r.record.size();
       }
     batch.fields.emplace(field.name, std::move(records));
+    say(batch);
+  }
+
+  void say(data::Batch &batch) {
     for (auto &l : labels) {
       data::Tensor none(l.elem, {batch.size});
       std::fill(none.bytes.begin(), none.bytes.end(), uint8_t(0));
@@ -151,6 +192,28 @@ private:
     for (auto &r : waiting)
       options.print(r.error.empty() ? line(r.name, said, i++) : errorLine(r));
     waiting.clear();
+  }
+
+  /// Texts that the vocabulary cannot express are named, and the others answered.
+  void answerTexts() {
+    data::Batch batch;
+    for (auto &r : waiting) {
+      data::Batch one;
+      one.size = 1;
+      one.texts[field.name] = {r.text};
+      try {
+        runHostSteps(host, data.tokenizers(), one);
+      } catch (const data::Error &e) {
+        ++unreadable;
+        r.error = e.what();
+        log.line("error: " + r.error);
+        continue;
+      }
+      batch.texts[field.name].push_back(r.text);
+      ++batch.size;
+    }
+    runHostSteps(host, data.tokenizers(), batch);
+    say(batch);
   }
 
   std::string errorLine(const Request &r) const {
@@ -193,6 +256,8 @@ private:
   Session session;
   const Program &program;
   Progress log;
+  DataSets data;
+  std::vector<HostStep> host;
   const TrainProgram *train = nullptr;
   data::Field field;
   std::vector<data::Field> labels;
@@ -206,6 +271,8 @@ private:
 } // namespace
 
 Result predict(const bigm_module *module, const PredictOptions &options, const std::vector<std::string> &inputs) {
+  if (hasFlows(module))
+    return answer(module, options, inputs);
   return guarded([&] { return Predictor(module, options).run(inputs); });
 }
 

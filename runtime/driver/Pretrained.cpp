@@ -30,31 +30,6 @@ bool holdsWeights(const std::string &folder) {
   return false;
 }
 
-std::string find(const ModelSource &source, const Places &places) {
-  std::vector<std::string> tried;
-  auto there = [&](const std::string &path) {
-    std::error_code error;
-    tried.push_back(path);
-    return fs::exists(path, error);
-  };
-  fs::path wanted(source.path);
-  if (!places.dataDir.empty()) {
-    std::string path = (fs::path(places.dataDir) / wanted).string();
-    if (there(path))
-      return path;
-    if (holdsWeights(places.dataDir))
-      return places.dataDir;
-  }
-  std::string path = (fs::path(places.sourceDir) / wanted).string();
-  if (there(path))
-    return path;
-  if (const char *folder = std::getenv("BIGM_WEIGHTS"); folder && *folder)
-    if (std::string in = (fs::path(folder) / wanted).string(); there(in))
-      return in;
-  fail("the weights of `{}` are not there: {}; say with `--data` where `{}` lies", source.name,
-       fmt::join(tried, ", "), source.path);
-}
-
 std::string typeText(const TensorInfo &t) { return data::name(t.elem) + data::shapeText(t.shape); }
 
 /// One tensor of the model and the stored ones that it is made of.
@@ -121,7 +96,7 @@ std::string some(const char *what, std::vector<std::string> names) {
 }
 
 void load(const Program &program, bigm_model *model, const ModelSource &source, const Places &places) {
-  std::string path = find(source, places), prefix = source.name + ".";
+  std::string path = find(source.path, "the file of the weights of `" + source.name + "`", places), prefix = source.name + ".";
   weights::Stored stored(path);
   weights::Renames renames(source.renames);
   std::map<std::string, size_t> wanted;
@@ -166,6 +141,32 @@ void load(const Program &program, bigm_model *model, const ModelSource &source, 
 }
 
 } // namespace
+
+std::string find(const std::string &name, const std::string &what, const Places &places) {
+  std::vector<std::string> tried;
+  auto there = [&](const std::string &path) {
+    std::error_code error;
+    tried.push_back(path);
+    return fs::exists(path, error);
+  };
+  fs::path wanted(name);
+  if (!places.dataDir.empty()) {
+    fs::path folder(places.dataDir);
+    if (auto path = (folder / wanted).string(); there(path))
+      return path;
+    // `--data` may be the very folder: `all-MiniLM-L6-v2` itself, or `tokenizer.json` of it in `all-MiniLM-L6-v2/tokenizer.json`.
+    if (!wanted.has_parent_path() && holdsWeights(folder.string()))
+      return folder.string();
+    if (auto path = (folder / wanted.filename()).string(); wanted.has_parent_path() && there(path))
+      return path;
+  }
+  if (auto path = (fs::path(places.sourceDir) / wanted).string(); there(path))
+    return path;
+  if (const char *folder = std::getenv("BIGM_WEIGHTS"); folder && *folder)
+    if (auto path = (fs::path(folder) / wanted).string(); there(path))
+      return path;
+  fail("{} is not there: {}; say with `--data` where `{}` lies", what, fmt::join(tried, ", "), name);
+}
 
 void loadPretrained(const Program &program, bigm_model *model, const Places &places) {
   for (auto &source : program.sources)

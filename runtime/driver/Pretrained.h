@@ -11,6 +11,9 @@ struct Places {
   std::string sourceDir; // the program's folder
 };
 
+/// The file or folder that a program names; `what` it is of stands in the error that is thrown when it is nowhere.
+std::string find(const std::string &path, const std::string &what, const Places &places);
+
 /// Fills the tensors of all instances whose weights come from files. Everything that does not fit is named in one error,
 /// and then nothing was written. Throws data::Error.
 void loadPretrained(const Program &program, bigm_model *model, const Places &places);

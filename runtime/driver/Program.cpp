@@ -75,6 +75,12 @@ DataProgram dataProgram(const json &j) {
   d.name = text(j, "name");
   d.from = spec(j.value("from", json()));
   d.test = spec(j.value("test", json()));
+  d.valid = spec(j.value("valid", json()));
+  d.inOrder = j.value("in_order", false);
+  d.bucket = text(j, "bucket");
+  for (auto &s : j.value("host", json::array()))
+    d.host.push_back({text(s, "input"), text(s, "tokenizer"), text(s, "output"), s.value("at_most", int64_t(0)),
+                      s.value("length", int64_t(0)), s.value("special", true)});
   d.derived = list<std::string>(j, "derived");
   for (auto &f : j.at("fields")) {
     data::Field field;
@@ -106,6 +112,7 @@ PhaseProgram phaseProgram(const json &j) {
   p.estimate = j.value("estimate", "");
   p.startFrom = text(j, "start_from");
   p.epochs = j.value("epochs", 1.0);
+  p.steps = j.value("steps", int64_t(0));
   p.batch = j.value("batch", int64_t(0));
   p.startIfPresent = j.value("start_if_present", false);
   p.ownSchedule = j.value("own_schedule", false);
@@ -136,6 +143,9 @@ Program parseProgram(std::string_view manifest) {
     }
     for (auto &d : j.value("data", json::array()))
       p.data.push_back(dataProgram(d));
+    for (auto &t : j.value("tokenizers", json::array()))
+      p.tokenizers.push_back({text(t, "name"), text(t, "kind"), text(t, "file"), text(t, "data"), text(t, "split"), text(t, "field"),
+                              t.value("at_least", int64_t(1)), t.value("at_most", int64_t(0)), t.value("unknown", false), t.value("lower", false)});
     for (auto &f : j.value("fits", json::array()))
       p.fits.push_back({text(f, "name"), text(f, "data"), text(f, "split"), text(f, "begin"), text(f, "step")});
     for (auto &t : j.value("trains", json::array())) {

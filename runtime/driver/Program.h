@@ -26,12 +26,26 @@ struct FunctionInfo {
   std::vector<std::string> symbols;
   std::vector<ArgInfo> args;
 };
+/// A text field through a tokenizer to `output`, i32[N, T], and `output.length`, i32[N].
+struct HostStep {
+  std::string input, tokenizer, output;
+  int64_t atMost = 0, length = 0;
+  bool special = true;
+};
+struct TokenizerProgram {
+  std::string name, kind, file, data, split, field;
+  int64_t atLeast = 1, atMost = 0;
+  bool unknown = false, lower = false;
+};
 struct DataProgram {
   std::string name;
-  data::SourceSpec from, test; // test.name is empty when there is none
+  data::SourceSpec from, test, valid; // the name of one that is not there is empty
   std::vector<data::Field> fields; // raw ones
   std::vector<std::pair<std::string, double>> split;
   uint64_t seed = 0;
+  bool inOrder = false;
+  std::vector<HostStep> host;
+  std::string bucket;
   std::vector<std::string> derived;
   std::string prepare, prepareTrain; // empty when there is none
 };
@@ -41,6 +55,7 @@ struct FitProgram {
 struct PhaseProgram {
   std::string name, step, estimate, startFrom;
   double epochs = 1;
+  int64_t steps = 0; // in place of epochs, when above 0
   int64_t batch = 0;
   bool startIfPresent = false, ownSchedule = false;
   std::string stopMetric, stopCompare;
@@ -76,6 +91,7 @@ struct Program {
   std::vector<TensorInfo> tensors;
   std::vector<FunctionInfo> functions;
   std::vector<DataProgram> data;
+  std::vector<TokenizerProgram> tokenizers;
   std::vector<FitProgram> fits;
   std::vector<TrainProgram> trains;
   std::vector<std::string> models; // deployed as they stand: they have weights and no training

@@ -69,10 +69,14 @@ void RunFolder::makeWritable() {
 
 void RunFolder::clear() {
   for (auto name : {"weights.safetensors", "optimizer.safetensors", "state.json", "metrics.jsonl", "evaluation.json",
-                    "report.html", "run.json"}) {
+                    "report.html", "run.json", "classes.json"}) {
     ::unlink(file(name).c_str());
     ::unlink(file(std::string(name) + ".new").c_str());
   }
+  std::error_code error;
+  for (auto &entry : fs::directory_iterator(folder, error))
+    if (std::string name = entry.path().filename().string(); name.starts_with("tokenizer.") && name.ends_with(".json"))
+      ::unlink(entry.path().c_str());
 }
 
 void RunFolder::commit(const bigm_model *model, const Program &program,

@@ -78,6 +78,7 @@ Context newContext(bigm_model *model, int threads) {
 struct Session::State {
   const bigm_module *module;
   Program program;
+  std::vector<std::pair<std::string, std::string>> named;
   Model model, fitted; // `fitted` is what the lanes read
   Context main;
   std::vector<Context> lanes;
@@ -104,6 +105,16 @@ Session::Session(const bigm_module *module, int threads) : state(std::make_uniqu
 Session::~Session() = default;
 
 const Program &Session::program() const { return state->program; }
+void Session::nameClasses(const std::string &data, const std::string &field, std::vector<std::string> names) {
+  for (auto &d : state->program.data)
+    for (auto &f : d.fields)
+      if (d.name == data && f.name == field) {
+        f.labels = std::move(names);
+        state->named.emplace_back(data, field);
+        return;
+      }
+}
+const std::vector<std::pair<std::string, std::string>> &Session::namedByData() const { return state->named; }
 bigm_model *Session::model() { return state->model.get(); }
 int Session::threads() const { return bigm_context_threads(state->main.get()); }
 

@@ -164,6 +164,8 @@ int64_t Trainer::stepsPerEpoch(const TrainProgram &train, const PhaseProgram &ph
 }
 
 int64_t Trainer::stepsOf(const TrainProgram &train, const PhaseProgram &phase) {
+  if (phase.steps > 0)
+    return phase.steps;
   return std::max<int64_t>(1, int64_t(std::ceil(phase.epochs * double(stepsPerEpoch(train, phase)) - 1e-9)));
 }
 
@@ -264,8 +266,10 @@ void Trainer::begin() {
       auto *bytes = static_cast<const uint8_t *>(bigm_model_data(session.model(), int32_t(i)));
       freshSlots[int32_t(i)].assign(bytes, bytes + data::product(t.shape) * int64_t(data::sizeOf(t.elem)));
     }
-  if (options.resume)
+  if (options.resume) {
     folder.load(session.model(), true);
+    data.loadTexts(folder);
+  }
   metrics.emplace(folder.file("metrics.jsonl"), state.metricsBytes);
 }
 
@@ -312,6 +316,7 @@ void Trainer::estimate(const TrainProgram &train, const PhaseProgram &phase, con
   uint64_t seed = data::mixSeed(train.seed, uint64_t(&phase - train.phases.data()) + 1, ~uint64_t(0));
   data::shuffle(order, seed, 0);
   order.resize(std::min(order.size(), batches * size_t(phase.batch)));
+  data.bucket(train.data, "train", order, phase.batch, seed);
   auto loader = data.batches(train.data, "train", std::move(order), phase.batch, DataSets::Mode::Train, seed, 0);
   int64_t done = 0;
   for (data::Batch batch; loader.next(batch); ++done)
@@ -417,7 +422,8 @@ bool Trainer::endEpoch(const TrainProgram &train, const PhaseProgram &phase, int
                {"epoch", epoch == std::floor(epoch) ? json(int64_t(epoch)) : json(epoch)},
                {"step", state.step},
                {"loss", trainLoss}};
-  std::string text = fmt::format("{} {} {:g}/{:g}  loss {:.4f}", train.name, phase.name, epoch, phase.epochs, trainLoss);
+  std::string place = phase.steps > 0 ? fmt::format("step {}/{}", state.phaseStep, phase.steps) : fmt::format("{:g}/{:g}", epoch, phase.epochs);
+  std::string text = fmt::format("{} {} {}  loss {:.4f}", train.name, phase.name, place, trainLoss);
   if (measured) {
     json valid = json::object();
     if (measured->loss)
@@ -461,6 +467,7 @@ Trainer::Outcome Trainer::runPhase(const TrainProgram &train, const PhaseProgram
     uint64_t epochSeed = data::mixSeed(train.seed, uint64_t(phaseIndex) + 1, uint64_t(epoch));
     auto order = records;
     data::shuffle(order, epochSeed, 0);
+    data.bucket(train.data, "train", order, phase.batch, epochSeed);
     auto loader = data.batches(train.data, "train", std::move(order), phase.batch, DataSets::Mode::Train, epochSeed, first);
     progress.begin(label, state.phaseStep, total);
     double throughput = 0;
@@ -526,6 +533,12 @@ Result Trainer::run() {
     return {};
   }
   writeRun("running");
+  if (!options.resume) {
+    data.makeTokenizers(options.sourceDir, [&](const std::string &name, int64_t tokens) {
+      progress.line(fmt::format("fit {}: {} tokens", name, countText(double(tokens))));
+    });
+    data.saveTexts(folder);
+  }
   if (!options.resume)
     for (auto &f : program.fits) {
       fit(f);

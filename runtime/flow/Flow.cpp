@@ -1,5 +1,6 @@
 #include "Flow.h"
 #include "runtime/data/Error.h"
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace bigm::flow {
@@ -44,8 +45,8 @@ Step step(const json &j) {
   const json &settings = j.at("settings");
   s.name = settings.value("name", "");
   s.strings = settings.value("strings", std::vector<std::string>{});
-  const json none = json::object();
-  for (auto &[key, value] : settings.value("options", none).items())
+  const json options = settings.value("options", json::object()); // named: a loop keeps no temporary alive
+  for (auto &[key, value] : options.items())
     if (value.is_string())
       s.options[key] = value.get<std::string>();
     else
@@ -53,20 +54,56 @@ Step step(const json &j) {
   return s;
 }
 
-void callFunction(const Step &s, Slots &slots, const Call &call) {
+void callFunction(const Step &s, Slots &slots, const Surroundings &around) {
   data::Batch batch;
   batch.size = slots.records;
   for (auto &name : s.inputs)
     batch.fields.emplace(name, slots.tensors.at(name));
-  auto values = call(s.name, batch);
+  auto values = around.call(s.name, batch);
   for (auto &name : s.outputs)
     slots.tensors[name] = std::move(values.at(name));
 }
 
+/// text -> ids i32[N, T], length i32[N]: rows are padded at the end to the longest of the batch, or to `length`. A text
+/// without tokens is a row of padding, since a size is at least 1.
+void tokens(const Step &s, Slots &slots, const Surroundings &around) {
+  const text::Tokenizer &tokenizer = around.tokenizer(s.strings.at(0));
+  auto option = [&](const char *name, double otherwise) {
+    auto found = s.options.find(name);
+    return found == s.options.end() ? otherwise : std::get<double>(found->second);
+  };
+  size_t fixed = size_t(option("length", 0));
+  text::EncodeOptions options;
+  options.pad = false;
+  options.atMost = fixed ? int64_t(fixed) : int64_t(option("at_most", 0));
+  options.special = option("special", 1) != 0;
+  std::vector<std::vector<int32_t>> rows;
+  size_t longest = 1;
+  for (const std::string &one : slots.texts.at(s.inputs.at(0))) {
+    try {
+      rows.push_back(tokenizer.encode(one, options).ids);
+    } catch (const text::Error &e) {
+      throw data::Error(e.what());
+    }
+    longest = std::max(longest, rows.back().size());
+  }
+  longest = fixed ? fixed : longest;
+  data::Tensor ids(data::Elem::I32, {slots.records, int64_t(longest)}), lengths(data::Elem::I32, {slots.records});
+  for (size_t r = 0; r < rows.size(); ++r) {
+    size_t there = std::min(rows[r].size(), longest);
+    int32_t *row = ids.as<int32_t>() + r * longest;
+    std::copy_n(rows[r].begin(), there, row);
+    std::fill(row + there, row + longest, tokenizer.padding());
+    lengths.as<int32_t>()[r] = int32_t(there);
+  }
+  slots.tensors[s.outputs.at(0)] = std::move(ids);
+  slots.tensors[s.outputs.at(1)] = std::move(lengths);
+}
+
 /// What a step of this name does.
-using Run = void (*)(const Step &, Slots &, const Call &);
+using Run = void (*)(const Step &, Slots &, const Surroundings &);
 const std::map<std::string, Run> &operations() {
-  static const std::map<std::string, Run> table = {{"call", callFunction}};
+  static const std::map<std::string, Run> table = {{"call", callFunction}, {"tokens", tokens}};
   return table;
 }
 
@@ -88,12 +125,12 @@ std::vector<Flow> flowsOf(std::string_view manifest) {
   return flows;
 }
 
-void run(const Flow &flow, Slots &slots, const Call &call) {
+void run(const Flow &flow, Slots &slots, const Surroundings &surroundings) {
   for (const Step &s : flow.steps) {
     auto operation = operations().find(s.op);
     if (operation == operations().end())
       throw std::runtime_error("bug in bigmc: the flow `" + flow.name + "` has the unknown step `" + s.op + "`");
-    operation->second(s, slots, call);
+    operation->second(s, slots, surroundings);
   }
 }
 

@@ -4,6 +4,7 @@
 // Steps come from the manifest in an order in which all can be done.
 #pragma once
 #include "runtime/data/Tensor.h"
+#include "runtime/text/Tokenizer.h"
 #include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
@@ -51,8 +52,15 @@ struct Slots {
 /// Runs a compiled function on the tensors of its inputs' names and gives those of its outputs.
 using Call = std::function<std::map<std::string, data::Tensor>(const std::string &function, const data::Batch &)>;
 
+/// What steps need from outside.
+struct Surroundings {
+  Call call;
+  /// The program's tokenizer of a name.
+  std::function<const text::Tokenizer &(const std::string &name)> tokenizer;
+};
+
 /// All steps; `slots` holds the inputs and receives every other value. Throws data::Error for what a user's input does.
-void run(const Flow &flow, Slots &slots, const Call &call);
+void run(const Flow &flow, Slots &slots, const Surroundings &surroundings);
 
 /// The inputs of one record from JSON: the value itself where the flow has one input, else an object with all of them.
 /// Texts are strings, tensors are nested lists. Appends to `slots`; sizes must be those of the records before. Throws

@@ -48,7 +48,7 @@ struct EvalOptions {
 };
 struct PredictOptions {
   ProgramOptions program;
-  std::string run, data; // without a run: a program whose weights come from files
+  std::string run, data, flow; // without a run: a program whose weights come from files
   CodeOptions code;
   std::vector<std::string> inputs;
   bool json = false;

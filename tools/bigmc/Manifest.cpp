@@ -38,18 +38,22 @@ json describe(const Field &field) {
   return j;
 }
 json describe(const DataProgram &d) {
-  json fields = json::array(), split = json::array();
+  json fields = json::array(), split = json::array(), host = json::array();
+  for (const HostStep &s : d.host)
+    host.push_back({{"input", s.input}, {"tokenizer", s.tokenizer}, {"output", s.output}, {"at_most", s.atMost}, {"length", s.length}, {"special", s.special}});
   for (const Field &f : d.fields)
     fields.push_back(describe(f));
   for (const auto &[name, share] : d.split)
     split.push_back({name, share});
   return {{"name", d.name},       {"from", describe(d.from)}, {"test", describe(d.test)},
+          {"valid", describe(d.valid)}, {"in_order", d.inOrder}, {"host", host}, {"bucket", d.bucket},
           {"fields", fields},     {"split", split},           {"seed", d.seed},
           {"derived", d.derived}, {"prepare", d.prepare},     {"prepare_train", d.prepareTrain}};
 }
 json describe(const PhaseProgram &p) {
   return {{"name", p.name},
           {"epochs", p.epochs},
+          {"steps", p.steps},
           {"batch", p.batch},
           {"step", p.step},
           {"estimate", p.estimate},
@@ -109,7 +113,7 @@ json describe(const FlowProgram &f) {
   json inputs = json::array(), steps = json::array();
   for (const auto &[name, type] : f.inputs)
     inputs.push_back({name, describe(type)});
-  for (const HostStep &s : f.steps)
+  for (const FlowStep &s : f.steps)
     steps.push_back({{"op", s.op}, {"inputs", s.inputs}, {"outputs", s.outputs}, {"settings", describe(s.settings)}});
   return {{"name", f.name}, {"inputs", inputs}, {"steps", steps}, {"result", describe(f.result)}};
 }
@@ -146,6 +150,10 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   }
   m["functions"] = json::array();
   m["data"] = describeAll(program.data);
+  m["tokenizers"] = json::array();
+  for (const TokenizerProgram &t : program.tokenizers)
+    m["tokenizers"].push_back({{"name", t.name}, {"kind", t.kind}, {"file", t.file}, {"data", t.data}, {"split", t.split}, {"field", t.field},
+                               {"at_least", t.atLeast}, {"at_most", t.atMost}, {"unknown", t.unknown}, {"lower", t.lower}});
   m["fits"] = json::array();
   for (const FitProgram &f : program.fits)
     m["fits"].push_back({{"name", f.name}, {"data", f.data}, {"split", f.split}, {"begin", f.begin}, {"step", f.step}});

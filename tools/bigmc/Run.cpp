@@ -117,6 +117,7 @@ int predict(const PredictOptions &options) {
   driver::PredictOptions o;
   static_cast<driver::CommonOptions &>(o) = common(options.program, opened->sets, options.run, options.data, options.threads);
   o.json = options.json;
+  o.flow = options.flow;
   o.print = [](const std::string &line) { std::cout << line << "\n"; };
   return finish(driver::predict(opened->module->get(), o, options.inputs));
 }

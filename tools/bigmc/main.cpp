@@ -56,6 +56,25 @@ void addThreads(CLI::App *c, int &threads) {
   c->add_option("--threads", threads, "threads to use; all cores when 0 or left out. Results do not depend on it")
       ->check(CLI::Range(0, 4096));
 }
+/// CLI11 takes `[1, 2]` as a list of two arguments; a mark in front keeps it one, JSON or text.
+struct KeptBrackets {
+  static constexpr char mark = '\x01';
+  std::vector<std::string> texts;
+  std::vector<const char *> arguments;
+  KeptBrackets(int argc, char **argv) : texts(argv, argv + argc) {
+    for (std::string &text : texts) {
+      if (text.starts_with('[') && text.ends_with(']'))
+        text.insert(text.begin(), mark);
+      arguments.push_back(text.c_str());
+    }
+  }
+  static void restore(std::vector<std::string> &values) {
+    for (std::string &value : values)
+      if (value.starts_with(mark))
+        value.erase(value.begin());
+  }
+};
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -104,7 +123,10 @@ int main(int argc, char **argv) {
   auto *predictCommand = command(app, "predict", "answer for inputs of your own, one line each",
                                  "bigmc predict examples/digits/digits.bigm --run runs/digits three.png seven.png");
   addProgram(predictCommand, predictOptions.program);
-  predictCommand->add_option("INPUT", predictOptions.inputs, "pictures (PNG, JPEG) or arrays (.npy)")->required();
+  predictCommand->add_option("INPUT", predictOptions.inputs,
+                             "texts (`-`: a line each from standard input) or JSON for a flow; pictures (PNG, JPEG), arrays "
+                             "(.npy) or texts for a model")->required();
+  predictCommand->add_option("--flow", predictOptions.flow, "the flow that answers; the last one when left out");
   predictCommand->add_option("--run", predictOptions.run, "a finished training; not needed where all weights come from files");
   predictCommand->add_option("--data", predictOptions.data, "where weights lie that the program names, besides its own folder");
   predictCommand->add_flag("--json", predictOptions.json, "one JSON object a line");
@@ -149,7 +171,9 @@ int main(int argc, char **argv) {
   addCode(emitCommand, emitOptions.code);
 
   try {
-    app.parse(argc, argv);
+    KeptBrackets kept(argc, argv);
+    app.parse(argc, kept.arguments.data());
+    kept.restore(predictOptions.inputs);
   } catch (const CLI::ParseError &e) {
     // CLI11 prints help and version itself and calls them code 0.
     return app.exit(e) == 0 ? Done : WrongUsage;

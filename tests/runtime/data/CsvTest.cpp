@@ -86,5 +86,5 @@ TEST_F(Csv, fail_headerAndEmptiness) {
   Field text;
   text.name = "t";
   text.kind = "text";
-  EXPECT_THAT(error(kCsv, {text}), HasSubstr("the field `t` is text, which no source reads"));
+  EXPECT_THAT(error(kCsv, {text}), HasSubstr("has no column `t` for the field `t`"));
 }

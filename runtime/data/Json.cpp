@@ -1,0 +1,156 @@
+// json("data.json", at: "train, more.train", said: "0", intent: "1"): records are the elements of the lists that `at` names
+// (of the file itself without it), one list after the other; a field is the member of its name, or what its option says:
+// a path of names and of numbers in lists. jsonl("data.jsonl", said: "text.body") has a record a line.
+#include "Cells.h"
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+namespace bigm::data {
+namespace {
+using Json = nlohmann::ordered_json;
+
+/// What `path` leads to; null when there is none.
+const Json *follow(const Json &from, const std::string &path) {
+  const Json *at = &from;
+  for (size_t begin = 0; begin <= path.size() && !path.empty();) {
+    size_t end = std::min(path.find('.', begin), path.size());
+    std::string part = path.substr(begin, end - begin);
+    begin = end + 1;
+    if (at->is_object() && at->contains(part)) {
+      at = &(*at)[part];
+    } else if (at->is_array() && !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == part.npos &&
+               std::stoul(part) < at->size()) {
+      at = &(*at)[std::stoul(part)];
+    } else {
+      return nullptr;
+    }
+  }
+  return at;
+}
+
+std::string optionOf(const SourceContext &context, const std::string &name, const std::string &otherwise) {
+  auto option = context.spec.options.find(name);
+  if (option == context.spec.options.end())
+    return otherwise;
+  if (auto *text = std::get_if<std::string>(&option->second))
+    return *text;
+  return fmt::format("{}", std::get<double>(option->second)); // `said: 0`, a place in a list
+}
+
+class Records {
+public:
+  Records(const SourceContext &context, Table &table) : context(context), table(table), fields(table.fields) {
+    if (context.spec.strings.size() != 1)
+      fail("`{}` takes one file, and {} are named", context.spec.name, context.spec.strings.size());
+    path = under(context.dataDir, context.spec.strings[0]);
+    for (auto &f : fields) {
+      columns.emplace_back(f, std::filesystem::path(path).parent_path().string());
+      paths.push_back(optionOf(context, f.name, f.name));
+    }
+  }
+  Json parse(std::string_view text, const std::string &place) {
+    Json j = Json::parse(text, nullptr, false);
+    if (j.is_discarded())
+      fail("{}: is no JSON", place);
+    return j;
+  }
+  void add(const Json &record, const std::string &place) {
+    for (size_t i = 0; i < fields.size(); ++i) {
+      const Json *value = follow(record, paths[i]);
+      if (!value)
+        fail("{}: has no member `{}` for the field `{}`", place, paths[i], fields[i].name);
+      put(*value, i, fmt::format("{}: member `{}`", place, paths[i]));
+    }
+    ++table.count;
+  }
+  void finish() {
+    if (table.count == 0)
+      fail("{}: holds no record", path);
+    for (size_t i = 0; i < fields.size(); ++i)
+      table.columns[i] = columns[i].finish(table.fields[i], context.threads);
+  }
+  std::string path;
+
+private:
+  void put(const Json &value, size_t i, const std::string &place) {
+    const Field &f = fields[i];
+    auto one = [&](const Json &v) {
+      if (v.is_string())
+        columns[i].put(v.get<std::string>(), place);
+      else if (v.is_boolean() && !f.isText())
+        columns[i].put(v.get<bool>() ? "1" : "0", place);
+      else if (v.is_number() && !f.isText())
+        columns[i].put(v.dump(), place);
+      else
+        fail("{} is {}; expected {}", place, kind(v), f.isText() ? "a string" : fmt::format("a value for the field `{}` of type {}", f.name, f.typeText()));
+    };
+    if (f.isText() || f.isLabel() || f.isPicture() || f.shape.empty())
+      return one(value);
+    int64_t seen = 0;
+    auto walk = [&](auto &&self, const Json &v) -> void { // lists in lists, row by row
+      if (!v.is_array())
+        return ++seen, one(v);
+      for (auto &item : v)
+        self(self, item);
+    };
+    walk(walk, value);
+    if (seen != product(f.shape))
+      fail("{} has {} numbers, and the field `{}` is {}", place, seen, f.name, f.typeText());
+  }
+  static std::string kind(const Json &v) {
+    return v.is_object() ? "an object" : v.is_array() ? fmt::format("a list of {}", v.size()) : v.is_null() ? "null" : v.is_string() ? "a string" : "the number " + v.dump();
+  }
+  const SourceContext &context;
+  Table &table;
+  std::vector<Field> fields; // as declared, while those of the table get names of classes
+  std::vector<Cells> columns;
+  std::vector<std::string> paths;
+};
+
+} // namespace
+
+void openJson(const SourceContext &context, Table &table) {
+  Records records(context, table);
+  Json file = records.parse(readText(records.path), records.path);
+  std::string at = optionOf(context, "at", "");
+  for (size_t begin = 0; begin <= at.size();) {
+    size_t end = std::min(at.find(',', begin), at.size());
+    std::string path = at.substr(begin, end - begin);
+    begin = end + 1;
+    path.erase(0, path.find_first_not_of(' '));
+    if (size_t last = path.find_last_not_of(' '); last != path.npos)
+      path.erase(last + 1);
+    const Json *list = follow(file, path);
+    std::string place = path.empty() ? records.path : fmt::format("{}: {}", records.path, path);
+    if (!list || !list->is_array()) {
+      std::string names;
+      if (file.is_object())
+        for (auto &[name, value] : file.items())
+          if (value.is_array() && names.size() < 200)
+            names += (names.empty() ? "" : ", ") + name;
+      fail("{}: is no list of records{}", place, names.empty() ? "" : fmt::format("; say `at:` one of {}", names));
+    }
+    for (size_t i = 0; i < list->size(); ++i)
+      records.add((*list)[i], fmt::format("{}[{}]", place, i));
+  }
+  records.finish();
+}
+
+void openJsonLines(const SourceContext &context, Table &table) {
+  Records records(context, table);
+  std::string content = readText(records.path);
+  int64_t line = 0;
+  for (size_t at = 0; at < content.size();) {
+    size_t end = std::min(content.find('\n', at), content.size());
+    std::string_view text = std::string_view(content).substr(at, end - at);
+    at = end + 1;
+    ++line;
+    if (text.find_first_not_of(" \t\r") == text.npos)
+      continue;
+    std::string place = fmt::format("{}:{}", records.path, line);
+    records.add(records.parse(text, place), place);
+  }
+  records.finish();
+}
+
+} // namespace bigm::data

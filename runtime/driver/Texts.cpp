@@ -1,0 +1,86 @@
+#include "Texts.h"
+#include "Pretrained.h"
+#include "runtime/data/Error.h"
+#include "runtime/data/Files.h"
+#include "runtime/text/Fit.h"
+#include <algorithm>
+#include <filesystem>
+
+namespace bigm::driver {
+
+std::vector<int32_t> idsOf(const text::Tokenizer &tokenizer, const std::string &text, const HostStep &step) {
+  text::EncodeOptions options;
+  options.special = step.special;
+  options.limits = false;
+  options.atMost = step.length > 0 ? step.length : step.atMost;
+  return tokenizer.encode(text, options).ids;
+}
+
+IdRows idRows(const text::Tokenizer &tokenizer, const std::vector<std::string> &texts, const HostStep &step) {
+  std::vector<std::vector<int32_t>> rows;
+  int64_t n = int64_t(texts.size()), longest = 1;
+  for (auto &t : texts) {
+    try {
+      rows.push_back(idsOf(tokenizer, t, step));
+    } catch (const text::Error &e) {
+      data::fail("a text of the field `{}` has no ids by `{}`: {}", step.input, step.tokenizer, e.what());
+    }
+    longest = std::max(longest, int64_t(rows.back().size()));
+  }
+  if (step.length > 0)
+    longest = step.length;
+  IdRows out{data::Tensor(data::Elem::I32, {n, longest}), data::Tensor(data::Elem::I32, {n})};
+  std::fill_n(out.ids.as<int32_t>(), n * longest, tokenizer.padding());
+  for (int64_t i = 0; i < n; ++i) {
+    std::copy(rows[size_t(i)].begin(), rows[size_t(i)].end(), out.ids.as<int32_t>() + i * longest);
+    out.lengths.as<int32_t>()[i] = int32_t(rows[size_t(i)].size());
+  }
+  return out;
+}
+
+text::Tokenizer readTokenizer(const TokenizerProgram &program, const std::string &sourceDir, const std::string &dataDir) {
+  std::string path = find(program.file, "the file of the tokenizer `" + program.name + "`", {dataDir, sourceDir});
+  try {
+    auto tokenizer = text::Tokenizer::fromFile(path);
+    if (program.atMost > 0 && tokenizer.size() > program.atMost)
+      data::fail("tokenizer `{}`: {} has {} tokens, and the program says `at_most: {}`", program.name, path, tokenizer.size(), program.atMost);
+    return tokenizer;
+  } catch (const text::Error &e) {
+    data::fail("tokenizer `{}`: {}", program.name, e.what());
+  }
+}
+
+text::Tokenizer fitTokenizer(const TokenizerProgram &program, const std::function<const std::string *()> &next) {
+  bool characters = program.kind == "characters";
+  text::VocabularyFit fit(characters ? text::VocabularyFit::Kind::Characters : text::VocabularyFit::Kind::Words,
+                          {program.atLeast, program.atMost, program.unknown, program.lower});
+  while (const std::string *text = next())
+    fit.add(*text);
+  if (characters && !program.unknown && program.atMost > 0 && fit.different() > size_t(program.atMost))
+    data::fail("fit `{}`: the training split has {} different characters, and the program says `at_most: {}`; more room, or "
+               "`unknown: true` for the rare ones",
+               program.name, fit.different(), program.atMost);
+  try {
+    return fit.finish();
+  } catch (const text::Error &e) {
+    data::fail("fit `{}`: {}", program.name, e.what());
+  }
+}
+
+void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string, text::Tokenizer> &tokenizers, data::Batch &batch) {
+  for (auto &step : steps) {
+    auto tokenizer = tokenizers.find(step.tokenizer);
+    auto texts = batch.texts.find(step.input);
+    if (tokenizer == tokenizers.end() || texts == batch.texts.end())
+      continue; // not made yet, or not of this batch: a function that needs it says so
+    IdRows rows = idRows(tokenizer->second, texts->second, step);
+    batch.fields[step.output] = std::move(rows.ids);
+    batch.fields[step.output + ".length"] = std::move(rows.lengths);
+  }
+}
+
+bool isHostMade(const DataProgram &data, const std::string &input) {
+  return std::any_of(data.host.begin(), data.host.end(), [&](auto &s) { return s.output == input || s.output + ".length" == input; });
+}
+
+} // namespace bigm::driver

@@ -1,0 +1,198 @@
+// The ids and decoded texts that Hugging Face's library gave for small tokenizers of each style (compare.py
+// --write-fixtures), byte for byte; and what is told to users.
+#include "runtime/text/Fit.h"
+#include "runtime/text/Tokenizer.h"
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sstream>
+
+using namespace bigm::text;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+static std::string fromHex(const std::string &hex) {
+  std::string out;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2)
+    out += char(std::stoi(hex.substr(i, 2), nullptr, 16));
+  return out;
+}
+
+class Style : public testing::TestWithParam<const char *> {};
+
+TEST_P(Style, GivesTheIdsOfTheirLibrary) {
+  std::string base = std::string(BIGM_TEXT_INPUTS "/") + GetParam();
+  Tokenizer tokenizer = Tokenizer::fromFile(base + ".json");
+  std::ifstream answers(base + ".ids");
+  int lines = 0;
+  for (std::string line; std::getline(answers, line); ++lines) {
+    size_t first = line.find('\t'), second = line.find('\t', first + 1);
+    std::string text = fromHex(line.substr(0, first));
+    std::istringstream numbers(line.substr(first + 1, second - first - 1));
+    std::vector<int32_t> ids;
+    for (int32_t id; numbers >> id;)
+      ids.push_back(id);
+    EXPECT_EQ(tokenizer.encode(text).ids, ids) << "of " << testing::PrintToString(text);
+    EXPECT_EQ(tokenizer.decode(ids), fromHex(line.substr(second + 1)));
+    // A stream gives the same text in parts.
+    Decoder stream(tokenizer);
+    std::string parts;
+    for (int32_t id : ids)
+      parts += stream.push(id);
+    parts += stream.finish();
+    if (std::string(GetParam()) != "bert") // its spaces before punctuation go when the next token comes
+      EXPECT_EQ(parts, tokenizer.decode(ids));
+  }
+  EXPECT_GT(lines, 50);
+  // What it writes reads back the same.
+  Tokenizer again = Tokenizer::fromJson(tokenizer.json(), "again");
+  EXPECT_EQ(again.encode("It's 10 naïve dogs").ids, tokenizer.encode("It's 10 naïve dogs").ids);
+}
+INSTANTIATE_TEST_SUITE_P(All, Style, testing::Values("gpt2", "llama3", "bloom", "llama2", "llama2-first", "xlm-r", "unigram-nmt", "bert", "added"),
+                         [](auto &info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(Tokenizer, SpansAreBytesOfTheOriginal) {
+  Tokenizer t = Tokenizer::fromFile(BIGM_TEXT_INPUTS "/bert.json");
+  std::string text = "The \xff K\xc3\x84NIG  is";
+  Encoding e = t.encode(text, {.offsets = true});
+  ASSERT_EQ(e.offsets.size(), e.ids.size());
+  EXPECT_EQ(e.offsets.front(), (Span{0, 0})); // [CLS]
+  EXPECT_EQ(e.offsets[1], (Span{0, 3}));
+  EXPECT_EQ(e.offsets[e.offsets.size() - 2].end, text.size());
+  EXPECT_EQ(t.token(e.ids[1]), "the");
+  EXPECT_EQ(t.id("[CLS]"), e.ids[0]);
+  EXPECT_TRUE(t.special(e.ids[0]));
+  EXPECT_FALSE(t.id("no such token").has_value());
+  EXPECT_EQ(t.token(1 << 20), "");
+}
+
+TEST(Tokenizer, TwoTexts) {
+  Tokenizer t = Tokenizer::fromFile(BIGM_TEXT_INPUTS "/bert.json");
+  Encoding e = t.encode("the", "king", {});
+  EXPECT_EQ(e.ids.front(), t.id("[CLS]"));
+  EXPECT_THAT(e.types, testing::Contains(1));
+  EXPECT_EQ(std::count(e.ids.begin(), e.ids.end(), *t.id("[SEP]")), 2);
+}
+
+TEST(Tokenizer, AStreamHoldsBackHalfACharacter) {
+  Tokenizer t = Tokenizer::fromFile(BIGM_TEXT_INPUTS "/gpt2.json");
+  auto ids = t.encode("😀").ids;
+  ASSERT_GT(ids.size(), 1u);
+  Decoder stream(t);
+  for (size_t i = 0; i + 1 < ids.size(); ++i)
+    EXPECT_EQ(stream.push(ids[i]), "");
+  EXPECT_EQ(stream.push(ids.back()), "😀");
+  EXPECT_EQ(stream.push(ids[0]), "");
+  EXPECT_EQ(stream.finish(), "\xEF\xBF\xBD");
+}
+
+TEST(Tokenizer, ReadsAVocabularyOfLines) {
+  std::string path = testing::TempDir() + "vocab.txt";
+  std::ofstream(path) << "[PAD]\n[UNK]\n[CLS]\n[SEP]\nplay\n##ing\n##ed\n";
+  Tokenizer t = Tokenizer::fromFile(path);
+  EXPECT_THAT(t.encode("Playing PLAYED chess").ids, ElementsAre(2, 4, 5, 4, 6, 1, 3));
+  EXPECT_EQ(t.decode(std::vector<int32_t>{2, 4, 5, 3}), "playing");
+  EXPECT_EQ(t.size(), 7);
+}
+
+TEST(VocabularyFit, CharactersInTheOrderOfTheirNumbers) {
+  VocabularyFit fit(VocabularyFit::Kind::Characters, {});
+  fit.add("hello");
+  fit.add("é!\n");
+  Tokenizer t = fit.finish();
+  EXPECT_EQ(t.size(), 7);
+  EXPECT_THAT(t.encode("\n!oé").ids, ElementsAre(0, 1, 5, 6));
+  EXPECT_EQ(t.decode(t.encode("hello!").ids), "hello!");
+  try {
+    t.encode("hey");
+    FAIL();
+  } catch (const Error &e) {
+    EXPECT_THAT(e.what(), HasSubstr("`y` is not in the vocabulary"));
+  }
+}
+
+TEST(VocabularyFit, WordsByHowOftenTheyCome) {
+  VocabularyFit fit(VocabularyFit::Kind::Words, {.atLeast = 2, .unknown = true, .lower = true});
+  fit.add("The cat, the dog, the cat.");
+  Tokenizer t = fit.finish();
+  EXPECT_THAT(t.encode("THE cat , dog").ids, ElementsAre(1, 3, 2, 0)); // the 3; `,` and cat 2; dog and `.` once
+  EXPECT_EQ(t.decode(std::vector<int32_t>{1, 3}), "the cat");
+  VocabularyFit few(VocabularyFit::Kind::Words, {.atMost = 2, .unknown = true});
+  few.add("a a a b b c");
+  EXPECT_THAT(few.finish().encode("a b c").ids, ElementsAre(1, 0, 0));
+}
+
+static std::string problemOf(const std::string &json) {
+  try {
+    Tokenizer::fromJson(json, "t.json");
+  } catch (const Error &e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Tokenizer, RefusesWhatIsNotAsTheFormatSays) {
+  auto model = [](const std::string &m) { return R"({"model":)" + m + "}"; };
+  auto with = [](const std::string &more) { return R"({"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"},)" + more + "}"; };
+  struct Case {
+    std::string json;
+    const char *expected;
+  } cases[] = {
+      {"", "t.json: is no JSON"},
+      {"{", "is no JSON"},
+      {"[]", "expected a tokenizer.json, an object with a `model`"},
+      {R"({"model":3})", "an object with a `model`"},
+      {model(R"({"type":"GPT"})"), "tokenizer.model.type: there is no model `GPT`"},
+      {model(R"({"type":"WordLevel","vocab":{"a":-1}})"), "vocab[\"a\"]: expected a whole number of 0"},
+      {model(R"({"type":"WordLevel","vocab":{"a":1e3}})"), "expected a whole number"},
+      {model(R"({"type":"WordLevel","vocab":{"a":2000000000}})"), "the id 2000000000 is far beyond the 1 tokens of the file"},
+      {model(R"({"type":"WordLevel","vocab":[]})"), "expected an object of tokens"},
+      {model(R"({"type":"BPE","vocab":{"a":0},"merges":["a a"]})"), "merges[0]: the token `aa` is not in the vocabulary"},
+      {model(R"({"type":"BPE","vocab":{"a":0},"merges":["a"]})"), "expected two tokens with a space between them"},
+      {model(R"({"type":"BPE","vocab":{"a":0},"merges":[["a"]]})"), "expected two tokens"},
+      {model(R"({"type":"BPE","vocab":{"a":0},"merges":[],"dropout":0.1})"), "dropout: expected null"},
+      {model(R"({"type":"Unigram","vocab":[["a"]]})"), "vocab[0]: expected a token and its score"},
+      {model(R"({"type":"Unigram","vocab":[["a",-1]],"unk_id":1})"), "unk_id: expected a whole number of 0 to 0"},
+      {model(R"({"type":"Unigram","vocab":[],"unk_id":0})"), "vocab: is empty"},
+      {with(R"("normalizer":{"type":"Upper"})"), "normalizer.type: there is no normalizer `Upper`"},
+      {with(R"("normalizer":{"type":"Precompiled","precompiled_charsmap":"%%"})"), "precompiled_charsmap: is no base64"},
+      {with(R"("normalizer":{"type":"Precompiled","precompiled_charsmap":"/////w=="})"), "is no map of characters"},
+      {with(R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a"},"behavior":"Isolated"})"), "the pattern \"(a\" cannot be read: missing closing parenthesis"},
+      {with(R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":"[a&&b]"},"behavior":"Isolated"})"), "has `&&` inside of a bracket"},
+      {with(R"("pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Apart"})"), "behavior: expected Removed"},
+      {with(R"("pre_tokenizer":{"type":"Metaspace","replacement":"ab"})"), "replacement: expected one character"},
+      {with(R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x","type_id":0}}],"pair":[],"special_tokens":{}})"), "the token \"x\" is not in `special_tokens`"},
+      {with(R"("post_processor":{"type":"BertProcessing","sep":["a"],"cls":["a",0]})"), "sep: expected a token and its id"},
+      {with(R"("decoder":{"type":"Base64"})"), "there is no decoder `Base64`"},
+      {with(R"("added_tokens":[{"content":3}])"), "added_tokens[0].content: expected a string"},
+      {with(R"("truncation":{"max_length":-3})"), "max_length: expected a whole number"},
+  };
+  for (auto &c : cases)
+    EXPECT_THAT(problemOf(c.json), HasSubstr(c.expected)) << c.json;
+  std::string deep;
+  for (int i = 0; i < 100; ++i)
+    deep += R"({"type":"Sequence","normalizers":[)";
+  EXPECT_THAT(problemOf(with("\"normalizer\":" + deep + std::string(R"({"type":"NFC"})") + [] {
+                std::string s;
+                for (int i = 0; i < 100; ++i)
+                  s += "]}";
+                return s;
+              }())),
+              HasSubstr("more than 16 deep"));
+  EXPECT_THAT(problemOf(std::string(100000, '[')), HasSubstr("is no JSON"));
+}
+
+TEST(Tokenizer, APatternThatNeedsTooLongIsAnError) {
+  Tokenizer t = Tokenizer::fromJson(
+      R"({"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated","invert":false}})", "t");
+  try {
+    t.encode(std::string(40, 'a') + "b");
+    FAIL();
+  } catch (const Error &e) {
+    EXPECT_THAT(e.what(), HasSubstr("needs too long"));
+  }
+}

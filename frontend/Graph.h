@@ -7,6 +7,7 @@
 // Invariants: operands are defined before their use; every dimension is a constant or an expression over the
 // function's symbols; types are final (nothing is inferred later).
 #pragma once
+#include "Bytes.h"
 #include "Dim.h"
 #include "Source.h"
 #include <cstdint>
@@ -46,10 +47,11 @@ enum class Op {
   Random,   // operand seed i64[]; attr stream: int. Uniform in [0, 1), counter-based: element i of the flattened result
             // depends on (seed, stream, i) alone.
   // Pointwise, all operands and the result of one shape. Results keep the element type unless said.
-  Neg, Abs, Sign, Exp, Log, Log1p, Expm1, Sqrt, Rsqrt, Sin, Cos, Tanh, Erf, Sigmoid, Floor, Ceil, Round,
+  Neg, Abs, Sign, Exp, Log, Log1p, Expm1, Sqrt, Rsqrt, Sin, Cos, Atan, Tanh, Erf, Sigmoid, Floor, Ceil, Round,
   Not,                             // bool
   Cast,                            // to the result's element type; float to int truncates, bool to number gives 0 or 1
   Add, Sub, Mul, Div, Pow, Max, Min, Mod,
+  BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight, // integers
   And, Or,                         // bool
   Eq, Ne, Lt, Le, Gt, Ge,          // result bool
   Select,                          // (bool, a, b)
@@ -137,6 +139,7 @@ struct TensorDecl {
   std::string name; // "digit_model.stem.conv2d.weight", slots "digit_model.stem.conv2d.weight/m"
   TensorType type;
   SourceRange where;
+  Bytes initial = {}; // elements in row-major order where a file of the program gives them, which no init function does
 };
 
 // ---------------------------------------------------------------- what the drivers read (it goes into the manifest)
@@ -276,7 +279,7 @@ struct FlowProgram {
 /// Where the weights of an instance come from: `model name = Model(...) from pretrained("folder") { ... }`.
 struct ModelSource {
   std::string name; // of the instance: its tensors are called `name.…`
-  std::string kind; // "pretrained"
+  std::string kind; // "pretrained"; "onnx": the tensors have their `initial`
   std::string path; // as written; the drivers know where to look
   std::vector<std::pair<std::string, std::string>> renames; // of the file -> of the model, without `name.`; or dropped
 };

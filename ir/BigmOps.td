@@ -151,6 +151,7 @@ def Bigm_SqrtOp : Bigm_DifferentiableUnary<"sqrt", "square root", "sqrt(x)", "dy
 def Bigm_RsqrtOp : Bigm_DifferentiableUnary<"rsqrt", "1 / sqrt(x)", "rsqrt(x)", "dy * -0.5 * (r * r * r)"> { let cost = 6; }
 def Bigm_SinOp : Bigm_DifferentiableUnary<"sin", "sine of radians", "sin(x)", "dy * cos(x)"> { let cost = 20; }
 def Bigm_CosOp : Bigm_DifferentiableUnary<"cos", "cosine of radians", "cos(x)", "-(dy * sin(x))"> { let cost = 20; }
+def Bigm_AtanOp : Bigm_DifferentiableUnary<"atan", "arc tangent in radians", "atan(x)", "dy / (x * x + 1.0)"> { let cost = 20; }
 def Bigm_TanhOp : Bigm_DifferentiableUnary<"tanh", "hyperbolic tangent", "tanh(x)", "dy * (1.0 - r * r)"> { let cost = 20; }
 def Bigm_ErfOp : Bigm_DifferentiableUnary<"erf", "error function", "erf(x)",
                                           "dy * 1.1283791670955126 * exp(-(x * x))"> { let cost = 20; }
@@ -201,6 +202,19 @@ def Bigm_MinOp : Bigm_DifferentiableBinary<"min",
     "select(y < x, y, x)", "select(r < y, dy, like(dy, 0.0))", "select(r < y, like(dy, 0.0), dy)">;
 def Bigm_ModOp : Bigm_DifferentiableBinary<"mod", "remainder with the sign of x, as C's fmod and %",
     "mod(x, y)", "dy", "-(dy * truncate(x / y))"> { let cost = 8; }
+
+// Bits of integers in two's complement. What is shifted by the width or more is 0, or -1 of a negative number to the right.
+class Bigm_Bits<string mnemonic, string doc, code value>
+    : Bigm_PointwiseOp<mnemonic, doc, value, [Bigm_ZeroGradient, AllTypesMatch<["x", "y", "result"]>]> {
+  let arguments = (ins Bigm_IndexTensor:$x, Bigm_IndexTensor:$y);
+  let results = (outs Bigm_IndexTensor:$result);
+  let assemblyFormat = "$x `,` $y attr-dict `:` type($result)";
+}
+def Bigm_BitAndOp : Bigm_Bits<"bit_and", "bits that both have", "bitAnd(x, y)">;
+def Bigm_BitOrOp : Bigm_Bits<"bit_or", "bits that either has", "bitOr(x, y)">;
+def Bigm_BitXorOp : Bigm_Bits<"bit_xor", "bits that one of both has", "bitXor(x, y)">;
+def Bigm_ShiftLeftOp : Bigm_Bits<"shift_left", "bits of x moved up by y", "shiftLeft(x, y)">;
+def Bigm_ShiftRightOp : Bigm_Bits<"shift_right", "bits of x moved down by y, keeping the sign", "shiftRight(x, y)">;
 
 class Bigm_Logic<string mnemonic, string doc, code value>
     : Bigm_PointwiseOp<mnemonic, doc, value, [Bigm_ZeroGradient, AllTypesMatch<["x", "y", "result"]>]> {

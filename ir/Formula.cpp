@@ -146,12 +146,32 @@ Scalar formula::sqrt(Scalar x) { return real<math::SqrtOp>(x); }
 Scalar formula::rsqrt(Scalar x) { return x.like(1) / real<math::SqrtOp>(x); }
 Scalar formula::sin(Scalar x) { return real<math::SinOp>(x); }
 Scalar formula::cos(Scalar x) { return real<math::CosOp>(x); }
+Scalar formula::atan(Scalar x) { return real<math::AtanOp>(x); }
 Scalar formula::tanh(Scalar x) { return real<math::TanhOp>(x); }
 Scalar formula::erf(Scalar x) { return real<math::ErfOp>(x); }
 Scalar formula::floor(Scalar x) { return isFloat(x) ? real<math::FloorOp>(x) : x; }
 Scalar formula::ceil(Scalar x) { return isFloat(x) ? real<math::CeilOp>(x) : x; }
 Scalar formula::roundEven(Scalar x) { return isFloat(x) ? real<math::RoundEvenOp>(x) : x; }
 Scalar formula::pow(Scalar x, Scalar y) { return ::either<math::PowFOp, math::IPowIOp>(x, y); }
+Scalar formula::bitAnd(Scalar x, Scalar y) { return both(x, y); }
+Scalar formula::bitOr(Scalar x, Scalar y) { return either(x, y); }
+Scalar formula::bitXor(Scalar x, Scalar y) {
+  return x.with(arith::XOrIOp::create(*x.builder, x.loc, x.value, y.value));
+}
+/// Shifts by the width or more have no value in arith.
+static double widthOf(Scalar x) { return getElementTypeOrSelf(x.value.getType()).getIntOrFloatBitWidth(); }
+Scalar formula::shiftLeft(Scalar x, Scalar y) {
+  Scalar width = y.like(widthOf(x)), in = y.with((y < width).value);
+  Scalar shifted = x.with(arith::ShLIOp::create(*x.builder, x.loc, x.value, select(in, y, y.like(0)).value));
+  return select(in, shifted, x.like(0));
+}
+Scalar formula::shiftRight(Scalar x, Scalar y) {
+  Scalar last = y.like(widthOf(x) - 1), in = y.with((y < y.like(widthOf(x))).value);
+  Value by = select(in, y, last).value;
+  if (!x.isUnsigned)
+    return x.with(arith::ShRSIOp::create(*x.builder, x.loc, x.value, by));
+  return select(in, x.with(arith::ShRUIOp::create(*x.builder, x.loc, x.value, by)), x.like(0));
+}
 Scalar formula::both(Scalar x, Scalar y) {
   return x.with(arith::AndIOp::create(*x.builder, x.loc, x.value, y.value));
 }

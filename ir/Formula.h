@@ -13,6 +13,7 @@ namespace mlir::bigm::formula {
 
 // ---------------------------------------------------------------- numbers
 using std::abs;
+using std::atan;
 using std::ceil;
 using std::cos;
 using std::erf;
@@ -29,6 +30,11 @@ inline double sign(double x) { return x != x ? x : (x > 0) - (x < 0); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }
 inline double roundEven(double x) { return std::nearbyint(x); }
 inline double mod(double x, double y) { return std::fmod(x, y); }
+inline double bitAnd(double x, double y) { return double(int64_t(x) & int64_t(y)); }
+inline double bitOr(double x, double y) { return double(int64_t(x) | int64_t(y)); }
+inline double bitXor(double x, double y) { return double(int64_t(x) ^ int64_t(y)); }
+inline double shiftLeft(double x, double y) { return y < 64 ? double(int64_t(uint64_t(int64_t(x)) << int64_t(y))) : 0; }
+inline double shiftRight(double x, double y) { return double(int64_t(x) >> int64_t(y < 63 ? y : 63)); }
 inline double both(double x, double y) { return x != 0 && y != 0; }
 inline double either(double x, double y) { return x != 0 || y != 0; }
 inline double opposite(double x) { return x == 0; }
@@ -78,6 +84,7 @@ Scalar sqrt(Scalar x);
 Scalar rsqrt(Scalar x);
 Scalar sin(Scalar x);
 Scalar cos(Scalar x);
+Scalar atan(Scalar x);
 Scalar tanh(Scalar x);
 Scalar erf(Scalar x);
 Scalar floor(Scalar x);
@@ -85,6 +92,11 @@ Scalar ceil(Scalar x);
 Scalar roundEven(Scalar x);
 Scalar pow(Scalar x, Scalar y);
 Scalar mod(Scalar x, Scalar y);
+Scalar bitAnd(Scalar x, Scalar y);
+Scalar bitOr(Scalar x, Scalar y);
+Scalar bitXor(Scalar x, Scalar y);
+Scalar shiftLeft(Scalar x, Scalar y);
+Scalar shiftRight(Scalar x, Scalar y);
 Scalar both(Scalar x, Scalar y);
 Scalar either(Scalar x, Scalar y);
 Scalar opposite(Scalar x);

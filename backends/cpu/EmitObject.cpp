@@ -85,7 +85,8 @@ LogicalResult cpu::lowerToLlvmDialect(ModuleOp module, bool verify) {
     return llvm::is_contained({math::ExpOp::getOperationName(), math::ExpM1Op::getOperationName(),
                                math::LogOp::getOperationName(), math::Log1pOp::getOperationName(),
                                math::TanhOp::getOperationName(), math::ErfOp::getOperationName(),
-                               math::SinOp::getOperationName(), math::CosOp::getOperationName()},
+                               math::SinOp::getOperationName(), math::CosOp::getOperationName(),
+                               math::AtanOp::getOperationName()},
                               name);
   });
   patterns.add<FmaAsMultiplyAdd>(context);

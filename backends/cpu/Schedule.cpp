@@ -83,7 +83,8 @@ bool join(Schedule &schedule, Loop &a, Loop &b) {
 double operationCost(NestOp nest) {
   double cost = 0;
   nest.getBody().walk([&](Operation *op) {
-    cost += isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::PowFOp, math::SinOp, math::CosOp>(op) ? 15
+    cost += isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::PowFOp, math::SinOp, math::CosOp, math::AtanOp>(op)
+                ? 15
                                                                                                                   : 1;
   });
   return cost;

@@ -10,7 +10,8 @@ static const std::vector<Builtin> &builtins() {
   static const std::vector<Builtin> table = {
       unary("abs", Op::Abs), unary("sign", Op::Sign), unary("exp", Op::Exp), unary("log", Op::Log),
       unary("log1p", Op::Log1p), unary("expm1", Op::Expm1), unary("sqrt", Op::Sqrt), unary("rsqrt", Op::Rsqrt),
-      unary("sin", Op::Sin), unary("cos", Op::Cos), unary("tanh", Op::Tanh), unary("erf", Op::Erf),
+      unary("sin", Op::Sin), unary("cos", Op::Cos), unary("atan", Op::Atan),
+      unary("tanh", Op::Tanh), unary("erf", Op::Erf),
       unary("sigmoid", Op::Sigmoid), unary("floor", Op::Floor), unary("ceil", Op::Ceil), unary("round", Op::Round),
       {"pow", "x y", &C::builtinPointwise, int(Op::Pow)},
       {"mod", "x y", &C::builtinPointwise, int(Op::Mod)},

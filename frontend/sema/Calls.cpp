@@ -447,7 +447,9 @@ Val Checker::applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &
   }
   IndexEnv *savedIndexing = indexing;
   indexing = nullptr;
-  Val result = evalBlock(*d.body, scope);
+  auto imported = onnxModels.find(&d);
+  Val result = imported == onnxModels.end() ? evalBlock(*d.body, scope)
+                                            : applyOnnx(*imported->second, instance, scope, where);
   indexing = savedIndexing;
   current = savedCurrent;
   owner = savedOwner;

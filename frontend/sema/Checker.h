@@ -331,6 +331,11 @@ public:
   Val optimizer(Training &t, const ast::Clause *phase, const ScopePtr &scope);
   void applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out,
                       const ScopePtr &scope);
+  // ------------------------------------------------------------ models that ONNX files describe: OnnxModel.cpp
+  struct OnnxModel;
+  std::shared_ptr<Instance> onnxInstance(const ast::InstanceDecl &d, Module *m);
+  /// The graph's outputs for inputs that stand in the scope under their names.
+  Val applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope, SourceRange where);
   // ------------------------------------------------------------ instances of their own: Instances.cpp
   std::shared_ptr<Instance> sharedInstance(const ast::InstanceDecl &d, Module *m);
   void checkInstance(const ast::InstanceDecl &d, Module *m);
@@ -409,6 +414,7 @@ public:
   std::map<const ast::DataDecl *, std::unique_ptr<DataSet>> dataSets;
   std::map<const ast::TrainDecl *, std::unique_ptr<Training>> trainings;
   std::map<const ast::TrainDecl *, std::shared_ptr<Instance>> trainInstances;
+  std::map<const ast::CallableDecl *, std::shared_ptr<OnnxModel>> onnxModels;
   std::map<const ast::InstanceDecl *, std::shared_ptr<Instance>> sharedInstances; // of `model name = Model(...)`
   struct Stop {
     Training *training;

@@ -19,7 +19,7 @@ std::shared_ptr<Instance> Checker::sharedInstance(const ast::InstanceDecl &d, Mo
     made = rootInstance(*d.model, d.name.text, m, Diag::InstanceNeedsModel,
                         "write `model " + d.name.text + " = Model(...)`");
   else
-    unsupported("a model that a file describes", d.source->range);
+    made = onnxInstance(d, m);
   return sharedInstances[&d] = made;
 }
 
@@ -43,9 +43,10 @@ void Checker::readSource(const ast::InstanceDecl &d, ModelSource &out) {
   const ast::StringExpr *path = nullptr;
   if (call && call->arguments.size() == 1 && call->arguments[0].name.text.empty())
     path = ast::as<ast::StringExpr>(call->arguments[0].value.get());
-  if (kind != "pretrained" || !path) {
+  if (kind != (d.model ? "pretrained" : "onnx") || !path) {
     fail(Diag::ModelSourceForm, d.source->range, {source(d.source->range)},
-         "write `from pretrained(\"folder\")`: a folder with safetensors files, or one such file");
+         d.model ? "write `from pretrained(\"folder\")`: a folder with safetensors files, or one such file"
+                 : "write `model " + d.name.text + " from onnx(\"file.onnx\")`");
     return;
   }
   out.name = d.name.text;
@@ -105,7 +106,7 @@ void Checker::checkInstance(const ast::InstanceDecl &d, Module *m) {
       program->sources.push_back(std::move(out));
   }
   if (instance)
-    buildAlone(instance, d.name.text, d.model->range);
+    buildAlone(instance, d.name.text, d.model ? d.model->range : d.source->range);
 }
 
 } // namespace bigm::sema

@@ -178,6 +178,8 @@ Val Checker::tensorValue(int index) { return tensorVal(rec->tensor(index, progra
 
 std::optional<Value> Checker::initialValue(int index) {
   const TensorDecl decl = program->tensors[index];
+  if (decl.initial.owner) // comes from a file
+    return std::nullopt;
   if (!inits.count(index)) // a fitted tensor before its fit ran
     return rec->constant(0, decl.type);
   const Init init = inits.at(index);

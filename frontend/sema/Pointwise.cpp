@@ -16,6 +16,7 @@ static bool isLogic(Op op) { return op == Op::And || op == Op::Or || op == Op::N
 static bool needsFloat(Op op) {
   switch (op) {
   case Op::Exp: case Op::Log: case Op::Log1p: case Op::Expm1: case Op::Sqrt: case Op::Rsqrt: case Op::Sin: case Op::Cos:
+  case Op::Atan:
   case Op::Tanh: case Op::Erf: case Op::Sigmoid: case Op::Pow: return true;
   default: return false;
   }
@@ -140,6 +141,7 @@ Val Checker::foldNumbers(Op op, const std::vector<Val> &v, SourceRange where, co
   case Op::Rsqrt: return number(1 / std::sqrt(x[0]));
   case Op::Sin: return number(std::sin(x[0]));
   case Op::Cos: return number(std::cos(x[0]));
+  case Op::Atan: return number(std::atan(x[0]));
   case Op::Tanh: return number(std::tanh(x[0]));
   case Op::Erf: return number(std::erf(x[0]));
   case Op::Sigmoid: return number(1 / (1 + std::exp(-x[0])));

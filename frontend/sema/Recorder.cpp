@@ -165,7 +165,8 @@ Value Recorder::add(Op op, std::vector<Value> operands, TensorType type, std::ma
 
 static bool endsGradients(Op op) {
   switch (op) {
-  case Op::Sign: case Op::Floor: case Op::Ceil: case Op::Round: case Op::Not: case Op::And: case Op::Or:
+  case Op::Sign: case Op::Floor: case Op::Ceil: case Op::Round: case Op::Not: case Op::BitAnd: case Op::BitOr: case Op::BitXor:
+  case Op::ShiftLeft: case Op::ShiftRight: case Op::And: case Op::Or:
   case Op::Eq: case Op::Ne: case Op::Lt: case Op::Le: case Op::Gt: case Op::Ge:
   case Op::ArgMax: case Op::ArgMin: case Op::Iota: case Op::Random: case Op::Constant: case Op::StopGradient:
     return true;

@@ -20,6 +20,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 struct bigm_model;
@@ -44,6 +45,9 @@ struct CommonOptions {
   std::string runDir;
   std::string sourceDir;                      // folder of the program: `start from` files are looked up here, then in dataDir
   std::map<std::string, std::string> settings; // of --set, recorded in run.json and compared when resuming
+  /// Initial elements of tensors that the program takes from a file which the caller has read (`from onnx`), by name; the
+  /// caller keeps them.
+  std::vector<std::pair<std::string, std::string_view>> given = {};
   bool quiet = false;                         // plain lines, no bar
   std::FILE *log = stderr;                    // a bar is drawn only when it is a terminal
 };

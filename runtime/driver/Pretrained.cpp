@@ -140,6 +140,22 @@ void load(const Program &program, bigm_model *model, const ModelSource &source, 
   }
 }
 
+/// Tensors whose elements the caller has.
+void write(const Program &program, bigm_model *model, const ModelSource &source, const Places &places) {
+  for (size_t i = 0; i < program.tensors.size(); ++i) {
+    auto &t = program.tensors[i];
+    if ((t.kind != "param" && t.kind != "state") || !t.name.starts_with(source.name + "."))
+      continue;
+    const std::string_view *bytes = nullptr;
+    for (auto &[name, elements] : *places.given)
+      if (name == t.name)
+        bytes = &elements;
+    if (!bytes)
+      throw std::runtime_error(fmt::format("bug in bigmc: `{}` has no initial value", t.name));
+    expect(bigm_model_write(model, int32_t(i), bytes->data(), bytes->size()));
+  }
+}
+
 } // namespace
 
 std::string find(const std::string &name, const std::string &what, const Places &places) {
@@ -170,14 +186,14 @@ std::string find(const std::string &name, const std::string &what, const Places 
 
 void loadPretrained(const Program &program, bigm_model *model, const Places &places) {
   for (auto &source : program.sources)
-    load(program, model, source, places);
+    source.kind == "onnx" ? write(program, model, source, places) : load(program, model, source, places);
 }
 
 Result loadPretrained(const bigm_module *module, bigm_model *model, const CommonOptions &options) {
   return guarded([&] {
     uint64_t size = 0;
     const char *manifest = bigm_module_manifest(module, &size);
-    loadPretrained(parseProgram({manifest, size}), model, {options.dataDir, options.sourceDir});
+    loadPretrained(parseProgram({manifest, size}), model, {options.dataDir, options.sourceDir, &options.given});
     return Result{};
   });
 }

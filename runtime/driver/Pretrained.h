@@ -9,6 +9,7 @@ namespace bigm::driver {
 struct Places {
   std::string dataDir;   // `--data`: DIR/path, then DIR itself when it holds weights
   std::string sourceDir; // the program's folder
+  const std::vector<std::pair<std::string, std::string_view>> *given = nullptr; // as CommonOptions
 };
 
 /// The file or folder that a program names; `what` it is of stands in the error that is thrown when it is nowhere.

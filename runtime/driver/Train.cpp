@@ -259,7 +259,7 @@ void Trainer::begin() {
   for (auto &model : program.models)
     session.initialise(model, 0);
   if (!options.resume)
-    loadPretrained(program, session.model(), {options.dataDir, options.sourceDir});
+    loadPretrained(program, session.model(), {options.dataDir, options.sourceDir, &options.given});
   for (size_t i = 0; i < program.tensors.size(); ++i)
     if (program.tensors[i].kind == "slot") {
       auto &t = program.tensors[i];

@@ -49,6 +49,8 @@ func.func @pointwise(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>, %p: tensor<2x3xi1
   %10 = bigm.cos %x : tensor<2x3xf32>
   // CHECK: bigm.tanh
   %11 = bigm.tanh %x : tensor<2x3xf32>
+  // CHECK: bigm.atan
+  %atan = bigm.atan %x : tensor<2x3xf32>
   // CHECK: bigm.erf
   %12 = bigm.erf %x : tensor<2x3xf32>
   // CHECK: bigm.sigmoid

@@ -96,7 +96,7 @@ Case attention(const char *variant, const std::string &T, const std::string &S, 
 std::vector<Case> cases() {
   std::vector<Case> all = {
       unary("neg"), unary("abs"), unary("exp"), unary("log", 0.2, 3), unary("log1p", -0.5, 3), unary("expm1"),
-      unary("sqrt", 0.2, 3), unary("rsqrt", 0.2, 3), unary("sin"), unary("cos"), unary("tanh"), unary("erf"),
+      unary("sqrt", 0.2, 3), unary("rsqrt", 0.2, 3), unary("sin"), unary("cos"), unary("atan"), unary("tanh"), unary("erf"),
       unary("sigmoid"), binary("add"), binary("sub"), binary("mul"), binary("div", 0.3, 2), binary("pow", 0.3, 2),
       binary("max"), binary("min"), binary("mod", 0.3, 2),
       {"mod/negative", {{"tensor<3x4xf64>", -5, -1}, {"tensor<3x4xf64>", 0.5, 0.9}}, "tensor<3x4xf64>",

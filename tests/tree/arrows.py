@@ -12,11 +12,14 @@ OURS = ("grammar", "frontend", "ir", "passes", "backends", "runtime", "tools")
 MLIR = ("mlir/", "llvm/", "llvm-c/", "mlir-c/")
 ANTLR = ("antlr4-runtime", "antlr4", "BigmLexer", "BigmParser", "BigmBaseVisitor", "BigmVisitor")
 HALIDE = ("Halide",)
+PROTOBUF = ("google/protobuf", "onnx/")
 
 # The longest matching prefix of a file's path decides. `sees`: our folders it may include. `bans`: outside headers.
 RULES = {
-    "frontend": {"sees": ("frontend",), "bans": MLIR + ANTLR + HALIDE, "not": ("frontend/emit", "frontend/parse/")},
+    "frontend": {"sees": ("frontend",), "bans": MLIR + ANTLR + HALIDE + PROTOBUF, "not": ("frontend/emit", "frontend/parse/")},
     "frontend/parse": {"sees": ("frontend", "grammar"), "bans": MLIR + HALIDE},
+    "frontend/onnx": {"sees": ("frontend",), "bans": MLIR + ANTLR + HALIDE,
+                      "not": ("frontend/emit", "frontend/parse/", "frontend/sema/")},
     "frontend/emit": {"sees": ("frontend", "ir"), "bans": ANTLR + HALIDE},
     "ir": {"sees": ("ir",), "bans": ANTLR + HALIDE},
     "passes": {"sees": ("passes", "ir"), "bans": ANTLR + HALIDE},

@@ -107,6 +107,7 @@ int build(const BuildOptions &options) {
   inputs.runtime = runtimeArchive();
   driver::CommonOptions places;
   places.dataDir = options.data;
+  places.given = givenTensors(checked->program);
   places.sourceDir = fs::path(options.program.file).parent_path().string();
   std::string error = module ? initialWeights(inputs.weightsFile, module->get(), compiled->manifest, places)
                              : weightsOfRun(inputs.weightsFile, compiled->manifest, options.run);

@@ -201,6 +201,14 @@ nlohmann::ordered_json codeOf(const Program &program, const std::string &target,
 }
 } // namespace
 
+std::vector<std::pair<std::string, std::string_view>> givenTensors(const Program &program) {
+  std::vector<std::pair<std::string, std::string_view>> all;
+  for (const TensorDecl &t : program.tensors)
+    if (t.initial.owner)
+      all.emplace_back(t.name, t.initial.view);
+  return all;
+}
+
 std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets) {
   Overrides overrides;
   for (const std::string &set : sets) {

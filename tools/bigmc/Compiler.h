@@ -23,6 +23,9 @@ struct Checked {
 /// Reads and checks; prints all errors to standard error and gives nothing when there are any.
 std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets);
 
+/// Initial elements that the program's files give, by tensor; they live as long as the program.
+std::vector<std::pair<std::string, std::string_view>> givenTensors(const Program &);
+
 /// The value of sizes that `--size` does not give.
 constexpr int64_t defaultSize = 32;
 

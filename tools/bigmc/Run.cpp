@@ -30,14 +30,15 @@ int finish(const driver::Result &result) {
   return result.exitCode;
 }
 
-driver::CommonOptions common(const ProgramOptions &program, const std::vector<std::string> &sets, const std::string &run,
-                             const std::string &data, int threads) {
+driver::CommonOptions common(const Checked &checked, const ProgramOptions &program, const std::vector<std::string> &sets,
+                             const std::string &run, const std::string &data, int threads) {
   driver::CommonOptions o;
   o.threads = threads;
   o.dataDir = data;
   o.runDir = run;
   o.sourceDir = fs::path(program.file).parent_path().string();
   o.settings = settings(sets);
+  o.given = givenTensors(checked.program);
   return o;
 }
 } // namespace
@@ -58,6 +59,7 @@ namespace {
 /// A program compiled with the settings of a run, and opened.
 struct OpenedRun {
   std::vector<std::string> sets;
+  std::unique_ptr<Checked> checked;
   std::unique_ptr<OpenModule> module;
 };
 std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::string &run, const CodeOptions &options,
@@ -66,8 +68,14 @@ std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::strin
     code = userError("`--run " + run + "` is not a folder; `bigmc train` makes one");
     return std::nullopt;
   }
-  OpenedRun opened{run.empty() ? program.sets : setsOfRun(run, program.sets), nullptr};
-  opened.module = openProgram(program.file, opened.sets, options, code);
+  OpenedRun opened{run.empty() ? program.sets : setsOfRun(run, program.sets), nullptr, nullptr};
+  opened.checked = checkProgram(program.file, opened.sets);
+  if (!opened.checked) {
+    code = UserError;
+    return std::nullopt;
+  }
+  auto compiled = compile(*opened.checked, options, code);
+  opened.module = compiled ? openCompiled(*compiled, code) : nullptr;
   return opened.module ? std::optional(std::move(opened)) : std::nullopt;
 }
 } // namespace
@@ -86,7 +94,7 @@ int train(const TrainOptions &options) {
     return code;
   driver::TrainOptions o;
   static_cast<driver::CommonOptions &>(o) =
-      common(options.program, options.program.sets, options.run, options.data, options.threads);
+      common(*checked, options.program, options.program.sets, options.run, options.data, options.threads);
   o.quiet = options.quiet;
   o.resume = options.resume;
   o.locate = [&](const std::string &step, bigm_model *model, const data::Batch &batch, const driver::Call &call) {
@@ -100,7 +108,7 @@ int eval(const EvalOptions &options) {
   auto opened = openRun(options.program, options.run, options.code, code);
   if (!opened)
     return code;
-  auto o = common(options.program, opened->sets, options.run, options.data, options.threads);
+  auto o = common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
   o.quiet = options.json;
   driver::Evaluation evaluation = driver::evaluate(opened->module->get(), o);
   std::cout << (options.json ? evaluation.json : evaluation.text);
@@ -115,7 +123,8 @@ int predict(const PredictOptions &options) {
   if (!opened)
     return code;
   driver::PredictOptions o;
-  static_cast<driver::CommonOptions &>(o) = common(options.program, opened->sets, options.run, options.data, options.threads);
+  static_cast<driver::CommonOptions &>(o) =
+      common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
   o.json = options.json;
   o.flow = options.flow;
   o.print = [](const std::string &line) { std::cout << line << "\n"; };

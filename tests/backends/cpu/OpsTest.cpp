@@ -20,14 +20,14 @@ static std::string binary(const std::string &op, const std::string &element = "f
 }
 
 TEST(Pointwise, UnaryF32) {
-  for (const char *op : {"neg", "abs", "sign", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "sin", "cos", "tanh",
-                         "erf", "sigmoid", "floor", "ceil", "round"}) {
+  for (const char *op : {"neg", "abs", "sign", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "sin", "cos", "atan",
+                         "tanh", "erf", "sigmoid", "floor", "ceil", "round"}) {
     SCOPED_TRACE(op);
     expectSame(unary(op), {11}, 2e-6);
   }
 }
 TEST(Pointwise, UnaryF64) {
-  for (const char *op : {"neg", "exp", "log", "tanh", "erf", "sigmoid", "round"}) {
+  for (const char *op : {"neg", "exp", "log", "atan", "tanh", "erf", "sigmoid", "round"}) {
     SCOPED_TRACE(op);
     expectSame(unary(op, "f64"), {7}, 1e-12);
   }
@@ -43,6 +43,24 @@ TEST(Pointwise, BinaryIntegers) {
     for (const char *op : {"add", "sub", "mul", "max", "eq", "lt"}) {
       SCOPED_TRACE(std::string(op) + " " + element);
       expectSame(binary(op, element), {9});
+    }
+}
+TEST(Pointwise, Bits) {
+  for (const char *element : {"i32", "i64", "ui8", "i8"})
+    for (const char *op : {"bit_and", "bit_or", "bit_xor", "shift_left", "shift_right"}) {
+      SCOPED_TRACE(std::string(op) + " " + element);
+      expectSame(binary(op, element), {9});
+    }
+}
+// By the width and more: arith gives no value for these.
+TEST(Pointwise, ShiftsBeyondTheWidth) {
+  for (const char *element : {"i32", "ui8"})
+    for (const char *op : {"shift_left", "shift_right"}) {
+      SCOPED_TRACE(std::string(op) + " " + element);
+      std::string t = "tensor<5x" + std::string(element) + ">", e = element;
+      expectSame("func.func @f(%x: " + t + ") -> " + t + " {\n %k = bigm.constant 1 : " + (e == "ui8" ? "ui8" : "i32") + " -> " + t +
+                 "\n %c = bigm.constant 33 : " + (e == "ui8" ? "ui8" : "i32") + " -> " + t + "\n %m = bigm.sub %x, %k : " + t +
+                 "\n %r = bigm." + op + " %m, %c : " + t + "\n return %r : " + t + "\n}");
     }
 }
 TEST(Pointwise, Bools) {

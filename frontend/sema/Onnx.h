@@ -1,0 +1,53 @@
+// Evaluates an ONNX graph as the checker evaluates a model: node after node, recording what happens to tensors.
+#pragma once
+#include "OnnxNode.h"
+#include <set>
+
+namespace bigm::sema::onnx_import {
+
+/// A node that could not be imported.
+struct Problem {
+  std::string node, op, why; // `node` is its name, or that of its first output
+  bool needsKnown = false;   // an operand's elements would have to be known
+};
+
+/// The newest operator set whose meaning is known here, and the oldest.
+constexpr int64_t kOldestOpset = 7, kNewestOpset = 28;
+
+class Evaluation {
+public:
+  Evaluation(const onnx::Model &model, Tensors &tensors);
+  /// The graph's outputs for its inputs in order. Nodes that cannot be imported, and what depends on them, give values
+  /// that are not `some`; all of them are in `problems`.
+  Vals run(const Vals &inputs);
+  std::vector<Problem> problems;
+
+  /// A subgraph, which sees the names around the node that runs now.
+  Vals run(const onnx::Graph &graph, const Vals &inputs);
+  /// How often a node may still be evaluated: bounds loops.
+  void spend();
+
+private:
+  struct Scope {
+    const Scope *outer = nullptr;
+    std::map<std::string, Val> names;
+    const std::map<std::string, onnx::Attribute> *attributes = nullptr; // inside a function
+  };
+  const Val *find(const std::string &name) const;
+  void evaluate(const std::vector<onnx::Node> &nodes, const std::map<std::string, int64_t> &opsets);
+  Vals call(const onnx::Function &function, const onnx::Node &node, const Vals &in);
+  void initialise(const onnx::Graph &graph);
+
+  const onnx::Model &model;
+  Tensors &tensors;
+  Scope *scope = nullptr;
+  const std::map<std::string, int64_t> *opsets = nullptr;
+  std::set<std::string> reported;
+  int depth = 0;
+  int64_t left = 200000;
+};
+
+/// All operators of the default domain that can be imported.
+const Table &operators();
+
+} // namespace bigm::sema::onnx_import

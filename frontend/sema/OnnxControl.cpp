@@ -1,0 +1,243 @@
+// Branches, loops, sequences. What decides them must be known when the program is checked: a branch is chosen there, a
+// loop is unrolled, a sequence is a list of values.
+#include "Onnx.h"
+
+namespace bigm::sema::onnx_import {
+namespace {
+
+const onnx::Graph &graph(NodeCall &c, const char *name) {
+  auto *a = c.attribute(name);
+  if (!a || !a->graph)
+    refuse(std::string("`") + name + "` is missing");
+  return *a->graph;
+}
+bool truth(NodeCall &c, const Val &v, const char *what) { return c.t.ints(v, what).at(0) != 0; }
+
+Vals branch(NodeCall &c) {
+  const Val &condition = c.x();
+  if (condition.known && (*condition.known)[0].whole.isConstant())
+    return c.evaluation.run(graph(c, truth(c, condition, "the condition") ? "then_branch" : "else_branch"), {});
+  // Both, where they give tensors of one shape: the run chooses.
+  Vals yes = c.evaluation.run(graph(c, "then_branch"), {}), no = c.evaluation.run(graph(c, "else_branch"), {}), out;
+  for (size_t i = 0; i < yes.size() && i < no.size(); ++i) {
+    if (!yes[i].some() || !no[i].some() || yes[i].sequence || no[i].sequence || yes[i].shape != no[i].shape)
+      throw Refusal{"the run decides which branch is taken, and they give " + typeText(yes[i]) + " and " + typeText(no[i]), true};
+    out.push_back(c.t.select(c.t.reshape(condition, {}), yes[i], no[i]));
+  }
+  return out;
+}
+
+Val stacked(NodeCall &c, const Vals &rows, size_t axis) {
+  Vals parts;
+  for (const Val &row : rows)
+    parts.push_back(c.t.unsqueeze(row, {int64_t(axis)}));
+  return c.t.concat(parts, axis);
+}
+
+Vals loop(NodeCall &c) {
+  const onnx::Graph &body = graph(c, "body");
+  int64_t trips = INT64_MAX;
+  if (c.has(0))
+    trips = c.t.ints(c.in[0], "the number of rounds")[0];
+  bool goes = !c.has(1) || truth(c, c.in[1], "the condition of the loop");
+  size_t carried = c.in.size() < 2 ? 0 : c.in.size() - 2;
+  if (body.inputs.size() != carried + 2 || body.outputs.size() < carried + 1)
+    refuse("a body of other inputs or outputs than the loop carries");
+  Vals state(c.in.begin() + int64_t(std::min<size_t>(2, c.in.size())), c.in.end());
+  std::vector<Vals> rows(body.outputs.size() - 1 - carried);
+  for (int64_t i = 0; i < trips && goes; ++i) {
+    c.evaluation.spend();
+    Vals in = {c.t.scalar(double(i), Type::I64), c.t.scalar(1, Type::Bool)};
+    in.insert(in.end(), state.begin(), state.end());
+    Vals out = c.evaluation.run(body, in);
+    for (const Val &v : out)
+      if (!v.some())
+        return {}; // named where it arose
+    goes = truth(c, out[0], "the condition of the loop");
+    for (size_t k = 0; k < carried; ++k)
+      state[k] = out[1 + k];
+    for (size_t k = 0; k < rows.size(); ++k)
+      rows[k].push_back(out[1 + carried + k]);
+  }
+  Vals result = state;
+  for (auto &list : rows) {
+    if (list.empty())
+      refuse("a loop without a round that collects something");
+    result.push_back(stacked(c, list, 0));
+  }
+  return result;
+}
+
+Vals scan(NodeCall &c) {
+  const onnx::Graph &body = graph(c, "body");
+  size_t scanned = size_t(c.integer("num_scan_inputs", 0));
+  bool batched = c.version == 8; // has lengths and a batch dimension
+  Vals given(c.in.begin() + batched, c.in.end());
+  if (batched && c.has(0))
+    refuse("`sequence_lens`");
+  if (scanned > given.size() || !scanned)
+    refuse("`num_scan_inputs` of " + std::to_string(scanned));
+  size_t carried = given.size() - scanned;
+  auto backwards = c.integers("scan_input_directions", c.integers("directions", std::vector<int64_t>(scanned, 0)));
+  auto axes = c.integers("scan_input_axes", std::vector<int64_t>(scanned, 0));
+  size_t collected = body.outputs.size() - std::min(carried, body.outputs.size());
+  auto outBackwards = c.integers("scan_output_directions", std::vector<int64_t>(collected, 0));
+  auto outAxes = c.integers("scan_output_axes", std::vector<int64_t>(collected, 0));
+  if (backwards.size() != scanned || axes.size() != scanned || outBackwards.size() != collected || outAxes.size() != collected)
+    refuse("directions or axes of another length");
+  // One batch after the other in version 8.
+  auto run = [&](const Vals &in) {
+    Vals state(in.begin(), in.begin() + int64_t(carried));
+    std::vector<Vals> rows(collected);
+    size_t first = size_t(axisOf(axes[0], in[carried].rank()));
+    int64_t length = c.t.number(in[carried].shape[first], "the number of rounds");
+    for (int64_t i = 0; i < length; ++i) {
+      c.evaluation.spend();
+      Vals now = state;
+      for (size_t k = 0; k < scanned; ++k) {
+        size_t axis = size_t(axisOf(axes[k], in[carried + k].rank()));
+        Val row = c.t.slice(in[carried + k], axis, backwards[k] ? length - 1 - i : i, 1);
+        now.push_back(c.t.squeeze(row, {int64_t(axis)}));
+      }
+      Vals out = c.evaluation.run(body, now);
+      for (const Val &v : out)
+        if (!v.some())
+          return Vals();
+      for (size_t k = 0; k < carried; ++k)
+        state[k] = out[k];
+      for (size_t k = 0; k < collected; ++k)
+        rows[k].insert(outBackwards[k] ? rows[k].begin() : rows[k].end(), out[carried + k]);
+    }
+    for (size_t k = 0; k < collected; ++k) {
+      if (rows[k].empty())
+        refuse("no round that collects something");
+      state.push_back(stacked(c, rows[k], size_t(axisOf(outAxes[k], rows[k][0].rank() + 1))));
+    }
+    return state;
+  };
+  if (!batched)
+    return run(given);
+  std::vector<Vals> results;
+  int64_t batches = c.t.number(given[0].shape[0], "the size of the batch");
+  for (int64_t b = 0; b < batches; ++b) {
+    Vals one;
+    for (const Val &v : given)
+      one.push_back(c.t.squeeze(c.t.slice(v, 0, b, 1), {0}));
+    results.push_back(run(one));
+  }
+  Vals out;
+  for (size_t k = 0; k < results.at(0).size(); ++k) {
+    Vals rows;
+    for (auto &r : results)
+      rows.push_back(r.at(k));
+    out.push_back(stacked(c, rows, 0));
+  }
+  return out;
+}
+
+// ---------------------------------------------------------------- sequences and optional values
+
+Val list(Vals items) {
+  Val out;
+  out.sequence = std::make_shared<const Vals>(std::move(items));
+  return out;
+}
+const Vals &items(NodeCall &c, size_t i = 0) {
+  if (!c.x(i).sequence)
+    refuse("a tensor where a sequence is needed");
+  return *c.in[i].sequence;
+}
+size_t place(NodeCall &c, size_t operand, size_t size, bool end) {
+  int64_t i = c.t.ints(c.x(operand), "`position`")[0], from = i < 0 ? i + int64_t(size) : i;
+  if (from < 0 || from >= int64_t(size) + end)
+    refuse("place " + std::to_string(i) + " of a sequence of " + std::to_string(size));
+  return size_t(from);
+}
+
+Vals sequenceConstruct(NodeCall &c) { return {list(c.in)}; }
+Vals sequenceEmpty(NodeCall &) { return {list({})}; }
+Vals sequenceAt(NodeCall &c) { return {items(c)[place(c, 1, items(c).size(), false)]}; }
+Vals sequenceLength(NodeCall &c) { return {c.t.scalar(double(items(c).size()), Type::I64)}; }
+Vals sequenceInsert(NodeCall &c) {
+  Vals all = items(c);
+  all.insert(all.begin() + int64_t(c.has(2) ? place(c, 2, all.size(), true) : all.size()), c.x(1));
+  return {list(all)};
+}
+Vals sequenceErase(NodeCall &c) {
+  Vals all = items(c);
+  if (all.empty())
+    refuse("nothing to erase");
+  all.erase(all.begin() + int64_t(c.has(1) ? place(c, 1, all.size(), false) : all.size() - 1));
+  return {list(all)};
+}
+Vals concatFromSequence(NodeCall &c) {
+  const Vals &all = items(c);
+  if (all.empty())
+    refuse("an empty sequence");
+  bool fresh = c.integer("new_axis", 0);
+  size_t axis = size_t(axisOf(c.integer("axis", 0), all[0].rank() + fresh));
+  return {fresh ? stacked(c, all, axis) : c.t.concat(all, axis)};
+}
+Vals splitToSequence(NodeCall &c) {
+  const Val &x = c.x();
+  size_t axis = size_t(axisOf(c.integer("axis", 0), x.rank()));
+  int64_t n = c.t.number(x.shape[axis], "the size of what is split");
+  std::vector<int64_t> sizes;
+  bool keep = true;
+  if (!c.has(1)) {
+    sizes.assign(size_t(n), 1);
+    keep = c.integer("keepdims", 1);
+  } else if (c.in[1].rank() == 0) {
+    int64_t each = c.t.ints(c.in[1], "`split`")[0];
+    if (each < 1)
+      refuse("parts of " + std::to_string(each));
+    for (int64_t at = 0; at < n; at += each)
+      sizes.push_back(std::min(each, n - at));
+  } else {
+    sizes = c.t.ints(c.in[1], "`split`");
+  }
+  Vals parts;
+  int64_t at = 0;
+  for (int64_t size : sizes) {
+    if (size < 1 || size > n - at)
+      refuse("parts that are not those of " + std::to_string(n));
+    Val part = c.t.slice(x, axis, at, size);
+    parts.push_back(keep ? part : c.t.squeeze(part, {int64_t(axis)}));
+    at += size;
+  }
+  return {list(parts)};
+}
+Vals sequenceMap(NodeCall &c) {
+  const onnx::Graph &body = graph(c, "body");
+  size_t n = items(c).size();
+  std::vector<Vals> results(body.outputs.size());
+  for (size_t i = 0; i < n; ++i) {
+    Vals in;
+    for (const Val &v : c.in) {
+      if (v.sequence && v.sequence->size() != n)
+        refuse("sequences of different lengths");
+      in.push_back(v.sequence ? (*v.sequence)[i] : v);
+    }
+    Vals out = c.evaluation.run(body, in);
+    for (size_t k = 0; k < results.size(); ++k)
+      results[k].push_back(out.at(k));
+  }
+  Vals out;
+  for (auto &r : results)
+    out.push_back(list(r));
+  return out;
+}
+
+} // namespace
+
+void addControl(Table &t) {
+  const Table mine = {
+      {"If", branch}, {"Loop", loop}, {"Scan", scan}, {"SequenceConstruct", sequenceConstruct},
+      {"SequenceEmpty", sequenceEmpty}, {"SequenceAt", sequenceAt}, {"SequenceLength", sequenceLength},
+      {"SequenceInsert", sequenceInsert}, {"SequenceErase", sequenceErase}, {"ConcatFromSequence", concatFromSequence},
+      {"SplitToSequence", splitToSequence}, {"SequenceMap", sequenceMap},
+  };
+  t.insert(mine.begin(), mine.end());
+}
+
+} // namespace bigm::sema::onnx_import

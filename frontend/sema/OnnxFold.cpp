@@ -1,0 +1,474 @@
+// See OnnxFold.h. Integers fold as dimensions, so `Shape -> Gather -> Mul -> Reshape` gives `2*T` and not a number; a
+// comparison folds when its sides differ by a number, or by sizes that are never negative.
+#include "OnnxFold.h"
+#include "Unify.h"
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace bigm::sema::onnx_import {
+namespace {
+
+using Elements = std::vector<Number>;
+
+/// The sizes as numbers, when all are and the product is small.
+std::optional<std::vector<int64_t>> small(const std::vector<Dim> &shape) {
+  std::vector<int64_t> out;
+  for (const Dim &d : shape) {
+    auto n = d.constant();
+    if (!n)
+      return std::nullopt;
+    out.push_back(*n);
+  }
+  auto count = onnx::countOf(out);
+  if (!count || *count > kFoldLimit)
+    return std::nullopt;
+  return out;
+}
+
+int64_t total(const std::vector<int64_t> &shape) {
+  int64_t n = 1;
+  for (int64_t d : shape)
+    n *= d;
+  return n;
+}
+
+template <class Body> void each(const std::vector<int64_t> &shape, Body body) {
+  std::vector<int64_t> at(shape.size(), 0);
+  for (int64_t n = total(shape); n > 0; --n) {
+    body(at);
+    for (size_t d = shape.size(); d-- > 0 && ++at[d] == shape[d];)
+      at[d] = 0;
+  }
+}
+
+Val make(Type type, std::vector<Dim> shape, Elements elements) {
+  Val out;
+  out.type = type;
+  out.shape = std::move(shape);
+  out.known = std::make_shared<const Elements>(std::move(elements));
+  return out;
+}
+
+double half(uint16_t bits) {
+  int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  double value = exponent == 31 ? (fraction ? NAN : INFINITY)
+                 : exponent     ? std::ldexp(1024 + fraction, exponent - 25)
+                                : std::ldexp(fraction, -24);
+  return bits & 0x8000 ? -value : value;
+}
+
+/// To the nearest float of so many bits of fraction, the even one of two; overflow is infinite.
+double rounded(double x, int bits, int least, double largest) {
+  if (x == 0 || !std::isfinite(x))
+    return x;
+  int exponent = std::max(std::ilogb(x), least);
+  double unit = std::ldexp(1.0, exponent - bits), r = std::nearbyint(x / unit) * unit;
+  return std::fabs(r) > largest ? std::copysign(INFINITY, x) : r;
+}
+double rounded(double x, Type type) {
+  switch (type) {
+  case Type::F32: return float(x);
+  case Type::F16: return rounded(x, 10, -14, 65504);
+  case Type::BF16: return rounded(float(x), 7, -126, 3.3895313892515355e38);
+  default: return x;
+  }
+}
+uint16_t halfBits(double x) {
+  x = rounded(x, Type::F16);
+  uint16_t sign = std::signbit(x) ? 0x8000 : 0;
+  x = std::fabs(x);
+  if (std::isnan(x))
+    return sign | 0x7e00;
+  if (std::isinf(x))
+    return sign | 0x7c00;
+  if (x < std::ldexp(1.0, -14))
+    return sign | uint16_t(std::ldexp(x, 24));
+  int exponent = std::ilogb(x);
+  return sign | uint16_t((exponent + 15) << 10) | uint16_t(std::ldexp(x, 10 - exponent) - 1024);
+}
+
+/// Element `i`, as the file holds it.
+Number element(const onnx::Tensor &t, int64_t i) {
+  const char *data = t.bytes.view.data();
+  auto get = [&]<class T>(T value) {
+    std::memcpy(&value, data + i * int64_t(sizeof value), sizeof value);
+    return value;
+  };
+  auto whole = [](int64_t n) { return Number{Dim(n), 0}; };
+  switch (t.type) {
+  case Type::F32: return {Dim(), get(float())};
+  case Type::F64: return {Dim(), get(double())};
+  case Type::F16: return {Dim(), half(get(uint16_t()))};
+  case Type::BF16: return {Dim(), std::bit_cast<float>(uint32_t(get(uint16_t())) << 16)};
+  case Type::U8: return whole(get(uint8_t()));
+  case Type::I8: return whole(get(int8_t()));
+  case Type::U16: return whole(get(uint16_t()));
+  case Type::I16: return whole(get(int16_t()));
+  case Type::I32: return whole(get(int32_t()));
+  case Type::U32: return whole(get(uint32_t()));
+  case Type::Bool: return whole(get(uint8_t()) != 0);
+  case Type::U4: return whole(uint8_t(data[i / 2]) >> (i % 2 * 4) & 15);
+  case Type::I4: return whole(int8_t(uint8_t(data[i / 2] >> (i % 2 * 4) << 4)) >> 4);
+  default: return whole(get(int64_t()));
+  }
+}
+
+/// The least value of a sum of sizes, which are never negative; nothing when a term is subtracted.
+std::optional<int64_t> least(const Dim &d) {
+  int64_t constant = 0;
+  for (auto &[atoms, c] : d.normalForm()) {
+    if (atoms.empty())
+      constant = c;
+    else if (c < 0)
+      return std::nullopt;
+  }
+  return constant;
+}
+
+/// The sign of a - b where it is the same for all sizes; 2 where it is not.
+int order(const Dim &a, const Dim &b) {
+  Dim d = a - b;
+  if (auto c = d.constant())
+    return *c < 0 ? -1 : *c > 0;
+  if (auto low = least(d); low && *low > 0)
+    return 1;
+  if (auto low = least(b - a); low && *low > 0)
+    return -1;
+  // A size of a name stands for at least one.
+  if (auto low = least(d); low && *low == 0 && b == Dim(0))
+    return 1;
+  return 2;
+}
+
+int64_t wrap(int64_t n, Type type) {
+  switch (type) {
+  case Type::U8: return uint8_t(n);
+  case Type::I8: return int8_t(n);
+  case Type::U16: return uint16_t(n);
+  case Type::I16: return int16_t(n);
+  case Type::I32: return int32_t(n);
+  case Type::U32: return uint32_t(n);
+  case Type::U4: return n & 15;
+  case Type::I4: return int8_t(uint8_t(n) << 4) >> 4;
+  case Type::Bool: return n != 0;
+  default: return n;
+  }
+}
+
+double real(Op op, double x, double y) {
+  switch (op) {
+  case Op::Neg: return -x;
+  case Op::Abs: return std::fabs(x);
+  case Op::Sign: return x > 0 ? 1 : x < 0 ? -1 : x;
+  case Op::Exp: return std::exp(x);
+  case Op::Log: return std::log(x);
+  case Op::Log1p: return std::log1p(x);
+  case Op::Expm1: return std::expm1(x);
+  case Op::Sqrt: return std::sqrt(x);
+  case Op::Rsqrt: return 1 / std::sqrt(x);
+  case Op::Sin: return std::sin(x);
+  case Op::Cos: return std::cos(x);
+  case Op::Atan: return std::atan(x);
+  case Op::Tanh: return std::tanh(x);
+  case Op::Erf: return std::erf(x);
+  case Op::Sigmoid: return 1 / (1 + std::exp(-x));
+  case Op::Floor: return std::floor(x);
+  case Op::Ceil: return std::ceil(x);
+  case Op::Round: return std::nearbyint(x);
+  case Op::Add: return x + y;
+  case Op::Sub: return x - y;
+  case Op::Mul: return x * y;
+  case Op::Div: return x / y;
+  case Op::Pow: return std::pow(x, y);
+  case Op::Max: return y > x ? y : x;
+  case Op::Min: return y < x ? y : x;
+  case Op::Mod: return std::fmod(x, y);
+  default: refuse("a constant that needs " + std::string(bigm::name(op)));
+  }
+}
+
+std::optional<bool> compared(Op op, int sign) {
+  switch (op) {
+  case Op::Eq: return sign == 0;
+  case Op::Ne: return sign != 0;
+  case Op::Lt: return sign < 0;
+  case Op::Le: return sign <= 0;
+  case Op::Gt: return sign > 0;
+  case Op::Ge: return sign >= 0;
+  default: return std::nullopt;
+  }
+}
+
+std::optional<Dim> whole(Op op, const Dim &x, const Dim &y, Type type) {
+  auto a = x.constant(), b = y.constant();
+  if (int sign; compared(op, 0)) {
+    sign = order(x, y);
+    return sign == 2 ? std::nullopt : std::optional<Dim>(*compared(op, sign));
+  }
+  bool numbers = a && b;
+  auto wrapped = [&](const Dim &d) { return d.constant() ? Dim(wrap(*d.constant(), type)) : d; };
+  switch (op) {
+  case Op::Neg: return wrapped(Dim(0) - x);
+  case Op::Add: return wrapped(x + y);
+  case Op::Sub: return wrapped(x - y);
+  case Op::Mul: return wrapped(x * y);
+  case Op::Not: return a ? std::optional<Dim>(*a == 0) : std::nullopt;
+  case Op::And: return numbers ? std::optional<Dim>(*a && *b) : std::nullopt;
+  case Op::Or: return numbers ? std::optional<Dim>(*a || *b) : std::nullopt;
+  case Op::Abs: return a ? std::optional<Dim>(wrap(*a < 0 ? -*a : *a, type)) : least(x).value_or(-1) >= 0 ? std::optional(x) : std::nullopt;
+  case Op::Sign: return order(x, 0) == 2 ? std::nullopt : std::optional<Dim>(order(x, 0));
+  case Op::Floor: case Op::Ceil: case Op::Round: return x;
+  case Op::Max: case Op::Min: {
+    int sign = order(x, y);
+    return sign == 2 ? std::nullopt : std::optional<Dim>((sign >= 0) == (op == Op::Max) ? x : y);
+  }
+  case Op::Div:
+    if (b && *b == 0)
+      return std::nullopt;
+    if (numbers)
+      return *b == -1 ? Dim(wrap(-*a, type)) : Dim(*a / *b);
+    if (auto q = divideExactly(x, y))
+      return q;
+    return b && *b > 0 && least(x).value_or(-1) >= 0 ? std::optional(x.floorDiv(*b)) : std::nullopt;
+  case Op::Mod:
+    if (b && *b == 0)
+      return std::nullopt;
+    if (numbers)
+      return *b == -1 ? Dim(0) : Dim(*a % *b);
+    return b && *b > 0 && least(x).value_or(-1) >= 0 ? std::optional(x - x.floorDiv(*b) * Dim(*b)) : std::nullopt;
+  case Op::Pow:
+    if (b && *b >= 0 && *b < 64 && a) {
+      int64_t p = 1;
+      for (int64_t i = 0; i < *b; ++i)
+        p = int64_t(uint64_t(p) * uint64_t(*a));
+      return Dim(wrap(p, type));
+    }
+    return std::nullopt;
+  default: return std::nullopt;
+  }
+}
+
+} // namespace
+
+unsigned sizeOf(Elem e) {
+  switch (e) {
+  case Elem::F64: case Elem::I64: return 8;
+  case Elem::F32: case Elem::I32: return 4;
+  case Elem::F16: case Elem::BF16: return 2;
+  default: return 1;
+  }
+}
+
+std::shared_ptr<const Elements> elementsOf(const onnx::Tensor &t) {
+  auto count = onnx::countOf(t.shape);
+  if (!count || *count > kFoldLimit || t.type == Type::String)
+    return nullptr;
+  auto out = std::make_shared<Elements>();
+  for (int64_t i = 0; i < *count; ++i)
+    out->push_back(element(t, i));
+  return out;
+}
+
+static void append(std::string &out, const Number &n, Elem elem) {
+  auto put = [&](auto value) { out.append(reinterpret_cast<const char *>(&value), sizeof value); };
+  int64_t whole = n.whole.constant().value_or(0);
+  switch (elem) {
+  case Elem::F32: return put(float(n.real));
+  case Elem::F64: return put(n.real);
+  case Elem::F16: return put(halfBits(n.real));
+  case Elem::BF16: return put(uint16_t(std::bit_cast<uint32_t>(float(rounded(n.real, Type::BF16))) >> 16));
+  case Elem::I64: return put(whole);
+  case Elem::I32: return put(int32_t(whole));
+  default: return put(uint8_t(whole));
+  }
+}
+
+std::string bytesOf(const Elements &elements, Elem elem) {
+  std::string out;
+  for (const Number &n : elements)
+    append(out, n, elem);
+  return out;
+}
+
+std::vector<double> numbersOf(const onnx::Tensor &t) {
+  std::vector<double> out;
+  for (int64_t i = 0, n = onnx::countOf(t.shape).value_or(0); i < n; ++i) {
+    Number number = element(t, i);
+    out.push_back(isFloat(t.type) ? number.real : double(*number.whole.constant()));
+  }
+  return out;
+}
+
+std::string widened(const onnx::Tensor &t, Elem elem) {
+  std::string out;
+  for (int64_t i = 0, n = onnx::countOf(t.shape).value_or(0); i < n; ++i)
+    append(out, element(t, i), elem);
+  return out;
+}
+
+Val Tensors::fold(Op op, const Vals &operands, const std::vector<Dim> &shape, Type type) {
+  auto sizes = small(shape);
+  if (!sizes)
+    return {};
+  Vals wide;
+  for (const Val &v : operands)
+    wide.push_back(foldView(v, shape, [&] {
+      AffineIndices map;
+      for (size_t i = 0, lead = shape.size() - v.rank(); i < v.rank(); ++i)
+        map.push_back(v.shape[i] == shape[lead + i] ? index(lead + i) : index(0, 0));
+      return map;
+    }()));
+  Elements out;
+  bool floats = isFloat(operands[op == Op::Select ? 1 : 0].type);
+  for (int64_t i = 0, n = total(*sizes); i < n; ++i) {
+    if (op == Op::Select) {
+      auto condition = (*wide[0].known)[i].whole.constant();
+      if (!condition)
+        return {};
+      out.push_back((*wide[*condition ? 1 : 2].known)[i]);
+      continue;
+    }
+    const Number &x = (*wide[0].known)[i], &y = (*wide.back().known)[i];
+    if (!floats) {
+      auto d = onnx_import::whole(op, x.whole, y.whole, type);
+      if (!d)
+        return {};
+      out.push_back({*d, 0});
+    } else if (auto holds = compared(op, x.real < y.real ? -1 : x.real > y.real)) {
+      bool unordered = x.real != x.real || y.real != y.real;
+      out.push_back({Dim(unordered ? op == Op::Ne : *holds), 0});
+    } else {
+      out.push_back({Dim(), rounded(real(op, x.real, y.real), type)});
+    }
+  }
+  return make(type, shape, std::move(out));
+}
+
+Val foldCast(const Val &v, Type type) {
+  Elements out;
+  for (const Number &n : *v.known) {
+    if (isFloat(v.type)) {
+      if (isFloat(type))
+        out.push_back({Dim(), rounded(n.real, type)});
+      else if (type == Type::Bool)
+        out.push_back({Dim(n.real != 0), 0});
+      else if (std::fabs(n.real) < 9e18)
+        out.push_back({Dim(wrap(int64_t(n.real), type)), 0});
+      else
+        return {};
+    } else if (auto c = n.whole.constant()) {
+      if (isFloat(type))
+        out.push_back({Dim(), rounded(double(*c), type)});
+      else
+        out.push_back({Dim(wrap(*c, type)), 0});
+    } else if (!isFloat(type) && type != Type::Bool) {
+      out.push_back(n); // a dimension fits wherever dimensions are held
+    } else {
+      return {};
+    }
+  }
+  return make(type, v.shape, std::move(out));
+}
+
+Val foldView(const Val &v, const std::vector<Dim> &shape, const AffineIndices &map) {
+  auto sizes = small(shape), from = small(v.shape);
+  if (!sizes || !from)
+    return {};
+  Elements out;
+  each(*sizes, [&](const std::vector<int64_t> &at) {
+    int64_t position = 0;
+    for (size_t d = 0; d < map.size(); ++d) {
+      int64_t i = map[d].offset;
+      for (auto [dim, c] : map[d].terms)
+        i += c * at[dim];
+      position = position * (*from)[d] + i;
+    }
+    out.push_back((*v.known)[size_t(position)]);
+  });
+  return make(v.type, shape, std::move(out));
+}
+
+Val foldConcat(const Vals &parts, const std::vector<Dim> &shape, size_t dim) {
+  auto sizes = small(shape);
+  if (!sizes)
+    return {};
+  Elements out;
+  each(*sizes, [&](const std::vector<int64_t> &at) {
+    int64_t along = at[dim];
+    const Val *part = parts.data();
+    for (; along >= *part->shape[dim].constant(); ++part)
+      along -= *part->shape[dim].constant();
+    int64_t position = 0;
+    for (size_t d = 0; d < at.size(); ++d)
+      position = position * *part->shape[d].constant() + (d == dim ? along : at[d]);
+    out.push_back((*part->known)[size_t(position)]);
+  });
+  return make(parts[0].type, shape, std::move(out));
+}
+
+Val foldReduce(Op op, const Val &v, const std::vector<Dim> &rest, const std::vector<int64_t> &dims) {
+  auto from = small(v.shape), to = small(rest);
+  if (!from || !to || (total(*from) == 0 && total(*to) > 0))
+    return {};
+  static const std::map<Op, Op> combine = {{Op::ReduceSum, Op::Add}, {Op::ReduceProd, Op::Mul},
+                                           {Op::ReduceMax, Op::Max}, {Op::ReduceMin, Op::Min}};
+  std::vector<std::optional<Number>> sums(size_t(total(*to)));
+  bool ok = true;
+  size_t next = 0;
+  each(*from, [&](const std::vector<int64_t> &at) {
+    int64_t position = 0;
+    for (size_t d = 0, k = 0; d < at.size(); ++d)
+      if (!std::binary_search(dims.begin(), dims.end(), int64_t(d)))
+        position = position * (*to)[k++] + at[d];
+    const Number &n = (*v.known)[next++];
+    auto &sum = sums[size_t(position)];
+    if (!sum) {
+      sum = n;
+    } else if (isFloat(v.type)) {
+      sum->real = real(combine.at(op), sum->real, n.real);
+    } else if (auto d = whole(combine.at(op), sum->whole, n.whole, v.type)) {
+      sum->whole = *d;
+    } else {
+      ok = false;
+    }
+  });
+  if (!ok)
+    return {};
+  Elements out;
+  for (auto &sum : sums)
+    out.push_back({sum->whole, rounded(sum->real, v.type)});
+  return make(v.type, rest, std::move(out));
+}
+
+Val foldGather(const Val &table, const Val &ids) {
+  std::vector<Dim> shape = ids.shape;
+  shape.insert(shape.end(), table.shape.begin() + 1, table.shape.end());
+  auto sizes = small(shape), from = small(table.shape);
+  if (!sizes || !from)
+    return {};
+  int64_t row = total(*from) / std::max<int64_t>(1, (*from)[0]);
+  Elements out;
+  for (const Number &n : *ids.known) {
+    auto id = n.whole.constant();
+    if (!id)
+      return {};
+    if (*id < 0 || *id >= (*from)[0])
+      refuse("index " + std::to_string(*id) + " of " + std::to_string((*from)[0]) + " rows");
+    out.insert(out.end(), table.known->begin() + *id * row, table.known->begin() + (*id + 1) * row);
+  }
+  return make(table.type, shape, std::move(out));
+}
+
+Val foldIota(const std::vector<Dim> &shape, size_t dim, Type type) {
+  auto sizes = small(shape);
+  if (!sizes || total(*sizes) > 64) // longer ones are recorded as what they are
+    return {};
+  Elements out;
+  each(*sizes, [&](const std::vector<int64_t> &at) {
+    out.push_back({isFloat(type) ? Dim() : Dim(at[dim]), isFloat(type) ? double(at[dim]) : 0});
+  });
+  return make(type, shape, std::move(out));
+}
+
+} // namespace bigm::sema::onnx_import

@@ -1,0 +1,173 @@
+// `model name from onnx("file.onnx")`: the file's graph as an instance like any other.
+//
+// The file's inputs are written down as a declaration of the language, which is parsed like the user's: so arguments are
+// bound, sizes unified and mistakes told as for every model. Only the body is not text: applying it evaluates the graph.
+#include "Checker.h"
+#include "Onnx.h"
+#include "frontend/parse/Parse.h"
+#include <set>
+
+namespace bigm::sema {
+
+using onnx_import::Evaluation;
+using onnx_import::Tensors;
+
+struct Checker::OnnxModel {
+  std::shared_ptr<const onnx::Model> file;
+  std::string path; // as written
+  std::unique_ptr<ast::File> tree;
+  std::vector<std::string> inputs, outputs; // as names of the language
+  std::map<std::string, int> constants;     // what is no tensor of the file, by its bytes
+};
+
+namespace {
+
+/// A word of the language from any text; what stands in `taken` is not used again.
+std::string identifier(const std::string &text, std::set<std::string> &taken) {
+  std::string out;
+  for (char c : text)
+    out += isalnum((unsigned char)c) || (unsigned char)c >= 128 ? c : '_';
+  if (out.empty() || isdigit((unsigned char)out[0]))
+    out = "_" + out;
+  std::string name = out;
+  for (int n = 2; !taken.insert(name).second; ++n)
+    name = out + "_" + std::to_string(n);
+  return name;
+}
+
+/// Tensors of the instance: those of the file by their names there.
+struct InstanceStore : onnx_import::Store {
+  Checker &k;
+  Instance &instance;
+  std::map<std::string, int> &constants;
+  SourceRange where;
+  InstanceStore(Checker &k, Instance &instance, std::map<std::string, int> &constants, SourceRange where)
+      : k(k), instance(instance), constants(constants), where(where) {}
+
+  Value tensor(const std::string &name, TensorDecl::Kind kind, const TensorType &type, Bytes bytes) override {
+    std::string known = name;
+    if (known.empty()) {
+      std::string key = type.str() + ":" + std::string(bytes.view);
+      known = "constant_" + std::to_string(constants.emplace(key, int(constants.size()) + 1).first->second);
+    }
+    auto found = instance.tensors.find(known);
+    if (found == instance.tensors.end()) {
+      k.program->tensors.push_back({kind, instance.path + "." + known, type, where, bytes});
+      found = instance.tensors.emplace(known, int(k.program->tensors.size()) - 1).first;
+    }
+    return k.rec->tensor(found->second, k.program->tensors[size_t(found->second)]);
+  }
+};
+
+} // namespace
+
+std::shared_ptr<Instance> Checker::onnxInstance(const ast::InstanceDecl &d, Module *m) {
+  ModelSource from;
+  readSource(d, from);
+  if (from.path.empty())
+    return nullptr;
+  std::string program = sources.name(d.range.file), error;
+  size_t slash = program.rfind('/');
+  std::string path = from.path[0] == '/' || slash == std::string::npos ? from.path : program.substr(0, slash + 1) + from.path;
+  auto model = std::make_shared<OnnxModel>();
+  model->path = from.path;
+  model->file = onnx::read(path, error);
+  auto refused = [&](const std::string &why) {
+    fail(Diag::OnnxFile, d.source->range, {from.path, why});
+    return nullptr;
+  };
+  if (!model->file)
+    return refused(error);
+  auto opset = model->file->opsets.find("");
+  if (opset != model->file->opsets.end() &&
+      (opset->second < onnx_import::kOldestOpset || opset->second > onnx_import::kNewestOpset))
+    return refused("uses version " + std::to_string(opset->second) + " of the operators; known are " +
+                   std::to_string(onnx_import::kOldestOpset) + " to " + std::to_string(onnx_import::kNewestOpset));
+  // The declaration.
+  std::set<std::string> taken = {"model", "f32", "sum"}, dims;
+  std::string text = "model " + d.name.text + "()(";
+  std::map<std::string, std::string> sizes;
+  for (auto &input : model->file->graph.inputs) {
+    auto elem = onnx_import::elemOf(input.type);
+    if (!elem || !input.shape)
+      return refused("has the input `" + input.name + "`, " +
+                     (elem ? "whose rank is not known" : std::string("of the type ") + onnx::name(input.type)));
+    std::string name = identifier(input.name, taken);
+    model->inputs.push_back(name);
+    text += (text.back() == '(' ? "" : ", ") + name + ": " + bigm::name(*elem);
+    for (size_t i = 0; i < input.shape->size(); ++i) {
+      const onnx::Size &size = (*input.shape)[i];
+      text += i ? ", " : "[";
+      if (auto *n = std::get_if<int64_t>(&size)) {
+        text += std::to_string(*n);
+      } else {
+        auto *given = std::get_if<std::string>(&size);
+        std::string key = given ? *given : name + "\n" + std::to_string(i);
+        auto known = sizes.find(key);
+        if (known == sizes.end())
+          known = sizes.emplace(key, identifier(given ? *given : i == 0 ? "N" : "size_" + std::to_string(i), taken)).first;
+        text += known->second;
+      }
+    }
+    text += input.shape->empty() ? "" : "]";
+  }
+  text += ") { 0 }\n";
+  std::set<std::string> takenOutputs;
+  for (auto &output : model->file->graph.outputs)
+    model->outputs.push_back(identifier(output.name, takenOutputs));
+  model->tree = parseFile(sources, sources.add(from.path, text), diags);
+  if (!model->tree || model->tree->decls.empty())
+    return nullptr;
+  auto &decl = static_cast<ast::CallableDecl &>(*model->tree->decls[0]);
+  onnxModels[&decl] = model;
+  reached.insert(&decl);
+  auto instance = std::make_shared<Instance>();
+  instance->path = d.name.text;
+  instance->decl = &decl;
+  instance->module = m;
+  instance->settings = globalScope(m);
+  instance->where = d.range;
+  return instance;
+}
+
+Val Checker::applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope, SourceRange where) {
+  InstanceStore store(*this, *instance, model.constants, instance->where);
+  Tensors tensors(*rec, store);
+  Evaluation evaluation(*model.file, tensors);
+  onnx_import::Vals inputs;
+  for (size_t i = 0; i < model.inputs.size(); ++i) {
+    const Val &v = scope->names[model.inputs[i]].value;
+    onnx::Type type = model.file->graph.inputs[i].type;
+    if (v.is(Val::Kind::Int) && onnx_import::isInteger(type)) // known to the graph: it may decide branches and sizes
+      inputs.push_back(tensors.whole({v.integer}, {}, type));
+    else if (auto n = v.asNumber())
+      inputs.push_back(tensors.scalar(*n, type));
+    else if (v.is(Val::Kind::Tensor))
+      inputs.push_back(tensors.recorded(v.tensor, type));
+    else
+      return {};
+  }
+  SourceRange savedWhere = std::exchange(rec->where, where);
+  onnx_import::Vals results = evaluation.run(inputs);
+  Val out;
+  out.kind = Val::Kind::Record;
+  if (evaluation.problems.empty()) {
+    try {
+      for (size_t i = 0; i < results.size(); ++i) {
+        out.names.push_back(model.outputs[i]);
+        out.items.push_back(tensorVal(tensors.use(results[i])));
+      }
+    } catch (const onnx_import::Refusal &r) {
+      evaluation.problems.push_back({model.outputs[out.items.size()], "output", r.why, false});
+    }
+  }
+  rec->where = savedWhere;
+  if (evaluation.problems.empty())
+    return out.items.size() == 1 ? out.items[0] : out;
+  std::string all;
+  for (auto &p : evaluation.problems)
+    all += (all.empty() ? "" : "; ") + ("`" + p.node + "` (" + p.op + "): " + p.why);
+  return fail(Diag::OnnxNodes, where, {model.path, all});
+}
+
+} // namespace bigm::sema

@@ -1,0 +1,126 @@
+// Quantised numbers: a whole number, a scale and a zero point, for the tensor, for each row, or for blocks of one.
+#include "OnnxNode.h"
+#include <map>
+
+namespace bigm::sema::onnx_import {
+namespace {
+
+struct Range {
+  double low, high;
+};
+Range rangeOf(Type type) {
+  static const std::map<Type, Range> ranges = {{Type::U8, {0, 255}}, {Type::I8, {-128, 127}}, {Type::U16, {0, 65535}},
+                                               {Type::I16, {-32768, 32767}}, {Type::U4, {0, 15}}, {Type::I4, {-8, 7}},
+                                               {Type::I32, {-2147483648.0, 2147483647.0}}};
+  auto found = ranges.find(type);
+  if (found == ranges.end())
+    refuse(std::string("quantised numbers of the type ") + onnx::name(type));
+  return found->second;
+}
+
+/// A scale or zero point so that it broadcasts against x.
+Val spread(NodeCall &c, const Val &v, const Val &x, int64_t axis, int64_t block) {
+  if (product(v.shape) == Dim(1) && v.rank() <= 1)
+    return c.t.reshape(v, {});
+  if (v.rank() == 1) {
+    std::vector<Dim> shape(x.rank(), Dim(1));
+    shape[axis] = v.shape[0];
+    return c.t.reshape(v, shape);
+  }
+  if (v.rank() != x.rank())
+    refuse("a scale " + typeText(v) + " for " + typeText(x));
+  int64_t n = c.t.number(x.shape[axis], "the size"), blocks = c.t.number(v.shape[axis], "the number of blocks");
+  if (!block)
+    block = (n + blocks - 1) / blocks;
+  std::vector<Dim> ids;
+  for (int64_t i = 0; i < n; ++i)
+    ids.push_back(i / block);
+  return c.t.take(v, c.t.wholes(ids), size_t(axis));
+}
+
+Val quantized(Tensors &t, const Val &x, const Val &scale, const Val &zero, Type type) {
+  Range r = rangeOf(type);
+  Val y = t.unary(Op::Round, t.div(x, scale));
+  if (zero.some())
+    y = t.add(y, t.cast(zero, y.type));
+  return t.cast(t.min(t.max(y, r.low), r.high), type);
+}
+
+int64_t axisFor(NodeCall &c, const Val &x) {
+  return x.rank() ? axisOf(c.integer("axis", x.rank() > 1 ? 1 : 0), x.rank()) : 0;
+}
+
+Vals quantize(NodeCall &c) {
+  const Val &x = c.x(0);
+  int64_t axis = axisFor(c, x), block = c.integer("block_size", 0);
+  Type type = c.has(2) ? c.in[2].type : Type(c.integer("output_dtype", int64_t(Type::U8)));
+  Val scale = spread(c, c.x(1), x, axis, block), zero = c.has(2) ? spread(c, c.in[2], x, axis, block) : Val();
+  Type wide = scale.type == Type::F64 ? Type::F64 : Type::F32;
+  return {quantized(c.t, c.t.cast(x, wide), c.t.cast(scale, wide), zero, type)};
+}
+
+Vals dequantize(NodeCall &c) {
+  const Val &x = c.x(0);
+  rangeOf(x.type);
+  int64_t axis = axisFor(c, x), block = c.integer("block_size", 0);
+  Type type = c.attribute("output_dtype") && c.integer("output_dtype", 0) ? typeOf(c.integer("output_dtype", 0)) : c.x(1).type;
+  Val y = c.t.cast(x, Type::F32), scale = c.t.cast(spread(c, c.x(1), x, axis, block), Type::F32);
+  if (c.has(2))
+    y = c.t.sub(y, c.t.cast(spread(c, c.in[2], x, axis, block), Type::F32));
+  return {c.t.cast(c.t.mul(y, scale), type)};
+}
+
+Vals dynamicQuantize(NodeCall &c) {
+  const Val &x = c.x();
+  std::vector<int64_t> all;
+  for (size_t i = 0; i < x.rank(); ++i)
+    all.push_back(int64_t(i));
+  Val high = c.t.max(c.t.reduce(Op::ReduceMax, x, all, false), 0), low = c.t.min(c.t.reduce(Op::ReduceMin, x, all, false), 0);
+  Val scale = c.t.div(c.t.sub(high, low), 255);
+  Val zero = c.t.unary(Op::Round, c.t.min(c.t.max(c.t.div(c.t.unary(Op::Neg, low), scale), 0), 255));
+  zero = c.t.cast(zero, Type::U8);
+  return {quantized(c.t, x, scale, zero, Type::U8), scale, zero};
+}
+
+/// A factor in int32 less its zero point; one for each row or column stands along `axis`.
+Val centred(NodeCall &c, size_t operand, size_t zero, size_t fromEnd) {
+  Val x = c.t.cast(c.x(operand), Type::I32);
+  if (!c.has(zero))
+    return x;
+  Val z = c.t.cast(c.in[zero], Type::I32);
+  if (product(z.shape) == Dim(1)) {
+    z = c.t.reshape(z, {});
+  } else if (z.rank() == 1 && fromEnd == 2) {
+    z = c.t.reshape(z, {z.shape[0], Dim(1)});
+  }
+  return c.t.sub(x, z);
+}
+
+Vals matmulInteger(NodeCall &c) { return {c.t.matmul(centred(c, 0, 2, 2), centred(c, 1, 3, 1))}; }
+
+Vals quantizedMatmul(NodeCall &c) {
+  // a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero
+  Val sum = c.t.matmul(centred(c, 0, 2, 2), centred(c, 3, 5, 1));
+  auto wide = [&](size_t i) {
+    Val s = c.t.cast(c.x(i), Type::F32);
+    return product(s.shape) == Dim(1) ? c.t.reshape(s, {}) : s;
+  };
+  Val scale = c.t.div(c.t.mul(wide(1), wide(4)), wide(6));
+  Val y = c.t.mul(c.t.cast(sum, Type::F32), scale);
+  const Val &zero = c.x(7);
+  Range r = rangeOf(zero.type);
+  y = c.t.add(c.t.unary(Op::Round, y), c.t.reshape(c.t.cast(zero, Type::F32), {}));
+  return {c.t.cast(c.t.min(c.t.max(y, r.low), r.high), zero.type)};
+}
+
+} // namespace
+
+void addQuantized(Table &t) {
+  const Table mine = {
+      {"QuantizeLinear", quantize}, {"DequantizeLinear", dequantize}, {"DynamicQuantizeLinear", dynamicQuantize},
+      {"MatMulInteger", matmulInteger}, {"QLinearMatMul", quantizedMatmul},
+  };
+  t.insert(mine.begin(), mine.end());
+}
+
+} // namespace bigm::sema::onnx_import

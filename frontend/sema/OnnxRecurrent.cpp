@@ -1,0 +1,200 @@
+// RNN, GRU and LSTM, a step after the other: the number of steps must be known.
+#include "OnnxNode.h"
+#include <algorithm>
+
+namespace bigm::sema::onnx_import {
+namespace {
+
+/// What the three share: x [T, N, I], weights for each direction, lengths, activations, layout.
+struct Recurrence {
+  NodeCall &c;
+  Tensors &t;
+  int64_t gates, states; // hidden units times gates; states: h, or h and c
+  Val x, lengths;
+  Dim batch;
+  int64_t steps, hidden;
+  bool batchFirst, forward, backward;
+  std::vector<std::string> activations;
+  std::vector<float> alphas, betas;
+
+  Recurrence(NodeCall &c, int64_t gates, int64_t states, std::vector<std::string> defaults)
+      : c(c), t(c.t), gates(gates), states(states) {
+    batchFirst = c.integer("layout", 0);
+    x = batchFirst ? t.transpose(c.x(0), {1, 0, 2}) : c.x(0);
+    if (x.rank() != 3)
+      refuse("a sequence " + typeText(x));
+    steps = t.number(x.shape[0], "the number of steps");
+    if (steps < 1 || steps > 4096)
+      refuse(std::to_string(steps) + " steps");
+    batch = x.shape[1];
+    hidden = c.integer("hidden_size", c.x(2).shape.back().constant().value_or(0));
+    std::string direction = c.text("direction", "forward");
+    forward = direction != "reverse";
+    backward = direction != "forward";
+    size_t n = directions(), each = defaults.size();
+    for (size_t d = 0; d < n; ++d)
+      activations.insert(activations.end(), defaults.begin(), defaults.end());
+    if (auto *a = c.attribute("activations"))
+      activations = a->texts;
+    if (activations.size() != n * each)
+      refuse("`activations` of another length");
+    if (auto *a = c.attribute("activation_alpha"))
+      alphas = a->reals;
+    if (auto *a = c.attribute("activation_beta"))
+      betas = a->reals;
+    if (c.has(4))
+      lengths = t.cast(c.in[4], Type::I32);
+  }
+  size_t directions() const { return size_t(forward + backward); }
+
+  Val activate(const std::string &name, Val v, size_t which) {
+    if (c.attribute("clip"))
+      v = t.min(t.max(v, -c.real("clip", 0)), c.real("clip", 0));
+    double alpha = which < alphas.size() ? alphas[which] : name == "LeakyRelu" ? 0.01 : name == "HardSigmoid" ? 0.2 : 1;
+    double beta = which < betas.size() ? betas[which] : name == "HardSigmoid" ? 0.5 : 0;
+    if (name == "Sigmoid")
+      return t.unary(Op::Sigmoid, v);
+    if (name == "Tanh")
+      return t.unary(Op::Tanh, v);
+    if (name == "Relu")
+      return t.max(v, 0);
+    if (name == "Affine")
+      return t.add(t.mul(v, alpha), beta);
+    if (name == "LeakyRelu")
+      return t.select(t.compare(Op::Lt, v, 0), t.mul(v, alpha), v);
+    if (name == "ScaledTanh")
+      return t.mul(t.unary(Op::Tanh, t.mul(v, beta)), alpha);
+    if (name == "HardSigmoid")
+      return t.min(t.max(t.add(t.mul(v, alpha), beta), 0), 1);
+    if (name == "Elu")
+      return t.select(t.compare(Op::Lt, v, 0), t.mul(t.unary(Op::Expm1, t.min(v, 0)), alpha), v);
+    if (name == "Softsign")
+      return t.div(v, t.add(t.unary(Op::Abs, v), 1));
+    refuse("the activation `" + name + "`");
+  }
+
+  /// The part of operand i that belongs to direction d: its first dimension, or the second with the batch first.
+  Val part(size_t i, size_t d) {
+    Val v = c.x(i);
+    if (batchFirst && i >= 5 && i <= 6)
+      v = t.transpose(v, {1, 0, 2});
+    return t.squeeze(t.slice(v, 0, Dim(int64_t(d)), 1), {0});
+  }
+  /// Columns of gate k.
+  Val gate(const Val &v, int64_t k) { return t.slice(v, v.rank() - 1, Dim(k * hidden), Dim(hidden)); }
+
+  /// One direction. `step` takes x_t W' + bias for all gates, the states and gives new states.
+  template <class Step> void run(size_t d, bool reverse, Step step, std::vector<Vals> &outputs, std::vector<Vals> &last) {
+    Val w = t.transpose(part(1, d), {1, 0}); // [I, gates * H]
+    Val projected = t.matmul(x, w);          // all steps at once
+    Val bias;
+    if (c.has(3)) {
+      bias = part(3, d);
+      projected = t.add(projected, t.slice(bias, 0, 0, Dim(gates * hidden)));
+      bias = t.slice(bias, 0, Dim(gates * hidden), Dim(gates * hidden));
+    }
+    Vals state;
+    std::vector<Dim> shape = {batch, Dim(hidden)};
+    for (int64_t s = 0; s < states; ++s)
+      state.push_back(c.has(size_t(5 + s)) ? part(size_t(5 + s), d) : t.broadcast(t.scalar(0, x.type), shape));
+    Vals rows(static_cast<size_t>(steps));
+    for (int64_t i = 0; i < steps; ++i) {
+      int64_t at = reverse ? steps - 1 - i : i;
+      Val now = t.squeeze(t.slice(projected, 0, Dim(at), 1), {0});
+      Vals next = step(now, state, bias, d);
+      rows[size_t(at)] = next[0];
+      if (lengths.some()) { // after its end a sequence keeps its state, and gives zeros
+        Val lives = t.unsqueeze(t.compare(Op::Gt, lengths, double(at)), {1});
+        for (size_t s = 0; s < state.size(); ++s)
+          next[s] = t.select(lives, next[s], state[s]);
+        rows[size_t(at)] = t.select(lives, rows[size_t(at)], t.scalar(0, x.type));
+      }
+      state = next;
+    }
+    outputs.push_back(rows);
+    last.push_back(state);
+  }
+
+  template <class Step> Vals all(Step step) {
+    std::vector<Vals> outputs, last;
+    if (forward)
+      run(0, false, step, outputs, last);
+    if (backward)
+      run(directions() - 1, true, step, outputs, last);
+    Vals rows;
+    for (int64_t i = 0; i < steps; ++i) {
+      Vals sides;
+      for (auto &o : outputs)
+        sides.push_back(t.unsqueeze(o[size_t(i)], {0, 1}));
+      rows.push_back(t.concat(sides, 1));
+    }
+    Vals out = {t.concat(rows, 0)}; // [T, D, N, H]
+    if (batchFirst)
+      out[0] = t.transpose(out[0], {2, 0, 1, 3});
+    for (int64_t s = 0; s < states; ++s) {
+      Vals sides;
+      for (auto &l : last)
+        sides.push_back(t.unsqueeze(l[size_t(s)], {0}));
+      out.push_back(t.concat(sides, 0));
+      if (batchFirst)
+        out.back() = t.transpose(out.back(), {1, 0, 2});
+    }
+    return out;
+  }
+};
+
+Vals rnn(NodeCall &c) {
+  Recurrence r(c, 1, 1, {"Tanh"});
+  return r.all([&](const Val &x, const Vals &state, const Val &bias, size_t d) {
+    Val sum = r.t.add(x, r.t.matmul(state[0], r.t.transpose(r.part(2, d), {1, 0})));
+    if (bias.some())
+      sum = r.t.add(sum, bias);
+    return Vals{r.activate(r.activations[d], sum, d)};
+  });
+}
+
+Vals gru(NodeCall &c) {
+  Recurrence r(c, 3, 1, {"Sigmoid", "Tanh"});
+  bool after = c.integer("linear_before_reset", 0);
+  return r.all([&](const Val &x, const Vals &state, const Val &bias, size_t d) {
+    Tensors &t = r.t;
+    Val weights = t.transpose(r.part(2, d), {1, 0}); // [H, 3 H]: z, r, h
+    Val hidden = t.matmul(state[0], after ? weights : t.slice(weights, 1, 0, Dim(2 * r.hidden)));
+    auto biased = [&](Val v, int64_t k) { return bias.some() ? t.add(v, r.gate(bias, k)) : v; };
+    const std::string &f = r.activations[2 * d], &g = r.activations[2 * d + 1];
+    Val z = r.activate(f, t.add(r.gate(x, 0), biased(r.gate(hidden, 0), 0)), 2 * d);
+    Val reset = r.activate(f, t.add(r.gate(x, 1), biased(r.gate(hidden, 1), 1)), 2 * d);
+    Val inner = after ? t.mul(reset, biased(r.gate(hidden, 2), 2))
+                      : biased(t.matmul(t.mul(reset, state[0]), r.gate(weights, 2)), 2);
+    Val fresh = r.activate(g, t.add(r.gate(x, 2), inner), 2 * d + 1);
+    return Vals{t.add(t.mul(t.sub(t.scalar(1, z.type), z), fresh), t.mul(z, state[0]))};
+  });
+}
+
+Vals lstm(NodeCall &c) {
+  Recurrence r(c, 4, 2, {"Sigmoid", "Tanh", "Tanh"});
+  bool coupled = c.integer("input_forget", 0);
+  return r.all([&](const Val &x, const Vals &state, const Val &bias, size_t d) {
+    Tensors &t = r.t;
+    Val all = t.add(x, t.matmul(state[0], t.transpose(r.part(2, d), {1, 0}))); // i, o, f, c
+    if (bias.some())
+      all = t.add(all, bias);
+    Val peep = c.has(7) ? r.part(7, d) : Val(); // i, o, f
+    auto seen = [&](Val v, int64_t k, const Val &cell) { return peep.some() ? t.add(v, t.mul(r.gate(peep, k), cell)) : v; };
+    const std::string &f = r.activations[3 * d], &g = r.activations[3 * d + 1], &h = r.activations[3 * d + 2];
+    Val in = r.activate(f, seen(r.gate(all, 0), 0, state[1]), 3 * d);
+    Val forget = coupled ? t.sub(t.scalar(1, in.type), in) : r.activate(f, seen(r.gate(all, 2), 2, state[1]), 3 * d);
+    Val cell = t.add(t.mul(forget, state[1]), t.mul(in, r.activate(g, r.gate(all, 3), 3 * d + 1)));
+    Val out = r.activate(f, seen(r.gate(all, 1), 1, cell), 3 * d);
+    return Vals{t.mul(out, r.activate(h, cell, 3 * d + 2)), cell};
+  });
+}
+
+} // namespace
+
+void addRecurrent(Table &t) {
+  const Table mine = {{"RNN", rnn}, {"GRU", gru}, {"LSTM", lstm}};
+  t.insert(mine.begin(), mine.end());
+}
+
+} // namespace bigm::sema::onnx_import

@@ -1,0 +1,355 @@
+// Resizing and sampling at places between elements.
+//
+// Along one dimension each result is a weighted sum of a few neighbours, whose places and weights are formulas of its
+// index; dimensions go one after the other. Everything is gather, multiply and add, so gradients flow.
+#include "OnnxNode.h"
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+namespace bigm::sema::onnx_import {
+namespace {
+
+struct Resizing {
+  std::string mode, coordinates, nearest;
+  double cubic = -0.75, outside = 0;
+  bool excludeOutside = false, antialias = false;
+};
+
+/// Known weights of one dimension: row i holds the taps of result i as (place, weight), places perhaps outside.
+struct Taps {
+  std::vector<std::vector<std::pair<int64_t, double>>> rows;
+  std::vector<bool> beyond; // results that lie outside the region: the fill
+};
+
+double cubicWeight(double x, double a) {
+  x = std::fabs(x);
+  if (x < 1)
+    return ((a + 2) * x - (a + 3)) * x * x + 1;
+  return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+}
+
+Taps tapsOf(const Resizing &r, int64_t in, int64_t out, double scale, double first, double last) {
+  Taps t;
+  t.beyond.assign(size_t(out), false);
+  for (int64_t i = 0; i < out; ++i) {
+    double x = double(i), width = double(out), original;
+    if (r.coordinates == "half_pixel")
+      original = (x + 0.5) / scale - 0.5;
+    else if (r.coordinates == "pytorch_half_pixel")
+      original = width > 1 ? (x + 0.5) / scale - 0.5 : 0;
+    else if (r.coordinates == "align_corners")
+      original = width > 1 ? x * double(in - 1) / double(out - 1) : 0;
+    else if (r.coordinates == "asymmetric" || r.coordinates == "tf_half_pixel_for_nn")
+      original = (x + (r.coordinates == "asymmetric" ? 0 : 0.5)) / scale;
+    else if (r.coordinates == "half_pixel_symmetric") {
+      double exact = scale * double(in), adjust = width / exact;
+      original = double(in) / 2 * (1 - adjust) + (x + 0.5) / scale - 0.5;
+    } else if (r.coordinates == "tf_crop_and_resize") {
+      original = width > 1 ? first * double(in - 1) + x * (last - first) * double(in - 1) / (width - 1)
+                           : 0.5 * (first + last) * double(in - 1);
+      t.beyond[size_t(i)] = original < 0 || original > double(in - 1);
+    } else {
+      refuse("the coordinates `" + r.coordinates + "`");
+    }
+    std::vector<std::pair<int64_t, double>> taps;
+    if (r.mode == "nearest") {
+      double at = r.nearest == "round_prefer_floor" ? std::ceil(original - 0.5)
+                  : r.nearest == "round_prefer_ceil" ? std::floor(original + 0.5)
+                  : r.nearest == "floor"             ? std::floor(original)
+                                                     : std::ceil(original);
+      taps.push_back({int64_t(at), 1});
+    } else {
+      double support = r.mode == "cubic" ? 2 : 1, shrink = r.antialias ? std::min(scale, 1.0) : 1;
+      if (r.mode != "cubic" && r.mode != "linear")
+        refuse("the mode `" + r.mode + "`");
+      auto from = int64_t(std::floor(original - support / shrink)) + 1, to = int64_t(std::ceil(original + support / shrink)) - 1;
+      if (r.mode == "linear" && shrink == 1) { // two neighbours, also where one has no weight
+        from = int64_t(std::floor(original));
+        to = from + 1;
+      }
+      double sum = 0;
+      for (int64_t k = from; k <= to; ++k) {
+        double d = (double(k) - original) * shrink, w = r.mode == "cubic" ? cubicWeight(d, r.cubic) : std::max(0.0, 1 - std::fabs(d));
+        if (r.excludeOutside && (k < 0 || k >= in))
+          w = 0;
+        sum += w;
+        if (w != 0)
+          taps.push_back({k, w});
+      }
+      if ((r.excludeOutside || r.antialias) && sum != 0)
+        for (auto &tap : taps)
+          tap.second /= sum;
+    }
+    for (auto &tap : taps)
+      tap.first = std::clamp<int64_t>(tap.first, 0, in - 1);
+    t.rows.push_back(std::move(taps));
+  }
+  return t;
+}
+
+/// A vector along one dimension of a tensor of that rank.
+Val along(Tensors &t, const Val &v, size_t dim, size_t rank) {
+  std::vector<Dim> shape(rank, Dim(1));
+  shape[dim] = v.shape[0];
+  return t.reshape(v, shape);
+}
+
+Val resizeDim(Tensors &t, const Val &x, size_t dim, const Resizing &r, int64_t out, double scale, double first, double last) {
+  int64_t in = t.number(x.shape[dim], "the size of what is resized");
+  Taps taps = tapsOf(r, in, out, scale, first, last);
+  size_t most = 0;
+  for (auto &row : taps.rows)
+    most = std::max(most, row.size());
+  // Repeating each element so many times needs no look-up.
+  if (r.mode == "nearest" && out % in == 0) {
+    bool repeats = true;
+    for (int64_t i = 0; i < out; ++i)
+      repeats &= taps.rows[size_t(i)][0].first == i / (out / in) && !taps.beyond[size_t(i)];
+    if (repeats) {
+      std::vector<Dim> wide = x.shape, joined = x.shape;
+      wide.insert(wide.begin() + int64_t(dim) + 1, Dim(out / in));
+      joined[dim] = out;
+      AffineIndices map;
+      for (size_t d = 0; d < x.rank(); ++d)
+        map.push_back(index(uint32_t(d > dim ? d + 1 : d)));
+      return t.reshape(t.view(x, wide, map), joined);
+    }
+  }
+  Val sum;
+  for (size_t k = 0; k < most; ++k) {
+    std::vector<Dim> ids;
+    std::vector<double> weights;
+    bool plain = true;
+    for (auto &row : taps.rows) {
+      ids.push_back(k < row.size() ? row[k].first : row.empty() ? 0 : row.back().first);
+      weights.push_back(k < row.size() ? row[k].second : 0);
+      plain &= weights.back() == 1;
+    }
+    Val part = t.take(x, t.wholes(ids), dim);
+    if (!plain)
+      part = t.mul(part, along(t, t.reals(weights, {Dim(out)}, x.type), dim, x.rank()));
+    sum = sum.some() ? t.add(sum, part) : part;
+  }
+  if (std::find(taps.beyond.begin(), taps.beyond.end(), true) != taps.beyond.end()) {
+    std::vector<Dim> flags(taps.beyond.begin(), taps.beyond.end());
+    sum = t.select(along(t, t.whole(flags, {Dim(out)}, Type::Bool), dim, x.rank()), t.scalar(r.outside, x.type), sum);
+  }
+  return sum;
+}
+
+Vals resize(NodeCall &c) {
+  Val x = c.x();
+  Type type = x.type;
+  size_t rank = x.rank();
+  Resizing r;
+  r.mode = c.text("mode", "nearest");
+  r.coordinates = c.text("coordinate_transformation_mode", "half_pixel");
+  r.nearest = c.text("nearest_mode", "round_prefer_floor");
+  r.cubic = c.real("cubic_coeff_a", -0.75);
+  r.outside = c.real("extrapolation_value", 0);
+  r.excludeOutside = c.integer("exclude_outside", 0);
+  r.antialias = c.integer("antialias", 0);
+  size_t scaleAt = 2, sizeAt = 3, roiAt = 1;
+  if (c.node.op == "Upsample" || c.version < 11) {
+    scaleAt = 1;
+    sizeAt = roiAt = 9;
+    r.coordinates = "asymmetric";
+    r.nearest = "floor";
+    if (r.mode == "bilinear")
+      r.mode = "linear";
+  }
+  std::vector<int64_t> axes = c.integers("axes", {});
+  if (axes.empty())
+    for (size_t i = 0; i < rank; ++i)
+      axes.push_back(int64_t(i));
+  std::vector<double> scales = c.has(scaleAt) ? c.t.doubles(c.in[scaleAt], "`scales`") : std::vector<double>();
+  if (c.node.op == "Upsample" && c.attribute("scales"))
+    for (float s : c.attribute("scales")->reals)
+      scales.push_back(s);
+  std::vector<Dim> sizes = c.has(sizeAt) ? c.t.dims(c.in[sizeAt], "`sizes`") : std::vector<Dim>();
+  std::vector<double> roi = c.has(roiAt) && r.coordinates == "tf_crop_and_resize" ? c.t.doubles(c.in[roiAt], "`roi`")
+                                                                                  : std::vector<double>();
+  if (scales.size() != axes.size() && sizes.size() != axes.size())
+    refuse("`scales` or `sizes` of another length than the axes");
+  std::string policy = c.text("keep_aspect_ratio_policy", "stretch");
+  if (policy != "stretch" && !sizes.empty()) {
+    double scale = 0;
+    for (size_t i = 0; i < axes.size(); ++i) {
+      double s = double(c.t.number(sizes[i], "a size")) / double(c.t.number(x.shape[axisOf(axes[i], rank)], "a size"));
+      scale = i == 0 ? s : policy == "not_larger" ? std::min(scale, s) : std::max(scale, s);
+    }
+    scales.assign(axes.size(), scale);
+    for (size_t i = 0; i < axes.size(); ++i)
+      sizes[i] = int64_t(std::floor(scale * double(*x.shape[axisOf(axes[i], rank)].constant()) + 0.5));
+  }
+  for (size_t i = 0; i < axes.size(); ++i) {
+    size_t d = size_t(axisOf(axes[i], rank));
+    if ((!sizes.empty() && sizes[i] == x.shape[d]) || (sizes.empty() && scales[i] == 1))
+      if (r.coordinates != "tf_crop_and_resize")
+        continue;
+    if (!x.shape[d].isConstant()) {
+      // Whole repeats along a dimension whose size is not known.
+      double s = sizes.empty() ? scales[i] : 0;
+      if (r.mode == "nearest" && s >= 1 && s == std::floor(s) && (r.coordinates != "align_corners")) {
+        std::vector<Dim> wide = x.shape, joined = x.shape;
+        wide.insert(wide.begin() + int64_t(d) + 1, Dim(int64_t(s)));
+        joined[d] = x.shape[d] * Dim(int64_t(s));
+        AffineIndices map;
+        for (size_t k = 0; k < rank; ++k)
+          map.push_back(index(uint32_t(k > d ? k + 1 : k)));
+        x = c.t.reshape(c.t.view(x, wide, map), joined);
+        continue;
+      }
+    }
+    int64_t in = c.t.number(x.shape[d], "the size of what is resized");
+    int64_t out = sizes.empty() ? int64_t(std::floor(double(in) * scales[i])) : c.t.number(sizes[i], "a size");
+    if (out < 1 || out > (int64_t(1) << 24))
+      refuse("a size of " + std::to_string(out));
+    double scale = scales.empty() ? double(out) / double(in) : scales[i];
+    double first = roi.size() == 2 * axes.size() ? roi[i] : 0, last = roi.size() == 2 * axes.size() ? roi[axes.size() + i] : 1;
+    Val wide = isFloat(type) || r.mode == "nearest" ? x : c.t.cast(x, Type::F32);
+    x = c.t.cast(resizeDim(c.t, wide, d, r, out, scale, first, last), type);
+  }
+  return {x};
+}
+
+/// Along one dimension: places between elements to the elements around them, by the rule for what lies outside.
+struct Grid {
+  std::string padding;
+  bool corners;
+  Tensors &t;
+
+  /// [-1, 1] to [0, size - 1], or to [-0.5, size - 0.5].
+  Val place(const Val &x, const Dim &size) const {
+    Val n = t.size(size, x.type);
+    return corners ? t.mul(t.mul(t.add(x, 1), 0.5), t.sub(n, 1)) : t.mul(t.sub(t.mul(t.add(x, 1), n), 1), 0.5);
+  }
+  Val clamped(const Val &x, const Dim &size) const {
+    return t.pointwise(Op::Min, {t.max(x, 0), t.sub(t.size(size, x.type), 1)});
+  }
+  /// Reflected at the borders until inside.
+  Val reflected(const Val &x, const Dim &size) const {
+    double low = corners ? 0 : -0.5;
+    Val span = corners ? t.sub(t.size(size, x.type), 1) : t.size(size, x.type);
+    Val far = t.unary(Op::Abs, t.sub(x, low)), rest = t.pointwise(Op::Mod, {far, span});
+    Val turns = t.unary(Op::Floor, t.div(far, span)), odd = t.pointwise(Op::Mod, {turns, t.scalar(2, x.type)});
+    Val back = t.sub(span, rest);
+    return t.add(t.select(t.compare(Op::Gt, odd, 0.5), back, rest), low);
+  }
+};
+
+Vals gridSample(NodeCall &c) {
+  const Val &x = c.x(0), &grid = c.x(1);
+  size_t n = x.rank() - 2;
+  std::string mode = c.text("mode", "linear");
+  mode = mode == "bilinear" ? "linear" : mode == "bicubic" ? "cubic" : mode;
+  Grid g{c.text("padding_mode", "zeros"), c.integer("align_corners", 0) != 0, c.t};
+  if (x.rank() < 3 || grid.rank() != x.rank() || grid.shape.back() != Dim(int64_t(n)) || (mode == "cubic" && n != 2))
+    refuse("a grid " + typeText(grid) + " over " + typeText(x));
+  Tensors &t = c.t;
+  // One row [C] for each place: [N * spatial, C].
+  std::vector<int64_t> order = {0};
+  for (size_t i = 0; i < n; ++i)
+    order.push_back(int64_t(2 + i));
+  order.push_back(1);
+  Val table = t.transpose(x, order);
+  table = t.reshape(table, {product({table.shape.begin(), table.shape.end() - 1}), x.shape[1]});
+  std::vector<Dim> outer(grid.shape.begin(), grid.shape.end() - 1);
+  std::vector<std::vector<std::pair<Val, Val>>> taps(n); // by dimension: place and weight
+  for (size_t d = 0; d < n; ++d) {
+    // The last number of the grid is about the first spatial dimension.
+    Val at = t.reshape(t.slice(grid, grid.rank() - 1, Dim(int64_t(n - 1 - d)), 1), outer);
+    at = g.place(at, x.shape[2 + d]);
+    if (g.padding == "border" && mode != "cubic")
+      at = g.clamped(at, x.shape[2 + d]);
+    else if (g.padding == "reflection" && mode != "cubic")
+      at = g.clamped(g.reflected(at, x.shape[2 + d]), x.shape[2 + d]);
+    if (mode == "nearest") {
+      taps[d] = {{t.unary(Op::Round, at), Val()}};
+      continue;
+    }
+    Val low = t.unary(Op::Floor, at), part = t.sub(at, low);
+    if (mode == "linear") {
+      taps[d] = {{low, t.sub(t.scalar(1, part.type), part)}, {t.add(low, 1), part}};
+    } else if (mode == "cubic") {
+      const double a = -0.75;
+      auto near = [&](const Val &s) { return t.add(t.mul(t.mul(t.sub(t.mul(s, a + 2), a + 3), s), s), 1); };
+      auto far = [&](const Val &s) { return t.mul(t.sub(t.mul(t.add(t.mul(t.sub(s, 5), s), 8), s), 4), a); };
+      Val back = t.sub(t.scalar(1, part.type), part);
+      taps[d] = {{t.sub(low, 1), far(t.add(part, 1))}, {low, near(part)}, {t.add(low, 1), near(back)}, {t.add(low, 2), far(t.add(back, 1))}};
+    } else {
+      refuse("the mode `" + mode + "`");
+    }
+  }
+  Val sum;
+  std::vector<size_t> choice(n, 0);
+  for (bool more = true; more;) {
+    Val at = t.iota(outer, 0, Type::I64), weight;
+    Val inside;
+    for (size_t d = 0; d < n; ++d) {
+      auto [place, w] = taps[d][choice[d]];
+      const Dim &size = x.shape[2 + d];
+      if (g.padding == "reflection" && mode == "cubic")
+        place = t.unary(Op::Round, g.reflected(place, size));
+      Val safe = g.clamped(place, size);
+      if (g.padding == "zeros") {
+        Val here = t.pointwise(Op::Eq, {safe, place});
+        inside = inside.some() ? t.pointwise(Op::And, {inside, here}) : here;
+      }
+      at = t.add(t.mul(at, t.size(size, Type::I64)), t.cast(safe, Type::I64));
+      if (w.some())
+        weight = weight.some() ? t.mul(weight, w) : w;
+    }
+    Val part = t.gather(table, at);
+    if (weight.some())
+      part = t.mul(part, t.cast(t.unsqueeze(weight, {-1}), x.type));
+    if (inside.some())
+      part = t.select(t.unsqueeze(inside, {-1}), part, t.scalar(0, x.type));
+    sum = sum.some() ? t.add(sum, part) : part;
+    more = false;
+    for (size_t d = 0; d < n && !more; ++d) {
+      more = ++choice[d] < taps[d].size();
+      if (!more)
+        choice[d] = 0;
+    }
+  }
+  std::vector<int64_t> back = {0, int64_t(n + 1)};
+  for (size_t i = 0; i < n; ++i)
+    back.push_back(int64_t(1 + i));
+  return {t.transpose(sum, back)};
+}
+
+Vals affineGrid(NodeCall &c) {
+  const Val &theta = c.x(0);
+  std::vector<Dim> size = c.t.dims(c.x(1), "`size`");
+  bool corners = c.integer("align_corners", 0);
+  size_t n = size.size() - 2;
+  if (size.size() < 4 || theta.rank() != 3)
+    refuse("a grid of " + std::to_string(n) + " dimensions");
+  Tensors &t = c.t;
+  std::vector<Dim> shape = {size[0]};
+  shape.insert(shape.end(), size.begin() + 2, size.end());
+  Vals base;
+  for (size_t k = 0; k < n; ++k) { // x first
+    size_t d = n - 1 - k;
+    Val i = t.iota(shape, 1 + d, theta.type), count = t.size(size[2 + d], theta.type);
+    base.push_back(t.unsqueeze(corners ? t.sub(t.div(t.mul(i, 2), t.sub(count, 1)), 1)
+                                       : t.sub(t.div(t.add(t.mul(i, 2), 1), count), 1), {-1}));
+  }
+  base.push_back(t.broadcast(t.scalar(1, theta.type), base[0].shape));
+  Val points = t.concat(base, n + 1);
+  points = t.reshape(points, {size[0], product({size.begin() + 2, size.end()}), Dim(int64_t(n + 1))});
+  Val grid = t.matmul(points, t.transpose(theta, {0, 2, 1}));
+  shape.push_back(int64_t(n));
+  return {t.reshape(grid, shape)};
+}
+
+} // namespace
+
+void addSampling(Table &t) {
+  const Table mine = {{"Resize", resize}, {"Upsample", resize}, {"GridSample", gridSample}, {"AffineGrid", affineGrid}};
+  t.insert(mine.begin(), mine.end());
+}
+
+} // namespace bigm::sema::onnx_import

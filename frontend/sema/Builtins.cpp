@@ -54,6 +54,7 @@ static const std::vector<Builtin> &builtins() {
       {"attend", "q k v mask? causal?", &C::builtinAttend},
       {"tokenizer", "file at_most?", &C::builtinTokenizer},
       {"tokens", "text by at_most? length? special?", &C::builtinTokens},
+      {"generate", "ids model at_most? temperature? top_p? top_k? repetition? beams? seed? stop? end?", &C::flowGenerate},
       {"lengths", "ids", &C::builtinLengths},
       {"present", "ids", &C::builtinPresent},
       {"best", "x", &C::builtinBest},

@@ -44,6 +44,7 @@ Val Checker::flowTokens(const BuiltinCall &call) {
   lengths.tensor = {Elem::I32, {}, 0};
   auto values = hostStep("tokens", {x.value}, std::move(settings), {ids, lengths}, call.where);
   flow->lengths[values[0].tensor] = values[1].tensor;
+  flow->tokenizers[values[0].tensor] = by.value.text;
   return values[0];
 }
 

@@ -240,6 +240,7 @@ public:
   Val builtinTokenizer(const BuiltinCall &);
   std::optional<int64_t> countSetting(const Given *arg, const std::string &what);
   Val builtinGradient(const BuiltinCall &), builtinStopGradient(const BuiltinCall &);
+  Val flowGenerate(const BuiltinCall &);
   Val flowTokens(const BuiltinCall &), flowLengths(const BuiltinCall &), builtinBest(const BuiltinCall &);
   Val builtinSize(const BuiltinCall &), builtinRank(const BuiltinCall &), builtinFlip(const BuiltinCall &);
   Val reduction(Op op, const BuiltinCall &call, size_t options, bool mean = false);

@@ -10,6 +10,7 @@ struct Checker::FlowBuild {
   std::vector<FlowStep> steps;         // the host's, in the order of the program
   std::map<Value, std::string> slots;  // tensors that stand in a slot
   std::map<Value, Value> lengths;      // of ids: how many in each row are no padding
+  std::map<Value, std::string> tokenizers; // of ids: what made them
   std::set<std::string> names;         // of slots
   std::set<std::string> sizes;         // names of sizes that steps give
   size_t depth = 0;                    // flows inside flows

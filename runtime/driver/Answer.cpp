@@ -33,6 +33,9 @@ public:
       : options(options), session(module, options.threads), places{options.dataDir, options.sourceDir},
         data(session, options.dataDir, 1), flows(flow::flowsOf(manifestOf(module))) {
     around.call = [this](const std::string &function, const data::Batch &batch) { return session.run(function, batch, {}); };
+    around.engine = [this](const std::string &name, int64_t positions, int64_t slots) -> generate::Engine & {
+      return engineOf(name, positions, slots);
+    };
     around.tokenizer = [this](const std::string &name) -> const text::Tokenizer & { return data.tokenizers().at(name); };
   }
 
@@ -87,6 +90,18 @@ private:
       session.initialise(model, 0);
     loadPretrained(program, session.model(), places);
     data.makeTokenizers(options.sourceDir, [](const std::string &, int64_t) {});
+  }
+
+  /// One for each model; a larger one takes its place where longer texts come.
+  generate::Engine &engineOf(const std::string &name, int64_t positions, int64_t slots) {
+    auto &[engine, asked] = engines[name];
+    if (!engine || engine->slots() < slots || asked < positions) {
+      slots = std::max<int64_t>(slots, 4); // texts that are written side by side
+      engine.reset();
+      engine = std::make_unique<generate::Engine>(session.model(), name, positions, slots, options.threads);
+      asked = positions;
+    }
+    return *engine;
   }
 
   void take(const std::string &input) {
@@ -171,6 +186,7 @@ private:
   std::vector<flow::Flow> flows;
   const flow::Flow *chosen = nullptr;
   flow::Surroundings around;
+  std::map<std::string, std::pair<std::unique_ptr<generate::Engine>, int64_t>> engines; // and the positions asked for
   std::vector<std::string> waiting;
   size_t all = 0, bad = 0;
 };

@@ -1,4 +1,5 @@
 #include "Flow.h"
+#include "Write.h"
 #include "runtime/data/Error.h"
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -103,7 +104,7 @@ void tokens(const Step &s, Slots &slots, const Surroundings &around) {
 /// What a step of this name does.
 using Run = void (*)(const Step &, Slots &, const Surroundings &);
 const std::map<std::string, Run> &operations() {
-  static const std::map<std::string, Run> table = {{"call", callFunction}, {"tokens", tokens}};
+  static const std::map<std::string, Run> table = {{"call", callFunction}, {"tokens", tokens}, {"generate", write}};
   return table;
 }
 

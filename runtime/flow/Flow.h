@@ -4,6 +4,7 @@
 // Steps come from the manifest in an order in which all can be done.
 #pragma once
 #include "runtime/data/Tensor.h"
+#include "runtime/generate/Engine.h"
 #include "runtime/text/Tokenizer.h"
 #include <functional>
 #include <map>
@@ -57,6 +58,8 @@ struct Surroundings {
   Call call;
   /// The program's tokenizer of a name.
   std::function<const text::Tokenizer &(const std::string &name)> tokenizer;
+  /// What writes with a model, with so many positions and slots at least.
+  std::function<generate::Engine &(const std::string &name, int64_t positions, int64_t slots)> engine;
 };
 
 /// All steps; `slots` holds the inputs and receives every other value. Throws data::Error for what a user's input does.

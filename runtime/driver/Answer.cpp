@@ -142,7 +142,15 @@ private:
       }
       if (rows.empty())
         continue;
+      // One text that is written goes out as it comes; what several write would mix.
+      bool streams = options.stream && !options.json && waiting.size() == 1 && chosen->result.stream;
+      around.stream = streams ? options.stream : nullptr;
       flow::run(*chosen, slots, around);
+      if (streams) {
+        options.stream("\n");
+        waiting.clear();
+        return;
+      }
       for (size_t r = 0; r < rows.size(); ++r)
         answers[rows[r]] = flow::result(*chosen, slots, int64_t(r));
     }

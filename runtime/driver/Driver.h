@@ -21,6 +21,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <string_view>
 #include <vector>
 
 struct bigm_model;
@@ -80,6 +81,8 @@ Result loadPretrained(const bigm_module *module, bigm_model *model, const Common
 struct PredictOptions : CommonOptions {
   bool json = false;
   std::string flow; // which flow answers; empty: the program's last one, or its model where it has no flow
+  /// Called with pieces of what a flow writes, where it gives a stream and has one input; `print` is then not. May be empty.
+  std::function<void(std::string_view piece)> stream;
   /// Called with each input's line, in the order of the inputs.
   std::function<void(const std::string &line)> print;
 };

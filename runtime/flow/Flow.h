@@ -55,6 +55,8 @@ using Call = std::function<std::map<std::string, data::Tensor>(const std::string
 
 /// What steps need from outside.
 struct Surroundings {
+  /// Called with pieces of a text that is written, as they come; may be empty.
+  std::function<void(std::string_view piece)> stream;
   Call call;
   /// The program's tokenizer of a name.
   std::function<const text::Tokenizer &(const std::string &name)> tokenizer;

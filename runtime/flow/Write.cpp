@@ -43,6 +43,12 @@ void write(const Step &step, Slots &slots, const Surroundings &around) {
   callbacks.decode = [&](size_t sequence, int32_t token, bool last, std::string &to) {
     to += last ? decoders[sequence].finish() : decoders[sequence].push(token);
   };
+  if (around.stream)
+    callbacks.stream = [&](size_t, int32_t, std::string_view piece) {
+      if (!piece.empty())
+        around.stream(piece);
+      return true;
+    };
   Texts &texts = slots.texts[step.outputs.at(0)];
   texts.clear();
   try {

@@ -127,6 +127,7 @@ int predict(const PredictOptions &options) {
       common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
   o.json = options.json;
   o.flow = options.flow;
+  o.stream = [](std::string_view piece) { std::cout << piece << std::flush; };
   o.print = [](const std::string &line) { std::cout << line << "\n"; };
   return finish(driver::predict(opened->module->get(), o, options.inputs));
 }

@@ -6,7 +6,7 @@ namespace bigm::sema {
 /// generate(ids, model, at_most?, temperature?, top_p?, top_k?, repetition?, beams?, seed?, stop?, end?) -> stream text.
 Val Checker::flowGenerate(const BuiltinCall &call) {
   if (!flow)
-    return fail(Diag::FlowOutsideFlow, call.where, {"generate"});
+    return fail(Diag::OutsideFlow, call.where, {"generate"});
   const Given &ids = *call.args[0], &model = *call.args[1];
   auto length = ids.value.is(Val::Kind::Tensor) ? flow->lengths.find(ids.value.tensor) : flow->lengths.end();
   auto by = ids.value.is(Val::Kind::Tensor) ? flow->tokenizers.find(ids.value.tensor) : flow->tokenizers.end();

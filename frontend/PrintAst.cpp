@@ -51,7 +51,7 @@ private:
   }
 
   void declaration(const Decl &d) {
-    static const char *const words[] = {"use", "const", "data", "fit", "model", "fn", "flow", "train", "evaluate", "deploy"};
+    static const char *const words[] = {"use", "const", "data", "fit", "model", "instance", "fn", "flow", "train", "evaluate", "deploy"};
     put(words[static_cast<size_t>(d.kind)] + (d.name.text.empty() ? "" : " " + d.name.text), d.range);
     Deeper deeper(*this);
     if (!d.doc.empty())

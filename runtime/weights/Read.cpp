@@ -6,6 +6,7 @@
 //   Q6_K  256 elements: 128 bytes of low and 64 bytes of high bits of q, 16 x i8 scale s, f16 d
 //                                                            d * s * (q - 32) for each 16
 #include "Stored.h"
+#include "runtime/core/Floats.h"
 #include <bit>
 #include <cstring>
 
@@ -17,16 +18,6 @@ template <class T> T load(const uint8_t *from) {
   std::memcpy(&value, from, sizeof(T));
   return value;
 }
-float fromHalf(uint16_t h) {
-  uint32_t sign = uint32_t(h & 0x8000) << 16, exponent = (h >> 10) & 31, mantissa = h & 1023;
-  if (exponent == 31)
-    return std::bit_cast<float>(sign | 0x7f800000u | mantissa << 13);
-  if (exponent)
-    return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
-  float value = float(mantissa) * 0x1p-24f; // subnormal: exact in f32
-  return sign ? -value : value;
-}
-float fromBrain(uint16_t b) { return std::bit_cast<float>(uint32_t(b) << 16); }
 /// To the nearest, ties to even, as IEEE 754 says.
 uint16_t toBrain(float value) {
   uint32_t bits = std::bit_cast<uint32_t>(value);
@@ -34,7 +25,7 @@ uint16_t toBrain(float value) {
     return uint16_t(bits >> 16 | 64);
   return uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
-float halfAt(const uint8_t *from) { return fromHalf(load<uint16_t>(from)); }
+float halfAt(const uint8_t *from) { return rt::fromHalf(load<uint16_t>(from)); }
 
 void q8_0(const uint8_t *block, float *out) {
   float d = halfAt(block);
@@ -98,7 +89,7 @@ template <class Put> void eachFloat(const StoredTensor &t, Put put) {
   case Encoding::F32: return plain(4, load<float>);
   case Encoding::F64: return plain(8, load<double>);
   case Encoding::F16: return plain(2, halfAt);
-  case Encoding::BF16: return plain(2, [](const uint8_t *p) { return fromBrain(load<uint16_t>(p)); });
+  case Encoding::BF16: return plain(2, [](const uint8_t *p) { return rt::fromBrain(load<uint16_t>(p)); });
   case Encoding::Q8_0: return blocks(34, 32, q8_0);
   case Encoding::Q4_0: return blocks(18, 32, q4_0);
   case Encoding::Q4_K: return blocks(144, 256, q4_k);

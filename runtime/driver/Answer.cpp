@@ -6,7 +6,6 @@
 #include "RunFolder.h"
 #include "Session.h"
 #include "runtime/data/Error.h"
-#include "runtime/flow/Flow.h"
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -21,17 +20,11 @@ namespace {
 constexpr size_t kBatch = 32;
 constexpr size_t kWindow = 64 * kBatch; // inputs that are sorted by length together
 
-std::string_view manifestOf(const bigm_module *module) {
-  uint64_t size = 0;
-  const char *text = bigm_module_manifest(module, &size);
-  return {text, size};
-}
-
 class Answerer {
 public:
-  Answerer(const bigm_module *module, const PredictOptions &options)
+  Answerer(const bigm_module *module, const PredictOptions &options, std::vector<flow::Flow> all)
       : options(options), session(module, options.threads), places{options.dataDir, options.sourceDir},
-        data(session, options.dataDir, 1), flows(flow::flowsOf(manifestOf(module))) {
+        data(session, options.dataDir, 1), flows(std::move(all)) {
     around.call = [this](const std::string &function, const data::Batch &batch) { return session.run(function, batch, {}); };
     around.engine = [this](const std::string &name, int64_t positions, int64_t slots) -> generate::Engine & {
       return engineOf(name, positions, slots);
@@ -76,10 +69,7 @@ private:
     const Program &program = session.program();
     if (!options.runDir.empty()) {
       RunFolder folder(options.runDir, true);
-      json made = folder.readJson("run.json");
-      if (made.is_object() && made.value("program", program.name) != program.name)
-        fail("{}: is the run of `{}`; expected one of `{}`", options.runDir, made.value("program", ""), program.name);
-      folder.load(session.model(), false);
+      folder.loadFor(program, session.model());
       data.loadTexts(folder);
       return;
     }
@@ -201,10 +191,9 @@ private:
 
 } // namespace
 
-bool hasFlows(const bigm_module *module) { return !flow::flowsOf(manifestOf(module)).empty(); }
-
-Result answer(const bigm_module *module, const PredictOptions &options, const std::vector<std::string> &inputs) {
-  return guarded([&] { return Answerer(module, options).run(inputs); });
+Result answer(const bigm_module *module, const PredictOptions &options, const std::vector<std::string> &inputs,
+              std::vector<flow::Flow> flows) {
+  return guarded([&] { return Answerer(module, options, std::move(flows)).run(inputs); });
 }
 
 } // namespace bigm::driver

@@ -34,10 +34,7 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
   if (program.evaluates.empty())
     data::fail("`{}` has no `evaluate`: there is nothing to measure", program.name);
   RunFolder folder(options.runDir, true);
-  json made = folder.readJson("run.json");
-  if (made.is_object() && made.value("program", program.name) != program.name)
-    data::fail("{}: is the run of `{}`; expected one of `{}`", options.runDir, made.value("program", ""), program.name);
-  folder.load(session.model(), false);
+  folder.loadFor(program, session.model());
   DataSets data(session, options.dataDir, session.threads());
   data.loadTexts(folder);
   Progress progress(options.log, true);

@@ -39,10 +39,7 @@ public:
     if (options.runDir.empty())
       fail("`{}` answers with what a training made: say with `--run` where that is", program.name);
     RunFolder folder(options.runDir, true);
-    json made = folder.readJson("run.json");
-    if (made.is_object() && made.value("program", program.name) != program.name)
-      fail("{}: is the run of `{}`; expected one of `{}`", options.runDir, made.value("program", ""), program.name);
-    folder.load(session.model(), false);
+    folder.loadFor(program, session.model());
     data.loadTexts(folder);
     choose();
     for (auto &input : inputs) {
@@ -271,8 +268,10 @@ private:
 } // namespace
 
 Result predict(const bigm_module *module, const PredictOptions &options, const std::vector<std::string> &inputs) {
-  if (hasFlows(module))
-    return answer(module, options, inputs);
+  uint64_t size = 0;
+  const char *manifest = bigm_module_manifest(module, &size);
+  if (auto flows = flow::flowsOf({manifest, size}); !flows.empty())
+    return answer(module, options, inputs, std::move(flows));
   return guarded([&] { return Predictor(module, options).run(inputs); });
 }
 

@@ -154,6 +154,13 @@ TrainState RunFolder::readState(const Program &program, const std::map<std::stri
   }
 }
 
+void RunFolder::loadFor(const Program &program, bigm_model *model) const {
+  json made = readJson("run.json");
+  if (made.is_object() && made.value("program", program.name) != program.name)
+    fail("{}: is the run of `{}`; expected one of `{}`", folder, made.value("program", ""), program.name);
+  load(model, false);
+}
+
 void RunFolder::load(bigm_model *model, bool slots) const {
   auto loadFrom = [&](const char *name, uint32_t kinds) {
     auto options = BIGM_INIT(bigm_load_options);

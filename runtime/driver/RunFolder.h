@@ -51,6 +51,8 @@ public:
   nlohmann::ordered_json stateJson() const;
   /// Loads weights.safetensors (and slots too when `slots`). Throws data::Error naming the run and what differs.
   void load(bigm_model *model, bool slots) const;
+  /// The weights of a run that is to answer for `program`. Throws data::Error when run.json is of another program.
+  void loadFor(const Program &program, bigm_model *model) const;
 
   void writeJson(const std::string &name, const nlohmann::ordered_json &value) const;
   /// The file's value; null when there is no such file or it is no JSON.

@@ -1,41 +1,24 @@
 #include "Texts.h"
 #include "Pretrained.h"
 #include "runtime/data/Error.h"
-#include "runtime/data/Files.h"
+#include "runtime/flow/Rows.h"
 #include "runtime/text/Fit.h"
 #include <algorithm>
-#include <filesystem>
 
 namespace bigm::driver {
 
-std::vector<int32_t> idsOf(const text::Tokenizer &tokenizer, const std::string &text, const HostStep &step) {
+namespace {
+text::EncodeOptions optionsOf(const HostStep &step) {
   text::EncodeOptions options;
   options.special = step.special;
   options.limits = false;
   options.atMost = step.length > 0 ? step.length : step.atMost;
-  return tokenizer.encode(text, options).ids;
+  return options;
 }
+} // namespace
 
-IdRows idRows(const text::Tokenizer &tokenizer, const std::vector<std::string> &texts, const HostStep &step) {
-  std::vector<std::vector<int32_t>> rows;
-  int64_t n = int64_t(texts.size()), longest = 1;
-  for (auto &t : texts) {
-    try {
-      rows.push_back(idsOf(tokenizer, t, step));
-    } catch (const text::Error &e) {
-      data::fail("a text of the field `{}` has no ids by `{}`: {}", step.input, step.tokenizer, e.what());
-    }
-    longest = std::max(longest, int64_t(rows.back().size()));
-  }
-  if (step.length > 0)
-    longest = step.length;
-  IdRows out{data::Tensor(data::Elem::I32, {n, longest}), data::Tensor(data::Elem::I32, {n})};
-  std::fill_n(out.ids.as<int32_t>(), n * longest, tokenizer.padding());
-  for (int64_t i = 0; i < n; ++i) {
-    std::copy(rows[size_t(i)].begin(), rows[size_t(i)].end(), out.ids.as<int32_t>() + i * longest);
-    out.lengths.as<int32_t>()[i] = int32_t(rows[size_t(i)].size());
-  }
-  return out;
+std::vector<int32_t> idsOf(const text::Tokenizer &tokenizer, const std::string &text, const HostStep &step) {
+  return tokenizer.encode(text, optionsOf(step)).ids;
 }
 
 text::Tokenizer readTokenizer(const TokenizerProgram &program, const std::string &sourceDir, const std::string &dataDir) {
@@ -73,9 +56,13 @@ void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string
     auto texts = batch.texts.find(step.input);
     if (tokenizer == tokenizers.end() || texts == batch.texts.end())
       continue; // not made yet, or not of this batch: a function that needs it says so
-    IdRows rows = idRows(tokenizer->second, texts->second, step);
-    batch.fields[step.output] = std::move(rows.ids);
-    batch.fields[step.output + ".length"] = std::move(rows.lengths);
+    try {
+      flow::IdRows rows = flow::idRows(tokenizer->second, texts->second, optionsOf(step), step.length);
+      batch.fields[step.output] = std::move(rows.ids);
+      batch.fields[step.output + ".length"] = std::move(rows.lengths);
+    } catch (const text::Error &e) {
+      data::fail("a text of the field `{}` has no ids by `{}`: {}", step.input, step.tokenizer, e.what());
+    }
   }
 }
 

@@ -11,12 +11,6 @@
 
 namespace bigm::driver {
 
-/// Rows of ids, i32[N, T], padded at their ends, and how many of each row are no padding, i32[N].
-struct IdRows {
-  data::Tensor ids, lengths;
-};
-/// Throws data::Error for a text that the vocabulary cannot express.
-IdRows idRows(const text::Tokenizer &tokenizer, const std::vector<std::string> &texts, const HostStep &step);
 /// Ids of one text as a step cuts it.
 std::vector<int32_t> idsOf(const text::Tokenizer &tokenizer, const std::string &text, const HostStep &step);
 
@@ -26,7 +20,7 @@ text::Tokenizer readTokenizer(const TokenizerProgram &tokenizer, const std::stri
 /// there are more tokens than the program says.
 text::Tokenizer fitTokenizer(const TokenizerProgram &tokenizer, const std::function<const std::string *()> &next);
 
-/// Runs the steps of a data set on a batch.
+/// Runs the steps of a data set on a batch. Throws data::Error for a text that the vocabulary cannot express.
 void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string, text::Tokenizer> &tokenizers, data::Batch &batch);
 /// Whether a function's input comes of such a step.
 bool isHostMade(const DataProgram &data, const std::string &input);

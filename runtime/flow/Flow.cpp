@@ -1,4 +1,5 @@
 #include "Flow.h"
+#include "Rows.h"
 #include "Write.h"
 #include "runtime/data/Error.h"
 #include <algorithm>
@@ -65,40 +66,21 @@ void callFunction(const Step &s, Slots &slots, const Surroundings &around) {
     slots.tensors[name] = std::move(values.at(name));
 }
 
-/// text -> ids i32[N, T], length i32[N]: rows are padded at the end to the longest of the batch, or to `length`. A text
-/// without tokens is a row of padding, since a size is at least 1.
+/// text -> ids i32[N, T], length i32[N].
 void tokens(const Step &s, Slots &slots, const Surroundings &around) {
   const text::Tokenizer &tokenizer = around.tokenizer(s.strings.at(0));
-  auto option = [&](const char *name, double otherwise) {
-    auto found = s.options.find(name);
-    return found == s.options.end() ? otherwise : std::get<double>(found->second);
-  };
-  size_t fixed = size_t(option("length", 0));
+  int64_t length = int64_t(s.number("length", 0));
   text::EncodeOptions options;
   options.pad = false;
-  options.atMost = fixed ? int64_t(fixed) : int64_t(option("at_most", 0));
-  options.special = option("special", 1) != 0;
-  std::vector<std::vector<int32_t>> rows;
-  size_t longest = 1;
-  for (const std::string &one : slots.texts.at(s.inputs.at(0))) {
-    try {
-      rows.push_back(tokenizer.encode(one, options).ids);
-    } catch (const text::Error &e) {
-      throw data::Error(e.what());
-    }
-    longest = std::max(longest, rows.back().size());
+  options.atMost = length ? length : int64_t(s.number("at_most", 0));
+  options.special = s.number("special", 1) != 0;
+  try {
+    IdRows rows = idRows(tokenizer, slots.texts.at(s.inputs.at(0)), options, length);
+    slots.tensors[s.outputs.at(0)] = std::move(rows.ids);
+    slots.tensors[s.outputs.at(1)] = std::move(rows.lengths);
+  } catch (const text::Error &e) {
+    throw data::Error(e.what());
   }
-  longest = fixed ? fixed : longest;
-  data::Tensor ids(data::Elem::I32, {slots.records, int64_t(longest)}), lengths(data::Elem::I32, {slots.records});
-  for (size_t r = 0; r < rows.size(); ++r) {
-    size_t there = std::min(rows[r].size(), longest);
-    int32_t *row = ids.as<int32_t>() + r * longest;
-    std::copy_n(rows[r].begin(), there, row);
-    std::fill(row + there, row + longest, tokenizer.padding());
-    lengths.as<int32_t>()[r] = int32_t(there);
-  }
-  slots.tensors[s.outputs.at(0)] = std::move(ids);
-  slots.tensors[s.outputs.at(1)] = std::move(lengths);
 }
 
 /// What a step of this name does.
@@ -109,6 +91,11 @@ const std::map<std::string, Run> &operations() {
 }
 
 } // namespace
+
+double Step::number(const char *setting, double otherwise) const {
+  auto found = options.find(setting);
+  return found == options.end() ? otherwise : std::get<double>(found->second);
+}
 
 std::vector<Flow> flowsOf(std::string_view manifest) {
   const json all = json::parse(manifest);

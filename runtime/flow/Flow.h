@@ -33,6 +33,8 @@ struct Step {
   std::string name;                                                 // of the function, for `call`
   std::vector<std::string> strings;
   std::map<std::string, std::variant<double, std::string>> options;
+  /// A setting that is a number.
+  double number(const char *setting, double otherwise) const;
 };
 struct Flow {
   std::string name;

@@ -7,18 +7,14 @@ namespace bigm::flow {
 
 void write(const Step &step, Slots &slots, const Surroundings &around) {
   const text::Tokenizer &tokenizer = around.tokenizer(step.strings.at(0));
-  auto option = [&](const char *name, double otherwise) {
-    auto found = step.options.find(name);
-    return found == step.options.end() ? otherwise : std::get<double>(found->second);
-  };
   generate::Options options;
-  options.atMost = int32_t(option("at_most", 256));
-  options.sampling.temperature = float(option("temperature", 1));
-  options.sampling.topP = float(option("top_p", 1));
-  options.sampling.topK = int32_t(option("top_k", 0));
-  options.sampling.repetitionPenalty = float(option("repetition", 1));
-  options.sampling.seed = uint64_t(option("seed", 0));
-  options.beams = int32_t(option("beams", 1));
+  options.atMost = int32_t(step.number("at_most", 256));
+  options.sampling.temperature = float(step.number("temperature", 1));
+  options.sampling.topP = float(step.number("top_p", 1));
+  options.sampling.topK = int32_t(step.number("top_k", 0));
+  options.sampling.repetitionPenalty = float(step.number("repetition", 1));
+  options.sampling.seed = uint64_t(step.number("seed", 0));
+  options.beams = int32_t(step.number("beams", 1));
   for (size_t i = 1; i < step.strings.size(); ++i) {
     const std::string &given = step.strings[i];
     if (given.rfind("stop ", 0) == 0) {

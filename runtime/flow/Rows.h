@@ -1,0 +1,17 @@
+// Texts as rows of ids: what `tokens` makes, for the data loader and for flows.
+#pragma once
+#include "runtime/data/Tensor.h"
+#include "runtime/text/Tokenizer.h"
+
+namespace bigm::flow {
+
+/// Rows of ids, i32[N, T], padded at their ends, and how many of each row are no padding, i32[N].
+struct IdRows {
+  data::Tensor ids, lengths;
+};
+/// T is `length`, or where that is 0 the longest row. A text without tokens is a row of padding: a size is at least 1.
+/// Throws text::Error for a text that the vocabulary cannot express.
+IdRows idRows(const text::Tokenizer &tokenizer, const std::vector<std::string> &texts, const text::EncodeOptions &options,
+              int64_t length);
+
+} // namespace bigm::flow

@@ -19,7 +19,7 @@ struct Name {
 // ---------------------------------------------------------------- expressions
 struct Block;
 struct Expr {
-  enum class Kind { Number, String, Ref, Member, Call, Index, Unary, Binary, List, Record, When, Repeat, Range, All };
+  enum class Kind { Number, String, Ref, Member, Call, Index, Unary, Binary, List, Record, When, Repeat, For, Range, All };
   Kind kind;
   SourceRange range;
   virtual ~Expr() = default;
@@ -128,6 +128,14 @@ struct RepeatExpr : Expr {
   std::unique_ptr<Block> body;
   RepeatExpr() : Expr(kKind) {}
 };
+/// `for name in list { ... yield value }`: a list
+struct ForExpr : Expr {
+  static constexpr Kind kKind = Kind::For;
+  Name name;
+  ExprPtr list;
+  std::unique_ptr<Block> body;
+  ForExpr() : Expr(kKind) {}
+};
 /// `a..b` inside an index; either end may be null.
 struct RangeExpr : Expr {
   static constexpr Kind kKind = Kind::Range;
@@ -201,7 +209,7 @@ struct StreamType : Type {
 
 // ---------------------------------------------------------------- statements
 struct Stmt {
-  enum class Kind { Assign, Param, Result, Yield, For };
+  enum class Kind { Assign, Param, Result, Yield };
   Kind kind;
   SourceRange range;
   virtual ~Stmt() = default;
@@ -240,14 +248,6 @@ struct YieldStmt : Stmt {
   static constexpr Kind kKind = Kind::Yield;
   ExprPtr value;
   YieldStmt() : Stmt(kKind) {}
-};
-/// `for name in list { ... }`
-struct ForStmt : Stmt {
-  static constexpr Kind kKind = Kind::For;
-  Name name;
-  ExprPtr list;
-  std::unique_ptr<Block> body;
-  ForStmt() : Stmt(kKind) {}
 };
 struct Block {
   std::vector<StmtPtr> statements;

@@ -343,9 +343,6 @@ private:
     } else if (auto *y = as<YieldStmt>(&s)) {
       e.head = "yield ";
       e.tail = [this, y] { return expr(*y->value); };
-    } else if (auto *f = as<ForStmt>(&s)) {
-      e.head = "for " + f->name.text + " in ";
-      e.tail = [this, f] { return concat({expr(*f->list), doc::text(" "), block(*f->body)}); };
     } else {
       auto *r = as<ResultStmt>(&s);
       e.wantsLine = !first && beginsWithSign(*r->value);
@@ -432,6 +429,10 @@ private:
       Doc head = r.until ? concat({doc::text("repeat until "), expr(*r.until)})
                          : concat({doc::text("repeat "), expr(*r.count)});
       return concat({head, doc::text(" "), block(*r.body)});
+    }
+    case Expr::Kind::For: {
+      auto &f = static_cast<const ForExpr &>(e);
+      return concat({doc::text("for " + f.name.text + " in "), expr(*f.list), doc::text(" "), block(*f.body)});
     }
     case Expr::Kind::Range: {
       auto &r = static_cast<const RangeExpr &>(e);

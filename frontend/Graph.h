@@ -100,6 +100,7 @@ struct Node {
   SourceRange where;
   std::string scope;       // path of the model instance: "digit_model.stem.conv2d"
   SourceRange caller;      // when it stands in the library: the user's call that led there
+  uint32_t space = 0;      // in a flow: whose rows it computes, an index of the flow's spaces (sema/Flow.h)
 };
 
 /// What an argument of a Function is.
@@ -252,22 +253,28 @@ struct DeployProgram {
   std::string version;
 };
 
-/// One step on values that are no tensors (texts), done by the runtime between compiled functions. Values are slots with
-/// names, each a list with one element for each record; a tensor's slot has the batch dimension first.
+/// One step on values that are no tensors (texts, images), done by the runtime between compiled functions. Values are
+/// slots with names, each with one row for each record, or for each element of a list or of a branch; the first dimension
+/// of a tensor's slot is that of the rows. The rows of a list or branch come with a slot of numbers, i32 and ascending:
+/// which row of the space outside each belongs to.
 struct FlowStep {
-  std::string op; // "call": the function `settings.name` takes and gives slots by their names; else of runtime/flow
+  // "call": the function `settings.name` takes and gives slots by their names; on the rows of a list or branch,
+  // `settings.options["rows"]` is the slot of its numbers and `settings.strings` names the inputs that have its rows.
+  // Else an operation of runtime/flow.
+  std::string op;
   std::vector<std::string> inputs, outputs;
   Spec settings;
 };
 /// What a flow takes or gives for one record.
 struct RichType {
-  enum class Kind { Tensor, Text, Record } kind = Kind::Tensor;
-  std::string slot;   // Tensor, Text
+  enum class Kind { Tensor, Text, Record, Image, List, Optional } kind = Kind::Tensor;
+  std::string slot;   // Tensor, Text, Image; List, Optional: of the numbers of its rows
   TensorType tensor;  // without the batch dimension
+  std::string meaning; // Tensor: "box", "point" or "score" where its type says so
   std::vector<std::string> labels; // Tensor: names of its classes where the program gives them
   bool stream = false; // Text: comes piece by piece
   std::vector<std::string> names; // Record, beside fields
-  std::vector<RichType> fields;
+  std::vector<RichType> fields;   // List, Optional: one, in the space of its rows
 };
 struct FlowProgram {
   std::string name;

@@ -166,11 +166,6 @@ private:
       put("yield", s.range);
       Deeper deeper(*this);
       expr("", y->value.get());
-    } else if (auto *f = as<ForStmt>(&s)) {
-      put("for " + f->name.text, s.range);
-      Deeper deeper(*this);
-      expr("in", f->list.get());
-      block("body", f->body.get());
     }
   }
 
@@ -261,6 +256,13 @@ private:
       expr("count", r->count.get());
       expr("until", r->until.get());
       return block("body", r->body.get());
+    }
+    case Expr::Kind::For: {
+      auto *f = static_cast<const ForExpr *>(e);
+      put(before + "for " + f->name.text, e->range);
+      Deeper deeper(*this);
+      expr("in", f->list.get());
+      return block("body", f->body.get());
     }
     case Expr::Kind::Range: {
       auto *r = static_cast<const RangeExpr *>(e);

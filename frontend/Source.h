@@ -34,6 +34,8 @@ public:
   LineColumn place(uint32_t file, uint32_t offset) const;
   /// The text of a line (from 1) without its end of line.
   std::string_view line(uint32_t file, unsigned line) const;
+  /// Where files that a program names are looked for before its own folder: `--data`.
+  std::vector<std::string> folders;
 
 private:
   struct File {

@@ -71,7 +71,6 @@ statement
   | name '[' name (',' name)* ']' '=' expr                                     # indexedAssignment
   | kind=('param' | 'state') name ':' type ('=' expr)?                         # parameterStatement
   | 'yield' expr                                                               # yieldStatement
-  | 'for' name 'in' expr block                                                 # forStatement
   | result                                                                     # resultStatement
   ;
 
@@ -117,6 +116,7 @@ primary
   | record                                                                     # recordValue
   | 'when' expr block ('else' 'when' expr block)* ('else' last=block)?         # when
   | 'repeat' (expr | 'until' until=expr) block                                 # repeat
+  | 'for' name 'in' expr block                                                 # for
   ;
 
 // Behind the word of a clause (`loss (a + b) * c`) a bracket looks as if it called that word.

@@ -275,16 +275,9 @@ private:
       s->init = c->expr() ? expr(c->expr()) : nullptr;
       return s;
     }
-    if (auto *c = cast<Parser::YieldStatementContext>(tree)) {
-      auto s = std::make_unique<YieldStmt>();
-      s->value = expr(c->expr());
-      return s;
-    }
-    auto *c = cast<Parser::ForStatementContext>(tree);
-    auto s = std::make_unique<ForStmt>();
-    s->name = name(c->name());
-    s->list = expr(c->expr());
-    s->body = block(c->block());
+    auto *c = cast<Parser::YieldStatementContext>(tree);
+    auto s = std::make_unique<YieldStmt>();
+    s->value = expr(c->expr());
     return s;
   }
 

@@ -264,6 +264,14 @@ ExprPtr ExprBuilder::primary(ParserRuleContext *tree) {
     e->body = block(c->block());
     return e;
   }
+  if (auto *c = cast<Parser::ForContext>(tree)) {
+    auto e = std::make_unique<ForExpr>();
+    e->range = range(tree);
+    e->name = name(c->name());
+    e->list = expr(c->expr());
+    e->body = block(c->block());
+    return e;
+  }
   return when(static_cast<Parser::WhenContext *>(tree));
 }
 

@@ -90,10 +90,25 @@ Val Checker::builtinFlip(const BuiltinCall &c) {
 }
 
 static Val join(Checker &k, const BuiltinCall &c, bool stack) {
-  const Val &list = c.args[0]->value;
+  Val list = c.args[0]->value;
   const char *what = c.builtin->name;
   if (!list.is(Val::Kind::List) || list.items.empty())
     return k.fail(Diag::NeedsList, c.args[0]->where, {what, k.describe(list)}, "write `[a, b] |> " + std::string(what) + "`");
+  if (stack) { // numbers among tensors are as these are; numbers alone are f32
+    TensorType type{Elem::F32, {}, 0};
+    for (const Val &v : list.items)
+      if (v.is(Val::Kind::Tensor)) {
+        type = v.type;
+        break;
+      }
+    for (Val &v : list.items)
+      if (v.asNumber()) {
+        auto t = k.toTensor(v, type.elem, c.args[0]->where);
+        if (!t)
+          return {};
+        v = k.tensorVal(k.rec->broadcast(*t, type.shape));
+      }
+  }
   std::vector<Value> values;
   for (const Val &v : list.items) {
     if (!v.is(Val::Kind::Tensor))

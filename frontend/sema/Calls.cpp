@@ -409,8 +409,12 @@ Val Checker::applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &
     // A mismatch is the caller's: it is told at the call, not inside.
     calls.pop_back();
     Val v = arg.value; // an input may be left out where its default is `none`
-    if (!v.is(Val::Kind::None) || !p.defaultValue)
-      v = bind(resolve(*p.type, scope, true), arg, {d.name.text, p.name.text, false}, matching);
+    if (!v.is(Val::Kind::None) || !p.defaultValue) {
+      Pattern pattern = resolve(*p.type, scope, true);
+      if (onnxModels.count(&d))
+        anyBatch(pattern, v);
+      v = bind(pattern, arg, {d.name.text, p.name.text, false}, matching);
+    }
     calls.push_back({where, d.name.text});
     ok &= !v.poison();
     scope->names[p.name.text] = {v, p.name.range};

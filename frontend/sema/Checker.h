@@ -30,7 +30,7 @@ using Args = std::vector<Given>;
 
 /// A written type with its names looked up. Dimensions may hold free names (see Unify.h).
 struct Pattern {
-  enum class Kind { Any, Tensor, Int, Bool, Choice, Text, Schedule, List, Record, Invalid } kind = Kind::Invalid;
+  enum class Kind { Any, Tensor, Int, Bool, Choice, Text, Image, Schedule, List, Optional, Record, Invalid } kind = Kind::Invalid;
   Elem elem = Elem::F32;
   struct Size {
     bool pack = false;
@@ -41,7 +41,8 @@ struct Pattern {
   bool isLabel = false;
   std::optional<Dim> classes;
   std::vector<std::string> choices;
-  std::vector<Pattern> fields; // Record; List: one
+  std::string meaning;         // Tensor: "box", "point", "score" where the type is called so
+  std::vector<Pattern> fields; // Record; List, Optional: one
   std::vector<std::string> names;
   SourceRange where;
   std::string str() const; // `f32[N, 64]`
@@ -334,6 +335,8 @@ public:
   // ------------------------------------------------------------ models that ONNX files describe: OnnxModel.cpp
   struct OnnxModel;
   std::shared_ptr<Instance> onnxInstance(const ast::InstanceDecl &d, Module *m);
+  /// Lets a file that says batch 1, as exporters write where nobody asked for more, take any batch.
+  static void anyBatch(Pattern &declared, const Val &given);
   /// The graph's outputs for inputs that stand in the scope under their names.
   Val applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope, SourceRange where);
   // ------------------------------------------------------------ instances of their own: Instances.cpp
@@ -354,6 +357,7 @@ public:
 
   // ------------------------------------------------------------ flows: Flows.cpp
   struct FlowBuild;
+  struct Within;
   void checkFlow(const ast::CallableDecl &d, Module *m);
   /// The value of one record's type as all records of a batch have it.
   Val flowInput(const ast::Parameter &p, const ScopePtr &scope, RichType &type);
@@ -364,6 +368,36 @@ public:
   std::vector<Val> hostStep(const std::string &op, const std::vector<Val> &inputs, Spec settings,
                             const std::vector<RichType> &outputs, SourceRange where);
   std::string slotOf(const Val &v);
+  // Lists and branches: FlowSpaces.cpp.
+  Val evalFor(const ast::ForExpr &s, const ScopePtr &scope);
+  /// A `when` whose condition is a bool of each row: every branch runs on the rows that take it.
+  Val evalFlowWhen(const Val &condition, const ast::WhenExpr &e, const ScopePtr &scope);
+  Val evalWithin(size_t space, const ast::Block &block, const ScopePtr &scope, const std::string &name, const Val &element);
+  /// A value of an outer space as each row of the present one has it.
+  Val lifted(const Val &v, size_t from, SourceRange where);
+  /// The rows of `v`, which has those of `from`, that `numbers` names, one for each row of the present space.
+  Val takeRows(const Val &v, size_t from, const Val &numbers, SourceRange where);
+  /// One value whose rows come from two; each knows the numbers that its rows have in the present space.
+  struct Side {
+    Val value, numbers;
+    size_t space;
+  };
+  Val mergeRows(const Side &a, const Side &b, SourceRange where);
+  bool needElements(const Given *arg, const std::string &what);
+  /// The value with one row for each row of the present space, where it is a number that is the same for all.
+  Val perRow(const Val &v, SourceRange where, std::optional<Elem> elem = std::nullopt);
+  /// Whose rows the variable's value has, where the scopes say that.
+  static std::optional<size_t> spaceOf(const std::string &name, const ScopePtr &scope);
+  /// Records a host step that makes a list or branch: its rows' numbers, then `outputs` for each of its rows.
+  std::pair<size_t, std::vector<Val>> openSpace(const std::string &op, const std::string &name, const std::vector<Val> &inputs,
+                                                Spec settings, const std::vector<RichType> &outputs, SourceRange where);
+  // Images and boxes: BuiltinsImage.cpp.
+  Val flowPixels(const BuiltinCall &), flowCut(const BuiltinCall &), flowFitInto(const BuiltinCall &), flowNms(const BuiltinCall &);
+  // Lists: BuiltinsList.cpp.
+  Val flowCount(const BuiltinCall &), flowChoose(const BuiltinCall &), flowUnion(const BuiltinCall &);
+  bool needImage(const Given *arg, const std::string &what);
+  std::optional<Val> memberOfImage(const Val &image, const ast::Name &member);
+  std::optional<Val> memberOfBox(const Val &box, const ast::Name &member);
 
   // ------------------------------------------------------------ overrides
   void checkOverrides(Module &main);

@@ -132,7 +132,8 @@ bool Checker::readFields(DataSet &set, DataProgram &out) {
       out.fields.push_back(std::move(field));
       continue;
     }
-    if (p.kind == Pattern::Kind::List || p.kind == Pattern::Kind::Record) {
+    if (p.kind == Pattern::Kind::List || p.kind == Pattern::Kind::Record || p.kind == Pattern::Kind::Image ||
+        p.kind == Pattern::Kind::Optional) {
       unsupported("a field of type `" + source(f.type->range) + "`", f.type->range);
       ok = false;
       continue;

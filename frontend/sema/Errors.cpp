@@ -80,6 +80,9 @@ std::string Checker::describe(const Val &v) const {
   case Val::Kind::List: return "a list";
   case Val::Kind::Text:
     return flow ? (v.stream ? "a stream of text" : "a text") : "text, which is no tensor until `tokens` makes it one";
+  case Val::Kind::Image: return "an image";
+  case Val::Kind::Elements: return "a list with an element for each thing found";
+  case Val::Kind::Perhaps: return "a value that may be missing";
   case Val::Kind::Tokenizer: return "a tokenizer";
   case Val::Kind::Callable:
     switch (v.callable->kind) {

@@ -61,6 +61,7 @@ Val Checker::eval(const ast::Expr &e, const ScopePtr &scope) {
   case ast::Expr::Kind::Record: return evalRecord(static_cast<const ast::RecordExpr &>(e), scope);
   case ast::Expr::Kind::When: return evalWhen(static_cast<const ast::WhenExpr &>(e), scope);
   case ast::Expr::Kind::Repeat: return evalRepeat(static_cast<const ast::RepeatExpr &>(e), scope);
+  case ast::Expr::Kind::For: return evalFor(static_cast<const ast::ForExpr &>(e), scope);
   case ast::Expr::Kind::Range:
   case ast::Expr::Kind::All: return fail(Diag::IndexForm, e.range, {source(e.range)}, "inside index notation an index is arithmetic on letters");
   }
@@ -88,6 +89,9 @@ Val Checker::evalRef(const ast::RefExpr &e, const ScopePtr &scope) {
       return tensorValue(b->tensor);
     if (b->value.is(Val::Kind::Tensor) && b->value.function != serial)
       return fail(Diag::InputInInitialValue, e.range, {e.name});
+    if (flow)
+      if (auto from = spaceOf(e.name, scope))
+        return lifted(b->value, *from, e.range);
     return b->value;
   }
   if (e.name == "true" || e.name == "false")
@@ -201,6 +205,18 @@ Val Checker::evalMember(const ast::MemberExpr &e, const ScopePtr &scope) {
     return fail(Diag::NoSuchField, e.member.range, {e.member.text},
                 near.empty() ? "it has " + all : "did you mean `" + near + "`?");
   }
+  if ((base.is(Val::Kind::Elements) || base.is(Val::Kind::Perhaps)) && base.items[0].is(Val::Kind::Record))
+    if (const Val *field = base.items[0].field(e.member.text)) { // of every element
+      Val out = base;
+      out.items = {*field};
+      return out;
+    }
+  if (base.is(Val::Kind::Image))
+    if (auto size = memberOfImage(base, e.member))
+      return *size;
+  if (base.is(Val::Kind::Tensor) && base.meaning == "box")
+    if (auto part = memberOfBox(base, e.member))
+      return *part;
   if (base.is(Val::Kind::Callable) && base.callable->kind == Callable::Kind::Model)
     return memberOfInstance(*base.callable->instance, e.member);
   if (base.is(Val::Kind::Tokenizer) && e.member.text == "size") {
@@ -295,6 +311,8 @@ Val Checker::evalWhen(const ast::WhenExpr &e, const ScopePtr &scope) {
       return Val::unknown();
     return then.is(Val::Kind::None) ? other : then;
   }
+  if (flow && scope->inFlow() && c.is(Val::Kind::Tensor) && c.type.elem == Elem::Bool)
+    return evalFlowWhen(c, e, scope);
   if (!c.is(Val::Kind::Tensor) || c.type.elem != Elem::Bool)
     return fail(Diag::NotACondition, e.condition->range, {describe(c)});
   if (!e.otherwise)
@@ -356,8 +374,11 @@ Val Checker::evalBlock(const ast::Block &b, const ScopePtr &scope) {
         fail(Diag::ValueNotUsed, s.range, {}, "give it a name, or remove it; only the last line of a block is its value");
       break;
     }
-    case ast::Stmt::Kind::Yield: unsupported("`yield`", s.range); return {};
-    case ast::Stmt::Kind::For: unsupported("`for`", s.range); return {};
+    case ast::Stmt::Kind::Yield:
+      if (!last || !scope->yields)
+        return fail(Diag::YieldPlace, s.range);
+      result = eval(*static_cast<const ast::YieldStmt &>(s).value, scope);
+      break;
     }
   }
   return result;

@@ -3,7 +3,9 @@
 // Level 0 is what follows from the flow's inputs alone; a host step that reads values of level k gives ones of level k+1;
 // an operation has the level of its latest operand. All operations of one level are one function: between two host steps
 // nothing waits, and the compiler fuses across the models of a flow. A value that a later level needs is an output of its
-// own level and an input there. What depends on no input (constants) is made where it is needed.
+// own level and an input there. What depends on no input (constants) is made where it is needed. Operations on the rows of
+// a list or branch are a function of their own, which is not called where there are no such rows; it follows those of the
+// spaces outside, whose values it may read.
 #include "Flow.h"
 #include <algorithm>
 
@@ -14,7 +16,9 @@ constexpr int kAnywhere = -1; // depends on no input
 
 class Cutter {
 public:
-  Cutter(const Function &whole, const std::string &name) : whole(whole), name(name) {
+  Cutter(const Function &whole, const std::string &name, const std::vector<FlowSpace> &spaces,
+         const std::map<std::string, size_t> &slotSpace)
+      : whole(whole), name(name), spaces(spaces), slotSpace(slotSpace) {
     levels.assign(whole.types.size(), kUnknown);
     nodeOf.assign(whole.types.size(), -1);
     for (size_t n = 0; n < whole.nodes.size(); ++n)
@@ -40,14 +44,23 @@ public:
       last = std::max(last, levelOf(o.value));
     std::vector<FlowStep> steps;
     for (int level = 0; level <= last; ++level) {
-      std::string function = name + ".flow" + (level ? "." + std::to_string(level) : "");
-      if (auto part = partOf(level, function)) {
+      for (size_t space = 0; space < spaces.size(); ++space) {
+        std::string function = name + ".flow" + (level ? "." + std::to_string(level) : "");
+        function += space ? "." + spaces[space].rows.str() : "";
+        auto part = partOf(level, space, function);
+        if (!part)
+          continue;
         FlowStep call;
         call.op = "call";
         call.settings.name = function;
+        if (space)
+          call.settings.options["rows"] = spaces[space].slot;
         for (const Arg &a : part->args)
-          if (a.role == Role::Input)
+          if (a.role == Role::Input) {
             call.inputs.push_back(a.name);
+            if (space && inputSpaces.at(a.name) == space)
+              call.settings.strings.push_back(a.name);
+          }
         for (const Output &o : part->outputs)
           call.outputs.push_back(o.name);
         program.functions.push_back(std::move(*part));
@@ -62,6 +75,12 @@ public:
 private:
   static constexpr int kUnknown = -2;
 
+  size_t spaceOf(Value v) const {
+    if (nodeOf[v] >= 0)
+      return whole.nodes[size_t(nodeOf[v])].space;
+    auto given = slotSpace.find(whole.args[v].name);
+    return given == slotSpace.end() ? 0 : given->second;
+  }
   int slotLevel(const std::string &slot) {
     auto found = given.find(slot);
     if (found != given.end())
@@ -94,16 +113,16 @@ private:
   }
 
   /// The function of one level; nothing when it computes nothing.
-  std::optional<Function> partOf(int level, const std::string &function) {
+  std::optional<Function> partOf(int level, size_t space, const std::string &function) {
     std::vector<Value> wanted;
     auto want = [&](Value v) {
-      if (nodeOf[v] >= 0 && std::max(0, levelOf(v)) == level && std::find(wanted.begin(), wanted.end(), v) == wanted.end())
+      if (nodeOf[v] >= 0 && std::max(0, levelOf(v)) == level && spaceOf(v) == space && std::find(wanted.begin(), wanted.end(), v) == wanted.end())
         wanted.push_back(v);
     };
     for (const Output &o : whole.outputs)
       want(o.value);
     for (const Node &n : whole.nodes)
-      if (levelOf(n.first) > level)
+      if (levelOf(n.first) > level || (levelOf(n.first) == level && n.space != space))
         for (Value operand : n.operands)
           if (levelOf(operand) != kAnywhere)
             want(operand);
@@ -113,7 +132,7 @@ private:
     std::set<Value> inputs; // arguments of the whole, or values of earlier levels
     std::set<int> nodes;
     std::function<void(Value)> need = [&](Value v) {
-      bool here = nodeOf[v] >= 0 && (levelOf(v) == level || levelOf(v) == kAnywhere);
+      bool here = nodeOf[v] >= 0 && ((levelOf(v) == level && spaceOf(v) == space) || levelOf(v) == kAnywhere);
       if (!here) {
         inputs.insert(v);
         return;
@@ -138,6 +157,7 @@ private:
         a.where = whole.nodes[size_t(nodeOf[v])].where;
       }
       renumbered[v] = Value(out.types.size());
+      inputSpaces[a.name] = spaceOf(v);
       out.types.push_back(a.type);
       out.args.push_back(std::move(a));
     };
@@ -168,6 +188,9 @@ private:
 
   const Function &whole;
   const std::string &name;
+  const std::vector<FlowSpace> &spaces;
+  const std::map<std::string, size_t> &slotSpace;
+  std::map<std::string, size_t> inputSpaces; // of the functions' inputs
   std::vector<int> levels, nodeOf;
   std::map<Value, std::string> slotOf;
   std::map<std::string, int> given; // level of what host steps give
@@ -176,7 +199,7 @@ private:
 } // namespace
 
 std::vector<FlowStep> Checker::FlowBuild::cut(const Function &whole, Program &program) const {
-  return Cutter(whole, name).run(steps, program);
+  return Cutter(whole, name, spaces, slotSpace).run(steps, program);
 }
 
 } // namespace bigm::sema

@@ -31,8 +31,15 @@ static Val textVal(const std::string &slot, bool stream) {
   return v;
 }
 
+static Val imageVal(const std::string &slot) {
+  Val v;
+  v.kind = Val::Kind::Image;
+  v.text = slot;
+  return v;
+}
+
 std::string Checker::slotOf(const Val &v) {
-  if (v.is(Val::Kind::Text))
+  if (v.is(Val::Kind::Text) || v.is(Val::Kind::Image))
     return v.text;
   auto known = flow->slots.find(v.tensor);
   if (known != flow->slots.end())
@@ -54,14 +61,16 @@ std::vector<Val> Checker::hostStep(const std::string &op, const std::vector<Val>
   for (const RichType &o : outputs) {
     std::string slot = flow->freshSlot(o.slot);
     step.outputs.push_back(slot);
-    if (o.kind == RichType::Kind::Text) {
-      values.push_back(textVal(slot, o.stream));
+    flow->slotSpace[slot] = flow->space;
+    if (o.kind == RichType::Kind::Text || o.kind == RichType::Kind::Image) {
+      values.push_back(o.kind == RichType::Kind::Text ? textVal(slot, o.stream) : imageVal(slot));
       continue;
     }
     TensorType type = o.tensor;
-    type.shape.insert(type.shape.begin(), flow->batch);
+    type.shape.insert(type.shape.begin(), flow->rows());
     Val v = tensorVal(rec->input(slot, type, where));
     v.type = type;
+    v.meaning = o.meaning;
     flow->slots[v.tensor] = slot;
     values.push_back(v);
   }
@@ -80,9 +89,13 @@ Val Checker::flowInput(const ast::Parameter &p, const ScopePtr &scope, RichType 
     type.kind = RichType::Kind::Text;
     return textVal(name, false);
   }
+  if (t.kind == Pattern::Kind::Image) {
+    type.kind = RichType::Kind::Image;
+    return imageVal(name);
+  }
   if (t.kind != Pattern::Kind::Tensor)
     return fail(Diag::FlowInput, p.type->range, {name, "`" + source(p.type->range) + "`"},
-                "a flow takes texts and tensors; settings stand in the models that it uses");
+                "a flow takes texts, images and tensors; settings stand in the models that it uses");
   for (auto &s : t.sizes)
     if (s.pack)
       return fail(Diag::FlowInput, p.type->range, {name, "of any rank"}, "write its dimensions out");
@@ -90,24 +103,27 @@ Val Checker::flowInput(const ast::Parameter &p, const ScopePtr &scope, RichType 
   if (!one.is(Val::Kind::Tensor))
     return {};
   type.tensor = one.type;
+  type.meaning = t.meaning;
   for (const Dim &d : one.type.shape) {
     std::vector<std::string> symbols;
     d.symbols(symbols);
     flow->sizes.insert(symbols.begin(), symbols.end());
   }
   TensorType batched = one.type;
-  batched.shape.insert(batched.shape.begin(), flow->batch);
+  batched.shape.insert(batched.shape.begin(), flow->rows());
   // Under a name that no program can write: `symbolic` has taken the plain one for the single record.
   Val v = tensorVal(rec->input(name + "[]", batched, p.name.range));
   v.type = batched;
+  v.meaning = t.meaning;
   flow->slots[v.tensor] = name;
   return v;
 }
 
-bool Checker::flowResult(const Val &v, const ast::Type *declared, const ScopePtr &scope, SourceRange where,
+bool Checker::flowResult(const Val &given, const ast::Type *declared, const ScopePtr &scope, SourceRange where,
                          const std::string &name, RichType &type) {
+  Val v = perRow(given, where);
   auto wrong = [&] {
-    fail(Diag::FlowResult, where, {flow->name, declared ? "`" + source(declared->range) + "`" : "texts, tensors or records of them",
+    fail(Diag::FlowResult, where, {flow->name, declared ? "`" + source(declared->range) + "`" : "texts, images, tensors, records, lists or optional values of them",
                                    describe(v)});
     return false;
   };
@@ -147,6 +163,24 @@ bool Checker::flowResult(const Val &v, const ast::Type *declared, const ScopePtr
     }
     return ok;
   }
+  bool list = declared && declared->kind == ast::Type::Kind::List, maybe = declared && declared->kind == ast::Type::Kind::Optional;
+  if (v.is(Val::Kind::Elements) || v.is(Val::Kind::Perhaps)) {
+    bool elements = v.is(Val::Kind::Elements);
+    if (declared && !(elements ? list : maybe))
+      return wrong();
+    if (flow->spaces[v.space].outside != flow->space)
+      return wrong();
+    type.kind = elements ? RichType::Kind::List : RichType::Kind::Optional;
+    type.slot = flow->spaces[v.space].slot;
+    type.fields.emplace_back();
+    const ast::Type *inner = list    ? static_cast<const ast::ListType *>(declared)->element.get()
+                             : maybe ? static_cast<const ast::OptionalType *>(declared)->element.get()
+                                     : nullptr;
+    Within within(*this, v.space);
+    return flowResult(v.items[0], inner, scope, where, name, type.fields[0]);
+  }
+  if (list || maybe)
+    return wrong();
   bool stream = declared && declared->kind == ast::Type::Kind::Stream;
   const ast::Type *inner = stream ? static_cast<const ast::StreamType &>(*declared).element.get() : declared;
   std::optional<Pattern> pattern;
@@ -162,9 +196,16 @@ bool Checker::flowResult(const Val &v, const ast::Type *declared, const ScopePtr
     type.stream = v.stream;
     return true;
   }
+  if (v.is(Val::Kind::Image)) {
+    if (pattern && pattern->kind != Pattern::Kind::Image)
+      return wrong();
+    type.kind = RichType::Kind::Image;
+    type.slot = v.text;
+    return true;
+  }
   if (!v.is(Val::Kind::Tensor) || stream)
     return wrong();
-  if (v.type.shape.empty() || v.type.shape[0] != flow->batch) {
+  if (v.type.shape.empty() || v.type.shape[0] != flow->rows()) {
     fail(Diag::FlowNotBatched, where, {flow->name, describe(v)}, "its first dimension is that of the records");
     return false;
   }
@@ -176,6 +217,8 @@ bool Checker::flowResult(const Val &v, const ast::Type *declared, const ScopePtr
     pattern->isLabel = true;
     pattern->classes = Dim(int64_t(pattern->choices.size()));
   }
+  if (pattern && pattern->kind == Pattern::Kind::Bool) // alone it is a setting's type as well
+    pattern->kind = Pattern::Kind::Tensor;
   if (pattern) {
     Matching matching{scope, {}, {}, {}};
     if (pattern->kind != Pattern::Kind::Tensor)
@@ -184,6 +227,7 @@ bool Checker::flowResult(const Val &v, const ast::Type *declared, const ScopePtr
       return false;
     type.labels = pattern->choices;
   }
+  type.meaning = pattern && !pattern->meaning.empty() ? pattern->meaning : v.meaning;
   type.tensor = one.type;
   auto known = flow->slots.find(v.tensor);
   if (known == flow->slots.end()) {
@@ -202,7 +246,7 @@ void Checker::checkFlow(const ast::CallableDecl &d, Module *m) {
   out.name = d.name.text;
   FlowBuild made;
   made.name = d.name.text;
-  made.batch = Dim::symbol("records");
+  made.spaces.push_back({Dim::symbol("records"), 0, {}, ""});
   made.sizes.insert("records");
   bool ok = true;
   std::optional<Function> whole;
@@ -212,6 +256,7 @@ void Checker::checkFlow(const ast::CallableDecl &d, Module *m) {
     scope->parent = globalScope(m);
     scope->module = m;
     scope->callBorder = true;
+    scope->space = 0;
     if (d.hasSettings)
       for (auto &p : d.settings) {
         unsupported("a flow with settings", p.name.range);
@@ -254,6 +299,7 @@ Val Checker::applyFlow(const ast::CallableDecl &d, Module *m, const Args &args, 
   scope->parent = globalScope(m);
   scope->module = m;
   scope->callBorder = true;
+  scope->space = flow->space;
   std::vector<const Given *> given(d.inputs.size());
   size_t next = 0;
   for (auto &a : args) {
@@ -277,7 +323,7 @@ Val Checker::applyFlow(const ast::CallableDecl &d, Module *m, const Args &args, 
       return {};
     Pattern pattern = resolve(*p.type, scope, true);
     if (pattern.kind == Pattern::Kind::Tensor)
-      pattern.sizes.insert(pattern.sizes.begin(), Pattern::Size{false, flow->batch, p.type->range});
+      pattern.sizes.insert(pattern.sizes.begin(), Pattern::Size{false, flow->rows(), p.type->range});
     Val v = bind(pattern, *given[i], {d.name.text, p.name.text, false}, matching);
     if (v.poison())
       return {};

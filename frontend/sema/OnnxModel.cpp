@@ -6,6 +6,8 @@
 #include "Checker.h"
 #include "Onnx.h"
 #include "frontend/parse/Parse.h"
+#include <cstdlib>
+#include <filesystem>
 #include <set>
 
 namespace bigm::sema {
@@ -34,6 +36,25 @@ std::string identifier(const std::string &text, std::set<std::string> &taken) {
   for (int n = 2; !taken.insert(name).second; ++n)
     name = out + "_" + std::to_string(n);
   return name;
+}
+
+/// Where a file lies that the program names: in one of the given folders, beside the program, or in $BIGM_WEIGHTS, the
+/// same places in which the runtime looks for weights. Beside the program when it is in none of them.
+std::string namedFile(const SourceManager &sources, uint32_t program, const std::string &name) {
+  namespace fs = std::filesystem;
+  fs::path wanted(name), beside = fs::path(sources.name(program)).parent_path() / wanted;
+  std::vector<fs::path> places;
+  for (auto &folder : sources.folders) {
+    places.push_back(fs::path(folder) / wanted);
+    places.push_back(fs::path(folder) / wanted.filename());
+  }
+  places.push_back(beside);
+  if (const char *folder = std::getenv("BIGM_WEIGHTS"); folder && *folder)
+    places.push_back(fs::path(folder) / wanted);
+  for (auto &place : places)
+    if (std::error_code error; fs::is_regular_file(place, error))
+      return place.string();
+  return beside.string();
 }
 
 /// Tensors of the instance: those of the file by their names there.
@@ -67,10 +88,7 @@ std::shared_ptr<Instance> Checker::onnxInstance(const ast::InstanceDecl &d, Modu
   readSource(d, from);
   if (from.path.empty())
     return nullptr;
-  std::string program = sources.name(d.range.file), error;
-  size_t slash = program.rfind('/');
-  std::string path =
-      from.path[0] == '/' || slash == std::string::npos ? from.path : program.substr(0, slash + 1) + from.path;
+  std::string error, path = namedFile(sources, d.range.file, from.path);
   auto model = std::make_shared<OnnxModel>();
   model->path = from.path;
   model->file = onnx::read(path, error);
@@ -136,6 +154,12 @@ std::shared_ptr<Instance> Checker::onnxInstance(const ast::InstanceDecl &d, Modu
   return instance;
 }
 
+void Checker::anyBatch(Pattern &declared, const Val &given) {
+  if (given.is(Val::Kind::Tensor) && declared.kind == Pattern::Kind::Tensor && declared.sizes.size() > 1 &&
+      !declared.sizes[0].pack && declared.sizes[0].dim == Dim(int64_t(1)) && given.type.shape.size() == declared.sizes.size())
+    declared.sizes[0].dim = given.type.shape[0];
+}
+
 Val Checker::applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope,
                        SourceRange where) {
   InstanceStore store(*this, *instance, model.constants, instance->where);
@@ -169,6 +193,19 @@ Val Checker::applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instan
     }
   }
   rec->where = savedWhere;
+  // Given a batch that the file does not mention, its nodes must have carried it through to every output.
+  auto leading = [](const onnx::Info &v) {
+    return v.shape && v.shape->size() > 1 && std::holds_alternative<int64_t>(v.shape->front()) ? std::get<int64_t>(v.shape->front()) : -1;
+  };
+  std::optional<Dim> batch;
+  for (size_t i = 0; i < model.inputs.size(); ++i)
+    if (const Val &v = scope->names[model.inputs[i]].value;
+        v.is(Val::Kind::Tensor) && leading(model.file->graph.inputs[i]) == 1 && v.type.shape[0] != Dim(int64_t(1)))
+      batch = v.type.shape[0];
+  for (size_t i = 0; batch && evaluation.problems.empty() && i < out.items.size(); ++i)
+    if (out.items[i].type.shape.empty() || out.items[i].type.shape[0] != *batch)
+      return fail(Diag::OnnxBatch, where, {model.path, batch->str(), model.outputs[i], out.items[i].type.str()},
+                  "export it with a batch that is not fixed, or call it with one of 1");
   if (evaluation.problems.empty())
     return out.items.size() == 1 ? out.items[0] : out;
   std::string all;

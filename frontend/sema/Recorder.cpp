@@ -154,7 +154,7 @@ Value Recorder::add(Op op, std::vector<Value> operands, TensorType type, std::ma
   auto found = known.find(key);
   if (found != known.end())
     return found->second;
-  Node n{op, std::move(operands), std::move(attrs), Value(values.size()), 1, where, scope, caller()};
+  Node n{op, std::move(operands), std::move(attrs), Value(values.size()), 1, where, scope, caller(), space};
   Entry e;
   e.node = fn.nodes.size();
   e.type = std::move(type);

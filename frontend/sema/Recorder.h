@@ -58,6 +58,7 @@ public:
 
   SourceRange where; // place and instance path of what is recorded next
   std::string scope;
+  uint32_t space = 0; // of a flow
   /// The calls that are under way, outermost first, and whose text they stand in.
   const std::vector<std::pair<SourceRange, std::string>> *calls = nullptr;
   const SourceManager *sources = nullptr;

@@ -146,10 +146,18 @@ Pattern Checker::resolve(const ast::Type &type, const ScopePtr &scope, bool mayB
       p.kind = Pattern::Kind::Any;
     } else if (n == "text") {
       p.kind = Pattern::Kind::Text;
-    } else if (n == "image" || n == "audio" || n == "box" || n == "span" || n == "id" || n == "video") {
+    } else if (n == "image") {
+      p.kind = Pattern::Kind::Image;
+    } else if (n == "box" || n == "point" || n == "score") { // numbers that say what they mean
+      p.kind = Pattern::Kind::Tensor;
+      p.elem = Elem::F32;
+      p.meaning = n;
+      if (n != "score")
+        p.sizes.push_back({false, Dim(int64_t(n == "box" ? 4 : 2)), s.range});
+    } else if (n == "audio" || n == "span" || n == "id" || n == "video") {
       unsupported("type `" + n + "`", s.range);
     } else {
-      std::vector<std::string> names = {"label", "int", "schedule", "text"};
+      std::vector<std::string> names = {"label", "int", "schedule", "text", "image", "box", "point", "score"};
       for (auto &[name, e] : elements())
         names.push_back(name);
       std::string near = didYouMean(n, names);
@@ -178,6 +186,8 @@ Pattern Checker::resolve(const ast::Type &type, const ScopePtr &scope, bool mayB
       break;
     }
     int packs = 0;
+    std::vector<Pattern::Size> own = std::move(p.sizes); // `point[68]` is f32[68, 2]
+    p.sizes.clear();
     for (auto &d : t.dims) {
       Pattern::Size size;
       size.pack = d.pack;
@@ -192,6 +202,7 @@ Pattern Checker::resolve(const ast::Type &type, const ScopePtr &scope, bool mayB
       }
       p.sizes.push_back(std::move(size));
     }
+    p.sizes.insert(p.sizes.end(), own.begin(), own.end());
     break;
   }
   case ast::Type::Kind::List:
@@ -206,7 +217,8 @@ Pattern Checker::resolve(const ast::Type &type, const ScopePtr &scope, bool mayB
     }
     break;
   case ast::Type::Kind::Optional:
-    unsupported("optional type", type.range);
+    p.kind = Pattern::Kind::Optional;
+    p.fields.push_back(resolve(*static_cast<const ast::OptionalType &>(type).element, scope, mayBeFree));
     break;
   case ast::Type::Kind::Stream:
     unsupported("stream", type.range);
@@ -384,6 +396,10 @@ Val Checker::bind(const Pattern &p, const Given &arg, const Target &target, Matc
   }
   case K::Text:
     return v.is(Val::Kind::String) || (v.is(Val::Kind::Text) && !v.stream) ? v : wrong("a text");
+  case K::Image:
+    return v.is(Val::Kind::Image) ? v : wrong("an image");
+  case K::Optional:
+    return wrong("a value that may be missing, which only the result of a flow can be");
   case K::Schedule: {
     if (v.is(Val::Kind::Callable))
       return v;
@@ -468,6 +484,8 @@ Val Checker::bind(const Pattern &p, const Given &arg, const Target &target, Matc
     Val out = v;
     if (!p.isLabel)
       out.type.classes = 0;
+    if (!p.meaning.empty())
+      out.meaning = p.meaning;
     return out;
   }
   default:

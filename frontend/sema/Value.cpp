@@ -67,6 +67,16 @@ const Scope::Binding *Scope::find(const std::string &name) const {
   return nullptr;
 }
 
+bool Scope::inFlow() const {
+  for (const Scope *s = this; s; s = s->parent.get()) {
+    if (s->space)
+      return true;
+    if (s->callBorder)
+      return false;
+  }
+  return false;
+}
+
 const std::vector<Dim> *Scope::findPack() const {
   for (const Scope *s = this; s; s = s->parent.get())
     if (s->pack)

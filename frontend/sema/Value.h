@@ -37,12 +37,15 @@ struct Letter {
 };
 
 struct Val {
-  enum class Kind { Poison, Unknown, None, Int, Number, Bool, Word, String, Tensor, Record, List, Callable, Text, Tokenizer };
+  enum class Kind { Poison, Unknown, None, Int, Number, Bool, Word, String, Tensor, Record, List, Callable, Text, Tokenizer,
+                    Image,    // of a flow's rows
+                    Elements, // of a flow: a list for each row, all elements being rows of a space of their own
+                    Perhaps };  // of a flow: a value for some of the rows, these being a space of their own
   Kind kind = Kind::Poison;
   Dim integer;                     // Int: also symbolic
   double number = 0;               // Number
   bool boolean = false;            // Bool
-  std::string text;                // Word, String; Text: the field, or the slot of a flow; Tokenizer: its name
+  std::string text;                // Word, String; Text: the field, or the slot of a flow; Image: the slot; Tokenizer: its name
   bool stream = false;             // Text: comes piece by piece
   size_t data = 0;                 // Text: the data set, in Program::data
   std::string host;                // Tensor: the loader's step that made it from text
@@ -52,7 +55,9 @@ struct Val {
   std::vector<Letter *> letters;   // Tensor inside index notation: the letter of each dimension
   bool indexed = false;            // Tensor: `letters` says what the dimensions are
   std::string label;               // Tensor: the label field that this is, for predictions
-  std::vector<Val> items;          // Record, List
+  std::string meaning;             // Tensor: "box", "point", "score"
+  size_t space = 0;                // Elements, Perhaps: of their rows, an index of the flow's spaces
+  std::vector<Val> items;          // Record, List; Elements, Perhaps: one
   std::vector<std::string> names;  // Record
   std::shared_ptr<Callable> callable;
 
@@ -85,9 +90,13 @@ struct Scope {
   std::map<std::string, Binding> names;
   std::optional<std::vector<Dim>> pack; // what `...` stands for
   bool callBorder = false;   // assignments stop here: the scope of one application
+  std::optional<size_t> space; // of a flow: values in it have the rows of this space
+  bool yields = false;         // the body of a `for`: its last line may be a `yield`
   bool tensorBranch = false; // inside a `when` on a tensor: nothing outside may be assigned
   const Binding *find(const std::string &name) const;
   const std::vector<Dim> *findPack() const;
+  /// Whether this is the body of a flow, and not of a model or function that it calls.
+  bool inFlow() const;
 };
 using ScopePtr = std::shared_ptr<Scope>;
 

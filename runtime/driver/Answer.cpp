@@ -1,15 +1,21 @@
 // Flows answer in batches; texts of similar length share one, since all rows of a batch are as long as its longest.
 #include "Answer.h"
 #include "DataSets.h"
+#include "Draw.h"
 #include "Guard.h"
 #include "Pretrained.h"
 #include "RunFolder.h"
 #include "Session.h"
 #include "runtime/data/Error.h"
+#include "runtime/data/Files.h"
+#include "runtime/data/Picture.h"
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 namespace bigm::driver {
 using data::fail;
@@ -23,9 +29,11 @@ constexpr size_t kWindow = 64 * kBatch; // inputs that are sorted by length toge
 class Answerer {
 public:
   Answerer(const bigm_module *module, const PredictOptions &options, std::vector<flow::Flow> all)
-      : options(options), session(module, options.threads), places{options.dataDir, options.sourceDir},
+      : options(options), session(module, options.threads), places{options.dataDir, options.sourceDir, &options.given},
         data(session, options.dataDir, 1), flows(std::move(all)) {
     around.call = [this](const std::string &function, const data::Batch &batch) { return session.run(function, batch, {}); };
+    around.none = [this](const std::string &function) { return session.none(function); };
+    around.picture = [](const std::string &path) { return std::make_shared<const data::Picture>(data::readPicture(path)); };
     around.engine = [this](const std::string &name, int64_t positions, int64_t slots) -> generate::Engine & {
       return engineOf(name, positions, slots);
     };
@@ -34,11 +42,14 @@ public:
 
   Result run(const std::vector<std::string> &inputs) {
     choose();
+    checkDrawing(inputs);
     loadWeights();
     for (auto &input : inputs) {
       if (input == "-") {
         for (std::string line; std::getline(std::cin, line);)
           take(line);
+      } else if (takesOne(flow::RichType::Kind::Image) && std::filesystem::is_directory(input)) {
+        takeFolder(input);
       } else {
         take(input);
       }
@@ -63,6 +74,42 @@ private:
     }
     if (!chosen)
       fail("there is no flow `{}`; the program has {}", options.flow, names);
+  }
+
+  /// Pictures are drawn onto the first image that the flow takes.
+  void checkDrawing(const std::vector<std::string> &inputs) {
+    if (options.draw.empty())
+      return;
+    for (auto &[name, type] : chosen->inputs)
+      if (type.kind == flow::RichType::Kind::Image && canvas.empty())
+        canvas = type.slot;
+    if (canvas.empty())
+      fail("`{}` takes no image, so there is nothing to draw on", chosen->name);
+    bool single = inputs.size() == 1 && inputs[0] != "-" && !std::filesystem::is_directory(inputs[0]);
+    drawFolder = !single || std::filesystem::is_directory(options.draw);
+    if (!drawFolder)
+      return;
+    if (options.draw.ends_with(".png"))
+      fail("{}: several pictures are drawn into a folder, and this names one file", options.draw);
+    std::error_code error;
+    std::filesystem::create_directories(options.draw, error);
+    if (error)
+      fail("{}: the folder cannot be made: {}", options.draw, error.message());
+  }
+
+  void takeFolder(const std::string &folder) {
+    std::vector<std::string> files;
+    for (auto &entry : std::filesystem::directory_iterator(folder)) {
+      std::string ending = entry.path().extension().string();
+      std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
+      if (entry.is_regular_file() && (ending == ".png" || ending == ".jpg" || ending == ".jpeg"))
+        files.push_back(entry.path().string());
+    }
+    if (files.empty())
+      fail("{}: there is no picture (.png, .jpg) in this folder", folder);
+    std::sort(files.begin(), files.end());
+    for (auto &file : files)
+      take(file);
   }
 
   void loadWeights() {
@@ -101,10 +148,9 @@ private:
       finish();
   }
 
-  /// Whether the flow takes one text: then an input is that text, and no JSON.
-  bool plainText() const {
-    return chosen->inputs.size() == 1 && chosen->inputs[0].second.kind == flow::RichType::Kind::Text;
-  }
+  /// Whether the flow takes one value of the kind, a text or an image: then an input is that text or path, and no JSON.
+  bool takesOne(flow::RichType::Kind kind) const { return chosen->inputs.size() == 1 && chosen->inputs[0].second.kind == kind; }
+  bool takesPlain() const { return takesOne(flow::RichType::Kind::Text) || takesOne(flow::RichType::Kind::Image); }
   bool anyOpenSize() const {
     for (auto &[name, type] : chosen->inputs)
       for (auto &size : type.shape)
@@ -124,7 +170,7 @@ private:
       std::vector<size_t> rows;
       for (size_t k = begin; k < std::min(begin + each, order.size()); ++k) {
         try {
-          flow::append(*chosen, parsed(waiting[order[k]]), slots);
+          flow::append(*chosen, parsed(waiting[order[k]]), slots, around);
           rows.push_back(order[k]);
         } catch (const data::Error &e) {
           refuse(answers[order[k]], e.what());
@@ -135,22 +181,65 @@ private:
       // One text that is written goes out as it comes; what several write would mix.
       bool streams = options.stream && !options.json && waiting.size() == 1 && chosen->result.stream;
       around.stream = streams ? options.stream : nullptr;
-      flow::run(*chosen, slots, around);
+      if (!answered(rows, slots, answers, streams))
+        continue;
       if (streams) {
         options.stream("\n");
         waiting.clear();
         return;
       }
-      for (size_t r = 0; r < rows.size(); ++r)
-        answers[rows[r]] = flow::result(*chosen, slots, int64_t(r));
     }
     for (auto &a : answers)
       options.print(line(a));
     waiting.clear();
   }
 
+  /// Runs the flow on a batch. Where that fails for what one of its inputs is, each is run by itself, so that the others
+  /// are answered.
+  bool answered(const std::vector<size_t> &rows, flow::Slots &slots, std::vector<json> &answers, bool streams) {
+    try {
+      flow::run(*chosen, slots, around);
+    } catch (const data::Error &e) {
+      if (rows.size() == 1) {
+        refuse(answers[rows[0]], (takesOne(flow::RichType::Kind::Image) ? waiting[rows[0]] + ": " : "") + e.what());
+        return false;
+      }
+      for (size_t row : rows) {
+        flow::Slots one;
+        flow::append(*chosen, parsed(waiting[row]), one, around);
+        answered({row}, one, answers, streams);
+      }
+      return true;
+    }
+    if (streams)
+      return true;
+    for (size_t r = 0; r < rows.size(); ++r) {
+      answers[rows[r]] = flow::result(*chosen, slots, int64_t(r));
+      if (!canvas.empty())
+        draw(*slots.images.at(canvas).at(r), waiting[rows[r]], answers[rows[r]]);
+    }
+    return true;
+  }
+
+  void draw(const data::Picture &picture, const std::string &input, const json &answer) {
+    std::string file = options.draw;
+    if (drawFolder) {
+      std::filesystem::path stem = takesPlain() ? std::filesystem::path(input).stem() : std::filesystem::path(std::to_string(all));
+      for (int n = 1;; ++n) { // two folders may have files of one name
+        file = (std::filesystem::path(options.draw) / stem).string() + (n > 1 ? "-" + std::to_string(n) : "") + ".png";
+        if (drawnFiles.insert(file).second)
+          break;
+      }
+    }
+    std::vector<uint8_t> bytes = data::encodePng(drawn(picture, chosen->result, answer));
+    std::ofstream out(file, std::ios::binary);
+    out.write(reinterpret_cast<const char *>(bytes.data()), std::streamsize(bytes.size()));
+    if (!out.flush())
+      fail("{}: the picture cannot be written", file);
+  }
+
   json parsed(const std::string &input) const {
-    if (plainText())
+    if (takesPlain())
       return input;
     json value = json::parse(input, nullptr, /*allow_exceptions=*/false);
     if (value.is_discarded())
@@ -186,6 +275,9 @@ private:
   flow::Surroundings around;
   std::map<std::string, std::pair<std::unique_ptr<generate::Engine>, int64_t>> engines; // and the positions asked for
   std::vector<std::string> waiting;
+  std::string canvas; // slot of the image that results are drawn on; empty: nothing is drawn
+  bool drawFolder = false;
+  std::set<std::string> drawnFiles;
   size_t all = 0, bad = 0;
 };
 

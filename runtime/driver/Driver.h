@@ -81,13 +81,14 @@ Result loadPretrained(const bigm_module *module, bigm_model *model, const Common
 struct PredictOptions : CommonOptions {
   bool json = false;
   std::string flow; // which flow answers; empty: the program's last one, or its model where it has no flow
+  std::string draw; // where a flow draws what it found onto its image: a PNG file, or for several inputs a folder
   /// Called with pieces of what a flow writes, where it gives a stream and has one input; `print` is then not. May be empty.
   std::function<void(std::string_view piece)> stream;
   /// Called with each input's line, in the order of the inputs.
   std::function<void(const std::string &line)> print;
 };
-/// A flow answers with what it gives for each record: an input is a text where the flow takes one text, else JSON; `-` reads
-/// one from each line of standard input. With `json` a line is the value as JSON, without it texts stand as they are.
+/// A flow answers with what it gives for each record: an input is a text where the flow takes one text, the path of a
+/// picture or of a folder of pictures where it takes one image, else JSON; `-` reads one from each line of standard input. With `json` a line is the value as JSON, without it texts stand as they are.
 ///
 /// Where the program has no flow, one line an input: `three.png: digit 3 (0.99)`, or with `json`
 ///   {"input": "three.png", "digit": {"label": "3", "class": 3, "score": 0.99}}

@@ -35,7 +35,7 @@ std::string typeText(const TensorInfo &t) { return data::name(t.elem) + data::sh
 /// One tensor of the model and the stored ones that it is made of.
 struct Filled {
   std::vector<const weights::StoredTensor *> parts;
-  bool transposed = false;
+  std::vector<size_t> order; // of the stored dimensions; empty: as they are
 };
 
 /// Why the parts do not make the tensor; empty when they do.
@@ -48,10 +48,12 @@ std::string unfit(const TensorInfo &t, const Filled &filled) {
     if (!weights::readable(part->encoding, t.elem))
       return fmt::format("`{}` is {}, which cannot be read as {}", part->name, part->encodingName, data::name(t.elem));
     std::vector<int64_t> shape = part->shape;
-    if (filled.transposed) {
-      if (shape.size() != 2)
-        return fmt::format("`{}` is {} and so cannot be transposed", part->name, data::shapeText(shape));
-      std::swap(shape[0], shape[1]);
+    if (!filled.order.empty()) {
+      if (shape.size() != filled.order.size())
+        return filled.order.size() == 2 ? fmt::format("`{}` is {} and so cannot be transposed", part->name, data::shapeText(shape))
+                                        : fmt::format("`{}` is {} and the rule orders {} dimensions", part->name, data::shapeText(shape), filled.order.size());
+      for (size_t d = 0; d < shape.size(); ++d)
+        shape[d] = part->shape[filled.order[d]];
     }
     if (i == 0) {
       whole = shape;
@@ -68,6 +70,29 @@ std::string unfit(const TensorInfo &t, const Filled &filled) {
                      filled.parts.size() > 1 ? " with what is joined to it" : "", t.name, typeText(t));
 }
 
+/// Elements of a row-major array with its dimensions in another order: the first of `to` is number order[0] of `from`.
+void inOrder(const uint8_t *from, const std::vector<int64_t> &shape, const std::vector<size_t> &order, size_t each, uint8_t *to) {
+  size_t rank = shape.size();
+  std::vector<int64_t> strides(rank, 1), steps, sizes, at(rank, 0);
+  for (size_t d = rank - 1; d-- > 0;)
+    strides[d] = strides[d + 1] * shape[d + 1];
+  for (size_t d : order) {
+    steps.push_back(strides[d]);
+    sizes.push_back(shape[d]);
+  }
+  int64_t offset = 0;
+  for (int64_t n = data::product(shape); n-- > 0; to += each) {
+    std::memcpy(to, from + size_t(offset) * each, each);
+    for (size_t d = rank; d-- > 0;) {
+      offset += steps[d];
+      if (++at[d] < sizes[d])
+        break;
+      offset -= steps[d] * sizes[d];
+      at[d] = 0;
+    }
+  }
+}
+
 std::vector<uint8_t> valuesOf(const TensorInfo &t, const Filled &filled) {
   size_t each = data::sizeOf(t.elem);
   std::vector<uint8_t> out(size_t(data::product(t.shape)) * each), turned;
@@ -75,12 +100,9 @@ std::vector<uint8_t> valuesOf(const TensorInfo &t, const Filled &filled) {
   for (const weights::StoredTensor *part : filled.parts) {
     size_t bytes = size_t(part->count()) * each;
     weights::read(*part, t.elem, out.data() + at);
-    if (filled.transposed) {
+    if (!filled.order.empty()) {
       turned.assign(out.begin() + int64_t(at), out.begin() + int64_t(at + bytes));
-      size_t rows = size_t(part->shape[0]), columns = size_t(part->shape[1]);
-      for (size_t r = 0; r < rows; ++r)
-        for (size_t c = 0; c < columns; ++c)
-          std::memcpy(out.data() + at + (c * rows + r) * each, turned.data() + (r * columns + c) * each, each);
+      inOrder(turned.data(), part->shape, filled.order, each, out.data() + at);
     }
     at += bytes;
   }
@@ -120,7 +142,7 @@ void load(const Program &program, bigm_model *model, const ModelSource &source, 
     if (f.parts.size() != to.parts || f.parts[to.part])
       fail("{}: two tensors become `{}`: `{}` is the second", path, to.name, t.name);
     f.parts[to.part] = &t;
-    f.transposed = to.transposed;
+    f.order = to.order;
   }
   for (auto &[name, index] : wanted)
     if (!filled.count(index))

@@ -154,6 +154,20 @@ Values Session::run(const std::string &function, const data::Batch &batch, const
   return values;
 }
 
+Values Session::none(const std::string &function) {
+  const Bound &b = state->lookUp(function);
+  std::vector<int64_t> dims(static_cast<size_t>(b.symbols), 0);
+  Values values;
+  for (size_t i = 0; i < b.outputs.size(); ++i) {
+    std::vector<int64_t> shape(static_cast<size_t>(b.outputs[i].rank));
+    expect(bigm_function_output_shape(state->module, b.number, int32_t(i), dims.data(), shape.data()));
+    for (int64_t &size : shape)
+      size = std::max<int64_t>(size, 0);
+    values[b.outputs[i].name] = data::Tensor(data::Elem(b.outputs[i].dtype), std::move(shape));
+  }
+  return values;
+}
+
 void Session::initialise(const std::string &train, uint64_t seed) {
   expect(bigm_init(state->main.get(), train.c_str(), int64_t(seed)));
 }

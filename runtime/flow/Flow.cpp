@@ -1,8 +1,10 @@
 #include "Flow.h"
+#include "Operations.h"
 #include "Rows.h"
 #include "Write.h"
 #include "runtime/data/Error.h"
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace bigm::flow {
@@ -23,6 +25,15 @@ RichType richType(const json &j) {
     return type;
   }
   type.slot = j.at("slot");
+  if (kind == "list" || kind == "optional") {
+    type.kind = kind == "list" ? RichType::Kind::List : RichType::Kind::Optional;
+    type.fields.push_back(richType(j.at("element")));
+    return type;
+  }
+  if (kind == "image") {
+    type.kind = RichType::Kind::Image;
+    return type;
+  }
   if (kind == "text") {
     type.kind = RichType::Kind::Text;
     type.stream = j.value("stream", false);
@@ -36,6 +47,7 @@ RichType richType(const json &j) {
     type.shape.push_back(size.is_string() ? size.get<std::string>() : size.dump());
   type.label = j.contains("classes");
   type.labels = j.value("labels", std::vector<std::string>{});
+  type.meaning = j.value("meaning", "");
   return type;
 }
 
@@ -56,14 +68,58 @@ Step step(const json &j) {
   return s;
 }
 
+/// So many rows of a list or branch go through a function at once; more go one after the other, so that memory does not
+/// grow with what was found. Enough that a larger number would be no faster.
+constexpr int64_t kRowsAtOnce = 64;
+
+int64_t rowBytes(const data::Tensor &t) { return t.shape[0] ? int64_t(t.bytes.size()) / t.shape[0] : 0; }
+
+data::Tensor rowsOf(const data::Tensor &t, int64_t begin, int64_t end) {
+  std::vector<int64_t> shape = t.shape;
+  shape[0] = end - begin;
+  data::Tensor out(t.elem, std::move(shape));
+  std::memcpy(out.bytes.data(), t.bytes.data() + begin * rowBytes(t), out.bytes.size());
+  return out;
+}
+
 void callFunction(const Step &s, Slots &slots, const Surroundings &around) {
   data::Batch batch;
-  batch.size = slots.records;
+  auto rows = s.options.find("rows");
+  batch.size = rows == s.options.end() ? slots.records : slots.tensors.at(std::get<std::string>(rows->second)).shape.at(0);
+  if (batch.size == 0) {
+    for (auto &[name, tensor] : around.none(s.name))
+      slots.tensors[name] = std::move(tensor);
+    return;
+  }
+  bool whole = rows == s.options.end() || batch.size <= kRowsAtOnce;
   for (auto &name : s.inputs)
-    batch.fields.emplace(name, slots.tensors.at(name));
-  auto values = around.call(s.name, batch);
-  for (auto &name : s.outputs)
-    slots.tensors[name] = std::move(values.at(name));
+    if (whole || std::find(s.strings.begin(), s.strings.end(), name) == s.strings.end())
+      batch.fields.emplace(name, slots.tensors.at(name));
+  if (whole) {
+    auto values = around.call(s.name, batch);
+    for (auto &name : s.outputs)
+      slots.tensors[name] = std::move(values.at(name));
+    return;
+  }
+  int64_t all = batch.size;
+  for (int64_t begin = 0; begin < all; begin += kRowsAtOnce) {
+    int64_t end = std::min(begin + kRowsAtOnce, all);
+    batch.size = end - begin;
+    for (auto &name : s.strings)
+      batch.fields[name] = rowsOf(slots.tensors.at(name), begin, end);
+    auto values = around.call(s.name, batch);
+    for (auto &name : s.outputs) {
+      data::Tensor &part = values.at(name), &to = slots.tensors[name];
+      if (begin == 0) {
+        std::vector<int64_t> shape = part.shape;
+        shape[0] = all;
+        to = data::Tensor(part.elem, std::move(shape));
+      } else if (!std::equal(part.shape.begin() + 1, part.shape.end(), to.shape.begin() + 1, to.shape.end())) {
+        throw std::runtime_error("bug in bigmc: parts of `" + name + "` differ in shape");
+      }
+      std::memcpy(to.bytes.data() + begin * rowBytes(to), part.bytes.data(), part.bytes.size());
+    }
+  }
 }
 
 /// text -> ids i32[N, T], length i32[N].
@@ -86,7 +142,10 @@ void tokens(const Step &s, Slots &slots, const Surroundings &around) {
 /// What a step of this name does.
 using Run = void (*)(const Step &, Slots &, const Surroundings &);
 const std::map<std::string, Run> &operations() {
-  static const std::map<std::string, Run> table = {{"call", callFunction}, {"tokens", tokens}, {"generate", write}};
+  static const std::map<std::string, Run> table = {
+      {"call", callFunction}, {"tokens", tokens},   {"generate", write}, {"take", takeRows},   {"merge", mergeRows},
+      {"where", rowsWhere},   {"choose", choose},   {"union", unite},    {"places", places},   {"count", countRows},
+      {"pixels", pixels},     {"fit_into", fitInto}, {"cut", cut},       {"extent", extent},   {"nms", suppress}};
   return table;
 }
 

@@ -1,13 +1,17 @@
 // A flow at work: a batch of records in, values of each record out.
 //
-// Between its steps a value stands in a slot: the texts of all records, or one tensor whose first dimension is the records.
-// Steps come from the manifest in an order in which all can be done.
+// Between its steps a value stands in a slot: one text or image for each row, or one tensor whose first dimension is the
+// rows. Rows are the records, or the elements of all their lists, or those that take a branch; a list or branch comes with a
+// slot of numbers, i32 and ascending, which row outside each belongs to. Steps come from the manifest in an order in which
+// all can be done.
 #pragma once
+#include "runtime/data/Picture.h"
 #include "runtime/data/Tensor.h"
 #include "runtime/generate/Engine.h"
 #include "runtime/text/Tokenizer.h"
 #include <functional>
 #include <map>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -18,14 +22,15 @@ namespace bigm::flow {
 
 /// What a flow takes or gives for one record.
 struct RichType {
-  enum class Kind { Tensor, Text, Record } kind = Kind::Tensor;
+  enum class Kind { Tensor, Text, Record, Image, List, Optional } kind = Kind::Tensor;
   std::string slot;
   data::Elem elem = data::Elem::F32; // Tensor, and its sizes as expressions
   std::vector<std::string> shape;
   std::vector<std::string> labels; // of a label's classes
+  std::string meaning;             // Tensor: "box", "point", "score", or nothing
   bool label = false, stream = false;
   std::vector<std::string> names; // Record, beside fields
-  std::vector<RichType> fields;
+  std::vector<RichType> fields;   // List, Optional: one, `slot` being that of its rows' numbers
 };
 struct Step {
   std::string op;
@@ -46,10 +51,12 @@ struct Flow {
 std::vector<Flow> flowsOf(std::string_view manifest);
 
 using Texts = std::vector<std::string>;
+using Images = std::vector<std::shared_ptr<const data::Picture>>; // shared by all rows that look at one
 /// Values by slot.
 struct Slots {
   int64_t records = 0;
   std::map<std::string, Texts> texts;
+  std::map<std::string, Images> images;
   std::map<std::string, data::Tensor> tensors;
 };
 /// Runs a compiled function on the tensors of its inputs' names and gives those of its outputs.
@@ -60,6 +67,10 @@ struct Surroundings {
   /// Called with pieces of a text that is written, as they come; may be empty.
   std::function<void(std::string_view piece)> stream;
   Call call;
+  /// What `call` gives for no rows at all: tensors whose first dimension is 0.
+  std::function<std::map<std::string, data::Tensor>(const std::string &function)> none;
+  /// The picture of a file. Throws data::Error.
+  std::function<std::shared_ptr<const data::Picture>(const std::string &path)> picture;
   /// The program's tokenizer of a name.
   std::function<const text::Tokenizer &(const std::string &name)> tokenizer;
   /// What writes with a model, with so many positions and slots at least.
@@ -70,10 +81,11 @@ struct Surroundings {
 void run(const Flow &flow, Slots &slots, const Surroundings &surroundings);
 
 /// The inputs of one record from JSON: the value itself where the flow has one input, else an object with all of them.
-/// Texts are strings, tensors are nested lists. Appends to `slots`; sizes must be those of the records before. Throws
+/// Texts are strings, images the paths of their files, tensors are nested lists. Appends to `slots`; sizes must be those of the records before. Throws
 /// data::Error.
-void append(const Flow &flow, const nlohmann::ordered_json &record, Slots &slots);
-/// What record `i` got, as JSON: a text, numbers in nested lists, a class by its name (or number), an object.
+void append(const Flow &flow, const nlohmann::ordered_json &record, Slots &slots, const Surroundings &surroundings);
+/// What record `i` got, as JSON: a text, numbers in nested lists, a class by its name (or number), an object, a list; null
+/// for what is missing.
 nlohmann::ordered_json result(const Flow &flow, const Slots &slots, int64_t i);
 
 } // namespace bigm::flow

@@ -2,6 +2,7 @@
 #include "Flow.h"
 #include "runtime/core/Floats.h"
 #include "runtime/data/Error.h"
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -47,8 +48,31 @@ json nested(const RichType &type, const data::Tensor &t, size_t dim, int64_t &at
   return list;
 }
 
+/// The rows of a list or branch that belong to row `i` outside: their numbers ascend.
+std::pair<int64_t, int64_t> rowsBelow(const Slots &slots, const std::string &numbers, int64_t i) {
+  const data::Tensor &t = slots.tensors.at(numbers);
+  const int32_t *begin = t.as<int32_t>(), *end = begin + t.count();
+  auto [first, last] = std::equal_range(begin, end, int32_t(i));
+  return {first - begin, last - begin};
+}
+
 json valueOf(const RichType &type, const Slots &slots, int64_t i) {
   switch (type.kind) {
+  case RichType::Kind::List: {
+    json list = json::array();
+    auto [first, last] = rowsBelow(slots, type.slot, i);
+    for (int64_t k = first; k < last; ++k)
+      list.push_back(valueOf(type.fields[0], slots, k));
+    return list;
+  }
+  case RichType::Kind::Optional: {
+    auto [first, last] = rowsBelow(slots, type.slot, i);
+    return first < last ? valueOf(type.fields[0], slots, first) : json(nullptr);
+  }
+  case RichType::Kind::Image: {
+    const data::Picture &p = *slots.images.at(type.slot).at(size_t(i));
+    return {{"width", p.width}, {"height", p.height}, {"channels", p.channels}};
+  }
   case RichType::Kind::Text: return slots.texts.at(type.slot).at(size_t(i));
   case RichType::Kind::Record: {
     json record = json::object();
@@ -59,7 +83,7 @@ json valueOf(const RichType &type, const Slots &slots, int64_t i) {
   case RichType::Kind::Tensor: break;
   }
   const data::Tensor &t = slots.tensors.at(type.slot);
-  int64_t at = i * (slots.records ? t.count() / slots.records : 0);
+  int64_t at = i * (t.shape.at(0) ? t.count() / t.shape[0] : 0);
   return nested(type, t, 1, at);
 }
 
@@ -157,7 +181,7 @@ void appendTensor(const std::string &name, const RichType &type, const json &val
 
 } // namespace
 
-void append(const Flow &flow, const json &record, Slots &slots) {
+void append(const Flow &flow, const json &record, Slots &slots, const Surroundings &around) {
   if (flow.inputs.size() != 1) {
     if (!record.is_object())
       fail("`{}` takes {} inputs, so each record is a JSON object with them", flow.name, flow.inputs.size());
@@ -166,7 +190,7 @@ void append(const Flow &flow, const json &record, Slots &slots) {
         fail("`{}` has no input `{}`", flow.name, key);
   }
   // All are looked at before any is kept, so that a bad record leaves no half of it.
-  Slots next = {slots.records, {}, {}};
+  Slots next = {slots.records, {}, {}, {}};
   for (auto &[name, type] : flow.inputs) {
     if (flow.inputs.size() != 1 && !record.contains(name))
       fail("a record of `{}` lacks `{}`", flow.name, name);
@@ -177,12 +201,20 @@ void append(const Flow &flow, const json &record, Slots &slots) {
       next.texts[type.slot] = {value.get<std::string>()};
       continue;
     }
+    if (type.kind == RichType::Kind::Image) {
+      if (!value.is_string())
+        fail("`{}` is an image, given by the path of its file, and here is {}", name, value.dump(-1, ' ', false, json::error_handler_t::replace));
+      next.images[type.slot] = {around.picture(value.get<std::string>())};
+      continue;
+    }
     if (auto known = slots.tensors.find(type.slot); known != slots.tensors.end())
       next.tensors[type.slot] = known->second;
     appendTensor(name, type, value, next);
   }
   for (auto &[slot, texts] : next.texts)
     slots.texts[slot].push_back(std::move(texts[0]));
+  for (auto &[slot, images] : next.images)
+    slots.images[slot].push_back(std::move(images[0]));
   for (auto &[slot, tensor] : next.tensors)
     slots.tensors[slot] = std::move(tensor);
   ++slots.records;

@@ -94,6 +94,8 @@ template <class Put> void eachFloat(const StoredTensor &t, Put put) {
   case Encoding::Q4_0: return blocks(18, 32, q4_0);
   case Encoding::Q4_K: return blocks(144, 256, q4_k);
   case Encoding::Q6_K: return blocks(210, 256, q6_k);
+  case Encoding::ScaledU8: return plain(1, [&](const uint8_t *p) { return float(*p) * t.scale + t.least; });
+  case Encoding::ScaledU16: return plain(2, [&](const uint8_t *p) { return float(load<uint16_t>(p)) * t.scale + t.least; });
   default: return;
   }
 }
@@ -105,7 +107,7 @@ static_assert(int(Encoding::F32) == int(data::Elem::F32) && int(Encoding::Bool) 
 } // namespace
 
 bool readable(Encoding from, data::Elem to) {
-  bool floats = from <= Encoding::F16 || (from >= Encoding::Q4_0 && from <= Encoding::Q6_K);
+  bool floats = from <= Encoding::F16 || (from >= Encoding::Q4_0 && from <= Encoding::ScaledU16);
   return same(from, to) || (floats && floating(to));
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/data/Error.h"
 #include <algorithm>
 #include <charconv>
+#include <sstream>
 
 namespace bigm::weights {
 using data::fail;
@@ -40,15 +41,36 @@ std::vector<Renames::Piece> Renames::piecesOf(const std::string &text, bool righ
   return pieces;
 }
 
+/// The order of dimensions behind `^`: `T`, or a list such as `[3, 2, 0, 1]`.
+static std::vector<size_t> orderOf(const std::string &text, const std::string &rule) {
+  if (text == "T")
+    return {1, 0};
+  std::vector<size_t> order;
+  bool list = text.size() > 2 && text.front() == '[' && text.back() == ']';
+  std::istringstream in(list ? text.substr(1, text.size() - 2) : "");
+  for (std::string item; std::getline(in, item, ',');) {
+    size_t begin = item.find_first_not_of(' '), end = item.find_last_not_of(' ');
+    list &= begin != std::string::npos && begin == end && isdigit((unsigned char)item[begin]);
+    order.push_back(list ? size_t(item[begin] - '0') : 0);
+  }
+  std::vector<size_t> sorted = order;
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t i = 0; i < sorted.size(); ++i)
+    list &= sorted[i] == i;
+  if (!list)
+    fail("the rule `{}` ends in `^{}`; behind `^` stands `T` or an order of all dimensions such as `[3, 2, 0, 1]`", rule, text);
+  return order;
+}
+
 Renames::Renames(const std::vector<std::pair<std::string, std::string>> &written) {
   for (auto &[from, to] : written) {
     Rule rule;
     rule.written = from;
     rule.drop = to.empty();
     std::string right = to;
-    if (right.ends_with("^T")) {
-      rule.transposed = true;
-      right.resize(right.size() - 2);
+    if (size_t caret = right.rfind('^'); caret != std::string::npos) {
+      rule.order = orderOf(right.substr(caret + 1), from);
+      right.resize(caret);
     }
     rule.right = piecesOf(right, true, from);
     size_t open = from.find('['), close = from.find(']');
@@ -127,12 +149,12 @@ Renamed Renames::operator()(const std::string &name) const {
       auto value = std::find_if(bound.begin(), bound.end(), [&](auto &b) { return b.first == piece.text; });
       out.name += piece.kind == Piece::Text ? value->second : std::to_string(std::stoll(value->second) + piece.moved);
     }
-    out.transposed = rule.transposed;
+    out.order = rule.order;
     out.part = rule.part;
     out.parts = rule.parts;
     return out;
   }
-  return {name, false, 0, 1};
+  return {name, {}, 0, 1};
 }
 
 std::vector<std::string> Renames::unused() const {

@@ -6,6 +6,8 @@
 //   "layer.{i}.[query|key|value].weight"     -> "layer_{i}.qkv.weight"     several tensors, joined along the first
 //                                                                    dimension in this order
 //   "h.{i}.fc.weight"                        -> "h_{i}.fc.weight^T"  transposed
+//   "conv{i}/filters"                        -> "conv_{i}.weight^[3, 2, 0, 1]"   its dimensions in another order: the
+//                                                                    first is the file's fourth
 //   "pooler.{rest}"                          -> none                 not wanted
 //
 // The first rule whose left side matches the whole name decides. A name that no rule matches stays as it is.
@@ -19,7 +21,7 @@ namespace bigm::weights {
 
 struct Renamed {
   std::string name; // of the model's tensor; empty: not wanted
-  bool transposed = false;
+  std::vector<size_t> order; // of the file's dimensions; empty: as they are
   size_t part = 0, parts = 1; // which piece of it
 };
 
@@ -40,7 +42,8 @@ private:
   struct Rule {
     std::string written;
     std::vector<Piece> left, right;
-    bool drop = false, transposed = false;
+    bool drop = false;
+    std::vector<size_t> order;
     size_t part = 0, parts = 1;
     mutable bool used = false;
   };

@@ -74,6 +74,8 @@ Stored::Stored(const std::string &path) {
 
 void Stored::addFile(const std::string &path) {
   try {
+    if (isTfjs(path))
+      return addTfjs(path);
     files.push_back(std::make_unique<rt::MappedFile>(path));
     const rt::MappedFile &file = *files.back();
     if (file.size() >= 4 && std::string_view(reinterpret_cast<const char *>(file.data()), 4) == "GGUF") {

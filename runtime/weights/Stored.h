@@ -1,7 +1,7 @@
 // Tensors in files that others wrote, whatever the format: named, shaped, in one of several encodings, mapped and not
 // copied.
 //
-// A path is a `.safetensors` file, a `.gguf` file, or a folder: `model.safetensors`, or the shards that
+// A path is a `.safetensors` file, a `.gguf` file, a manifest of TensorFlow.js (`.json`), or a folder: `model.safetensors`, or the shards that
 // `model.safetensors.index.json` names, or the only file of either kind. Files may come from anywhere, so nothing in them
 // is believed; memory for reading is bounded by the length of their headers.
 #pragma once
@@ -13,8 +13,8 @@
 
 namespace bigm::weights {
 
-/// How the elements of a tensor are written. The blocks of the last four are those of GGUF.
-enum class Encoding { F32, F64, BF16, F16, I64, I32, U8, I8, Bool, Q4_0, Q8_0, Q4_K, Q6_K, Other };
+/// How the elements of a tensor are written. Blocks are those of GGUF; scaled ones are value = stored * scale + least.
+enum class Encoding { F32, F64, BF16, F16, I64, I32, U8, I8, Bool, Q4_0, Q8_0, Q4_K, Q6_K, ScaledU8, ScaledU16, Other };
 
 struct StoredTensor {
   std::string name;
@@ -23,6 +23,7 @@ struct StoredTensor {
   std::vector<int64_t> shape; // row-major, the last dimension runs fastest
   const uint8_t *data = nullptr;
   uint64_t bytes = 0;
+  float scale = 1, least = 0; // of scaled encodings
   int64_t count() const { return data::product(shape); }
 };
 
@@ -34,7 +35,9 @@ public:
 
 private:
   void addFile(const std::string &path);
+  void addTfjs(const std::string &path);
   std::vector<std::unique_ptr<rt::MappedFile>> files;
+  std::vector<std::unique_ptr<std::vector<uint8_t>>> joined; // files that are one only together
   std::vector<StoredTensor> list; // sorted by name, no name twice
 };
 
@@ -44,6 +47,8 @@ bool readable(Encoding from, data::Elem to);
 /// Writes `count()` elements to `out`. `readable` must hold.
 void read(const StoredTensor &from, data::Elem to, void *out);
 
+/// Whether a file is read as a manifest of TensorFlow.js.
+bool isTfjs(const std::string &path);
 /// The tensors of a GGUF file in memory (ggml's format, versions 2 and 3). Throws data::Error. Named `name` in messages.
 std::vector<StoredTensor> parseGguf(const uint8_t *data, size_t size, const std::string &name);
 

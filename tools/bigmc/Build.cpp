@@ -80,7 +80,7 @@ int build(const BuildOptions &options) {
   if (!options.run.empty() && !fs::is_directory(options.run))
     return userError("`--run " + options.run + "` is not a folder; `bigmc train` makes one");
   auto sets = options.run.empty() ? options.program.sets : setsOfRun(options.run, options.program.sets);
-  auto checked = checkProgram(options.program.file, sets);
+  auto checked = checkProgram(options.program.file, sets, options.data);
   if (!checked)
     return UserError;
   int code = Done;

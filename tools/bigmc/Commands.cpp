@@ -59,7 +59,7 @@ int userError(const std::string &text) {
   return UserError;
 }
 
-int check(const ProgramOptions &options) { return checkProgram(options.file, options.sets) ? Done : UserError; }
+int check(const ProgramOptions &options) { return checkProgram(options.file, options.sets, options.data) ? Done : UserError; }
 
 int format(const FormatOptions &options) {
   int code = Done;
@@ -100,7 +100,7 @@ int emit(const EmitOptions &options) {
     printAst(std::cout, *file, &sources);
     return Done;
   }
-  auto checked = checkProgram(options.program.file, options.program.sets);
+  auto checked = checkProgram(options.program.file, options.program.sets, options.program.data);
   if (!checked)
     return UserError;
   if (options.stage == "types") {

@@ -14,6 +14,7 @@ enum ExitCode { Done = 0, UserError = 1, WrongUsage = 2, GateFailed = 3, OurBug 
 struct ProgramOptions {
   std::string file;
   std::vector<std::string> sets; // `path=value`
+  std::string data;              // where files lie that the program names, in commands that have no other `--data`
 };
 /// How code is made, in every command that makes some.
 struct CodeOptions {
@@ -48,7 +49,7 @@ struct EvalOptions {
 };
 struct PredictOptions {
   ProgramOptions program;
-  std::string run, data, flow; // without a run: a program whose weights come from files
+  std::string run, data, flow, draw; // without a run: a program whose weights come from files
   CodeOptions code;
   std::vector<std::string> inputs;
   bool json = false;

@@ -209,7 +209,7 @@ std::vector<std::pair<std::string, std::string_view>> givenTensors(const Program
   return all;
 }
 
-std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets) {
+std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets, const std::string &data) {
   Overrides overrides;
   for (const std::string &set : sets) {
     size_t equal = set.find('=');
@@ -220,6 +220,8 @@ std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector
     overrides.emplace_back(set.substr(0, equal), set.substr(equal + 1));
   }
   auto checked = std::make_unique<Checked>();
+  if (!data.empty())
+    checked->sources.folders.push_back(data);
   Diagnostics diags(checked->sources);
   auto program = bigm::check(checked->sources, file, diags, overrides);
   for (uint32_t i = 0; i < checked->sources.size(); ++i)

@@ -21,7 +21,8 @@ struct Checked {
   std::string sourceSha256; // of all files read, by name and text
 };
 /// Reads and checks; prints all errors to standard error and gives nothing when there are any.
-std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets);
+std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets,
+                                     const std::string &data = "");
 
 /// Initial elements that the program's files give, by tensor; they live as long as the program.
 std::vector<std::pair<std::string, std::string_view>> givenTensors(const Program &);

@@ -100,6 +100,11 @@ json describe(const RichType &type) {
       fields.push_back({type.names[i], describe(type.fields[i])});
     return {{"kind", "record"}, {"fields", fields}};
   }
+  case RichType::Kind::Image:
+    return {{"kind", "image"}, {"slot", type.slot}};
+  case RichType::Kind::List:
+  case RichType::Kind::Optional:
+    return {{"kind", type.kind == RichType::Kind::List ? "list" : "optional"}, {"slot", type.slot}, {"element", describe(type.fields[0])}};
   case RichType::Kind::Tensor:
     break;
   }
@@ -107,6 +112,8 @@ json describe(const RichType &type) {
   j.update(describeType(type.tensor));
   if (!type.labels.empty())
     j["labels"] = type.labels;
+  if (!type.meaning.empty())
+    j["meaning"] = type.meaning;
   return j;
 }
 json describe(const FlowProgram &f) {

@@ -128,7 +128,7 @@ int profile(const ProfileOptions &given) {
   if (!options.run.empty() && !std::filesystem::is_directory(options.run))
     return userError("`--run " + options.run + "` is not a folder; `bigmc train` makes one");
   auto sets = options.run.empty() ? options.program.sets : setsOfRun(options.run, options.program.sets);
-  auto checked = checkProgram(options.program.file, sets);
+  auto checked = checkProgram(options.program.file, sets, options.program.data);
   if (!checked)
     return UserError;
   int code = Done;

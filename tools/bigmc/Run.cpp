@@ -62,14 +62,15 @@ struct OpenedRun {
   std::unique_ptr<Checked> checked;
   std::unique_ptr<OpenModule> module;
 };
-std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::string &run, const CodeOptions &options,
+std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::string &run, const std::string &data,
+                                 const CodeOptions &options,
                                  int &code) {
   if (!run.empty() && !fs::is_directory(run)) {
     code = userError("`--run " + run + "` is not a folder; `bigmc train` makes one");
     return std::nullopt;
   }
   OpenedRun opened{run.empty() ? program.sets : setsOfRun(run, program.sets), nullptr, nullptr};
-  opened.checked = checkProgram(program.file, opened.sets);
+  opened.checked = checkProgram(program.file, opened.sets, data);
   if (!opened.checked) {
     code = UserError;
     return std::nullopt;
@@ -85,7 +86,7 @@ int train(const TrainOptions &options) {
   if (!fs::is_directory(options.data))
     return userError("`--data " + options.data + "` is not a folder");
   int code = Done;
-  auto checked = checkProgram(options.program.file, options.program.sets);
+  auto checked = checkProgram(options.program.file, options.program.sets, options.data);
   if (!checked)
     return UserError;
   auto compiled = compile(*checked, options.code, code);
@@ -105,7 +106,7 @@ int train(const TrainOptions &options) {
 
 int eval(const EvalOptions &options) {
   int code = Done;
-  auto opened = openRun(options.program, options.run, options.code, code);
+  auto opened = openRun(options.program, options.run, options.data, options.code, code);
   if (!opened)
     return code;
   auto o = common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
@@ -119,7 +120,7 @@ int eval(const EvalOptions &options) {
 
 int predict(const PredictOptions &options) {
   int code = Done;
-  auto opened = openRun(options.program, options.run, options.code, code);
+  auto opened = openRun(options.program, options.run, options.data, options.code, code);
   if (!opened)
     return code;
   driver::PredictOptions o;
@@ -127,6 +128,7 @@ int predict(const PredictOptions &options) {
       common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
   o.json = options.json;
   o.flow = options.flow;
+  o.draw = options.draw;
   o.stream = [](std::string_view piece) { std::cout << piece << std::flush; };
   o.print = [](const std::string &line) { std::cout << line << "\n"; };
   return finish(driver::predict(opened->module->get(), o, options.inputs));

@@ -14,6 +14,9 @@ CLI::App *command(CLI::App &app, const std::string &name, const std::string &wha
   c->footer("\nExample:\n  " + example);
   return c;
 }
+void addData(CLI::App *c, ProgramOptions &o) {
+  c->add_option("--data", o.data, "where files lie that the program names, besides its own folder");
+}
 void addProgram(CLI::App *c, ProgramOptions &o, bool sets = true) {
   c->add_option("FILE", o.file, "the program, a .bigm file")->required();
   if (sets)
@@ -90,6 +93,7 @@ int main(int argc, char **argv) {
   auto *checkCommand = command(app, "check", "find all errors of a program before any data is read",
                                "bigmc check examples/digits/digits.bigm");
   addProgram(checkCommand, checkOptions);
+  addData(checkCommand, checkOptions);
 
   FormatOptions formatOptions;
   auto *formatCommand = command(app, "fmt", "format programs in place", "bigmc fmt --check examples/digits/digits.bigm");
@@ -124,9 +128,10 @@ int main(int argc, char **argv) {
                                  "bigmc predict examples/digits/digits.bigm --run runs/digits three.png seven.png");
   addProgram(predictCommand, predictOptions.program);
   predictCommand->add_option("INPUT", predictOptions.inputs,
-                             "texts (`-`: a line each from standard input) or JSON for a flow; pictures (PNG, JPEG), arrays "
+                             "texts (`-`: a line each from standard input), pictures, folders of them or JSON for a flow; pictures (PNG, JPEG), arrays "
                              "(.npy) or texts for a model")->required();
   predictCommand->add_option("--flow", predictOptions.flow, "the flow that answers; the last one when left out");
+  predictCommand->add_option("--draw", predictOptions.draw, "draw what a flow finds onto its image: a PNG file, or a folder for several inputs");
   predictCommand->add_option("--run", predictOptions.run, "a finished training; not needed where all weights come from files");
   predictCommand->add_option("--data", predictOptions.data, "where weights lie that the program names, besides its own folder");
   predictCommand->add_flag("--json", predictOptions.json, "one JSON object a line");
@@ -149,6 +154,7 @@ int main(int argc, char **argv) {
   auto *profileCommand = command(app, "profile", "run a function of a program and say which line costs most",
                                  "bigmc profile examples/digits/digits.bigm --function digit_model.all.step --size N=128");
   addProgram(profileCommand, profileOptions.program);
+  addData(profileCommand, profileOptions.program);
   profileCommand->add_option("--run", profileOptions.run, "a finished training, for its weights; initial ones without it");
   profileCommand->add_option("--function", profileOptions.function,
                              "the function, or the start of its name; the one with the most work when left out");
@@ -164,6 +170,7 @@ int main(int argc, char **argv) {
   auto *emitCommand = command(app, "emit", "show what the compiler makes of a program, at any stage",
                               "bigmc emit examples/digits/digits.bigm --stage grad --model digit_model.all.step");
   addProgram(emitCommand, emitOptions.program);
+  addData(emitCommand, emitOptions.program);
   emitCommand->add_option("--stage", emitOptions.stage, "ast, types, ir, grad, fused, lowered, llvm or asm")
       ->capture_default_str()
       ->check(CLI::IsMember({"ast", "types", "ir", "grad", "fused", "lowered", "llvm", "asm"}));

@@ -52,7 +52,7 @@ TEST(Renames, AlternativesArePartsOfOneTensor) {
 
 TEST(Renames, TransposedAndTheSamePlaceholderTwice) {
   Renames r({{"{i}.w.{i}", "w{i}^T"}});
-  EXPECT_TRUE(r("4.w.4").transposed);
+  EXPECT_EQ(r("4.w.4").order, (std::vector<size_t>{1, 0}));
   EXPECT_EQ(name(r, "4.w.4"), "w4");
   EXPECT_EQ(name(r, "4.w.5"), "4.w.5");
 }

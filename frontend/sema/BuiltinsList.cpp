@@ -1,0 +1,90 @@
+// What a flow does with whole lists: counting, choosing, putting together.
+#include "Flow.h"
+
+namespace bigm::sema {
+
+bool Checker::needElements(const Given *arg, const std::string &what) {
+  if (arg->value.is(Val::Kind::Elements) && flow && flow->spaces[arg->value.space].outside == flow->space)
+    return true;
+  if (!arg->value.poison())
+    fail(Diag::NeedsElements, arg->where, {what, describe(arg->value)}, "for example what `nms` finds");
+  return false;
+}
+
+/// count(list) -> i32 of each row.
+Val Checker::flowCount(const BuiltinCall &call) {
+  if (!needElements(call.args[0], call.builtin->name))
+    return {};
+  RichType count;
+  count.slot = "count";
+  count.tensor = {Elem::I32, {}, 0};
+  Spec settings;
+  if (flow->space)
+    settings.options["rows"] = flow->spaces[flow->space].slot;
+  return hostStep("count", {flow->spaces[call.args[0]->value.space].numbers}, settings, {count}, call.where)[0];
+}
+
+/// sort(list, by?), at_most(list, n, by?), best_or_none(list, by?): the elements of each row with the largest values of the
+/// field `by` (`score` where it is not said), in this order.
+Val Checker::flowChoose(const BuiltinCall &call) {
+  const std::string name = call.builtin->name;
+  if (!needElements(call.args[0], name))
+    return {};
+  const Val &list = call.args[0]->value;
+  bool atMost = name == "at_most";
+  const Given *byGiven = call.args[atMost ? 2 : 1];
+  std::string by = "score";
+  if (byGiven) {
+    if (!byGiven->value.is(Val::Kind::Word) && !byGiven->value.is(Val::Kind::String))
+      return fail(Diag::ArgumentKind, byGiven->where, {name, "by", "the name of a field in quotes", describe(byGiven->value)});
+    by = byGiven->value.text;
+  }
+  Spec settings;
+  settings.options["at_most"] = name == "best_or_none" ? 1.0 : 0.0;
+  if (atMost) {
+    auto n = countSetting(call.args[1], "at_most");
+    if (!n)
+      return {};
+    settings.options["at_most"] = double(*n);
+  }
+  const Val *key = list.items[0].is(Val::Kind::Record) ? list.items[0].field(by) : by == "score" ? &list.items[0] : nullptr;
+  if (!key || !key->is(Val::Kind::Tensor) || key->type.elem != Elem::F32 || key->type.shape.size() != 1)
+    return fail(Diag::NoScoreField, call.where, {name, by}, "say which: `by: \"area\"`");
+  RichType position;
+  position.slot = "position";
+  position.tensor = {Elem::I32, {}, 0};
+  auto [space, values] = openSpace("choose", name == "best_or_none" ? "best" : name == "sort" ? "sorted" : "chosen",
+                                   {flow->spaces[list.space].numbers, *key}, settings, {position}, call.where);
+  Val out = list;
+  out.kind = name == "best_or_none" ? Val::Kind::Perhaps : Val::Kind::Elements;
+  out.space = space;
+  Within within(*this, space);
+  out.items[0] = takeRows(list.items[0], list.space, values[0], call.where);
+  return out.items[0].poison() ? Val{} : out;
+}
+
+/// union(a, b): the elements of `a`, then those of `b`, of each row.
+Val Checker::flowUnion(const BuiltinCall &call) {
+  if (!needElements(call.args[0], "union") || !needElements(call.args[1], "union"))
+    return {};
+  const Val &a = call.args[0]->value, &b = call.args[1]->value;
+  const Val numbersA = flow->spaces[a.space].numbers, numbersB = flow->spaces[b.space].numbers;
+  auto [space, none] = openSpace("union", "union", {numbersA, numbersB}, {}, {}, call.where);
+  auto places = [&](const Val &list, double second) { // where each element of a list stands in the union
+    RichType place;
+    place.slot = "place";
+    place.tensor = {Elem::I32, {}, 0};
+    Spec settings;
+    settings.options["second"] = second;
+    Within within(*this, list.space);
+    return hostStep("places", {numbersA, numbersB}, settings, {place}, call.where)[0];
+  };
+  Side first{a.items[0], places(a, 0), a.space}, other{b.items[0], places(b, 1), b.space};
+  Val out = a;
+  out.space = space;
+  Within within(*this, space);
+  out.items[0] = mergeRows(first, other, call.where);
+  return out.items[0].poison() ? Val{} : out;
+}
+
+} // namespace bigm::sema

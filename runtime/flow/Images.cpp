@@ -1,0 +1,67 @@
+#include "Operations.h"
+#include "runtime/data/Error.h"
+#include "runtime/image/Image.h"
+
+namespace bigm::flow {
+namespace {
+
+/// Calls `use` with the picture of each row, in as many channels as asked.
+template <class Use> void eachPicture(const Images &images, int channels, Use use) {
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (images[i]->channels == channels)
+      use(i, *images[i]);
+    else
+      use(i, data::withChannels(*images[i], channels));
+  }
+}
+
+} // namespace
+
+void pixels(const Step &s, Slots &slots, const Surroundings &) {
+  const Images &images = slots.images.at(s.inputs[0]);
+  int channels = int(s.number("channels", 3)), height = int(s.number("height", 1)), width = int(s.number("width", 1));
+  image::Mode mode = image::modeNamed(s.name).value();
+  data::Tensor out(data::Elem::U8, {int64_t(images.size()), channels, height, width});
+  size_t each = size_t(channels) * size_t(height) * size_t(width);
+  eachPicture(images, channels, [&](size_t i, const data::Picture &p) { image::resample(p, height, width, mode, out.as<uint8_t>() + i * each); });
+  slots.tensors[s.outputs[0]] = std::move(out);
+}
+
+void fitInto(const Step &s, Slots &slots, const Surroundings &) {
+  const Images &images = slots.images.at(s.inputs[0]);
+  int height = int(s.number("height", 1)), width = int(s.number("width", 1));
+  int64_t n = int64_t(images.size());
+  data::Tensor out(data::Elem::U8, {n, 3, height, width}), scale(data::Elem::F32, {n}), left = scale, top = scale;
+  size_t each = 3 * size_t(height) * size_t(width);
+  eachPicture(images, 3, [&](size_t i, const data::Picture &p) {
+    image::Placed at = image::fitInto(p, height, width, uint8_t(s.number("value", 0)), out.as<uint8_t>() + i * each);
+    scale.as<float>()[i] = at.scale;
+    left.as<float>()[i] = at.left;
+    top.as<float>()[i] = at.top;
+  });
+  slots.tensors[s.outputs[0]] = std::move(out);
+  slots.tensors[s.outputs[1]] = std::move(scale);
+  slots.tensors[s.outputs[2]] = std::move(left);
+  slots.tensors[s.outputs[3]] = std::move(top);
+}
+
+void cut(const Step &s, Slots &slots, const Surroundings &) {
+  const Images &images = slots.images.at(s.inputs[0]);
+  const float *boxes = slots.tensors.at(s.inputs[1]).as<float>();
+  Images out;
+  for (size_t i = 0; i < images.size(); ++i) {
+    const float *b = boxes + 4 * i;
+    out.push_back(std::make_shared<data::Picture>(image::cut(*images[i], {b[0], b[1], b[2], b[3]})));
+  }
+  slots.images[s.outputs[0]] = std::move(out);
+}
+
+void extent(const Step &s, Slots &slots, const Surroundings &) {
+  const Images &images = slots.images.at(s.inputs[0]);
+  data::Tensor out(data::Elem::F32, {int64_t(images.size())});
+  for (size_t i = 0; i < images.size(); ++i)
+    out.as<float>()[i] = float(s.name == "width" ? images[i]->width : images[i]->height);
+  slots.tensors[s.outputs[0]] = std::move(out);
+}
+
+} // namespace bigm::flow

@@ -1,0 +1,35 @@
+// Pictures on their way into a model: resampled, fitted, cut; and results drawn onto them.
+//
+// Positions are those of OpenCV: pixel k of a row has its centre at k for `cut`, and at k + 0.5 of a scale that begins at
+// the picture's edge for the resamplings.
+#pragma once
+#include "runtime/data/Picture.h"
+#include <array>
+#include <optional>
+#include <string_view>
+
+namespace bigm::image {
+using data::Picture;
+
+/// How pixels between pixels are found. The first four give what OpenCV's resize gives (INTER_LINEAR, _NEAREST, _CUBIC,
+/// _AREA), `Antialiased` what Pillow's resize with BILINEAR does: the filter grows with the reduction, so that nothing is
+/// skipped. All within one level of 255.
+enum class Mode { Bilinear, Nearest, Bicubic, Area, Antialiased };
+std::optional<Mode> modeNamed(std::string_view name);
+
+/// Writes [channels, height, width] to `out`, which has room for it. Channels are those of the picture.
+void resample(const Picture &picture, int height, int width, Mode mode, uint8_t *out);
+
+/// How a picture lies in a frame: point p of the picture is at p * scale + (left, top).
+struct Placed {
+  float scale, left, top;
+};
+/// As large as goes without changing its shape, in the middle, the rest filled with `value`: [channels, height, width].
+Placed fitInto(const Picture &picture, int height, int width, uint8_t value, uint8_t *out);
+
+/// The patch of int(right - left) x int(bottom - top) pixels, at least one each, whose middle is that of the box, as
+/// OpenCV's getRectSubPix: bilinear between pixels, the edge's pixels going on outside. Throws data::Error for a box that
+/// is not finite or has more than 64 million pixels.
+Picture cut(const Picture &picture, const std::array<float, 4> &box);
+
+} // namespace bigm::image

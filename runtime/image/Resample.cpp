@@ -1,0 +1,234 @@
+#include "Image.h"
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+namespace bigm::image {
+namespace {
+
+// ---------------------------------------------------------------- bilinear, in the fixed point of OpenCV's INTER_LINEAR
+constexpr int kOne = 2048; // a weight of 1
+
+/// For each output position two input positions and their weights, which add up to kOne.
+struct Linear {
+  std::vector<int> first, second;
+  std::vector<int16_t> near, far;
+};
+Linear linear(int in, int out) {
+  Linear l;
+  double scale = double(in) / out;
+  for (int o = 0; o < out; ++o) {
+    float at = float((o + 0.5) * scale - 0.5);
+    int first = int(std::floor(at));
+    float share = at - float(first);
+    if (first < 0) {
+      first = 0;
+      share = 0;
+    }
+    if (first >= in - 1) {
+      first = in - 1;
+      share = 0;
+    }
+    l.first.push_back(first);
+    l.second.push_back(std::min(first + 1, in - 1));
+    l.near.push_back(int16_t(std::lrint((1 - share) * kOne)));
+    l.far.push_back(int16_t(std::lrint(share * kOne)));
+  }
+  return l;
+}
+
+void bilinear(const Picture &p, int height, int width, uint8_t *out) {
+  Linear across = linear(p.width, width), down = linear(p.height, height);
+  std::vector<int32_t> rows(2 * size_t(width));
+  for (int c = 0; c < p.channels; ++c) {
+    const uint8_t *plane = p.pixels.data() + size_t(c) * p.height * p.width;
+    int held[2] = {-1, -1}; // input rows that stand in `rows`
+    auto row = [&](int y) -> const int32_t * {
+      for (int k : {0, 1})
+        if (held[k] == y)
+          return rows.data() + size_t(k) * width;
+      int k = held[0] < held[1] ? 0 : 1; // the upper one is done with
+      held[k] = y;
+      int32_t *to = rows.data() + size_t(k) * width;
+      const uint8_t *from = plane + size_t(y) * p.width;
+      const int *first = across.first.data(), *second = across.second.data();
+      const int16_t *near = across.near.data(), *far = across.far.data();
+      for (int x = 0; x < width; ++x)
+        to[x] = from[first[x]] * near[x] + from[second[x]] * far[x];
+      return to;
+    };
+    for (int y = 0; y < height; ++y, out += width) {
+      const int32_t *upper = row(down.first[y]), *lower = row(down.second[y]);
+      int near = down.near[y], far = down.far[y];
+      for (int x = 0; x < width; ++x)
+        out[x] = uint8_t((((near * (upper[x] >> 4)) >> 16) + ((far * (lower[x] >> 4)) >> 16) + 2) >> 2);
+    }
+  }
+}
+
+void nearest(const Picture &p, int height, int width, uint8_t *out) {
+  std::vector<int> from(static_cast<size_t>(width));
+  for (int x = 0; x < width; ++x)
+    from[size_t(x)] = std::min(int(std::floor(x * (double(p.width) / width))), p.width - 1);
+  for (int c = 0; c < p.channels; ++c)
+    for (int y = 0; y < height; ++y, out += width) {
+      int row = std::min(int(std::floor(y * (double(p.height) / height))), p.height - 1);
+      const uint8_t *line = p.pixels.data() + (size_t(c) * p.height + row) * p.width;
+      for (int x = 0; x < width; ++x)
+        out[x] = line[from[size_t(x)]];
+    }
+}
+
+// ---------------------------------------------------------------- weighted means of several pixels
+/// For each output position the input positions first, first + 1, ... and their weights, all of one count.
+struct Taps {
+  int count = 0;
+  std::vector<int> first;
+  std::vector<float> weights;
+};
+Taps taps(const std::vector<std::vector<std::pair<int, double>>> &lists) {
+  Taps t;
+  for (auto &l : lists)
+    t.count = std::max(t.count, l.back().first - l.front().first + 1);
+  for (auto &l : lists) {
+    t.first.push_back(l.front().first);
+    size_t begin = t.weights.size();
+    t.weights.resize(begin + size_t(t.count), 0);
+    for (auto &[i, w] : l)
+      t.weights[begin + size_t(i - l.front().first)] += float(w);
+  }
+  return t;
+}
+
+/// OpenCV's INTER_CUBIC: four pixels by Keys' kernel with a = -0.75, the edge's pixel going on.
+Taps cubic(int in, int out) {
+  constexpr double a = -0.75;
+  auto kernel = [](double t) {
+    t = std::fabs(t);
+    return t <= 1 ? ((a + 2) * t - (a + 3)) * t * t + 1 : t < 2 ? ((a * t - 5 * a) * t + 8 * a) * t - 4 * a : 0.0;
+  };
+  std::vector<std::vector<std::pair<int, double>>> lists;
+  double scale = double(in) / out;
+  for (int o = 0; o < out; ++o) {
+    double at = (o + 0.5) * scale - 0.5;
+    int middle = int(std::floor(at));
+    std::vector<std::pair<int, double>> list;
+    for (int i = middle - 1; i <= middle + 2; ++i)
+      list.emplace_back(std::clamp(i, 0, in - 1), kernel(at - i));
+    lists.push_back(std::move(list));
+  }
+  return taps(lists);
+}
+
+/// OpenCV's INTER_AREA when shrinking: the mean of what lies under the output pixel.
+Taps area(int in, int out) {
+  std::vector<std::vector<std::pair<int, double>>> lists;
+  double scale = double(in) / out;
+  for (int o = 0; o < out; ++o) {
+    double begin = o * scale, end = std::min(begin + scale, double(in));
+    std::vector<std::pair<int, double>> list;
+    for (int i = int(begin); i < in && i < end; ++i)
+      list.emplace_back(i, (std::min(end, i + 1.0) - std::max(begin, double(i))) / (end - begin));
+    lists.push_back(std::move(list));
+  }
+  return taps(lists);
+}
+
+/// Pillow's BILINEAR: a triangle as wide as the reduction, cut off at the edges.
+Taps triangle(int in, int out) {
+  std::vector<std::vector<std::pair<int, double>>> lists;
+  double scale = double(in) / out, wide = std::max(scale, 1.0);
+  for (int o = 0; o < out; ++o) {
+    double centre = (o + 0.5) * scale;
+    int begin = std::max(int(centre - wide + 0.5), 0), end = std::min(int(centre + wide + 0.5), in);
+    std::vector<std::pair<int, double>> list;
+    double sum = 0;
+    for (int i = begin; i < end; ++i) {
+      double w = std::max(0.0, 1 - std::fabs((i + 0.5 - centre) / wide));
+      list.emplace_back(i, w);
+      sum += w;
+    }
+    for (auto &[i, w] : list)
+      w /= sum;
+    lists.push_back(std::move(list));
+  }
+  return taps(lists);
+}
+
+uint8_t level(float v) { return uint8_t(std::clamp(std::lrint(v), 0l, 255l)); }
+
+/// Rows first, then columns. `between` rounds to whole levels after the rows, as Pillow does.
+void separable(const Picture &p, int height, int width, const Taps &across, const Taps &down, bool between, uint8_t *out) {
+  std::vector<float> narrow(size_t(p.height) * width), line(static_cast<size_t>(width));
+  for (int c = 0; c < p.channels; ++c) {
+    const uint8_t *plane = p.pixels.data() + size_t(c) * p.height * p.width;
+    for (int y = 0; y < p.height; ++y) {
+      const uint8_t *from = plane + size_t(y) * p.width;
+      float *to = narrow.data() + size_t(y) * width;
+      for (int x = 0; x < width; ++x) {
+        const float *w = across.weights.data() + size_t(x) * across.count;
+        float sum = 0;
+        for (int k = 0, n = std::min(across.count, p.width - across.first[size_t(x)]); k < n; ++k)
+          sum += w[k] * from[across.first[size_t(x)] + k];
+        to[x] = between ? float(level(sum)) : sum;
+      }
+    }
+    for (int y = 0; y < height; ++y, out += width) {
+      const float *w = down.weights.data() + size_t(y) * down.count;
+      std::fill(line.begin(), line.end(), 0.f);
+      for (int k = 0, n = std::min(down.count, p.height - down.first[size_t(y)]); k < n; ++k) {
+        const float *from = narrow.data() + size_t(down.first[size_t(y)] + k) * width;
+        for (int x = 0; x < width; ++x)
+          line[size_t(x)] += w[k] * from[x];
+      }
+      for (int x = 0; x < width; ++x)
+        out[x] = level(line[size_t(x)]);
+    }
+  }
+}
+
+} // namespace
+
+std::optional<Mode> modeNamed(std::string_view name) {
+  static constexpr std::pair<std::string_view, Mode> modes[] = {{"bilinear", Mode::Bilinear}, {"nearest", Mode::Nearest},
+                                                               {"bicubic", Mode::Bicubic},   {"area", Mode::Area},
+                                                               {"antialiased", Mode::Antialiased}};
+  for (auto &[n, mode] : modes)
+    if (n == name)
+      return mode;
+  return std::nullopt;
+}
+
+void resample(const Picture &p, int height, int width, Mode mode, uint8_t *out) {
+  if (p.height == height && p.width == width) {
+    std::memcpy(out, p.pixels.data(), p.pixels.size());
+    return;
+  }
+  bool shrinks = p.height >= height && p.width >= width;
+  switch (mode) {
+  case Mode::Nearest: return nearest(p, height, width, out);
+  case Mode::Bicubic: return separable(p, height, width, cubic(p.width, width), cubic(p.height, height), false, out);
+  case Mode::Antialiased: return separable(p, height, width, triangle(p.width, width), triangle(p.height, height), true, out);
+  case Mode::Area:
+    if (shrinks)
+      return separable(p, height, width, area(p.width, width), area(p.height, height), false, out);
+    return bilinear(p, height, width, out);
+  case Mode::Bilinear: return bilinear(p, height, width, out);
+  }
+}
+
+Placed fitInto(const Picture &p, int height, int width, uint8_t value, uint8_t *out) {
+  double scale = std::min(double(width) / p.width, double(height) / p.height);
+  int w = std::clamp(int(std::lround(p.width * scale)), 1, width), h = std::clamp(int(std::lround(p.height * scale)), 1, height);
+  int left = (width - w) / 2, top = (height - h) / 2;
+  std::vector<uint8_t> small(size_t(p.channels) * h * w);
+  resample(p, h, w, Mode::Bilinear, small.data());
+  std::memset(out, value, size_t(p.channels) * height * width);
+  for (int c = 0; c < p.channels; ++c)
+    for (int y = 0; y < h; ++y)
+      std::memcpy(out + (size_t(c) * height + top + y) * width + left, small.data() + (size_t(c) * h + y) * w, size_t(w));
+  return {float(scale), float(left), float(top)};
+}
+
+} // namespace bigm::image

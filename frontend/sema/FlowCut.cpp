@@ -13,6 +13,7 @@ namespace bigm::sema {
 namespace {
 
 constexpr int kAnywhere = -1; // depends on no input
+const char *const kRecords = "records.of"; // i32[records], a slot that every flow has
 
 class Cutter {
 public:
@@ -41,7 +42,7 @@ public:
       last = std::max(last, level + 1);
     }
     for (const Output &o : whole.outputs)
-      last = std::max(last, levelOf(o.value));
+      last = std::max(last, doneAt(o.value));
     std::vector<FlowStep> steps;
     for (int level = 0; level <= last; ++level) {
       for (size_t space = 0; space < spaces.size(); ++space) {
@@ -81,13 +82,23 @@ private:
     auto given = slotSpace.find(whole.args[v].name);
     return given == slotSpace.end() ? 0 : given->second;
   }
+  /// The level from which on it is known which rows a space has.
+  int begins(size_t space) const {
+    auto numbers = given.find(spaces[space].slot);
+    return numbers == given.end() ? 0 : numbers->second;
+  }
+  /// The level whose function gives the value; one that depends on nothing is made as soon as its rows are known.
+  int doneAt(Value v) {
+    int level = levelOf(v);
+    return level != kAnywhere ? level : nodeOf[v] < 0 ? 0 : begins(spaceOf(v));
+  }
   int slotLevel(const std::string &slot) {
     auto found = given.find(slot);
     if (found != given.end())
       return found->second;
     for (const Output &o : whole.outputs)
       if (o.name == slot)
-        return std::max(0, levelOf(o.value));
+        return doneAt(o.value);
     return 0; // an input of the flow
   }
   int levelOf(Value v) {
@@ -102,6 +113,8 @@ private:
     } else {
       for (Value operand : whole.nodes[size_t(nodeOf[v])].operands)
         found = std::max(found, levelOf(operand));
+      if (found != kAnywhere)
+        found = std::max(found, begins(spaceOf(v)));
     }
     return levels[v] = found;
   }
@@ -116,7 +129,7 @@ private:
   std::optional<Function> partOf(int level, size_t space, const std::string &function) {
     std::vector<Value> wanted;
     auto want = [&](Value v) {
-      if (nodeOf[v] >= 0 && std::max(0, levelOf(v)) == level && spaceOf(v) == space && std::find(wanted.begin(), wanted.end(), v) == wanted.end())
+      if (nodeOf[v] >= 0 && doneAt(v) == level && spaceOf(v) == space && std::find(wanted.begin(), wanted.end(), v) == wanted.end())
         wanted.push_back(v);
     };
     for (const Output &o : whole.outputs)
@@ -166,6 +179,18 @@ private:
       for (Value v : inputs)
         if ((nodeOf[v] >= 0 || whole.args[v].role == Role::Input) == given)
           argument(v);
+    if (std::none_of(out.args.begin(), out.args.end(), [](const Arg &a) { return a.role == Role::Input; })) {
+      // Nothing but the numbers of its rows says how many there are.
+      Arg rows;
+      rows.name = space ? spaces[space].slot : kRecords;
+      rows.type = {Elem::I32, {spaces[space].rows}, 0};
+      rows.where = whole.nodes[size_t(*nodes.begin())].where;
+      inputSpaces[rows.name] = space;
+      for (auto &[v, number] : renumbered)
+        ++number;
+      out.types.insert(out.types.begin(), rows.type);
+      out.args.insert(out.args.begin(), std::move(rows));
+    }
     for (int n : nodes) { // sets are sorted, and nodes stand behind their operands
       Node copy = whole.nodes[size_t(n)];
       for (Value &v : copy.operands)

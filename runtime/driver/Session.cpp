@@ -156,13 +156,13 @@ Values Session::run(const std::string &function, const data::Batch &batch, const
 
 Values Session::none(const std::string &function) {
   const Bound &b = state->lookUp(function);
-  std::vector<int64_t> dims(static_cast<size_t>(b.symbols), 0);
+  std::vector<int64_t> dims(static_cast<size_t>(b.symbols), 1);
   Values values;
   for (size_t i = 0; i < b.outputs.size(); ++i) {
     std::vector<int64_t> shape(static_cast<size_t>(b.outputs[i].rank));
     expect(bigm_function_output_shape(state->module, b.number, int32_t(i), dims.data(), shape.data()));
-    for (int64_t &size : shape)
-      size = std::max<int64_t>(size, 0);
+    if (!shape.empty())
+      shape[0] = 0;
     values[b.outputs[i].name] = data::Tensor(data::Elem(b.outputs[i].dtype), std::move(shape));
   }
   return values;

@@ -40,7 +40,7 @@ public:
   /// Runs a function; its inputs are taken from the batch by name, and all outputs are returned. `lane` -1 is the main
   /// context, others are preparation lanes; one lane is used by one thread at a time.
   Values run(const std::string &function, const data::Batch &inputs, const Call &call, int lane = -1);
-  /// What a function gives for no rows: its outputs with 0 for every size that is not fixed.
+  /// What a function gives for no rows: its outputs with 0 as their first size and 1 for others that are not fixed.
   Values none(const std::string &function);
   /// Sets parameters, states and slots of a train program.
   void initialise(const std::string &train, uint64_t seed);

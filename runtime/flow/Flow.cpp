@@ -5,6 +5,7 @@
 #include "runtime/data/Error.h"
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <nlohmann/json.hpp>
 
 namespace bigm::flow {
@@ -173,6 +174,8 @@ std::vector<Flow> flowsOf(std::string_view manifest) {
 }
 
 void run(const Flow &flow, Slots &slots, const Surroundings &surroundings) {
+  data::Tensor &records = slots.tensors["records.of"] = data::Tensor(data::Elem::I32, {slots.records});
+  std::iota(records.as<int32_t>(), records.as<int32_t>() + slots.records, 0);
   for (const Step &s : flow.steps) {
     auto operation = operations().find(s.op);
     if (operation == operations().end())

@@ -10,7 +10,7 @@ Picture cut(const Picture &p, const std::array<float, 4> &box) {
   auto [left, top, right, bottom] = box;
   if (!std::isfinite(left) || !std::isfinite(top) || !std::isfinite(right) || !std::isfinite(bottom))
     data::fail("a box to cut out is not finite: {}, {}, {}, {}", left, top, right, bottom);
-  double wide = std::max(std::floor(double(right) - left), 1.0), high = std::max(std::floor(double(bottom) - top), 1.0);
+  double wide = std::max(std::round(double(right) - left), 1.0), high = std::max(std::round(double(bottom) - top), 1.0);
   if (wide * high > 64e6)
     data::fail("a box to cut out has {} x {} pixels; at most 64 million are cut", wide, high);
   int width = int(wide), height = int(high);

@@ -27,8 +27,8 @@ struct Placed {
 /// As large as goes without changing its shape, in the middle, the rest filled with `value`: [channels, height, width].
 Placed fitInto(const Picture &picture, int height, int width, uint8_t value, uint8_t *out);
 
-/// The patch of int(right - left) x int(bottom - top) pixels, at least one each, whose middle is that of the box, as
-/// OpenCV's getRectSubPix: bilinear between pixels, the edge's pixels going on outside. Throws data::Error for a box that
+/// The patch of (right - left) x (bottom - top) pixels, to the nearest whole numbers and at least one each, whose middle is
+/// that of the box, as OpenCV's getRectSubPix gives it: bilinear between pixels, the edge's pixels going on outside. Throws data::Error for a box that
 /// is not finite or has more than 64 million pixels.
 Picture cut(const Picture &picture, const std::array<float, 4> &box);
 

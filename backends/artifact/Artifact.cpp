@@ -11,6 +11,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include <filesystem>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -41,7 +42,13 @@ bool isOurs(const fs::path &folder) {
 }
 
 /// The CMake package: STEM::STEM (shared) and STEM::static, found from wherever the folder lies.
-std::string cmakeConfig(const std::string &stem) {
+/// What the runtime of flows links beside the core's: pictures, text, messages.
+const std::vector<std::string> kFlowLibraries = {"png16", "jpeg", "z", "fmt", "pcre2-8", "utf8proc"};
+std::vector<std::string> librariesOf(const std::string &manifest) {
+  return nlohmann::json::parse(manifest).contains("flows") ? kFlowLibraries : std::vector<std::string>{};
+}
+
+std::string cmakeConfig(const std::string &stem, const std::vector<std::string> &libraries) {
   return fmt::format(R"(# find_package({0}) makes {0}::{0} (the shared library) and {0}::static, and {0}_WEIGHTS, the weights' file.
 include(CMakeFindDependencyMacro)
 find_dependency(TBB)
@@ -62,10 +69,10 @@ if(NOT TARGET {0}::{0})
     IMPORTED_LINK_INTERFACE_LANGUAGES CXX
     INTERFACE_INCLUDE_DIRECTORIES "${{{0}_ROOT}}/include"
     INTERFACE_COMPILE_FEATURES cxx_std_17
-    INTERFACE_LINK_LIBRARIES "TBB::tbb;Threads::Threads;${{CMAKE_DL_LIBS}}")
+    INTERFACE_LINK_LIBRARIES "TBB::tbb;Threads::Threads;${{CMAKE_DL_LIBS}}{1}")
 endif()
 )",
-                     stem);
+                     stem, libraries.empty() ? "" : fmt::format(";{}", fmt::join(libraries, ";")));
 }
 std::string cmakeVersion() {
   return R"(# The ABI's version decides; see docs/abi.md.
@@ -77,31 +84,30 @@ endif()
 }
 } // namespace
 
-bool writeArchive(const std::vector<Object> &objects, const std::string &runtime, const std::string &out,
+bool writeArchive(const std::vector<Object> &objects, const std::vector<std::string> &archives, const std::string &out,
                   std::string &error) {
   using namespace llvm;
   std::vector<NewArchiveMember> members;
-  std::unique_ptr<MemoryBuffer> runtimeBuffer;
-  std::unique_ptr<object::Archive> archive; // its members are read until the end
+  // Members are read until the end.
+  std::vector<std::pair<std::unique_ptr<MemoryBuffer>, std::unique_ptr<object::Archive>>> opened;
   for (const Object &object : objects)
     members.emplace_back(MemoryBufferRef(object.bytes, object.name));
   auto fail = [&](Error e) {
     error = fmt::format("cannot make `{}`: {}", out, toString(std::move(e)));
     return false;
   };
-  if (!runtime.empty()) {
-    auto buffer = MemoryBuffer::getFile(runtime);
+  for (const std::string &path : archives) {
+    auto buffer = MemoryBuffer::getFile(path);
     if (!buffer) {
-      error = fmt::format("cannot read the runtime `{}`: {}", runtime, buffer.getError().message());
+      error = fmt::format("cannot read the runtime `{}`: {}", path, buffer.getError().message());
       return false;
     }
-    runtimeBuffer = std::move(*buffer);
-    auto opened = object::Archive::create(runtimeBuffer->getMemBufferRef());
-    if (!opened)
-      return fail(opened.takeError());
-    archive = std::move(*opened);
+    auto archive = object::Archive::create((*buffer)->getMemBufferRef());
+    if (!archive)
+      return fail(archive.takeError());
+    opened.emplace_back(std::move(*buffer), std::move(*archive));
     Error iteration = Error::success();
-    for (const object::Archive::Child &child : archive->children(iteration)) {
+    for (const object::Archive::Child &child : opened.back().second->children(iteration)) {
       auto member = NewArchiveMember::getOldMember(child, /*Deterministic=*/true);
       if (!member)
         return fail(member.takeError());
@@ -119,7 +125,7 @@ bool writeArchive(const std::vector<Object> &objects, const std::string &runtime
 }
 
 bool linkShared(const std::vector<std::string> &files, const std::vector<std::string> &exports, const std::string &out,
-                std::string &error) {
+                std::string &error, const std::vector<std::string> &libraries) {
   using namespace llvm;
   // The compiler drives the linker because it knows where the C++ library is.
   auto driver = sys::findProgramByName("clang++-22");
@@ -151,7 +157,9 @@ bool linkShared(const std::vector<std::string> &files, const std::vector<std::st
   text.insert(text.end(), {"-Wl,--version-script=" + scriptPath, "-Wl,-Bsymbolic", "-Wl,--gc-sections", "-Wl,-s",
                            "-Wl,--build-id=none", "-Wl,-soname," + sys::path::filename(out).str()});
   if (files.size() > 1) { // with the runtime inside, nothing may be left open but the system's own libraries and TBB
-    text.insert(text.end(), {"-ltbb", "-ldl", "-lpthread"});
+    text.insert(text.end(), {"-Wl,--as-needed", "-ltbb", "-ldl", "-lpthread"});
+    for (const std::string &library : libraries)
+      text.push_back("-l" + library);
     if (!kSanitized)
       text.push_back("-Wl,-z,defs");
   }
@@ -206,16 +214,21 @@ bool write(const Inputs &in, const std::string &directory, std::string &error) {
   bool written = files::write((include / (in.stem + ".h")).string(), cHeader(in.stem, in.manifest), error) &&
                  files::write((include / (in.stem + ".hpp")).string(), cppHeader(in.stem, in.manifest), error) &&
                  files::write((temp / "manifest.json").string(), nlohmann::ordered_json::parse(in.manifest).dump(1) + "\n", error) &&
-                 files::write((package / (in.stem + "Config.cmake")).string(), cmakeConfig(in.stem), error) &&
+                 files::write((package / (in.stem + "Config.cmake")).string(), cmakeConfig(in.stem, librariesOf(in.manifest)), error) &&
                  files::write((package / (in.stem + "ConfigVersion.cmake")).string(), cmakeVersion(), error) &&
-                 writeArchive(in.objects, "", module, error) &&
+                 writeArchive(in.objects, {}, module, error) &&
                  files::copy(in.weightsFile, (share / "weights.safetensors").string(), error) &&
                  files::writeRuntimeHeaders((include / "bigm").string(), error);
+  for (const auto &[name, from] : in.files)
+    written = written && files::copy(from, (share / name).string(), error);
   if (!written)
     return false;
-  if (!writeArchive(in.objects, in.runtime, (lib / ("lib" + in.stem + ".a")).string(), error))
+  if (!writeArchive(in.objects, in.runtimes, (lib / ("lib" + in.stem + ".a")).string(), error))
     return false;
-  if (!linkShared({module, in.runtime}, {"bigm_*", in.stem + "_bigm_*"}, (lib / ("lib" + in.stem + ".so")).string(), error))
+  std::vector<std::string> parts = in.runtimes;
+  parts.insert(parts.begin(), module);
+  if (!linkShared(parts, {"bigm_*", in.stem + "_bigm_*"}, (lib / ("lib" + in.stem + ".so")).string(), error,
+                  librariesOf(in.manifest)))
     return false;
   fs::remove(module, failed);
 

@@ -19,7 +19,8 @@ struct Inputs {
   std::string manifest;    // JSON
   std::vector<Object> objects; // the compiled module
   std::string weightsFile; // safetensors, copied
-  std::string runtime;     // libbigm-runtime.a
+  std::vector<std::string> runtimes; // libbigm-runtime.a, and with flows libbigm-runtime-flow.a
+  std::vector<std::pair<std::string, std::string>> files; // more for share/: name there, path here
 };
 /// Writes the folder `directory`; on failure returns false with one sentence in `error`.
 bool write(const Inputs &inputs, const std::string &directory, std::string &error);
@@ -28,14 +29,14 @@ bool write(const Inputs &inputs, const std::string &directory, std::string &erro
 std::string cHeader(const std::string &stem, const std::string &manifest);
 std::string cppHeader(const std::string &stem, const std::string &manifest);
 
-/// Writes an archive of objects, and of the members of the archive `runtime` unless its name is empty. Deterministic: no
-/// times, no owners. On failure returns false with one sentence in `error`.
-bool writeArchive(const std::vector<Object> &objects, const std::string &runtime, const std::string &out,
+/// Writes an archive of objects and of the members of other archives. Deterministic: no times, no owners. On failure returns false with one sentence in `error`.
+bool writeArchive(const std::vector<Object> &objects, const std::vector<std::string> &archives, const std::string &out,
                   std::string &error);
 
 /// Links object files (and archives, taken whole) to a shared library that exports what matches `exports`
 /// (`bigm_*`, …) and nothing else. Needs lld's `ld.lld`.
+/// `libraries`: of the system, linked where something needs them (`png16`).
 bool linkShared(const std::vector<std::string> &files, const std::vector<std::string> &exports, const std::string &out,
-                std::string &error);
+                std::string &error, const std::vector<std::string> &libraries = {});
 
 } // namespace bigm::artifact

@@ -1,5 +1,6 @@
 // STEM.h and STEM.hpp: thin, typed, inline over the runtime's C ABI, so that the library's own symbols stay three.
 #include "Artifact.h"
+#include "FlowHeaders.h"
 #include "Signature.h"
 #include <fmt/format.h>
 
@@ -18,6 +19,12 @@ std::string targetsOf(const json &manifest) {
   for (const json &variant : manifest.value("variants", json::array()))
     out += ", " + variant.value("target", "cpu");
   return out;
+}
+std::string flowNames(const json &manifest) {
+  std::string names;
+  for (const json &flow : manifest.at("flows"))
+    names += (names.empty() ? "" : ", ") + flow.at("name").get<std::string>();
+  return names;
 }
 std::string describe(const Parameter &p, const char *mark) {
   return fmt::format("{}{}: {}{}\n", mark, p.c, p.shape, p.unit.empty() ? "" : ", " + p.unit);
@@ -152,6 +159,7 @@ std::string cppFunction(const std::string &stem, const Signature &s) {
 
 std::string cHeader(const std::string &stem, const std::string &manifestText) {
   json manifest = json::parse(manifestText);
+  const bool flows = manifest.contains("flows");
   std::string out = fmt::format(R"(/* {0}: made by {1} for {2}. Do not edit; build it again.
  *
  *   {0}_model model;
@@ -164,7 +172,7 @@ std::string cHeader(const std::string &stem, const std::string &manifestText) {
 #ifndef {3}_H
 #define {3}_H
 #include <bigm/bigm.h>
-#include <string.h>
+{4}#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {{
@@ -215,7 +223,8 @@ static inline bigm_status {0}_open({0}_model *self, const char *weights, int32_t
   if (status == BIGM_OK)
     status = bigm_context_create(self->model, &options, &self->context);
 )",
-                                stem, manifest.value("compiler", "bigmc"), targetsOf(manifest), upper(stem));
+                                stem, manifest.value("compiler", "bigmc"), targetsOf(manifest), upper(stem),
+                                flows ? "#include <bigm/flow.h>\n" : "");
   for (const json &train : manifest.at("trains"))
     out += fmt::format("  if (status == BIGM_OK && !weights)\n    status = bigm_init(self->context, \"{}\", 0);\n",
                        train.at("name").get<std::string>());
@@ -244,6 +253,14 @@ static inline bigm_status {0}_save(const {0}_model *self, const char *path) {{ r
 
 )",
                      stem);
+  if (flows)
+    out += fmt::format(R"(/* A flow of the program by its name: {1}. `share`: the library's folder share/{0}, where tokenizers lie. See bigm/flow.h. */
+static inline bigm_status {0}_flow({0}_model *self, const char *name, const char *share, bigm_flow **out) {{
+  return bigm_flow_create(self->module, self->model, self->context, name, share, out);
+}}
+
+)",
+                       stem, flowNames(manifest));
   for (const Signature &s : signaturesOf(manifest))
     out += cFunction(stem, s);
   out += fmt::format("#ifdef __cplusplus\n}}\n#endif\n#endif /* {}_H */\n", upper(stem));
@@ -252,6 +269,8 @@ static inline bigm_status {0}_save(const {0}_model *self, const char *path) {{ r
 
 std::string cppHeader(const std::string &stem, const std::string &manifestText) {
   json manifest = json::parse(manifestText);
+  const bool flows = manifest.contains("flows");
+  const FlowText text = flowText(manifest);
   std::string out = fmt::format(R"(// {0}: made by {1} for {2}. Do not edit; build it again.
 //
 //   {0}::Model model("share/{0}/weights.safetensors");
@@ -261,7 +280,7 @@ std::string cppHeader(const std::string &stem, const std::string &manifestText) 
 #ifndef {3}_HPP
 #define {3}_HPP
 #include "{0}.h"
-#include <bigm/view.hpp>
+{4}#include <bigm/view.hpp>
 #include <string>
 #include <vector>
 
@@ -271,13 +290,15 @@ class Model {{
 public:
   /// Opens the model. `weights`: a safetensors file; empty starts from initial weights. `threads`: 0 takes all cores.
   explicit Model(const std::string &weights = "", int threads = 0) {{
-    bigm::check(::{0}_open(&handle_, weights.empty() ? nullptr : weights.c_str(), threads));
+{5}    bigm::check(::{0}_open(&handle_, weights.empty() ? nullptr : weights.c_str(), threads));
   }}
-  ~Model() {{ ::{0}_close(&handle_); }}
-  Model(Model &&other) noexcept : handle_(other.handle_) {{ other.handle_ = ::{0}_model{{}}; }}
+  ~Model() {{
+{9}    ::{0}_close(&handle_);
+  }}
+  Model(Model &&other) noexcept : handle_(other.handle_){6} {{ other.handle_ = ::{0}_model{{}}; }}
   Model &operator=(Model &&other) noexcept {{
     std::swap(handle_, other.handle_);
-    return *this;
+{7}    return *this;
   }}
   Model(const Model &) = delete;
   Model &operator=(const Model &) = delete;
@@ -285,7 +306,7 @@ public:
   /// Another handle on the same weights, for another thread. This one must outlive it.
   Model fork(int threads = 1) const {{
     Model other{{Empty{{}}}};
-    bigm::check(::{0}_fork(&handle_, threads, &other.handle_));
+{8}    bigm::check(::{0}_fork(&handle_, threads, &other.handle_));
     return other;
   }}
   void load(const std::string &path) {{ bigm::check(::{0}_load(&handle_, path.c_str())); }}
@@ -295,7 +316,12 @@ public:
     handle_.seed = seed;
     handle_.step = 0;
 )",
-                                stem, manifest.value("compiler", "bigmc"), targetsOf(manifest), upper(stem));
+                                stem, manifest.value("compiler", "bigmc"), targetsOf(manifest), upper(stem),
+                                flows ? "#include <bigm/flow.hpp>\n#include <map>\n#include <memory>\n" : "",
+                                flows ? "    size_t slash = weights.rfind('/');\n    share_ = slash == std::string::npos ? \".\" : weights.substr(0, slash);\n" : "",
+                                flows ? ", share_(std::move(other.share_)), flows_(std::move(other.flows_))" : "",
+                                flows ? "    std::swap(share_, other.share_);\n    std::swap(flows_, other.flows_);\n" : "",
+                                flows ? "    other.share_ = share_;\n" : "", flows ? "    flows_.clear();\n" : "");
   for (const json &train : manifest.at("trains"))
     out += fmt::format("    bigm::check(::bigm_init(handle_.context, \"{}\", seed));\n", train.at("name").get<std::string>());
   out += R"(  }
@@ -309,16 +335,26 @@ public:
 )";
   for (const Signature &s : signaturesOf(manifest))
     out += cppFunction(stem, s) + "\n";
+  out += text.functions;
   out += fmt::format(R"(private:
   struct Empty {{}};
   explicit Model(Empty) {{}}
-  ::{0}_model handle_{{}};
-}};
+{2}  ::{0}_model handle_{{}};
+{3}}};
 
 }} // namespace {0}
 #endif // {1}_HPP
 )",
-                     stem, upper(stem));
+                     stem, upper(stem),
+                     flows ? text.readers + R"(  bigm::FlowHandle &flow(const char *name) {
+    std::unique_ptr<bigm::FlowHandle> &known = flows_[name];
+    if (!known)
+      known = std::make_unique<bigm::FlowHandle>(handle_.module, handle_.model, handle_.context, name, share_.c_str());
+    return *known;
+  }
+)"
+                           : "",
+                     flows ? "  std::string share_;\n  std::map<std::string, std::unique_ptr<bigm::FlowHandle>> flows_; // gone before what they look at\n" : "");
   return out;
 }
 

@@ -13,6 +13,18 @@ namespace {
 
 thread_local std::string lastError;
 
+} // namespace
+
+bigm_status bigm::rt::report(bigm_status status, const char *text) noexcept {
+  try {
+    lastError = text;
+  } catch (...) {
+  }
+  return status;
+}
+
+namespace {
+
 /// Runs `body`; what it throws becomes the status and the thread's error text.
 template <class Body> bigm_status guarded(Body &&body) noexcept {
   bigm_status status = BIGM_OK;

@@ -15,6 +15,9 @@ struct Failure : std::runtime_error {
   Failure(bigm_status status, const std::string &text) : std::runtime_error(text), status(status) {}
 };
 
+/// Makes the text that of the thread's last error, for borders beside the core's own; gives the status back.
+bigm_status report(bigm_status status, const char *text) noexcept;
+
 /// "no space left on device": the system's word for errno, as it stands in our sentences.
 std::string systemError(int number);
 

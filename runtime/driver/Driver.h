@@ -30,8 +30,11 @@ namespace bigm::data {
 struct Batch;
 }
 
-namespace bigm::driver {
+namespace bigm::flow {
 struct Call;
+}
+namespace bigm::driver {
+using flow::Call;
 
 enum Exit { kDone = 0, kUserError = 1, kGateFailed = 3, kBug = 70, kInterrupted = 130 };
 
@@ -87,6 +90,9 @@ struct PredictOptions : CommonOptions {
   /// Called with each input's line, in the order of the inputs.
   std::function<void(const std::string &line)> print;
 };
+/// The files of the program's tokenizers: the names that a library's folder gives them, and where they are now: in the run, or
+/// where the program names them. Throws data::Error for one that is not there.
+std::vector<std::pair<std::string, std::string>> tokenizerFiles(const std::string &manifest, const CommonOptions &options);
 /// A flow answers with what it gives for each record: an input is a text where the flow takes one text, the path of a
 /// picture or of a folder of pictures where it takes one image, else JSON; `-` reads one from each line of standard input. With `json` a line is the value as JSON, without it texts stand as they are.
 ///

@@ -8,46 +8,7 @@
 
 namespace bigm::driver {
 
-void expect(bigm_status status) {
-  if (status == BIGM_OK)
-    return;
-  if (status == BIGM_ERROR_INTERNAL || status == BIGM_ERROR_ARGUMENT)
-    throw std::runtime_error(fmt::format("bug in bigmc: {}", bigm_last_error()));
-  throw data::Error(bigm_last_error());
-}
-
 namespace {
-
-/// What a call of a function needs to know, looked up once.
-struct Bound {
-  int32_t number = -1;
-  struct Value {
-    std::string name;
-    int32_t dtype = 0, rank = 0;
-  };
-  std::vector<Value> inputs, outputs;
-  int32_t symbols = 0;
-};
-
-Bound bind(const bigm_module *module, const std::string &name) {
-  Bound b;
-  b.number = bigm_module_find_function(module, name.c_str());
-  if (b.number < 0)
-    throw std::runtime_error(fmt::format("bug in bigmc: the module has no function `{}`", name));
-  auto info = BIGM_INIT(bigm_function_info);
-  expect(bigm_module_function(module, b.number, &info));
-  b.symbols = info.symbol_count;
-  auto value = BIGM_INIT(bigm_value_info);
-  for (int32_t i = 0; i < info.input_count; ++i) {
-    expect(bigm_function_input(module, b.number, i, &value));
-    b.inputs.push_back({value.name, value.dtype, value.rank});
-  }
-  for (int32_t i = 0; i < info.output_count; ++i) {
-    expect(bigm_function_output(module, b.number, i, &value));
-    b.outputs.push_back({value.name, value.dtype, value.rank});
-  }
-  return b;
-}
 
 struct ModelFree {
   void operator()(bigm_model *m) const { bigm_model_destroy(m); }
@@ -80,22 +41,14 @@ struct Session::State {
   Model model, fitted; // `fitted` is what the lanes read
   Context main;
   std::vector<Context> lanes;
-  std::mutex mutex; // of `bound`
-  std::unordered_map<std::string, Bound> bound;
-
-  const Bound &lookUp(const std::string &function) {
-    std::lock_guard lock(mutex);
-    auto found = bound.find(function);
-    if (found == bound.end())
-      found = bound.emplace(function, bind(module, function)).first;
-    return found->second; // references into an unordered_map stay valid
-  }
+  std::unique_ptr<flow::Functions> functions;
 };
 
 Session::Session(const bigm_module *module, int threads) : state(std::make_unique<State>()) {
   uint64_t size = 0;
   const char *manifest = bigm_module_manifest(module, &size);
   state->module = module;
+  state->functions = std::make_unique<flow::Functions>(module);
   state->program = parseProgram({manifest, size});
   state->model = newModel(module);
   state->main = newContext(state->model.get(), threads);
@@ -117,56 +70,12 @@ bigm_model *Session::model() { return state->model.get(); }
 int Session::threads() const { return bigm_context_threads(state->main.get()); }
 
 Values Session::run(const std::string &function, const data::Batch &batch, const Call &call, int lane) {
-  const Bound &b = state->lookUp(function);
-  std::vector<const void *> inputs;
-  std::vector<const int64_t *> shapes;
-  for (auto &in : b.inputs) {
-    auto found = batch.fields.find(in.name);
-    if (found == batch.fields.end())
-      throw std::runtime_error(fmt::format("bug in bigmc: `{}` reads `{}`, which its data does not give", function, in.name));
-    const data::Tensor &t = found->second;
-    if (int32_t(t.elem) != in.dtype || int32_t(t.shape.size()) != in.rank)
-      throw std::runtime_error(fmt::format("bug in bigmc: `{}` reads `{}` as {} of rank {}, and its data gives {}{}", function,
-                                           in.name, bigm_dtype_name(in.dtype), in.rank, data::name(t.elem),
-                                           data::shapeText(t.shape)));
-    inputs.push_back(t.bytes.data());
-    shapes.push_back(t.shape.data());
-  }
-  std::vector<int64_t> dims(static_cast<size_t>(b.symbols), 1);
-  expect(bigm_function_solve(state->module, b.number, shapes.data(), dims.data()));
-  Values values;
-  std::vector<void *> outputs;
-  for (size_t i = 0; i < b.outputs.size(); ++i) {
-    std::vector<int64_t> shape(static_cast<size_t>(b.outputs[i].rank));
-    expect(bigm_function_output_shape(state->module, b.number, int32_t(i), dims.data(), shape.data()));
-    auto &t = values[b.outputs[i].name] = data::Tensor(data::Elem(b.outputs[i].dtype), std::move(shape));
-    outputs.push_back(t.bytes.data());
-  }
-  auto request = BIGM_INIT(bigm_call);
-  request.function = b.number;
-  request.dims = dims.data();
-  request.inputs = inputs.data();
-  request.outputs = outputs.data();
-  request.seed = int64_t(call.seed);
-  request.step = call.step;
-  request.steps = call.steps;
-  expect(bigm_run(lane < 0 ? state->main.get() : state->lanes.at(size_t(lane)).get(), &request));
-  return values;
+  return state->functions->run(lane < 0 ? state->main.get() : state->lanes.at(size_t(lane)).get(), function, batch, call);
 }
 
-Values Session::none(const std::string &function) {
-  const Bound &b = state->lookUp(function);
-  std::vector<int64_t> dims(static_cast<size_t>(b.symbols), 1);
-  Values values;
-  for (size_t i = 0; i < b.outputs.size(); ++i) {
-    std::vector<int64_t> shape(static_cast<size_t>(b.outputs[i].rank));
-    expect(bigm_function_output_shape(state->module, b.number, int32_t(i), dims.data(), shape.data()));
-    if (!shape.empty())
-      shape[0] = 0;
-    values[b.outputs[i].name] = data::Tensor(data::Elem(b.outputs[i].dtype), std::move(shape));
-  }
-  return values;
-}
+Values Session::none(const std::string &function) { return state->functions->none(function); }
+
+bigm_context *Session::context() { return state->main.get(); }
 
 void Session::initialise(const std::string &train, uint64_t seed) {
   expect(bigm_init(state->main.get(), train.c_str(), int64_t(seed)));

@@ -9,20 +9,15 @@
 #include "runtime/core/Floats.h"
 #include "runtime/data/Loader.h"
 #include "runtime/data/Tensor.h"
+#include "runtime/flow/Functions.h"
 #include <memory>
 #include <optional>
 
 namespace bigm::driver {
 
-/// The seed and the step numbers of a call.
-struct Call {
-  uint64_t seed = 0;
-  float step = 0, steps = 0;
-};
-using Values = std::map<std::string, data::Tensor>;
-
-/// Throws for a status that is not BIGM_OK: data::Error for what the user gave, std::runtime_error for a bug.
-void expect(bigm_status status);
+using flow::Call;
+using flow::Values;
+using flow::expect;
 
 class Session {
 public:
@@ -35,12 +30,13 @@ public:
   /// The (data, field) whose classes were named so.
   const std::vector<std::pair<std::string, std::string>> &namedByData() const;
   bigm_model *model();
+  bigm_context *context(); // the main one
   int threads() const;
 
   /// Runs a function; its inputs are taken from the batch by name, and all outputs are returned. `lane` -1 is the main
   /// context, others are preparation lanes; one lane is used by one thread at a time.
   Values run(const std::string &function, const data::Batch &inputs, const Call &call, int lane = -1);
-  /// What a function gives for no rows: its outputs with 0 as their first size and 1 for others that are not fixed.
+  /// What a function gives for no rows (flow::Functions).
   Values none(const std::string &function);
   /// Sets parameters, states and slots of a train program.
   void initialise(const std::string &train, uint64_t seed);

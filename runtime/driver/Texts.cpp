@@ -1,4 +1,5 @@
 #include "Texts.h"
+#include "Driver.h"
 #include "Pretrained.h"
 #include "runtime/data/Error.h"
 #include "runtime/flow/Rows.h"
@@ -31,6 +32,18 @@ text::Tokenizer readTokenizer(const TokenizerProgram &program, const std::string
   } catch (const text::Error &e) {
     data::fail("tokenizer `{}`: {}", program.name, e.what());
   }
+}
+
+std::vector<std::pair<std::string, std::string>> tokenizerFiles(const std::string &manifest, const CommonOptions &options) {
+  std::vector<std::pair<std::string, std::string>> files;
+  for (auto &t : parseProgram(manifest).tokenizers) {
+    std::string name = "tokenizer." + t.name + ".json";
+    if (!options.runDir.empty())
+      files.emplace_back(name, options.runDir + "/" + name);
+    else if (t.kind == "file")
+      files.emplace_back(name, find(t.file, "the file of the tokenizer `" + t.name + "`", {options.dataDir, options.sourceDir}));
+  }
+  return files;
 }
 
 text::Tokenizer fitTokenizer(const TokenizerProgram &program, const std::function<const std::string *()> &next) {

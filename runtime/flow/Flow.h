@@ -60,13 +60,13 @@ struct Slots {
   std::map<std::string, data::Tensor> tensors;
 };
 /// Runs a compiled function on the tensors of its inputs' names and gives those of its outputs.
-using Call = std::function<std::map<std::string, data::Tensor>(const std::string &function, const data::Batch &)>;
+using Caller = std::function<std::map<std::string, data::Tensor>(const std::string &function, const data::Batch &)>;
 
 /// What steps need from outside.
 struct Surroundings {
   /// Called with pieces of a text that is written, as they come; may be empty.
   std::function<void(std::string_view piece)> stream;
-  Call call;
+  Caller call;
   /// What `call` gives for no rows at all: tensors whose first dimension is 0.
   std::function<std::map<std::string, data::Tensor>(const std::string &function)> none;
   /// The picture of a file. Throws data::Error.
@@ -84,6 +84,14 @@ void run(const Flow &flow, Slots &slots, const Surroundings &surroundings);
 /// Texts are strings, images the paths of their files, tensors are nested lists. Appends to `slots`; sizes must be those of the records before. Throws
 /// data::Error.
 void append(const Flow &flow, const nlohmann::ordered_json &record, Slots &slots, const Surroundings &surroundings);
+/// The inputs of one record by their names, all of them there and of their kinds. Tensors are without the records' dimension;
+/// their sizes must be those of the records before. Throws data::Error.
+void append(const Flow &flow, std::map<std::string, std::string> texts, std::map<std::string, std::shared_ptr<const data::Picture>> images,
+            std::map<std::string, data::Tensor> tensors, Slots &slots);
+/// Throws data::Error where an input of the type cannot have these sizes.
+void expectSizes(const std::string &name, const RichType &type, const std::vector<int64_t> &sizes);
+/// The rows of a list or branch that belong to row `i` outside, from the first up to but not including the second.
+std::pair<int64_t, int64_t> rowsBelow(const Slots &slots, const std::string &numbers, int64_t i);
 /// What record `i` got, as JSON: a text, numbers in nested lists, a class by its name (or number), an object, a list; null
 /// for what is missing.
 nlohmann::ordered_json result(const Flow &flow, const Slots &slots, int64_t i);

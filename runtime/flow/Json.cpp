@@ -48,14 +48,6 @@ json nested(const RichType &type, const data::Tensor &t, size_t dim, int64_t &at
   return list;
 }
 
-/// The rows of a list or branch that belong to row `i` outside: their numbers ascend.
-std::pair<int64_t, int64_t> rowsBelow(const Slots &slots, const std::string &numbers, int64_t i) {
-  const data::Tensor &t = slots.tensors.at(numbers);
-  const int32_t *begin = t.as<int32_t>(), *end = begin + t.count();
-  auto [first, last] = std::equal_range(begin, end, int32_t(i));
-  return {first - begin, last - begin};
-}
-
 json valueOf(const RichType &type, const Slots &slots, int64_t i) {
   switch (type.kind) {
   case RichType::Kind::List: {
@@ -147,36 +139,13 @@ private:
   const std::vector<int64_t> &shape;
 };
 
-void appendTensor(const std::string &name, const RichType &type, const json &value, Slots &slots) {
+data::Tensor tensorOf(const std::string &name, const RichType &type, const json &value) {
   std::vector<int64_t> sizes = sizesOf(value);
-  bool fits = sizes.size() == type.shape.size();
-  for (size_t d = 0; fits && d < sizes.size(); ++d) {
-    int64_t fixed = 0;
-    const std::string &size = type.shape[d];
-    auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), fixed);
-    if (error == std::errc() && end == size.data() + size.size())
-      fits = fixed == sizes[d];
-    else
-      fits = sizes[d] > 0;
-  }
-  if (!fits) {
-    std::string wanted;
-    for (auto &size : type.shape)
-      wanted += (wanted.empty() ? "" : ", ") + size;
-    fail("`{}` is {}[{}], and here it has the sizes {}", name, data::name(type.elem), wanted, data::shapeText(sizes));
-  }
-  std::vector<int64_t> shape = sizes;
-  shape.insert(shape.begin(), slots.records + 1);
-  data::Tensor &whole = slots.tensors[type.slot];
-  if (slots.records > 0 && !std::equal(sizes.begin(), sizes.end(), whole.shape.begin() + 1, whole.shape.end()))
-    fail("`{}` has the sizes {}, and the record before {}", name, data::shapeText(sizes),
-         data::shapeText({whole.shape.begin() + 1, whole.shape.end()}));
-  data::Tensor grown(type.elem, shape);
-  if (slots.records > 0)
-    std::memcpy(grown.bytes.data(), whole.bytes.data(), whole.bytes.size());
-  uint8_t *to = grown.bytes.data() + (slots.records > 0 ? whole.bytes.size() : 0);
+  expectSizes(name, type, sizes);
+  data::Tensor t(type.elem, sizes);
+  uint8_t *to = t.bytes.data();
   Filler(name, type, sizes).fill(value, 0, to);
-  whole = std::move(grown);
+  return t;
 }
 
 } // namespace
@@ -189,8 +158,9 @@ void append(const Flow &flow, const json &record, Slots &slots, const Surroundin
       if (std::none_of(flow.inputs.begin(), flow.inputs.end(), [&, &key = key](auto &in) { return in.first == key; }))
         fail("`{}` has no input `{}`", flow.name, key);
   }
-  // All are looked at before any is kept, so that a bad record leaves no half of it.
-  Slots next = {slots.records, {}, {}, {}};
+  std::map<std::string, std::string> texts;
+  std::map<std::string, std::shared_ptr<const data::Picture>> images;
+  std::map<std::string, data::Tensor> tensors;
   for (auto &[name, type] : flow.inputs) {
     if (flow.inputs.size() != 1 && !record.contains(name))
       fail("a record of `{}` lacks `{}`", flow.name, name);
@@ -198,26 +168,16 @@ void append(const Flow &flow, const json &record, Slots &slots, const Surroundin
     if (type.kind == RichType::Kind::Text) {
       if (!value.is_string())
         fail("`{}` is a text, and here is {}", name, value.dump(-1, ' ', false, json::error_handler_t::replace));
-      next.texts[type.slot] = {value.get<std::string>()};
-      continue;
-    }
-    if (type.kind == RichType::Kind::Image) {
+      texts[name] = value.get<std::string>();
+    } else if (type.kind == RichType::Kind::Image) {
       if (!value.is_string())
         fail("`{}` is an image, given by the path of its file, and here is {}", name, value.dump(-1, ' ', false, json::error_handler_t::replace));
-      next.images[type.slot] = {around.picture(value.get<std::string>())};
-      continue;
+      images[name] = around.picture(value.get<std::string>());
+    } else {
+      tensors[name] = tensorOf(name, type, value);
     }
-    if (auto known = slots.tensors.find(type.slot); known != slots.tensors.end())
-      next.tensors[type.slot] = known->second;
-    appendTensor(name, type, value, next);
   }
-  for (auto &[slot, texts] : next.texts)
-    slots.texts[slot].push_back(std::move(texts[0]));
-  for (auto &[slot, images] : next.images)
-    slots.images[slot].push_back(std::move(images[0]));
-  for (auto &[slot, tensor] : next.tensors)
-    slots.tensors[slot] = std::move(tensor);
-  ++slots.records;
+  append(flow, std::move(texts), std::move(images), std::move(tensors), slots);
 }
 
 json result(const Flow &flow, const Slots &slots, int64_t i) { return valueOf(flow.result, slots, i); }

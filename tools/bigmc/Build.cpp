@@ -104,13 +104,21 @@ int build(const BuildOptions &options) {
   inputs.manifest = compiled->manifest;
   inputs.objects = compiled->objects;
   inputs.weightsFile = weights.str().str();
-  inputs.runtime = runtimeArchive();
+  inputs.runtimes = runtimeArchives(!checked->program.flows.empty());
   driver::CommonOptions places;
   places.dataDir = options.data;
   places.given = givenTensors(checked->program);
   places.sourceDir = fs::path(options.program.file).parent_path().string();
   std::string error = module ? initialWeights(inputs.weightsFile, module->get(), compiled->manifest, places)
                              : weightsOfRun(inputs.weightsFile, compiled->manifest, options.run);
+  if (error.empty()) {
+    places.runDir = options.run;
+    try {
+      inputs.files = driver::tokenizerFiles(compiled->manifest, places);
+    } catch (const std::exception &e) {
+      error = e.what();
+    }
+  }
   if (error.empty())
     artifact::write(inputs, options.out, error);
   llvm::sys::fs::remove(weights);

@@ -6,8 +6,11 @@ struct bigm_model;
 namespace bigm::data {
 struct Batch;
 }
-namespace bigm::driver {
+namespace bigm::flow {
 struct Call;
+}
+namespace bigm::driver {
+using flow::Call;
 }
 
 namespace bigm::tool {

@@ -11,12 +11,16 @@ namespace bigm::tool {
 
 OpenModule::~OpenModule() { bigm_module_destroy(module); }
 
-std::string runtimeArchive() {
+std::vector<std::string> runtimeArchives(bool flows) {
   static int here;
-  llvm::SmallString<256> path(llvm::sys::fs::getMainExecutable("bigmc", &here));
-  llvm::sys::path::remove_filename(path);
-  llvm::sys::path::append(path, "..", "lib", "libbigm-runtime.a");
-  return path.str().str();
+  llvm::SmallString<256> lib(llvm::sys::fs::getMainExecutable("bigmc", &here));
+  llvm::sys::path::remove_filename(lib);
+  llvm::sys::path::append(lib, "..", "lib");
+  std::vector<std::string> archives;
+  for (const char *name : {"libbigm-runtime.a", "libbigm-runtime-flow.a"})
+    if (flows || archives.empty())
+      archives.push_back((lib + "/" + name).str());
+  return archives;
 }
 
 std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode, const char *cpu) {
@@ -26,7 +30,7 @@ std::unique_ptr<OpenModule> openCompiled(const Compiled &compiled, int &exitCode
     return nullptr;
   }
   std::string objects = (folder + "/module.a").str(), library = (folder + "/lib" + compiled.stem + ".so").str(), error;
-  artifact::writeArchive(compiled.objects, "", objects, error);
+  artifact::writeArchive(compiled.objects, {}, objects, error);
   bigm_module *module = nullptr;
   // The runtime that the module calls is the one in this process.
   if (error.empty() && artifact::linkShared({objects}, {compiled.stem + "_bigm_*"}, library, error) &&

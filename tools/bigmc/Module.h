@@ -33,7 +33,7 @@ std::unique_ptr<OpenModule> openProgram(const std::string &file, const std::vect
 /// The overrides that a run was trained with, then `sets`.
 std::vector<std::string> setsOfRun(const std::string &run, const std::vector<std::string> &sets);
 
-/// libbigm-runtime.a, beside this program: `../lib` of its folder.
-std::string runtimeArchive();
+/// What a library carries of the runtime: archives beside this program, in `../lib` of its folder.
+std::vector<std::string> runtimeArchives(bool flows);
 
 } // namespace bigm::tool

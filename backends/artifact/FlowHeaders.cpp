@@ -1,0 +1,257 @@
+// Flows in STEM.hpp: a struct for every record that a flow gives, and a function for one record and one for several.
+#include "FlowHeaders.h"
+#include "Signature.h"
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+
+namespace bigm::artifact {
+namespace {
+using nlohmann::json;
+
+std::string camel(const std::string &text) {
+  std::string out;
+  bool up = true;
+  for (char c : identifier(text)) {
+    if (c == '_') {
+      up = true;
+      continue;
+    }
+    out += up ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c;
+    up = false;
+  }
+  return out;
+}
+std::string literal(const std::string &text) { return json(text).dump(); }
+
+const char *ctype(const std::string &dtype) {
+  static constexpr std::pair<const char *, const char *> types[] = {{"f32", "float"},   {"f64", "double"},   {"i64", "int64_t"},
+                                                                    {"i32", "int32_t"}, {"u8", "uint8_t"},   {"i8", "int8_t"},
+                                                                    {"bool", "uint8_t"}, {"f16", "uint16_t"}, {"bf16", "uint16_t"}};
+  for (auto &[name, type] : types)
+    if (dtype == name)
+      return type;
+  return "uint8_t";
+}
+
+/// The sizes of a tensor: numbers as they are, others by name.
+std::vector<std::string> sizesOf(const json &type) {
+  std::vector<std::string> sizes;
+  for (const json &size : type.at("shape"))
+    sizes.push_back(size.is_string() ? size.get<std::string>() : size.dump());
+  return sizes;
+}
+bool isNumber(const std::string &size) { return !size.empty() && std::all_of(size.begin(), size.end(), ::isdigit); }
+
+class FlowWriter {
+public:
+  explicit FlowWriter(const json &flow) : flow(flow), name(flow.at("name")), function(identifier(name)), stem(camel(name)) {}
+
+  std::string write() {
+    std::string result = typeOf(flow.at("result"), stem + (flow["result"]["kind"] == "list" ? "Item" : "Result"));
+    std::string text = definitions;
+    std::string inputs, gives, batchGives, fields;
+    std::set<std::string> symbols;
+    const json &all = flow.at("inputs");
+    for (const json &input : all) {
+      const json &type = input.at(1);
+      std::string kind = type.at("kind"), given = input.at(0), c = identifier(given);
+      auto add = [&](const std::string &parameter, const std::string &field) {
+        inputs += (inputs.empty() ? "" : ", ") + parameter;
+        fields += "    " + field + ";\n";
+      };
+      auto give = [&](const std::string &value, const std::string &rest = "") {
+        gives += fmt::format("    f.give({}, {}{});\n", literal(given), value, rest);
+        std::string of = all.size() == 1 && kind != "tensor" ? "record" : "record." + c;
+        batchGives += fmt::format("      f.give({}, {}{});\n", literal(given), kind == "tensor" ? "bigm::View<const " + std::string(ctype(type.at("dtype"))) + ">(record." + c + ")" : of, rest);
+      };
+      if (kind == "image") {
+        add("const bigm::Image &" + c, "bigm::Image " + c);
+        give(c);
+      } else if (kind == "text") {
+        add("const std::string &" + c, "std::string " + c);
+        give(c);
+      } else {
+        std::vector<std::string> sizes = sizesOf(type);
+        std::string list, batchList, shape;
+        for (auto &size : sizes) {
+          if (!isNumber(size) && symbols.insert(size).second)
+            add("int64_t " + identifier(size), "int64_t " + identifier(size) + " = 0");
+          list += (list.empty() ? "" : ", ") + (isNumber(size) ? size : identifier(size));
+          batchList += (batchList.empty() ? "" : ", ") + (isNumber(size) ? size : "record." + identifier(size));
+        }
+        std::string element = ctype(type.at("dtype"));
+        add("bigm::View<const " + element + "> " + c, fmt::format("std::vector<{}> {}", element, c));
+        std::string array = sizes.empty() ? "nullptr, 0" : fmt::format("{}_sizes, {}", c, sizes.size());
+        if (!sizes.empty()) {
+          gives += fmt::format("    const int64_t {}_sizes[] = {{{}}};\n", c, list);
+          batchGives += fmt::format("      const int64_t {}_sizes[] = {{{}}};\n", c, batchList);
+        }
+        give(c, ", " + array);
+      }
+    }
+    bool plain = all.size() == 1 && all[0].at(1).at("kind") != "tensor";
+    std::string record = plain ? (all[0].at(1).at("kind") == "image" ? "bigm::Image" : "std::string") : stem + "Input";
+    if (!plain)
+      text += fmt::format("  struct {} {{\n{}  }};\n", record, fields);
+    text += fmt::format("  /// The flow `{0}` on one record.\n"
+                        "  {1} {2}({3}) {{\n"
+                        "    bigm::FlowHandle &f = flow({4});\n"
+                        "    f.clear();\n{5}"
+                        "    f.record();\n"
+                        "    f.run();\n"
+                        "    return {2}_at(f, 0);\n"
+                        "  }}\n",
+                        name, result, function, inputs, literal(name), gives);
+    text += fmt::format("  /// The flow `{0}` on several records at once.\n"
+                        "  std::vector<{1}> {2}(bigm::View<const {3}> records) {{\n"
+                        "    bigm::FlowHandle &f = flow({4});\n"
+                        "    f.clear();\n"
+                        "    std::vector<{1}> results;\n"
+                        "    if (records.size() == 0)\n"
+                        "      return results;\n"
+                        "    for (size_t i = 0; i < records.size(); ++i) {{\n"
+                        "      const {3} &record = records.data()[i];\n{5}"
+                        "      f.record();\n"
+                        "    }}\n"
+                        "    f.run();\n"
+                        "    for (size_t i = 0; i < records.size(); ++i)\n"
+                        "      results.push_back({2}_at(f, int64_t(i)));\n"
+                        "    return results;\n"
+                        "  }}\n",
+                        name, result, function, record, literal(name), batchGives);
+    return text;
+  }
+  /// The private function that makes a record's result.
+  std::string reader() {
+    std::string result = typeOf(flow.at("result"), stem + (flow["result"]["kind"] == "list" ? "Item" : "Result"));
+    std::string value = read(flow.at("result"), stem + (flow["result"]["kind"] == "list" ? "Item" : "Result"), "i", 0);
+    return names + fmt::format("  static {} {}_at(const bigm::FlowHandle &f, int64_t i) {{ return {}; }}\n", result, function, value);
+  }
+
+private:
+  std::string structOf(const json &type, const std::string &hint) {
+    std::string fields;
+    for (const json &field : type.at("fields")) {
+      std::string fieldName = field.at(0);
+      const json &inner = field.at(1);
+      std::string made = typeOf(inner, hint + camel(fieldName));
+      fields += fmt::format("    {} {}{}; // {}\n", made, identifier(fieldName),
+                            made == "float" || made == "double" || made == "bool" || made.ends_with("_t") ? " = 0" : "", described(inner));
+    }
+    if (defined.insert(hint).second)
+      definitions += fmt::format("  struct {} {{\n{}  }};\n", hint, fields);
+    return hint;
+  }
+  static std::string described(const json &type) {
+    std::string kind = type.at("kind");
+    if (kind != "tensor")
+      return kind;
+    std::string shape;
+    for (auto &size : sizesOf(type))
+      shape += (shape.empty() ? "" : ", ") + size;
+    return type.at("dtype").get<std::string>() + (shape.empty() ? "" : "[" + shape + "]") +
+           (type.contains("meaning") ? ", " + type["meaning"].get<std::string>() : "");
+  }
+  /// How many values a fixed shape has, those of a box or point counted as one; nothing where a size is open.
+  struct Layout {
+    std::string element; // "bigm::Point", "float"
+    std::string count;   // empty: open; "1": one
+    bool grouped = false;
+  };
+  Layout layoutOf(const json &type) const {
+    std::vector<std::string> sizes = sizesOf(type);
+    std::string meaning = type.value("meaning", "");
+    Layout l{ctype(type.at("dtype")), "", meaning == "box" || meaning == "point"};
+    if (l.grouped) {
+      l.element = meaning == "box" ? "bigm::Box" : "bigm::Point";
+      sizes.pop_back();
+    }
+    int64_t count = 1;
+    for (auto &size : sizes) {
+      if (!isNumber(size))
+        return l;
+      count *= std::stoll(size);
+    }
+    if (sizes.empty() || count <= 4096)
+      l.count = sizes.empty() ? "1" : "x" + std::to_string(count);
+    return l;
+  }
+  std::string typeOf(const json &type, const std::string &hint) {
+    std::string kind = type.at("kind");
+    if (kind == "record")
+      return structOf(type, hint);
+    if (kind == "list")
+      return "std::vector<" + typeOf(type.at("element"), hint) + ">";
+    if (kind == "optional")
+      return "std::optional<" + typeOf(type.at("element"), hint) + ">";
+    if (kind == "text")
+      return "std::string";
+    if (kind == "image")
+      return "bigm::Picture";
+    Layout l = layoutOf(type);
+    if (l.count == "1") {
+      if (type.contains("classes"))
+        return "bigm::Label";
+      return type.at("dtype") == "bool" ? "bool" : l.element;
+    }
+    return l.count.empty() ? "std::vector<" + l.element + ">" : "std::array<" + l.element + ", " + l.count.substr(1) + ">";
+  }
+  std::string read(const json &type, const std::string &hint, const std::string &row, int depth) {
+    std::string kind = type.at("kind");
+    if (kind == "record") {
+      std::string values;
+      for (const json &field : type.at("fields"))
+        values += (values.empty() ? "" : ", ") + read(field.at(1), hint + camel(field.at(0)), row, depth);
+      return hint + "{" + values + "}";
+    }
+    std::string slot = literal(type.at("slot"));
+    if (kind == "list" || kind == "optional") {
+      std::string inner = fmt::format("i{}", depth + 1);
+      return fmt::format("f.{}({}, {}, [&](int64_t {}) {{ return {}; }})", kind, slot, row, inner, read(type.at("element"), hint, inner, depth + 1));
+    }
+    if (kind == "text")
+      return fmt::format("f.text({}, {})", slot, row);
+    if (kind == "image")
+      return fmt::format("f.picture({}, {})", slot, row);
+    Layout l = layoutOf(type);
+    if (l.count == "1") {
+      if (type.contains("classes"))
+        return fmt::format("f.label({}, {}, {})", slot, row, namesOf(type, hint));
+      if (type.at("dtype") == "bool")
+        return fmt::format("f.boolean({}, {})", slot, row);
+      return fmt::format(fmt::runtime(l.grouped ? "f.plain<{}>({}, {})" : "f.number<{}>({}, {})"), l.element, slot, row);
+    }
+    if (l.count.empty())
+      return fmt::format(fmt::runtime(l.grouped ? "f.plains<{}>({}, {})" : "f.numbers<{}>({}, {})"), l.element, slot, row);
+    return fmt::format("f.fixed<{}, {}>({}, {})", l.element, l.count.substr(1), slot, row);
+  }
+  std::string namesOf(const json &type, const std::string &hint) {
+    auto labels = type.value("labels", std::vector<std::string>{});
+    if (labels.empty())
+      return "bigm::View<const std::string_view>(nullptr, 0)";
+    std::string list;
+    for (auto &label : labels)
+      list += (list.empty() ? "" : ", ") + literal(label);
+    names += fmt::format("  static constexpr std::string_view {}Names[] = {{{}}};\n", hint, list);
+    return fmt::format("bigm::View<const std::string_view>({}Names, {})", hint, labels.size());
+  }
+
+  const json &flow;
+  std::string name, function, stem, definitions, names;
+  std::set<std::string> defined;
+};
+
+} // namespace
+
+FlowText flowText(const json &manifest) {
+  FlowText out;
+  for (const json &flow : manifest.value("flows", json::array())) {
+    FlowWriter writer(flow);
+    out.functions += writer.write() + "\n";
+    out.readers += writer.reader();
+  }
+  return out;
+}
+
+} // namespace bigm::artifact

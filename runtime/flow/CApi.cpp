@@ -1,0 +1,283 @@
+// The border of flows in a generated library: bigm/flow.h.
+#include "Flow.h"
+#include "Functions.h"
+#include "bigm/flow.h"
+#include "runtime/core/Failure.h"
+#include "runtime/data/Error.h"
+#include <cstring>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+using namespace bigm;
+
+struct bigm_flow {
+  flow::Flow plan;
+  flow::Functions functions;
+  bigm_model *model;
+  bigm_context *context;
+  std::string share;
+  flow::Surroundings around;
+  flow::Slots slots;
+  // The record that is being given: texts and pictures by input, and numbers.
+  std::map<std::string, std::string> texts;
+  std::map<std::string, std::shared_ptr<const data::Picture>> images;
+  std::map<std::string, data::Tensor> tensors;
+  std::map<std::string, text::Tokenizer> tokenizers;
+  std::map<std::string, std::pair<std::unique_ptr<generate::Engine>, int64_t>> engines;
+  std::string json;
+  bool ran = false;
+
+  explicit bigm_flow(const bigm_module *module) : functions(module) {}
+};
+
+namespace {
+
+/// What the drivers and the loader throw becomes a status here, as what the core throws does there.
+template <class Body> bigm_status guarded(Body &&body) noexcept {
+  try {
+    body();
+    return BIGM_OK;
+  } catch (const rt::Failure &e) {
+    return rt::report(e.status, e.what());
+  } catch (const data::Error &e) {
+    return rt::report(BIGM_ERROR_ARGUMENT, e.what());
+  } catch (const text::Error &e) {
+    return rt::report(BIGM_ERROR_ARGUMENT, e.what());
+  } catch (const std::bad_alloc &) {
+    return rt::report(BIGM_ERROR_MEMORY, "out of memory");
+  } catch (const std::exception &e) {
+    return rt::report(BIGM_ERROR_INTERNAL, e.what());
+  } catch (...) {
+    return rt::report(BIGM_ERROR_INTERNAL, "bug in bigm");
+  }
+}
+[[noreturn]] void refuse(const std::string &why) { throw rt::Failure(BIGM_ERROR_ARGUMENT, why); }
+void need(const void *pointer, const char *name) {
+  if (!pointer)
+    refuse(fmt::format("`{}` is NULL", name));
+}
+
+const flow::RichType &input(const bigm_flow &f, const char *name, flow::RichType::Kind kind, const char *what) {
+  need(name, "input");
+  for (auto &[known, type] : f.plan.inputs)
+    if (known == name) {
+      if (type.kind != kind)
+        refuse(fmt::format("`{}` of `{}` is not {}", name, f.plan.name, what));
+      return type;
+    }
+  refuse(fmt::format("`{}` has no input `{}`", f.plan.name, name));
+}
+void give(bigm_flow &f, const char *name, data::Picture picture) {
+  input(f, name, flow::RichType::Kind::Image, "an image");
+  f.images[name] = std::make_shared<const data::Picture>(std::move(picture));
+}
+template <class Map> auto &slotOf(const bigm_flow &f, Map &all, const char *slot) {
+  need(slot, "slot");
+  if (!f.ran)
+    refuse(fmt::format("`{}` has not run since its last record was given", f.plan.name));
+  auto found = all.find(slot);
+  if (found == all.end())
+    refuse(fmt::format("`{}` has no such slot `{}`", f.plan.name, slot));
+  return found->second;
+}
+void within(int64_t row, int64_t rows) {
+  if (row < 0 || row >= rows)
+    refuse(fmt::format("there is no row {}; there are {}", row, rows));
+}
+
+generate::Engine &engineOf(bigm_flow &f, const std::string &name, int64_t positions, int64_t slots) {
+  auto &[engine, asked] = f.engines[name];
+  if (!engine || engine->slots() < slots || asked < positions) {
+    engine.reset();
+    engine = std::make_unique<generate::Engine>(f.model, name, positions, std::max<int64_t>(slots, 1), bigm_context_threads(f.context));
+    asked = positions;
+  }
+  return *engine;
+}
+const text::Tokenizer &tokenizerOf(bigm_flow &f, const std::string &name) {
+  auto known = f.tokenizers.find(name);
+  if (known == f.tokenizers.end()) {
+    if (f.share.empty())
+      refuse(fmt::format("`{}` needs the tokenizer `{}`: say where the library's share folder is", f.plan.name, name));
+    known = f.tokenizers.emplace(name, text::Tokenizer::fromFile(f.share + "/tokenizer." + name + ".json")).first;
+  }
+  return known->second;
+}
+
+} // namespace
+
+extern "C" {
+
+bigm_status bigm_flow_create(const bigm_module *module, bigm_model *model, bigm_context *context, const char *name,
+                             const char *share, bigm_flow **out) {
+  return guarded([&] {
+    need(module, "module"), need(model, "model"), need(context, "context"), need(name, "name"), need(out, "out");
+    *out = nullptr;
+    auto f = std::make_unique<bigm_flow>(module);
+    uint64_t size = 0;
+    const char *manifest = bigm_module_manifest(module, &size);
+    std::string names;
+    bool found = false;
+    for (auto &plan : flow::flowsOf({manifest, size})) {
+      names += (names.empty() ? "`" : ", `") + plan.name + "`";
+      if (plan.name == name) {
+        f->plan = std::move(plan);
+        found = true;
+      }
+    }
+    if (!found)
+      refuse(fmt::format("there is no flow `{}`; the library has {}", name, names.empty() ? "none" : names));
+    f->model = model;
+    f->context = context;
+    f->share = share ? share : "";
+    bigm_flow *self = f.get();
+    self->around.call = [self](const std::string &function, const data::Batch &batch) { return self->functions.run(self->context, function, batch, {}); };
+    self->around.none = [self](const std::string &function) { return self->functions.none(function); };
+    self->around.picture = [](const std::string &path) { return std::make_shared<const data::Picture>(data::readPicture(path)); };
+    self->around.tokenizer = [self](const std::string &which) -> const text::Tokenizer & { return tokenizerOf(*self, which); };
+    self->around.engine = [self](const std::string &which, int64_t positions, int64_t slots) -> generate::Engine & {
+      return engineOf(*self, which, positions, slots);
+    };
+    *out = f.release();
+  });
+}
+void bigm_flow_destroy(bigm_flow *flow) { delete flow; }
+void bigm_flow_clear(bigm_flow *flow) {
+  if (!flow)
+    return;
+  flow->slots = {};
+  flow->texts.clear();
+  flow->images.clear();
+  flow->tensors.clear();
+  flow->ran = false;
+}
+
+bigm_status bigm_flow_give_text(bigm_flow *f, const char *name, const char *text, uint64_t size) {
+  return guarded([&] {
+    need(f, "flow");
+    if (size)
+      need(text, "text");
+    input(*f, name, flow::RichType::Kind::Text, "a text");
+    f->texts[name] = std::string(text ? text : "", size);
+  });
+}
+bigm_status bigm_flow_give_pixels(bigm_flow *f, const char *name, const uint8_t *pixels, int32_t height, int32_t width,
+                                  int32_t channels, int64_t stride) {
+  return guarded([&] {
+    need(f, "flow"), need(pixels, "pixels");
+    if (height < 1 || width < 1 || (channels != 1 && channels != 3))
+      refuse(fmt::format("`{}`: a picture has at least one pixel and 1 or 3 channels, and here are {} x {} of {}", name ? name : "", height, width, channels));
+    int64_t row = stride ? stride : int64_t(width) * channels;
+    if (row < int64_t(width) * channels)
+      refuse(fmt::format("`{}`: rows of {} bytes do not hold {} pixels", name ? name : "", row, width));
+    data::Picture p{channels, height, width, std::vector<uint8_t>(size_t(channels) * size_t(height) * size_t(width))};
+    uint8_t *to = p.pixels.data();
+    for (int32_t c = 0; c < channels; ++c)
+      for (int32_t y = 0; y < height; ++y)
+        for (int32_t x = 0; x < width; ++x)
+          *to++ = pixels[y * row + int64_t(x) * channels + c];
+    give(*f, name, std::move(p));
+  });
+}
+bigm_status bigm_flow_give_encoded(bigm_flow *f, const char *name, const void *bytes, uint64_t size) {
+  return guarded([&] {
+    need(f, "flow"), need(bytes, "bytes"), need(name, "input");
+    give(*f, name, data::decodePicture({static_cast<const uint8_t *>(bytes), size_t(size)}, name));
+  });
+}
+bigm_status bigm_flow_give_file(bigm_flow *f, const char *name, const char *path) {
+  return guarded([&] {
+    need(f, "flow"), need(path, "path");
+    give(*f, name, data::readPicture(path));
+  });
+}
+bigm_status bigm_flow_give_array(bigm_flow *f, const char *name, const void *data, const int64_t *sizes, int32_t rank) {
+  return guarded([&] {
+    need(f, "flow"), need(data, "data");
+    auto &type = input(*f, name, flow::RichType::Kind::Tensor, "numbers");
+    if (rank)
+      need(sizes, "sizes");
+    std::vector<int64_t> shape(sizes, sizes + (rank > 0 ? rank : 0));
+    flow::expectSizes(name, type, shape);
+    data::Tensor t(type.elem, shape);
+    std::memcpy(t.bytes.data(), data, t.bytes.size());
+    f->tensors[name] = std::move(t);
+  });
+}
+bigm_status bigm_flow_record(bigm_flow *f) {
+  return guarded([&] {
+    need(f, "flow");
+    auto texts = std::exchange(f->texts, {});
+    auto images = std::exchange(f->images, {});
+    auto tensors = std::exchange(f->tensors, {});
+    for (auto &[name, type] : f->plan.inputs)
+      if (!texts.count(name) && !images.count(name) && !tensors.count(name))
+        refuse(fmt::format("a record of `{}` lacks `{}`", f->plan.name, name));
+    if (f->ran) // records of a new run
+      bigm_flow_clear(f);
+    flow::append(f->plan, std::move(texts), std::move(images), std::move(tensors), f->slots);
+  });
+}
+
+bigm_status bigm_flow_run(bigm_flow *f) {
+  return guarded([&] {
+    need(f, "flow");
+    if (f->slots.records == 0)
+      refuse(fmt::format("`{}` has no record to answer", f->plan.name));
+    flow::run(f->plan, f->slots, f->around);
+    f->ran = true;
+  });
+}
+int64_t bigm_flow_records(const bigm_flow *f) { return f ? f->slots.records : 0; }
+
+bigm_status bigm_flow_array(const bigm_flow *f, const char *slot, bigm_array *out) {
+  return guarded([&] {
+    need(f, "flow"), need(out, "out");
+    const data::Tensor &t = slotOf(*f, f->slots.tensors, slot);
+    *out = {t.bytes.data(), t.shape.data(), int32_t(t.elem), int32_t(t.shape.size())};
+  });
+}
+bigm_status bigm_flow_text(const bigm_flow *f, const char *slot, int64_t row, const char **text, uint64_t *size) {
+  return guarded([&] {
+    need(f, "flow"), need(text, "text");
+    auto &all = slotOf(*f, f->slots.texts, slot);
+    within(row, int64_t(all.size()));
+    *text = all[size_t(row)].c_str();
+    if (size)
+      *size = all[size_t(row)].size();
+  });
+}
+bigm_status bigm_flow_image(const bigm_flow *f, const char *slot, int64_t row, const uint8_t **planes, int32_t *channels, int32_t *height,
+                            int32_t *width) {
+  return guarded([&] {
+    need(f, "flow"), need(planes, "planes"), need(channels, "channels"), need(height, "height"), need(width, "width");
+    auto &all = slotOf(*f, f->slots.images, slot);
+    within(row, int64_t(all.size()));
+    const data::Picture &p = *all[size_t(row)];
+    *planes = p.pixels.data();
+    *channels = p.channels;
+    *height = p.height;
+    *width = p.width;
+  });
+}
+bigm_status bigm_flow_rows(const bigm_flow *f, const char *numbers, int64_t row, int64_t *first, int64_t *last) {
+  return guarded([&] {
+    need(f, "flow"), need(first, "first"), need(last, "last");
+    slotOf(*f, f->slots.tensors, numbers);
+    auto [a, b] = flow::rowsBelow(f->slots, numbers, row);
+    *first = a;
+    *last = b;
+  });
+}
+bigm_status bigm_flow_json(bigm_flow *f, int64_t record, const char **text) {
+  return guarded([&] {
+    need(f, "flow"), need(text, "text");
+    if (!f->ran)
+      refuse(fmt::format("`{}` has not run since its last record was given", f->plan.name));
+    within(record, f->slots.records);
+    f->json = flow::result(f->plan, f->slots, record).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    *text = f->json.c_str();
+  });
+}
+
+} // extern "C"

@@ -249,6 +249,15 @@ static inline bigm_status {0}_fork(const {0}_model *from, int32_t threads, {0}_m
 
 /* Parameters, states and fitted values as a safetensors file; saving is all or nothing. */
 static inline bigm_status {0}_load({0}_model *self, const char *path) {{ return bigm_model_load(self->model, path, NULL); }}
+/* One part alone, named by its path (`trunk`, `trunk.conv`), from a file that has its tensors with that path in front or
+ * without it. Refused, and nothing changed, where the file does not fit the part. */
+static inline bigm_status {0}_load_part({0}_model *self, const char *part, const char *path) {{
+  bigm_load_options options;
+  memset(&options, 0, sizeof options);
+  options.struct_size = sizeof options;
+  options.part = part;
+  return bigm_model_load(self->model, path, &options);
+}}
 static inline bigm_status {0}_save(const {0}_model *self, const char *path) {{ return bigm_model_save(self->model, path, 0); }}
 
 )",
@@ -310,6 +319,8 @@ public:
     return other;
   }}
   void load(const std::string &path) {{ bigm::check(::{0}_load(&handle_, path.c_str())); }}
+  /// One part alone, named by its path, from a file that has its tensors with that path in front or without it.
+  void load(const std::string &part, const std::string &path) {{ bigm::check(::{0}_load_part(&handle_, part.c_str(), path.c_str())); }}
   void save(const std::string &path) const {{ bigm::check(::{0}_save(&handle_, path.c_str())); }}
   /// Initial weights under another seed.
   void init(int64_t seed) {{

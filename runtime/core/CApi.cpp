@@ -299,7 +299,8 @@ bigm_status bigm_model_load(bigm_model *model, const char *path, const bigm_load
     need(model, "model");
     need(path, "path");
     bigm_load_options given = readStruct(options, "options");
-    model->impl.load(path, given.required ? given.required : uint32_t(BIGM_KINDS_WEIGHTS), given.allow_missing, given.allow_extra);
+    model->impl.load(path, given.required ? given.required : uint32_t(BIGM_KINDS_WEIGHTS), given.allow_missing, given.allow_extra,
+                     given.part ? given.part : "");
   });
 }
 bigm_status bigm_model_save(const bigm_model *model, const char *path, uint32_t kinds) {

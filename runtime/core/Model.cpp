@@ -2,8 +2,10 @@
 #include "Elem.h"
 #include "Failure.h"
 #include "Safetensors.h"
+#include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <set>
 
 namespace bigm::rt {
 
@@ -36,13 +38,32 @@ static std::string joined(const std::vector<std::string> &names) {
   return text;
 }
 
-void Model::load(const std::string &path, uint32_t required, bool allowMissing, bool allowExtra) {
-  SafetensorsFile file(path);
+/// The outermost parts of a program, for a message.
+static std::string partsOf(const Manifest &manifest) {
+  std::set<std::string> parts;
+  for (const TensorDecl &t : manifest.tensors)
+    if (size_t dot = t.name.find('.'); dot != std::string::npos)
+      parts.insert("`" + t.name.substr(0, dot) + "`");
+  return parts.empty() ? "" : "; it has " + joined({parts.begin(), parts.end()});
+}
+
+void Model::load(const std::string &path, uint32_t required, bool allowMissing, bool allowExtra, const std::string &part) {
   const Manifest &manifest = module->manifest;
+  const std::string prefix = part.empty() ? "" : part + ".";
+  auto inPart = [&](const std::string &name) { return name.compare(0, prefix.size(), prefix) == 0; };
+  if (std::none_of(manifest.tensors.begin(), manifest.tensors.end(), [&](const TensorDecl &t) { return inPart(t.name); }) && !part.empty())
+    throw Failure(BIGM_ERROR_ARGUMENT, "the program `" + manifest.name + "` has no part `" + part + "`" + partsOf(manifest));
+  SafetensorsFile file(path);
   std::vector<std::string> missing, extra, misfits;
   std::vector<const SafetensorsEntry *> sources(tensors.size());
   for (const SafetensorsEntry &entry : file.entries()) {
     auto found = manifest.tensorByName.find(entry.name);
+    if (!part.empty()) {
+      if (found != manifest.tensorByName.end() && !inPart(entry.name))
+        continue; // another part's
+      if (found == manifest.tensorByName.end())
+        found = manifest.tensorByName.find(prefix + entry.name);
+    }
     if (found == manifest.tensorByName.end()) {
       extra.push_back(entry.name);
       continue;
@@ -54,10 +75,12 @@ void Model::load(const std::string &path, uint32_t required, bool allowMissing, 
         seen.replace(0, 1, entry.dtypeName);
       misfits.push_back("`" + entry.name + "` is " + seen + " there and " + typeText(decl.dtype, decl.shape) + " in the program");
     }
+    if (sources[found->second])
+      throw Failure(BIGM_ERROR_WEIGHTS, path + " has `" + decl.name + "` twice, with the path of its part and without");
     sources[found->second] = &entry;
   }
   for (size_t i = 0; i < tensors.size(); ++i)
-    if (!sources[i] && (required >> manifest.tensors[i].kind & 1))
+    if (!sources[i] && (required >> manifest.tensors[i].kind & 1) && inPart(manifest.tensors[i].name))
       missing.push_back(manifest.tensors[i].name);
   std::string problems;
   if (!missing.empty() && !allowMissing)
@@ -67,7 +90,7 @@ void Model::load(const std::string &path, uint32_t required, bool allowMissing, 
   for (const std::string &misfit : misfits)
     problems += "\n  " + misfit;
   if (!problems.empty())
-    throw Failure(BIGM_ERROR_WEIGHTS, path + " does not fit the program `" + manifest.name + "`:" + problems);
+    throw Failure(BIGM_ERROR_WEIGHTS, path + " does not fit " + (part.empty() ? "" : "the part `" + part + "` of ") + "the program `" + manifest.name + "`:" + problems);
 
   std::unique_lock guard(lock);
   for (size_t i = 0; i < tensors.size(); ++i)

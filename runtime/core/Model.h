@@ -34,7 +34,7 @@ struct Model {
   /// All zero. Throws Failure (BIGM_ERROR_MEMORY).
   explicit Model(std::shared_ptr<const Module> module);
   /// See bigm_model_load.
-  void load(const std::string &path, uint32_t required, bool allowMissing, bool allowExtra);
+  void load(const std::string &path, uint32_t required, bool allowMissing, bool allowExtra, const std::string &part = "");
   /// The caller has set this tensor, or may: prepared values that depend on it are stale; if it is a slot, its train
   /// programs keep what is there. `lock` is held alone.
   void touched(int32_t tensor);

@@ -66,6 +66,23 @@ TEST_F(ModelFiles, PartsOfAFileCanBeTaken) {
   EXPECT_EQ(bigm_model_load(model, path("w").c_str(), &options), BIGM_OK) << bigm_last_error();
   EXPECT_EQ(weights(model), (std::vector<float>{1, 2, 3}));
 }
+TEST_F(ModelFiles, APartIsReplacedByItself) {
+  float values[3] = {1, 2, 3};
+  std::string bytes(reinterpret_cast<char *>(values), 12);
+  // Named without the part's path; what else the file has must not be there.
+  write(path("w"), safetensors(R"({"w":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}})", bytes));
+  bigm_load_options options = BIGM_INIT(bigm_load_options);
+  options.part = "toy";
+  options.allow_missing = 1;
+  EXPECT_EQ(bigm_model_load(model, path("w").c_str(), &options), BIGM_OK) << bigm_last_error();
+  EXPECT_EQ(weights(model), (std::vector<float>{1, 2, 3}));
+  options.allow_missing = 0;
+  EXPECT_EQ(bigm_model_load(model, path("w").c_str(), &options), BIGM_ERROR_WEIGHTS);
+  EXPECT_THAT(bigm_last_error(), AllOf(HasSubstr("does not fit the part `toy` of the program `toy`"), HasSubstr("missing: `toy.count`")));
+  options.part = "tree";
+  EXPECT_EQ(bigm_model_load(model, path("w").c_str(), &options), BIGM_ERROR_ARGUMENT);
+  EXPECT_THAT(bigm_last_error(), HasSubstr("has no part `tree`; it has `toy`"));
+}
 TEST_F(ModelFiles, fail_FilesThatAreNotThere) {
   EXPECT_EQ(bigm_model_load(model, path("none").c_str(), nullptr), BIGM_ERROR_NOT_FOUND);
   EXPECT_THAT(bigm_last_error(), AllOf(HasSubstr(path("none")), HasSubstr("no such file")));

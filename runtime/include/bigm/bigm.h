@@ -176,6 +176,8 @@ typedef struct bigm_load_options {
   uint32_t required;     /* kinds that must be in the file; 0 is BIGM_KINDS_WEIGHTS */
   int32_t allow_missing; /* tensors that are not in the file keep their values */
   int32_t allow_extra;   /* tensors of the file that the program lacks are passed over */
+  const char *part;      /* "faces.detector": only tensors of this part, which the file names with the part's path in front or
+                          * without it; what the file has of other parts is passed over. NULL: the whole program */
 } bigm_load_options;
 /* Reads tensors by name from a safetensors file. Tensors of other kinds are taken when they are there. All that is
  * missing, extra or of the wrong shape or type is named in one error; then no tensor is changed. `options` may be

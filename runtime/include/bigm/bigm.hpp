@@ -177,6 +177,12 @@ public:
     handle = Handle(raw);
   }
   void load(const std::string &path) { check(bigm_model_load(get(), path.c_str(), nullptr)); }
+  /// One part alone: `load("faces.detector", "better.safetensors")`.
+  void load(const std::string &part, const std::string &path) {
+    auto options = BIGM_INIT(bigm_load_options);
+    options.part = part.c_str();
+    check(bigm_model_load(get(), path.c_str(), &options));
+  }
   void load(const std::string &path, const bigm_load_options &options) {
     check(bigm_model_load(get(), path.c_str(), &options));
   }

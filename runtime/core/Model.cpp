@@ -43,7 +43,7 @@ static std::string partsOf(const Manifest &manifest) {
   std::set<std::string> parts;
   for (const TensorDecl &t : manifest.tensors)
     if (size_t dot = t.name.find('.'); dot != std::string::npos)
-      parts.insert("`" + t.name.substr(0, dot) + "`");
+      parts.insert(t.name.substr(0, dot));
   return parts.empty() ? "" : "; it has " + joined({parts.begin(), parts.end()});
 }
 

@@ -1,11 +1,8 @@
 // Flows answer in batches; texts of similar length share one, since all rows of a batch are as long as its longest.
 #include "Answer.h"
-#include "DataSets.h"
 #include "Draw.h"
+#include "FlowHost.h"
 #include "Guard.h"
-#include "Pretrained.h"
-#include "RunFolder.h"
-#include "Session.h"
 #include "runtime/data/Error.h"
 #include "runtime/data/Files.h"
 #include "runtime/data/Picture.h"
@@ -29,21 +26,12 @@ constexpr size_t kWindow = 64 * kBatch; // inputs that are sorted by length toge
 class Answerer {
 public:
   Answerer(const bigm_module *module, const PredictOptions &options, std::vector<flow::Flow> all)
-      : options(options), session(module, options.threads), places{options.dataDir, options.sourceDir, &options.given},
-        data(session, options.dataDir, 1), flows(std::move(all)) {
-    around.call = [this](const std::string &function, const data::Batch &batch) { return session.run(function, batch, {}); };
-    around.none = [this](const std::string &function) { return session.none(function); };
-    around.picture = [](const std::string &path) { return std::make_shared<const data::Picture>(data::readPicture(path)); };
-    around.engine = [this](const std::string &name, int64_t positions, int64_t slots) -> generate::Engine & {
-      return engineOf(name, positions, slots);
-    };
-    around.tokenizer = [this](const std::string &name) -> const text::Tokenizer & { return data.tokenizers().at(name); };
-  }
+      : options(options), host(module, options, std::move(all)), worker(host), around(worker.around) {}
 
   Result run(const std::vector<std::string> &inputs) {
-    choose();
+    chosen = &host.choose(options.flow);
     checkDrawing(inputs);
-    loadWeights();
+    host.loadWeights();
     for (auto &input : inputs) {
       if (input == "-") {
         for (std::string line; std::getline(std::cin, line);)
@@ -61,21 +49,6 @@ public:
   }
 
 private:
-  void choose() {
-    if (options.flow.empty()) {
-      chosen = &flows.back();
-      return;
-    }
-    std::string names;
-    for (auto &f : flows) {
-      names += (names.empty() ? "`" : ", `") + f.name + "`";
-      if (f.name == options.flow)
-        chosen = &f;
-    }
-    if (!chosen)
-      fail("there is no flow `{}`; the program has {}", options.flow, names);
-  }
-
   /// Pictures are drawn onto the first image that the flow takes.
   void checkDrawing(const std::vector<std::string> &inputs) {
     if (options.draw.empty())
@@ -112,35 +85,6 @@ private:
       take(file);
   }
 
-  void loadWeights() {
-    const Program &program = session.program();
-    if (!options.runDir.empty()) {
-      RunFolder folder(options.runDir, true);
-      folder.loadFor(program, session.model());
-      data.loadTexts(folder);
-      return;
-    }
-    bool fitted = std::any_of(program.tokenizers.begin(), program.tokenizers.end(), [](auto &t) { return t.kind != "file"; });
-    if (!program.trains.empty() || !program.fits.empty() || fitted)
-      fail("`{}` answers with what a training made: say with `--run` where that is", program.name);
-    for (auto &model : program.models)
-      session.initialise(model, 0);
-    loadPretrained(program, session.model(), places);
-    data.makeTokenizers(options.sourceDir, [](const std::string &, int64_t) {});
-  }
-
-  /// One for each model; a larger one takes its place where longer texts come.
-  generate::Engine &engineOf(const std::string &name, int64_t positions, int64_t slots) {
-    auto &[engine, asked] = engines[name];
-    if (!engine || engine->slots() < slots || asked < positions) {
-      slots = std::max<int64_t>(slots, 4); // texts that are written side by side
-      engine.reset();
-      engine = std::make_unique<generate::Engine>(session.model(), name, positions, slots, options.threads);
-      asked = positions;
-    }
-    return *engine;
-  }
-
   void take(const std::string &input) {
     ++all;
     waiting.push_back(input);
@@ -148,8 +92,7 @@ private:
       finish();
   }
 
-  /// Whether the flow takes one value of the kind, a text or an image: then an input is that text or path, and no JSON.
-  bool takesOne(flow::RichType::Kind kind) const { return chosen->inputs.size() == 1 && chosen->inputs[0].second.kind == kind; }
+  bool takesOne(flow::RichType::Kind kind) const { return driver::takesOne(*chosen, kind); }
   bool takesPlain() const { return takesOne(flow::RichType::Kind::Text) || takesOne(flow::RichType::Kind::Image); }
   bool anyOpenSize() const {
     for (auto &[name, type] : chosen->inputs)
@@ -238,15 +181,7 @@ private:
       fail("{}: the picture cannot be written", file);
   }
 
-  json parsed(const std::string &input) const {
-    if (takesPlain())
-      return input;
-    json value = json::parse(input, nullptr, /*allow_exceptions=*/false);
-    if (value.is_discarded())
-      fail("{}: is no JSON; `{}` takes {}", input, chosen->name,
-           chosen->inputs.size() == 1 ? "its input as JSON" : "an object with its inputs");
-    return value;
-  }
+  json parsed(const std::string &input) const { return parsedRecord(*chosen, input); }
   void refuse(json &answer, const std::string &why) {
     ++bad;
     std::cerr << "bigmc: error: " << why << "\n";
@@ -267,13 +202,10 @@ private:
   static std::string dumped(const json &value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
   const PredictOptions &options;
-  Session session;
-  Places places;
-  DataSets data; // for its tokenizers
-  std::vector<flow::Flow> flows;
+  FlowHost host;
+  FlowHost::Worker worker;
+  flow::Surroundings &around;
   const flow::Flow *chosen = nullptr;
-  flow::Surroundings around;
-  std::map<std::string, std::pair<std::unique_ptr<generate::Engine>, int64_t>> engines; // and the positions asked for
   std::vector<std::string> waiting;
   std::string canvas; // slot of the image that results are drawn on; empty: nothing is drawn
   bool drawFolder = false;

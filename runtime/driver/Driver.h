@@ -104,4 +104,17 @@ std::vector<std::pair<std::string, std::string>> tokenizerFiles(const std::strin
 /// are answered all the same, and the exit code is 1.
 Result predict(const bigm_module *module, const PredictOptions &options, const std::vector<std::string> &inputs);
 
+struct BenchOptions : CommonOptions {
+  std::string flow;   // empty: the program's last one
+  double seconds = 5;
+  int clients = 1;
+};
+struct Served {
+  Result result;
+  std::string text, json; // the same figures
+};
+/// How a flow serves `clients` that ask one after the other for `seconds`, each with a context of its own and its share of
+/// the threads: requests a second and latencies, decoding of inputs included. Inputs as those of `predict`, taken in turn.
+Served bench(const bigm_module *module, const BenchOptions &options, const std::vector<std::string> &inputs);
+
 } // namespace bigm::driver

@@ -30,14 +30,12 @@ public:
   /// The (data, field) whose classes were named so.
   const std::vector<std::pair<std::string, std::string>> &namedByData() const;
   bigm_model *model();
-  bigm_context *context(); // the main one
+  flow::Functions &functions();
   int threads() const;
 
   /// Runs a function; its inputs are taken from the batch by name, and all outputs are returned. `lane` -1 is the main
   /// context, others are preparation lanes; one lane is used by one thread at a time.
   Values run(const std::string &function, const data::Batch &inputs, const Call &call, int lane = -1);
-  /// What a function gives for no rows (flow::Functions).
-  Values none(const std::string &function);
   /// Sets parameters, states and slots of a train program.
   void initialise(const std::string &train, uint64_t seed);
 

@@ -55,6 +55,15 @@ struct PredictOptions {
   bool json = false;
   int threads = 0;
 };
+struct BenchOptions {
+  ProgramOptions program;
+  std::string run, data, flow;
+  CodeOptions code;
+  std::vector<std::string> inputs;
+  double seconds = 5;
+  int clients = 1, threads = 0;
+  bool json = false;
+};
 struct ProfileOptions {
   ProgramOptions program;
   std::string run, function, memory;
@@ -75,6 +84,7 @@ int emit(const EmitOptions &);
 int train(const TrainOptions &);
 int eval(const EvalOptions &);
 int predict(const PredictOptions &);
+int bench(const BenchOptions &);
 int build(const BuildOptions &);
 int profile(const ProfileOptions &);
 

@@ -134,4 +134,20 @@ int predict(const PredictOptions &options) {
   return finish(driver::predict(opened->module->get(), o, options.inputs));
 }
 
+int bench(const BenchOptions &options) {
+  int code = Done;
+  auto opened = openRun(options.program, options.run, options.data, options.code, code);
+  if (!opened)
+    return code;
+  driver::BenchOptions o;
+  static_cast<driver::CommonOptions &>(o) =
+      common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
+  o.flow = options.flow;
+  o.seconds = options.seconds;
+  o.clients = options.clients;
+  driver::Served served = driver::bench(opened->module->get(), o, options.inputs);
+  std::cout << (options.json && !served.json.empty() ? served.json + "\n" : served.text);
+  return finish(served.result);
+}
+
 } // namespace bigm::tool

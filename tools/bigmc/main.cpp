@@ -138,6 +138,22 @@ int main(int argc, char **argv) {
   addThreads(predictCommand, predictOptions.threads);
   addCode(predictCommand, predictOptions.code);
 
+  BenchOptions benchOptions;
+  auto *benchCommand = command(app, "bench", "how a flow serves: latencies and answers a second, with one client or several",
+                               "bigmc bench examples/faces/faces.bigm --data ../shared/data photo.jpg --seconds 10 --clients 2");
+  addProgram(benchCommand, benchOptions.program);
+  benchCommand->add_option("INPUT", benchOptions.inputs, "what the clients ask, in turn; as for `predict`")->required();
+  benchCommand->add_option("--flow", benchOptions.flow, "the flow that answers; the last one when left out");
+  benchCommand->add_option("--run", benchOptions.run, "a finished training; not needed where all weights come from files");
+  benchCommand->add_option("--data", benchOptions.data, "where weights lie that the program names, besides its own folder");
+  benchCommand->add_option("--seconds", benchOptions.seconds, "how long to ask")->capture_default_str()->check(CLI::Range(0.01, 86400.0));
+  benchCommand->add_option("--clients", benchOptions.clients, "how many ask at the same time; they share the threads")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  benchCommand->add_flag("--json", benchOptions.json, "one JSON object on standard output");
+  addThreads(benchCommand, benchOptions.threads);
+  addCode(benchCommand, benchOptions.code);
+
   BuildOptions buildOptions;
   auto *buildCommand = command(app, "build", "make a native library with C and C++ headers",
                                "bigmc build examples/digits/digits.bigm --run runs/digits -o lib/digits");
@@ -181,6 +197,7 @@ int main(int argc, char **argv) {
     KeptBrackets kept(argc, argv);
     app.parse(argc, kept.arguments.data());
     kept.restore(predictOptions.inputs);
+    kept.restore(benchOptions.inputs);
   } catch (const CLI::ParseError &e) {
     // CLI11 prints help and version itself and calls them code 0.
     return app.exit(e) == 0 ? Done : WrongUsage;
@@ -196,6 +213,8 @@ int main(int argc, char **argv) {
       return eval(evalOptions);
     if (*predictCommand)
       return predict(predictOptions);
+    if (*benchCommand)
+      return bench(benchOptions);
     if (*buildCommand)
       return build(buildOptions);
     if (*profileCommand)

@@ -1,0 +1,81 @@
+#include "FlowHost.h"
+#include "RunFolder.h"
+#include "runtime/data/Error.h"
+#include "runtime/data/Picture.h"
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace bigm::driver {
+using data::fail;
+
+FlowHost::FlowHost(const bigm_module *module, const CommonOptions &options, std::vector<flow::Flow> flows)
+    : options(options), session_(module, options.threads), places{options.dataDir, options.sourceDir, &options.given},
+      data(session_, options.dataDir, 1), flows(std::move(flows)) {}
+
+const flow::Flow &FlowHost::choose(const std::string &name) const {
+  if (name.empty())
+    return flows.back();
+  std::string names;
+  for (auto &f : flows) {
+    names += (names.empty() ? "`" : ", `") + f.name + "`";
+    if (f.name == name)
+      return f;
+  }
+  fail("there is no flow `{}`; the program has {}", name, names);
+}
+
+void FlowHost::loadWeights() {
+  const Program &program = session_.program();
+  if (!options.runDir.empty()) {
+    RunFolder folder(options.runDir, true);
+    folder.loadFor(program, session_.model());
+    data.loadTexts(folder);
+    return;
+  }
+  bool fitted = std::any_of(program.tokenizers.begin(), program.tokenizers.end(), [](auto &t) { return t.kind != "file"; });
+  if (!program.trains.empty() || !program.fits.empty() || fitted)
+    fail("`{}` answers with what a training made: say with `--run` where that is", program.name);
+  for (auto &model : program.models)
+    session_.initialise(model, 0);
+  loadPretrained(program, session_.model(), places);
+  data.makeTokenizers(options.sourceDir, [](const std::string &, int64_t) {});
+}
+
+FlowHost::Worker::Worker(FlowHost &host, bigm_context *own)
+    : host(host), threads(own ? bigm_context_threads(own) : host.options.threads) {
+  around.call = [&host, own](const std::string &function, const data::Batch &batch) {
+    return own ? host.session_.functions().run(own, function, batch, {}) : host.session_.run(function, batch, {});
+  };
+  around.none = [&host](const std::string &function) { return host.session_.functions().none(function); };
+  around.picture = [](const std::string &path) { return std::make_shared<const data::Picture>(data::readPicture(path)); };
+  around.engine = [this](const std::string &name, int64_t positions, int64_t slots) -> generate::Engine & {
+    return engineOf(name, positions, slots);
+  };
+  around.tokenizer = [&host](const std::string &name) -> const text::Tokenizer & { return host.data.tokenizers().at(name); };
+}
+
+generate::Engine &FlowHost::Worker::engineOf(const std::string &name, int64_t positions, int64_t slots) {
+  auto &[engine, asked] = engines[name];
+  if (!engine || engine->slots() < slots || asked < positions) {
+    slots = std::max<int64_t>(slots, 4); // texts that are written side by side
+    engine.reset();
+    engine = std::make_unique<generate::Engine>(host.session_.model(), name, positions, slots, threads);
+    asked = positions;
+  }
+  return *engine;
+}
+
+bool takesOne(const flow::Flow &flow, flow::RichType::Kind kind) {
+  return flow.inputs.size() == 1 && flow.inputs[0].second.kind == kind;
+}
+
+nlohmann::ordered_json parsedRecord(const flow::Flow &flow, const std::string &input) {
+  if (takesOne(flow, flow::RichType::Kind::Text) || takesOne(flow, flow::RichType::Kind::Image))
+    return input;
+  auto value = nlohmann::ordered_json::parse(input, nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded())
+    fail("{}: is no JSON; `{}` takes {}", input, flow.name, flow.inputs.size() == 1 ? "its input as JSON" : "an object with its inputs");
+  return value;
+}
+
+} // namespace bigm::driver

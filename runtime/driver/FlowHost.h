@@ -1,0 +1,49 @@
+// A program's flows with all they need to run: weights, tokenizers, and what writes texts.
+#pragma once
+#include "DataSets.h"
+#include "Driver.h"
+#include "Pretrained.h"
+#include "Session.h"
+#include "runtime/flow/Flow.h"
+
+namespace bigm::driver {
+
+class FlowHost {
+public:
+  /// `flows` are those of the module's manifest, one at least.
+  FlowHost(const bigm_module *module, const CommonOptions &options, std::vector<flow::Flow> flows);
+
+  /// The flow of this name, or the last one. Throws data::Error where there is none.
+  const flow::Flow &choose(const std::string &name) const;
+  /// From the run, or from the files that the program names. Throws data::Error where a training must come first.
+  void loadWeights();
+  Session &session() { return session_; }
+
+  /// What one thread at a time runs flows with: on the session's main context, or on one of its own.
+  class Worker {
+  public:
+    explicit Worker(FlowHost &host, bigm_context *own = nullptr);
+    flow::Surroundings around;
+
+  private:
+    /// One for each model; a larger one takes its place where longer texts come.
+    generate::Engine &engineOf(const std::string &name, int64_t positions, int64_t slots);
+    FlowHost &host;
+    int threads;
+    std::map<std::string, std::pair<std::unique_ptr<generate::Engine>, int64_t>> engines; // and the positions asked for
+  };
+
+private:
+  const CommonOptions &options;
+  Session session_;
+  Places places;
+  DataSets data; // for its tokenizers
+  std::vector<flow::Flow> flows;
+};
+
+/// Whether a flow takes one value of the kind, a text or an image: then an input is that text or path, and no JSON.
+bool takesOne(const flow::Flow &flow, flow::RichType::Kind kind);
+/// A record as people write it: a text or a path as it stands where the flow takes one, else JSON. Throws data::Error.
+nlohmann::ordered_json parsedRecord(const flow::Flow &flow, const std::string &input);
+
+} // namespace bigm::driver

@@ -203,9 +203,11 @@ Val Checker::applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instan
         v.is(Val::Kind::Tensor) && leading(model.file->graph.inputs[i]) == 1 && v.type.shape[0] != Dim(int64_t(1)))
       batch = v.type.shape[0];
   for (size_t i = 0; batch && evaluation.problems.empty() && i < out.items.size(); ++i)
-    if (out.items[i].type.shape.empty() || out.items[i].type.shape[0] != *batch)
+    if (out.items[i].type.shape.empty() || out.items[i].type.shape[0] != *batch) {
+      instance->inputs.clear(); // alone it is built for what the file says, not for this call
       return fail(Diag::OnnxBatch, where, {model.path, batch->str(), model.outputs[i], out.items[i].type.str()},
                   "export it with a batch that is not fixed, or call it with one of 1");
+    }
   if (evaluation.problems.empty())
     return out.items.size() == 1 ? out.items[0] : out;
   std::string all;

@@ -65,6 +65,54 @@ Picture decodePng(std::span<const uint8_t> bytes, const std::string &file) {
   return planar(rows, channels, int(image.height), int(image.width));
 }
 
+/// How a camera was held, 1 to 8 as Exif counts; 0 where the block does not say. (Exif 2.3: tag 0x0112 of the first list of a
+/// TIFF structure.) Nothing in it is believed.
+int exifOrientation(std::span<const uint8_t> block) {
+  static constexpr uint8_t head[] = {'E', 'x', 'i', 'f', 0, 0};
+  if (block.size() < 14 || !std::equal(head, head + 6, block.begin()))
+    return 0;
+  std::span<const uint8_t> tiff = block.subspan(6);
+  bool little = tiff[0] == 'I';
+  auto number = [&](size_t at, size_t bytes) -> uint64_t {
+    uint64_t value = 0;
+    if (at + bytes > tiff.size())
+      return 0;
+    for (size_t i = 0; i < bytes; ++i)
+      value |= uint64_t(tiff[at + i]) << (8 * (little ? i : bytes - 1 - i));
+    return value;
+  };
+  uint64_t list = number(4, 4);
+  if (list + 2 > tiff.size())
+    return 0;
+  for (uint64_t i = 0, count = number(list, 2); i < count && list + 2 + 12 * (i + 1) <= tiff.size(); ++i)
+    if (uint64_t entry = list + 2 + 12 * i; number(entry, 2) == 0x0112) {
+      uint64_t value = number(entry + 8, 2);
+      return value >= 1 && value <= 8 ? int(value) : 0;
+    }
+  return 0;
+}
+
+/// Turned and mirrored as the orientation says, so that up is up.
+Picture upright(Picture picture, int orientation) {
+  if (orientation <= 1)
+    return picture;
+  bool swapped = orientation >= 5; // rows become columns
+  int height = swapped ? picture.width : picture.height, width = swapped ? picture.height : picture.width;
+  Picture out{picture.channels, height, width, std::vector<uint8_t>(picture.pixels.size())};
+  uint8_t *to = out.pixels.data();
+  for (int c = 0; c < picture.channels; ++c)
+    for (int y = 0; y < height; ++y)
+      for (int x = 0; x < width; ++x) {
+        int row = swapped ? x : y, column = swapped ? y : x;
+        if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7)
+          row = picture.height - 1 - row;
+        if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8)
+          column = picture.width - 1 - column;
+        *to++ = picture.pixels[(size_t(c) * picture.height + row) * picture.width + column];
+      }
+  return out;
+}
+
 struct JpegErrors {
   jpeg_error_mgr base;
   jmp_buf back;
@@ -73,7 +121,7 @@ struct JpegErrors {
 
 /// The part that may be left by longjmp: holds nothing with a destructor. Returns false with errors->text set.
 bool readJpeg(jpeg_decompress_struct &jpeg, JpegErrors &errors, std::span<const uint8_t> bytes,
-              std::vector<uint8_t> &rows, const std::string &file) {
+              std::vector<uint8_t> &rows, int &orientation, const std::string &file) {
   jpeg.err = jpeg_std_error(&errors.base);
   errors.base.error_exit = [](j_common_ptr info) {
     auto *e = reinterpret_cast<JpegErrors *>(info->err);
@@ -91,12 +139,18 @@ bool readJpeg(jpeg_decompress_struct &jpeg, JpegErrors &errors, std::span<const 
     return false;
   jpeg_create_decompress(&jpeg);
   jpeg_mem_src(&jpeg, bytes.data(), bytes.size());
+  jpeg_save_markers(&jpeg, JPEG_APP0 + 1, 0xffff);
   jpeg_read_header(&jpeg, TRUE);
+  for (jpeg_saved_marker_ptr m = jpeg.marker_list; m; m = m->next)
+    if (m->marker == JPEG_APP0 + 1)
+      if (int found = exifOrientation({m->data, m->data_length}))
+        orientation = found;
   if (uint64_t(jpeg.image_width) * jpeg.image_height > kMostPixels) {
     std::snprintf(errors.text, sizeof errors.text, "more than %d million pixels", int(kMostPixels / 1000000));
     return false;
   }
-  jpeg.out_color_space = jpeg.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  // libjpeg makes no red, green and blue of inks; `planar` does.
+  jpeg.out_color_space = jpeg.num_components == 1 ? JCS_GRAYSCALE : jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
   jpeg_start_decompress(&jpeg);
   size_t stride = size_t(jpeg.output_width) * jpeg.output_components;
   rows.resize(stride * jpeg.output_height);
@@ -112,12 +166,28 @@ Picture decodeJpeg(std::span<const uint8_t> bytes, const std::string &file) {
   jpeg_decompress_struct jpeg{};
   JpegErrors errors{};
   std::vector<uint8_t> rows;
-  bool good = readJpeg(jpeg, errors, bytes, rows, file);
+  int orientation = 1;
+  bool good = readJpeg(jpeg, errors, bytes, rows, orientation, file);
+  bool inverted = jpeg.saw_Adobe_marker; // Adobe writes inks upside down: 255 is none
   int channels = jpeg.output_components, height = int(jpeg.output_height), width = int(jpeg.output_width);
   jpeg_destroy_decompress(&jpeg);
   if (!good)
     fail("{}: corrupt JPEG data: {}", file, errors.text);
-  return planar(rows, channels, height, width);
+  if (channels == 4) {
+    size_t area = size_t(height) * size_t(width);
+    for (size_t i = 0; i < area; ++i)
+      for (size_t c = 0; c < 3; ++c) {
+        unsigned ink = rows[4 * i + c], black = rows[4 * i + 3];
+        if (!inverted) {
+          ink = 255 - ink;
+          black = 255 - black;
+        }
+        rows[3 * i + c] = uint8_t((ink * black + 127) / 255);
+      }
+    rows.resize(3 * area);
+    channels = 3;
+  }
+  return upright(planar(rows, channels, height, width), orientation);
 }
 
 constexpr uint8_t kPng[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};

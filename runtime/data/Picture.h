@@ -15,7 +15,8 @@ struct Picture {
 
 /// True when the bytes start as a PNG or a JPEG does.
 bool looksLikePicture(std::span<const uint8_t> bytes);
-/// Decodes PNG or JPEG. Transparency is laid on white; grey stays grey; 16 bits become 8. Throws Error naming `file`
+/// Decodes PNG or JPEG. Transparency is laid on white; grey stays grey; 16 bits become 8; inks (CMYK) become red, green and
+/// blue; a JPEG is turned as its Exif block says. Throws Error naming `file`
 /// for another format, a cut or corrupt file, and for more than 64 million pixels.
 Picture decodePicture(std::span<const uint8_t> bytes, const std::string &file);
 Picture readPicture(const std::string &path);

@@ -109,3 +109,82 @@ TEST(Picture, everyCutOfAFileIsAnErrorAndNoCrash) {
     for (size_t size = 0; size + 12 < whole.size(); ++size)
       EXPECT_NE(errorOf({whole.begin(), whole.begin() + long(size)}), "") << size;
 }
+
+namespace {
+
+/// The JPEG with an Exif block behind its first two bytes; `value` is its orientation, in either order of bytes.
+std::vector<uint8_t> withOrientation(std::vector<uint8_t> photo, uint8_t value, bool little) {
+  std::vector<uint8_t> block = {0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0};
+  if (little)
+    block.insert(block.end(), {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, value, 0, 0, 0, 0, 0, 0, 0});
+  else
+    block.insert(block.end(), {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, value, 0, 0, 0, 0, 0, 0});
+  photo.insert(photo.begin() + 2, block.begin(), block.end());
+  return photo;
+}
+uint8_t at(const Picture &p, int c, int y, int x) { return p.pixels[(size_t(c) * size_t(p.height) + size_t(y)) * size_t(p.width) + size_t(x)]; }
+
+} // namespace
+
+TEST(Picture, aPhotoIsTurnedAsItsCameraWasHeld) {
+  auto photo = jpeg(5, 9, 50);
+  const Picture flat = decodePicture(photo, "p");
+  const int h = flat.height, w = flat.width;
+  for (bool little : {true, false})
+    for (uint8_t orientation = 0; orientation <= 9; ++orientation) {
+      Picture p = decodePicture(withOrientation(photo, orientation, little), "p");
+      bool swapped = orientation >= 5 && orientation <= 8;
+      ASSERT_EQ(p.height, swapped ? w : h) << int(orientation);
+      ASSERT_EQ(p.width, swapped ? h : w) << int(orientation);
+      for (int y = 0; y < h; ++y)
+        for (int x = 0; x < w; ++x) {
+          // Where the stored pixel (y, x) is shown.
+          std::pair<int, int> shown[] = {{y, x}, {y, x}, {y, w - 1 - x}, {h - 1 - y, w - 1 - x}, {h - 1 - y, x},
+                                         {x, y}, {x, h - 1 - y}, {w - 1 - x, h - 1 - y}, {w - 1 - x, y}, {y, x}};
+          ASSERT_EQ(at(p, 1, shown[orientation].first, shown[orientation].second), at(flat, 1, y, x)) << int(orientation);
+        }
+    }
+}
+
+TEST(Picture, anExifBlockThatLiesIsPassedOver) {
+  auto photo = withOrientation(jpeg(4, 4, 50), 6, true);
+  for (size_t i = 6; i < 36; ++i) // every byte of the block in turn
+    for (uint8_t value : {0x00, 0x7f, 0xff}) {
+      auto bad = photo;
+      bad[i] = value;
+      EXPECT_NO_THROW(decodePicture(bad, "p")) << i;
+    }
+}
+
+TEST(Picture, inksBecomeColours) {
+  jpeg_compress_struct j{};
+  jpeg_error_mgr errors{};
+  j.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&j);
+  unsigned char *bytes = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&j, &bytes, &size);
+  j.image_width = j.image_height = 8;
+  j.input_components = 4;
+  j.in_color_space = JCS_CMYK;
+  jpeg_set_defaults(&j);
+  jpeg_set_colorspace(&j, JCS_CMYK);
+  j.write_Adobe_marker = TRUE; // inks are then stored upside down
+  jpeg_set_quality(&j, 100, TRUE);
+  jpeg_start_compress(&j, TRUE);
+  std::vector<uint8_t> row;
+  for (int x = 0; x < 8; ++x)
+    row.insert(row.end(), {255, 0, 255, 255}); // no cyan, all magenta, no yellow, no black
+  for (int y = 0; y < 8; ++y) {
+    JSAMPROW p = row.data();
+    jpeg_write_scanlines(&j, &p, 1);
+  }
+  jpeg_finish_compress(&j);
+  Picture p = decodePicture({bytes, size}, "p");
+  jpeg_destroy_compress(&j);
+  free(bytes);
+  ASSERT_EQ(p.channels, 3);
+  EXPECT_NEAR(at(p, 0, 4, 4), 255, 2);
+  EXPECT_NEAR(at(p, 1, 4, 4), 0, 2);
+  EXPECT_NEAR(at(p, 2, 4, 4), 255, 2);
+}

@@ -434,6 +434,26 @@ private:
       auto &f = static_cast<const ForExpr &>(e);
       return concat({doc::text("for " + f.name.text + " in "), expr(*f.list), doc::text(" "), block(*f.body)});
     }
+    case Expr::Kind::Scan: {
+      auto &s = static_cast<const ScanExpr &>(e);
+      std::vector<Doc> parts;
+      auto add = [&](const std::string &text) { parts.push_back(doc::text(text)); };
+      for (const ScanExpr::Part &row : s.rows) {
+        add((&row == &s.rows.front() ? "scan " : ", ") + row.name.text + " in ");
+        parts.push_back(expr(*row.value));
+      }
+      if (s.axis)
+        add(" over "), parts.push_back(expr(*s.axis));
+      if (s.reverse)
+        add(" reverse "), parts.push_back(expr(*s.reverse));
+      for (const ScanExpr::Part &state : s.states) {
+        add((&state == &s.states.front() ? " from " : ", ") + state.name.text + " = ");
+        parts.push_back(expr(*state.value));
+      }
+      add(" ");
+      parts.push_back(block(*s.body));
+      return concat(parts);
+    }
     case Expr::Kind::Range: {
       auto &r = static_cast<const RangeExpr &>(e);
       Doc first = r.first ? expr(*r.first) : doc::text("");

@@ -403,6 +403,8 @@ Function Recorder::finish(const std::vector<TensorDecl> &tensors, bool keepInput
   for (const TensorType &t : out.types)
     for (const Dim &d : t.shape)
       d.symbols(out.symbols);
+  for (const Node &n : out.nodes)
+    symbolsOf(n, out.symbols);
   return out;
 }
 

@@ -109,8 +109,12 @@ std::vector<Value> Recorder::endScan(const Step &step, const std::vector<Value> 
   };
   for (size_t i = 0; i < step.states.size(); ++i)
     argument("state." + std::to_string(i), step.states[i]);
+  std::vector<Value> rows; // that the step reads
   for (size_t i = 0; i < step.rows.size(); ++i)
-    argument("row." + std::to_string(i), step.rows[i]);
+    if (live[step.rows[i]]) {
+      argument("row." + std::to_string(i), step.rows[i]);
+      rows.push_back(xs[i]);
+    }
   for (size_t i = 0; i < captures.size(); ++i)
     argument("capture." + std::to_string(i), captures[i]);
   auto renumber = [&](Value v) { return varies[v] ? inside.at(v) : leaf(v, inside, *body); };
@@ -132,10 +136,10 @@ std::vector<Value> Recorder::endScan(const Step &step, const std::vector<Value> 
   // Nobody outside may find what is computed inside.
   known = step.known;
   Node n{Op::Scan, starts, {}, Value(values.size()), unsigned(outputs.size()), where, scope, caller(), space, body};
-  n.operands.insert(n.operands.end(), xs.begin(), xs.end());
+  n.operands.insert(n.operands.end(), rows.begin(), rows.end());
   n.operands.insert(n.operands.end(), captures.begin(), captures.end());
   n.attrs = {{"starts", int64_t(starts.size())},
-             {"xs", int64_t(xs.size())},
+             {"xs", int64_t(rows.size())},
              {"steps", std::vector<Dim>{count}},
              {"reverse", int64_t(reverse)}};
   std::vector<Value> results;

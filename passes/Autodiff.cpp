@@ -141,13 +141,42 @@ LogicalResult expand(GradientOp gradient, function_ref<LogicalResult(func::FuncO
   return success();
 }
 
+/// Gradients of one value become one op, so that what they share is computed once also where it cannot be recognised (a
+/// scan backwards is a function for each).
+void mergeGradients(func::FuncOp func) {
+  DenseMap<Value, GradientOp> firsts;
+  for (GradientOp later : llvm::to_vector(func.getBody().front().getOps<GradientOp>())) {
+    auto [it, fresh] = firsts.try_emplace(later.getY(), later);
+    GradientOp first = it->second;
+    bool reachable = llvm::all_of(later.getWrt(), [&](Value x) {
+      return isa<BlockArgument>(x) || x.getDefiningOp()->isBeforeInBlock(first);
+    });
+    if (fresh || !reachable)
+      continue;
+    SmallVector<Value> wrt(first.getWrt());
+    for (Value x : later.getWrt())
+      if (!llvm::is_contained(wrt, x))
+        wrt.push_back(x);
+    OpBuilder builder(first);
+    auto both = GradientOp::create(builder, first.getLoc(), ValueRange(wrt).getTypes(), first.getY(), wrt);
+    for (GradientOp old : {first, later}) {
+      for (auto [x, result] : llvm::zip(old.getWrt(), old.getResults()))
+        result.replaceAllUsesWith(both.getResult(llvm::find(wrt, x) - wrt.begin()));
+      old.erase();
+    }
+    it->second = both;
+  }
+}
+
 struct Autodiff : bigm::impl::AutodiffBase<Autodiff> {
   void runOnOperation() override {
     SmallVector<GradientOp> gradients;
     for (bool bodies : {true, false}) // of scans; what they are differentiated to has none left
       for (auto func : getOperation().getOps<func::FuncOp>())
-        if (func.isPrivate() == bodies)
+        if (func.isPrivate() == bodies && !func.isExternal()) {
+          mergeGradients(func);
           func.walk([&](GradientOp op) { gradients.push_back(op); });
+        }
     OpPassManager simplest(func::FuncOp::getOperationName());
     addSimplify(simplest);
     auto simplify = [&](func::FuncOp func) { return runPipeline(simplest, func); };

@@ -9,9 +9,9 @@
 #include "ir/Bigm.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
-#include "mlir/IR/SymbolTable.h"
 #include "passes/Kernel.h"
 #include "passes/Passes.h"
+#include "passes/ScanBodies.h"
 #include "llvm/ADT/DenseSet.h"
 
 namespace mlir::bigm {
@@ -28,10 +28,8 @@ namespace {
 constexpr int64_t growth = 4;
 
 struct HoistInvariant : bigm::impl::HoistInvariantBase<HoistInvariant> {
-  llvm::DenseSet<Operation *> claimed; // bodies that a scan has as its own
-
   void runOnOperation() override {
-    claimed.clear();
+    separateBodies<kernel::ScanOp>(getOperation());
     for (auto func : llvm::to_vector(getOperation().getOps<func::FuncOp>()))
       if (!func.isPrivate())
         visit(func);
@@ -40,12 +38,6 @@ struct HoistInvariant : bigm::impl::HoistInvariantBase<HoistInvariant> {
   void visit(func::FuncOp func) {
     for (auto scan : llvm::to_vector(func.getBody().front().getOps<kernel::ScanOp>())) {
       auto body = getOperation().lookupSymbol<func::FuncOp>(scan.getBodyAttr());
-      if (!claimed.insert(body).second) { // what moves out of it differs from scan to scan
-        body = body.clone();
-        SymbolTable(getOperation()).insert(body);
-        scan.setBody(body.getName());
-        claimed.insert(body);
-      }
       visit(body);
       hoist(scan, body);
     }

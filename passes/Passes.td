@@ -14,6 +14,15 @@ def Autodiff : Pass<"autodiff", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::bigm::BigmDialect"];
 }
 
+def PruneScans : Pass<"prune-scans", "::mlir::ModuleOp"> {
+  let summary = "what steps of a scan give and nobody reads is not made";
+  let description = [{
+    Drops stacked results without a use, equal ones, and the rows and captures that no step reads. Every scan has a body of
+    its own afterwards.
+  }];
+  let dependentDialects = ["::mlir::bigm::BigmDialect"];
+}
+
 def SumByParts : Pass<"sum-by-parts", "::mlir::func::FuncOp"> {
   let summary = "Express a sum by sums that are there already";
   let description = [{

@@ -18,6 +18,8 @@ void bigm::addDifferentiate(OpPassManager &manager) {
   addSimplify(manager);
   manager.addNestedPass<func::FuncOp>(createSumByParts());
   addSimplify(manager);
+  manager.addPass(createPruneScans());
+  addSimplify(manager);
   manager.addPass(createSymbolDCEPass()); // steps of scans that were replaced
   manager.addNestedPass<func::FuncOp>(createRecompute());
 }

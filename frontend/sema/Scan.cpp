@@ -182,6 +182,8 @@ std::vector<Dim> movedShape(const std::vector<Dim> &shape, size_t from, size_t t
 } // namespace
 
 Val Checker::evalScan(const ast::ScanExpr &e, const ScopePtr &scope) {
+  if (scope->inFlow())
+    return fail(Diag::ScanInFlow, e.range, {}, "put it into a model or a function; a flow applies them");
   bool reverse = false, ok = true;
   int64_t axis = 0;
   if (e.axis) {

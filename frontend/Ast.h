@@ -19,7 +19,7 @@ struct Name {
 // ---------------------------------------------------------------- expressions
 struct Block;
 struct Expr {
-  enum class Kind { Number, String, Ref, Member, Call, Index, Unary, Binary, List, Record, When, Repeat, For, Range, All };
+  enum class Kind { Number, String, Ref, Member, Call, Index, Unary, Binary, List, Record, When, Repeat, For, Scan, Range, All };
   Kind kind;
   SourceRange range;
   virtual ~Expr() = default;
@@ -135,6 +135,19 @@ struct ForExpr : Expr {
   ExprPtr list;
   std::unique_ptr<Block> body;
   ForExpr() : Expr(kKind) {}
+};
+/// `scan x in xs over 1 reverse true from h = start { ... }`
+struct ScanExpr : Expr {
+  static constexpr Kind kKind = Kind::Scan;
+  struct Part {
+    Name name;
+    ExprPtr value;
+  };
+  std::vector<Part> rows;   // what each step sees one row of
+  ExprPtr axis, reverse;    // may be null
+  std::vector<Part> states; // what a step hands to the next, with its start
+  std::unique_ptr<Block> body;
+  ScanExpr() : Expr(kKind) {}
 };
 /// `a..b` inside an index; either end may be null.
 struct RangeExpr : Expr {

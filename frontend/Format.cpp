@@ -434,6 +434,8 @@ private:
       auto &f = static_cast<const ForExpr &>(e);
       return concat({doc::text("for " + f.name.text + " in "), expr(*f.list), doc::text(" "), block(*f.body)});
     }
+    case Expr::Kind::Scan:
+      return scan(static_cast<const ScanExpr &>(e));
     case Expr::Kind::Range: {
       auto &r = static_cast<const RangeExpr &>(e);
       Doc first = r.first ? expr(*r.first) : doc::text("");
@@ -443,6 +445,27 @@ private:
       return doc::text(":");
     }
     return doc::text("");
+  }
+
+  /// A head that does not fit has a clause on each line.
+  Doc scan(const ScanExpr &s) {
+    auto list = [&](const std::string &word, const std::vector<ScanExpr::Part> &parts, const char *between) {
+      std::vector<Doc> docs = {doc::text(word)};
+      for (const ScanExpr::Part &part : parts) {
+        if (docs.size() > 1)
+          docs.insert(docs.end(), {doc::text(","), doc::line()});
+        docs.push_back(concat({doc::text(part.name.text + between), expr(*part.value)}));
+      }
+      return group(doc::indent(concat(std::move(docs)), 6));
+    };
+    std::vector<Doc> clauses;
+    if (s.axis)
+      clauses.insert(clauses.end(), {doc::line(), doc::text("over "), expr(*s.axis)});
+    if (s.reverse)
+      clauses.insert(clauses.end(), {doc::line(), doc::text("reverse "), expr(*s.reverse)});
+    clauses.insert(clauses.end(), {doc::line(), list("from ", s.states, " = ")});
+    Doc head = group(concat({list("scan ", s.rows, " in "), doc::indent(concat(std::move(clauses)), 4)}));
+    return concat({head, doc::text(" "), block(*s.body)});
   }
 
   /// All branches are on one line or none is.

@@ -12,6 +12,7 @@
 #include "Source.h"
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -83,6 +84,10 @@ enum class Op {
   // (q f32 [N, T, H, D], k [N, T, G, D], v [N, T, G, D], keys [B, L, G, D], values [B, L, G, D], slot i32[N], past i32[N])
   // -> [N, T, H, D]: query i of sequence n sees rows below past[n] of keys and values at slot[n], then k and v up to i.
   CachedAttention,
+  // Recurrence: operands (starts..., xs [T, ...]..., captures...), results: the states after the last step, then what the
+  // steps give, [T, ...]. Node::body is one step: (states, one row of each of xs, captures) -> (states, what it gives).
+  // attrs starts, xs: how many there are; steps: T; reverse: int, whether the last row comes first.
+  Scan,
   // Calculus: operands (y scalar, x...), results: dy/dx for each x. Expanded by the autodiff pass.
   Gradient,
   StopGradient, // identity with zero gradient
@@ -91,16 +96,18 @@ const char *name(Op); // snake_case: "reduce_sum"
 
 using Attr = std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<Dim>, AffineIndices>;
 
+struct Function;
 struct Node {
   Op op;
   std::vector<Value> operands;
   std::map<std::string, Attr> attrs;
   Value first = 0;         // number of the first result
-  unsigned results = 1;    // how many (only Gradient has other than 1)
+  unsigned results = 1;    // how many (only Gradient and Scan have other than 1)
   SourceRange where;
   std::string scope;       // path of the model instance: "digit_model.stem.conv2d"
   SourceRange caller;      // when it stands in the library: the user's call that led there
   uint32_t space = 0;      // in a flow: whose rows it computes, an index of the flow's spaces (sema/Flow.h)
+  std::shared_ptr<const Function> body = nullptr; // of Scan; its symbols are among those of the function
 };
 
 /// What an argument of a Function is.
@@ -133,6 +140,9 @@ struct Function {
   std::vector<Output> outputs;
   std::vector<TensorType> types; // by Value
 };
+
+/// Adds the symbols that occur in the body of a node, and in bodies inside of it.
+void symbolsOf(const Node &node, std::vector<std::string> &out);
 
 /// A persistent tensor.
 struct TensorDecl {

@@ -264,6 +264,18 @@ private:
       expr("in", f->list.get());
       return block("body", f->body.get());
     }
+    case Expr::Kind::Scan: {
+      auto *s = static_cast<const ScanExpr *>(e);
+      put(before + "scan", e->range);
+      Deeper deeper(*this);
+      for (const ScanExpr::Part &row : s->rows)
+        expr("row " + row.name.text, row.value.get());
+      expr("over", s->axis.get());
+      expr("reverse", s->reverse.get());
+      for (const ScanExpr::Part &state : s->states)
+        expr("from " + state.name.text, state.value.get());
+      return block("body", s->body.get());
+    }
     case Expr::Kind::Range: {
       auto *r = static_cast<const RangeExpr *>(e);
       put(before + "range", e->range);

@@ -117,7 +117,12 @@ primary
   | 'when' expr block ('else' 'when' expr block)* ('else' last=block)?         # when
   | 'repeat' (expr | 'until' until=expr) block                                 # repeat
   | 'for' name 'in' expr block                                                 # for
+  | 'scan' row (',' row)* ('over' over=expr)? ('reverse' reverse=expr)? 'from' start (',' start)* block
+                                                                               # scan
   ;
+
+row   : name 'in' expr ;
+start : name '=' expr ;
 
 // Behind the word of a clause (`loss (a + b) * c`) a bracket looks as if it called that word.
 parenthesized : '(' expr ')' ;
@@ -147,14 +152,14 @@ name
   | 'from' | 'test' | 'valid' | 'steps' | 'fields' | 'split' | 'derive' | 'augment' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'seed'
   | 'lr' | 'clip' | 'precision' | 'target' | 'serve' | 'weights' | 'cache' | 'bucket' | 'by' | 'freeze' | 'learn'
   | 'start' | 'if' | 'present' | 'stop' | 'flat' | 'phase' | 'report' | 'require' | 'on' | 'list' | 'stream' | 'param'
-  | 'state' | 'keep' | 'in'
+  | 'state' | 'keep' | 'in' | 'over' | 'reverse'
   ;
 
 // Any word, where nothing but a word can stand.
 word
   : name
   | 'use' | 'const' | 'data' | 'fit' | 'model' | 'fn' | 'flow' | 'train' | 'evaluate' | 'deploy'
-  | 'and' | 'or' | 'not' | 'each' | 'when' | 'else' | 'repeat' | 'until' | 'for' | 'yield'
+  | 'and' | 'or' | 'not' | 'each' | 'when' | 'else' | 'repeat' | 'until' | 'for' | 'yield' | 'scan'
   ;
 
 // ------------------------------------------------------------------------------------------------------------- tokens
@@ -162,6 +167,7 @@ USE : 'use' ;        CONST : 'const' ;     DATA : 'data' ;       FIT : 'fit' ;  
 FN : 'fn' ;          FLOW : 'flow' ;       TRAIN : 'train' ;     EVALUATE : 'evaluate' ; DEPLOY : 'deploy' ;
 AND : 'and' ;        OR : 'or' ;           NOT : 'not' ;         EACH : 'each' ;       WHEN : 'when' ;
 ELSE : 'else' ;      REPEAT : 'repeat' ;   UNTIL : 'until' ;     FOR : 'for' ;         YIELD : 'yield' ;
+SCAN : 'scan' ;      OVER : 'over' ;       REVERSE : 'reverse' ;
 
 FROM : 'from' ;      TEST : 'test' ;       FIELDS : 'fields' ;   SPLIT : 'split' ;     DERIVE : 'derive' ;
 AUGMENT : 'augment' ; LOSS : 'loss' ;      OPTIMIZE : 'optimize' ; BATCH : 'batch' ;   EPOCHS : 'epochs' ;

@@ -7,6 +7,7 @@
 #define BIGM_OPS
 include "mlir/IR/OpBase.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "ir/BigmInterfaces.td"
@@ -492,6 +493,32 @@ def Bigm_CachedAttentionOp : Bigm_Op<"cached_attention", [DeclareOpInterfaceMeth
     $q `,` $k `,` $v `over` $keys `,` $values `at` $slot `,` $past attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
+}
+
+// ---------------------------------------------------------------------------------------------------- recurrence
+
+def Bigm_ScanOp : Bigm_Op<"scan", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "one step after the other over the first dimension, with states between them";
+  let description = [{
+    `body` is a private function of the module with the symbols of the enclosing one:
+    (states..., a row of each of `xs`..., captures...) -> (states..., what the step gives...). It runs `steps` times (a map
+    `()[symbols] -> (T)`); all of `xs` have T as their first dimension, and step t sees their rows t, in descending
+    order with `reverse`. The states of the first step are `starts`. Results are the states after the last step, then for
+    each thing that a step gives a tensor whose row t step t gave. Its gradient needs functions of its own, so the
+    pass `autodiff` builds it.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$body, Variadic<Bigm_Tensor>:$starts, Variadic<Bigm_Tensor>:$xs,
+                       Variadic<Bigm_Tensor>:$captures, AffineMapAttr:$steps, UnitAttr:$reverse);
+  let results = (outs Variadic<Bigm_Tensor>:$results);
+  let assemblyFormat = [{
+    $body `from` `(` $starts `)` `over` `(` $xs `)` `with` `(` $captures `)` `steps` $steps (`reverse` $reverse^)?
+    attr-dict `:` functional-type(operands, results)
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::AffineExpr stepCount() { return getSteps().getResult(0); }
+    /// What a step gives, stacked.
+    ::mlir::ResultRange getStacked() { return getResults().drop_front(getStarts().size()); }
+  }];
 }
 
 // ---------------------------------------------------------------------------------------------------- calculus

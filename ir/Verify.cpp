@@ -243,3 +243,35 @@ LogicalResult GradientOp::verify() {
     return emitOpError() << "is of a scalar, not of " << getY().getType();
   return success();
 }
+
+LogicalResult ScanOp::verifySymbolUses(SymbolTableCollection &table) {
+  auto step = table.lookupNearestSymbolFrom<FunctionOpInterface>(*this, getBodyAttr());
+  if (!step)
+    return emitOpError() << "has no function " << getBodyAttr() << " for its steps";
+  auto function = (*this)->getParentOfType<FunctionOpInterface>();
+  if (function && step->getAttr(attrs::symbols) != function->getAttr(attrs::symbols))
+    return emitOpError() << "has other symbols than its steps " << getBodyAttr();
+  if (getSteps().getNumDims() || getSteps().getNumResults() != 1)
+    return emitOpError() << "has one number of steps, over symbols alone";
+  SmallVector<Type> takes(getStarts().getTypes()), gives(takes);
+  for (Value x : getXs()) {
+    auto type = cast<RankedTensorType>(x.getType());
+    if (!type.getRank() || canonical(sizesOf(type)[0]) != canonical(stepCount()))
+      return emitOpError() << "steps through " << type << ", whose first dimension is not the number of steps";
+    takes.push_back(withoutDims(type, {0}));
+  }
+  llvm::append_range(takes, getCaptures().getTypes());
+  for (Value y : getStacked()) {
+    auto type = cast<RankedTensorType>(y.getType());
+    if (!type.getRank() || canonical(sizesOf(type)[0]) != canonical(stepCount()))
+      return emitOpError() << "gives " << type << ", whose first dimension is not the number of steps";
+    gives.push_back(withoutDims(type, {0}));
+  }
+  if (getNumResults() < getStarts().size() ||
+      !llvm::equal(getResults().take_front(getStarts().size()).getTypes(), getStarts().getTypes()))
+    return emitOpError() << "gives states of the types of its starts first";
+  if (step.getArgumentTypes() != ArrayRef(takes) || step.getResultTypes() != ArrayRef(gives))
+    return emitOpError() << "needs steps of type " << FunctionType::get(getContext(), takes, gives) << ", and "
+                         << getBodyAttr() << " is " << step.getFunctionType();
+  return success();
+}

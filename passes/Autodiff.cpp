@@ -6,11 +6,15 @@
 // backwards from y, each handing the sum of its cotangents to its operands through its Differentiable interface. The
 // new ops stand where the gradient stood.
 //
+// The gradient of a scan needs functions of its own: ScanGradient.cpp.
+//
 // An op on such a path that has no gradient but an expanded form (Expandable) is replaced by that form first: an
 // attention_grad, when what an inner gradient gave is differentiated once more.
 #include "ir/Bigm.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
+#include "passes/ScanGradient.h"
 #include "llvm/ADT/DenseSet.h"
 
 namespace mlir::bigm {
@@ -69,7 +73,8 @@ bool expandOnPath(GradientOp gradient) {
   return any;
 }
 
-LogicalResult expand(GradientOp gradient) {
+/// `simplify` brings a function into its simplest form.
+LogicalResult expand(GradientOp gradient, function_ref<LogicalResult(func::FuncOp)> simplify) {
   while (expandOnPath(gradient)) {
   }
   Active active(gradient);
@@ -87,6 +92,28 @@ LogicalResult expand(GradientOp gradient) {
       incoming.push_back(cotangent.lookup(result));
     if (llvm::none_of(incoming, [](Value v) { return bool(v); }))
       continue;
+    if (auto scan = dyn_cast<ScanOp>(op)) {
+      SmallVector<bool> needed;
+      for (Value operand : op->getOperands())
+        needed.push_back(active.values.contains(operand) && isFloat(operand));
+      SmallVector<Value> outgoing(op->getNumOperands());
+      ScanCalculus calculus{[&](GradientOp inner) { return expand(inner, simplify); }, simplify};
+      FailureOr<ScanOp> keeping = differentiateScan(builder, scan, incoming, needed, outgoing, calculus);
+      if (failed(keeping))
+        return failure();
+      for (auto [operand, part] : llvm::zip(op->getOperands(), outgoing))
+        if (part)
+          add(op->getLoc(), operand, part);
+      if (*keeping == scan)
+        continue;
+      for (auto [old, now] : llvm::zip(scan.getResults(), keeping->getResults())) {
+        if (Value sum = cotangent.lookup(old))
+          cotangent[now] = sum;
+        old.replaceAllUsesWith(now);
+      }
+      scan.erase();
+      continue;
+    }
     auto differentiable = dyn_cast<Differentiable>(op);
     if (!differentiable)
       return op->emitOpError() << "has no gradient";
@@ -114,12 +141,47 @@ LogicalResult expand(GradientOp gradient) {
   return success();
 }
 
+/// Gradients of one value become one op, so that what they share is computed once also where it cannot be recognised (a
+/// scan backwards is a function for each).
+void mergeGradients(func::FuncOp func) {
+  DenseMap<Value, GradientOp> firsts;
+  for (GradientOp later : llvm::to_vector(func.getBody().front().getOps<GradientOp>())) {
+    auto [it, fresh] = firsts.try_emplace(later.getY(), later);
+    GradientOp first = it->second;
+    bool reachable = llvm::all_of(later.getWrt(), [&](Value x) {
+      return isa<BlockArgument>(x) || x.getDefiningOp()->isBeforeInBlock(first);
+    });
+    if (fresh || !reachable)
+      continue;
+    SmallVector<Value> wrt(first.getWrt());
+    for (Value x : later.getWrt())
+      if (!llvm::is_contained(wrt, x))
+        wrt.push_back(x);
+    OpBuilder builder(first);
+    auto both = GradientOp::create(builder, first.getLoc(), ValueRange(wrt).getTypes(), first.getY(), wrt);
+    for (GradientOp old : {first, later}) {
+      for (auto [x, result] : llvm::zip(old.getWrt(), old.getResults()))
+        result.replaceAllUsesWith(both.getResult(llvm::find(wrt, x) - wrt.begin()));
+      old.erase();
+    }
+    it->second = both;
+  }
+}
+
 struct Autodiff : bigm::impl::AutodiffBase<Autodiff> {
   void runOnOperation() override {
     SmallVector<GradientOp> gradients;
-    getOperation().walk([&](GradientOp op) { gradients.push_back(op); });
+    for (bool bodies : {true, false}) // of scans; what they are differentiated to has none left
+      for (auto func : getOperation().getOps<func::FuncOp>())
+        if (func.isPrivate() == bodies && !func.isExternal()) {
+          mergeGradients(func);
+          func.walk([&](GradientOp op) { gradients.push_back(op); });
+        }
+    OpPassManager simplest(func::FuncOp::getOperationName());
+    addSimplify(simplest);
+    auto simplify = [&](func::FuncOp func) { return runPipeline(simplest, func); };
     for (GradientOp gradient : gradients)
-      if (failed(expand(gradient)))
+      if (failed(expand(gradient, simplify)))
         return signalPassFailure();
     getOperation().walk([](StopGradientOp op) {
       op.getResult().replaceAllUsesWith(op.getX());

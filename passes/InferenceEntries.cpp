@@ -21,7 +21,7 @@ SmallVector<func::FuncOp> bigm::inferenceEntries(ModuleOp module) {
           predicting.insert(tensor.getInt());
   SmallVector<func::FuncOp> entries;
   for (auto func : module.getOps<func::FuncOp>())
-    if (llvm::none_of(updatedBy(func), [&](int64_t tensor) { return predicting.contains(tensor); }))
+    if (!func.isPrivate() && llvm::none_of(updatedBy(func), [&](int64_t tensor) { return predicting.contains(tensor); }))
       entries.push_back(func);
   return entries;
 }

@@ -12,7 +12,7 @@
 
 namespace mlir::bigm {
 
-/// The functions for inference, in the module's order.
+/// The functions for inference, in the module's order; steps of scans are none.
 SmallVector<func::FuncOp> inferenceEntries(ModuleOp module);
 
 /// Answers whether values of one function depend on steady tensors and constants alone.

@@ -28,7 +28,7 @@ void KernelDialect::initialize() {
       >();
 }
 
-bool kernel::isKernel(Operation *op) { return isa<NestOp, CallOp, ScatterOp, AttendOp>(op); }
+bool kernel::isKernel(Operation *op) { return isa<NestOp, CallOp, ScatterOp, AttendOp, ScanOp>(op); }
 
 Type kernel::scalarType(Type tensor) {
   Type element = cast<RankedTensorType>(tensor).getElementType();

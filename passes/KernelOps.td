@@ -121,6 +121,22 @@ def Kernel_ScatterOp : Kernel_Op<"scatter", [Pure]> {
   let assemblyFormat = "$updates `,` $ids attr-dict `:` functional-type(operands, results)";
 }
 
+def Kernel_ScanOp : Kernel_Op<"scan", [Pure, AttrSizedOperandSegments]> {
+  let summary = "bigm.scan: an entry of the module runs step by step";
+  let description = [{
+    Operands, `body`, `steps` and `reverse` are those of bigm.scan; all operands and results are row-major, except that a
+    capture lies as the body's argument says (`kernel.layout`). States change places between the results and `scratch`,
+    which also holds the body's own memory. Attribute `places` as for a nest.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$body, Variadic<AnyRankedTensor>:$starts, Variadic<AnyRankedTensor>:$xs,
+                       Variadic<AnyRankedTensor>:$captures, AffineMapAttr:$steps, UnitAttr:$reverse);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $body `from` `(` $starts `)` `over` `(` $xs `)` `with` `(` $captures `)` `steps` $steps (`reverse` $reverse^)?
+    attr-dict `:` functional-type(operands, results)
+  }];
+}
+
 def Kernel_AttendOp : Kernel_Op<"attend", [Pure]> {
   let summary = "bigm.attention or, with `backward`, bigm.attention_grad, or bigm.cached_attention";
   let description = [{

@@ -3,12 +3,22 @@
 #define BIGM_PASSES
 include "mlir/Pass/PassBase.td"
 
-def Autodiff : Pass<"autodiff", "::mlir::func::FuncOp"> {
+def Autodiff : Pass<"autodiff", "::mlir::ModuleOp"> {
   let summary = "Expand bigm.gradient by reverse mode";
   let description = [{
     Replaces each bigm.gradient by the ops that compute it, in program order, so that a gradient of a gradient finds the
     inner one expanded. Only values on a path from the wrt values to y get a cotangent: what is frozen costs nothing.
-    Afterwards no bigm.gradient and no bigm.stop_gradient is left.
+    Afterwards no bigm.gradient and no bigm.stop_gradient is left. Runs on the module, because the gradient of a scan is
+    made of functions of its own.
+  }];
+  let dependentDialects = ["::mlir::bigm::BigmDialect"];
+}
+
+def PruneScans : Pass<"prune-scans", "::mlir::ModuleOp"> {
+  let summary = "what steps of a scan give and nobody reads is not made";
+  let description = [{
+    Drops stacked results without a use, equal ones, and the rows and captures that no step reads. Every scan has a body of
+    its own afterwards.
   }];
   let dependentDialects = ["::mlir::bigm::BigmDialect"];
 }
@@ -77,6 +87,13 @@ def WidenFloats : Pass<"widen-floats", "::mlir::func::FuncOp"> {
 
 def ChooseLayout : Pass<"choose-layout", "::mlir::func::FuncOp"> {
   let summary = "the order in memory of each result that only nests read";
+}
+
+def HoistInvariant : Pass<"hoist-invariant", "::mlir::ModuleOp"> {
+  let summary = "kernels of a scan's step that read captures alone move in front of the scan";
+  let description = [{
+    Their results become captures, in the layouts that were chosen for them. Every scan has a body of its own afterwards.
+  }];
 }
 
 def HoistPrepare : Pass<"hoist-prepare", "::mlir::ModuleOp"> {

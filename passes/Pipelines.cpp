@@ -14,9 +14,12 @@ void bigm::addSimplify(OpPassManager &manager) {
 
 void bigm::addDifferentiate(OpPassManager &manager) {
   addSimplify(manager);
-  manager.addNestedPass<func::FuncOp>(createAutodiff());
+  manager.addPass(createAutodiff());
   addSimplify(manager);
   manager.addNestedPass<func::FuncOp>(createSumByParts());
   addSimplify(manager);
+  manager.addPass(createPruneScans());
+  addSimplify(manager);
+  manager.addPass(createSymbolDCEPass()); // steps of scans that were replaced
   manager.addNestedPass<func::FuncOp>(createRecompute());
 }

@@ -72,8 +72,8 @@ Bound boundOf(AffineExpr expr) {
 /// Bytes and offset are multiples of the monomial.
 struct Buffer : Lifetime {
   Monomial monomial;
-  Value value;   // a result, or
-  NestOp scratch; // the nest whose scratch this is
+  Value value;          // a result, or
+  Operation *scratch = nullptr; // the nest or scan whose scratch this is
 };
 
 Buffer bufferOf(AffineExpr bytes) {
@@ -251,7 +251,7 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
       }
       if (auto bytes = op.getAttrOfType<AffineMapAttr>("scratch_bytes")) {
         Buffer buffer = bufferOf(bytes.getValue().getResult(0));
-        buffer.scratch = cast<NestOp>(op);
+        buffer.scratch = &op;
         buffer.first = buffer.last = order[&op];
         buffers.push_back(buffer);
       }

@@ -30,6 +30,11 @@ public:
     loc = op->getLoc();
     if (isa<AttentionOp, AttentionGradOp, CachedAttentionOp>(op))
       return lowerAttention(op);
+    if (auto scan = dyn_cast<bigm::ScanOp>(op))
+      return llvm::to_vector_of<Value>(kernel::ScanOp::create(builder, loc, scan.getResultTypes(), scan.getBodyAttr(),
+                                                              scan.getStarts(), scan.getXs(), scan.getCaptures(),
+                                                              scan.getStepsAttr(), scan.getReverseAttr())
+                                           .getResults());
     if (op->getNumResults() != 1)
       return {};
     Value replacement = lowerSingle(op);

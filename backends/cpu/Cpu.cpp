@@ -6,6 +6,7 @@
 #include "backends/cpu/EmitObject.h"
 #include "backends/cpu/ObjectCache.h"
 #include "backends/cpu/PackOperands.h"
+#include "backends/cpu/Scan.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -157,6 +158,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
     packOperands(func, *target);
   PassManager hoist(context);
   hoist.enableVerifier(options.verify);
+  hoist.addPass(createHoistInvariant());
   hoist.addPass(createHoistPrepare());
   if (failed(hoist.run(*work)))
     return nullptr;
@@ -169,11 +171,15 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
     if (constantOf(bytes) != 0)
       nest->setAttr("scratch_bytes", AffineMapAttr::get(AffineMap::get(0, nest.symbols(), bytes)));
   });
-  PassManager plan(context);
+  // A scan keeps its body's memory in its scratch.
+  PassManager plan(context, func::FuncOp::getOperationName());
   plan.enableVerifier(options.verify);
-  plan.addNestedPass<func::FuncOp>(createPlanMemory());
-  if (failed(plan.run(*work)))
-    return nullptr;
+  plan.addPass(createPlanMemory());
+  for (func::FuncOp func : bodiesFirst(*work)) {
+    askForScratch(func);
+    if (failed(plan.run(func)))
+      return nullptr;
+  }
 
   // Kernels and entries.
   state->code = ModuleOp::create(module.getLoc());
@@ -185,7 +191,17 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   // Kernels are named by what they are made from; entries need the target in their names.
   std::string prefix = options.stem + "_bigm_" + options.target + "_entry_";
   std::replace(prefix.begin(), prefix.end(), '-', '_');
+  unsigned bodies = 0;
+  for (func::FuncOp func : bodiesFirst(*work)) {
+    if (!func.isPrivate())
+      continue;
+    std::string name = prefix + "step_" + std::to_string(bodies++);
+    func->setAttr("kernel.entry", builder.getStringAttr(name));
+    emitEntry(func, name, *target, builder, cache);
+  }
   for (func::FuncOp func : work->getOps<func::FuncOp>()) {
+    if (func.isPrivate())
+      continue;
     EntryPlan entry = planOf(func);
     state->entries.push_back(prefix + std::to_string(state->entries.size()));
     entry.kernels = emitEntry(func, state->entries.back(), *target, builder, cache, options.marks);
@@ -267,6 +283,8 @@ LogicalResult cpu::emitExports(const std::string &stem, const std::vector<std::s
 std::vector<FunctionReport> CpuModule::report(const std::map<std::string, int64_t> &sizes, int64_t otherwise) {
   std::vector<FunctionReport> reports;
   for (func::FuncOp func : state->planned->getOps<func::FuncOp>()) {
+    if (func.isPrivate())
+      continue;
     std::vector<int64_t> values;
     if (auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols))
       for (Attribute name : names) {

@@ -6,6 +6,7 @@
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitScatter.h"
 #include "backends/cpu/ObjectCache.h"
+#include "backends/cpu/Scan.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -123,6 +124,8 @@ public:
         launches += launch(op, *kernel);
       else if (auto call = dyn_cast<CallOp>(op))
         emitCall(call), ++launches;
+      else if (auto scan = dyn_cast<kernel::ScanOp>(op))
+        emitScan(scan), ++launches;
       else if (auto scatter = dyn_cast<ScatterOp>(op))
         launches += launchScatter(scatter);
     }
@@ -377,6 +380,65 @@ private:
     for (Attribute value : call.getConstants())
       arguments.push_back(arith::ConstantOp::create(b, cast<TypedAttr>(value)));
     LLVM::CallOp::create(b, TypeRange(), call.getCallee(), arguments);
+  }
+
+  /// Calls the body's entry for each step. Its buffers are those of the caller: rows of sequences and of results by
+  /// address, states in turns at two places, of which the result is the second of the last step.
+  void emitScan(kernel::ScanOp scan) {
+    func::FuncOp body = bodyOf(scan);
+    unsigned states = scan.getStarts().size(), arguments = scan.getNumOperands();
+    Value slots = LLVM::AllocaOp::create(b, pointerType, i64, constant(arguments + scan.getNumResults()), 64);
+    auto give = [&](Value pointer, unsigned slot) {
+      LLVM::StoreOp::create(b, pointer, element(slots, i64, slot), 8);
+    };
+    auto bytesOf = [&](Type type) { return evaluate(canonical(elementCount(type) * elementBytes(type))); };
+    for (unsigned i = states + scan.getXs().size(); i < arguments; ++i)
+      give(memoryOf(scan->getOperand(i)), i);
+    Value own = atPlace(scan->getAttr("scratch")), steps = evaluate(scan.getSteps().getResult(0));
+    Value one = constant(1), zero = constant(0);
+    auto odd = [&](Value number) {
+      return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, arith::AndIOp::create(b, number, one), zero);
+    };
+    auto offset = [&](Value pointer, Value bytes) {
+      return LLVM::GEPOp::create(b, pointerType, b.getI8Type(), pointer, ArrayRef<LLVM::GEPArg>{bytes});
+    };
+    SmallVector<std::pair<Value, Value>> places; // of each state: where it ends, and the other one
+    SmallVector<AffineExpr> offsets = stateOffsets(scan);
+    for (unsigned i = 0; i < states; ++i) {
+      places.push_back({memoryOf(scan.getResult(i)), offset(own, evaluate(offsets[i]))});
+      Value start = arith::SelectOp::create(b, odd(steps), places[i].second, places[i].first);
+      LLVM::MemcpyOp::create(b, start, memoryOf(scan.getStarts()[i]), bytesOf(scan.getStarts()[i].getType()), false);
+    }
+    struct Rows {
+      unsigned slot;
+      Value base, bytes;
+    };
+    SmallVector<Rows> rows;
+    auto addRows = [&](Value tensor, unsigned slot) {
+      rows.push_back({slot, memoryOf(tensor), bytesOf(withoutDims(tensor.getType(), {0}))});
+    };
+    for (auto [i, x] : llvm::enumerate(scan.getXs()))
+      addRows(x, states + i);
+    for (unsigned i = states; i < scan.getNumResults(); ++i)
+      addRows(scan.getResult(i), arguments + i);
+
+    auto loop = scf::ForOp::create(b, zero, steps, one);
+    b.setInsertionPointToStart(loop.getBody());
+    Value left = arith::SubIOp::create(b, steps, loop.getInductionVar());
+    Value row = loop.getInductionVar();
+    if (scan.getReverse())
+      row = arith::SubIOp::create(b, left, one);
+    Value isOdd = odd(left);
+    for (unsigned i = 0; i < states; ++i) {
+      auto [last, other] = places[i];
+      give(arith::SelectOp::create(b, isOdd, other, last), i);
+      give(arith::SelectOp::create(b, isOdd, last, other), arguments + i);
+    }
+    for (Rows &r : rows)
+      give(offset(r.base, arith::MulIOp::create(b, row, r.bytes)), r.slot);
+    LLVM::CallOp::create(b, TypeRange(i32), body->getAttrOfType<StringAttr>("kernel.entry").getValue(),
+                         ValueRange{context, dims, slots, own});
+    b.setInsertionPointAfter(loop);
   }
 
   func::FuncOp func;

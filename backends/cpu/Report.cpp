@@ -1,4 +1,5 @@
 #include "backends/cpu/Report.h"
+#include "backends/cpu/Scan.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -118,11 +119,17 @@ private:
       touch(result, bytesOf(result));
     auto nest = dyn_cast<NestOp>(op);
     if (!nest) {
-      report.kind = isa<ScatterOp>(op) ? "scatter" : isa<AttendOp>(op) ? "attention" : "call";
+      report.kind = isa<ScatterOp>(op) ? "scatter" : isa<AttendOp>(op) ? "attention" : isa<kernel::ScanOp>(op) ? "scan" : "call";
       for (Value operand : op.getOperands())
         touch(operand, bytesOf(operand));
       if (auto scatter = dyn_cast<ScatterOp>(op))
         report.flops = double(at(elementCount(scatter.getUpdates().getType())));
+      if (auto scan = dyn_cast<kernel::ScanOp>(op)) {
+        Reporter body(bodyOf(scan), {});
+        body.symbols = symbols;
+        for (const KernelReport &step : body.run().kernels)
+          report.flops += step.flops * double(at(scan.getSteps().getResult(0)));
+      }
       if (auto attention = dyn_cast<AttendOp>(op)) {
         // Two products forward and five backward; with `causal` about half of the scores are seen.
         report.flops = attention.getBackward() ? 10 : 4;

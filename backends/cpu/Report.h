@@ -13,7 +13,7 @@ struct SourceLine {
 };
 
 struct KernelReport {
-  std::string kind;   // contraction, reduction, pointwise, copy, scatter, call
+  std::string kind;   // contraction, reduction, pointwise, copy, scatter, attention, scan, call
   std::string symbol; // of its function in the library
   std::vector<std::pair<SourceLine, double>> sources; // what it fuses, and each one's share of the operations
   double flops = 0;   // additions, multiplications, comparisons and functions of numbers; a multiply-add is two

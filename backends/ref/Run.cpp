@@ -149,6 +149,8 @@ private:
       attendGrad(in, gradient.getCausal(), results);
       return success();
     }
+    if (auto recurrence = dyn_cast<ScanOp>(op))
+      return scan(recurrence, in, results);
     if (results.size() != 1)
       return op->emitOpError() << "cannot be run by the reference backend";
     if (isa<CachedAttentionOp>(op))
@@ -269,6 +271,37 @@ private:
           return success();
         })
         .Default([&](Operation *other) { return other->emitOpError() << "cannot be run by the reference backend"; });
+  }
+
+  LogicalResult scan(ScanOp op, ArrayRef<const Tensor *> in, MutableArrayRef<Tensor> results) {
+    auto body = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getBodyAttr());
+    size_t states = op.getStarts().size(), xs = op.getXs().size();
+    std::vector<Tensor> arguments;
+    for (const Tensor *tensor : in)
+      arguments.push_back(*tensor);
+    for (Tensor &stacked : results.drop_front(states))
+      stacked.data.resize(product(stacked.shape));
+    int64_t steps = evaluate(op.stepCount());
+    for (int64_t i = 0; i < steps; ++i) {
+      int64_t t = op.getReverse() ? steps - 1 - i : i;
+      for (size_t x = states; x < states + xs; ++x) {
+        Tensor &row = arguments[x];
+        row.shape.assign(in[x]->shape.begin() + 1, in[x]->shape.end());
+        int64_t count = product(row.shape);
+        row.data.assign(in[x]->data.begin() + t * count, in[x]->data.begin() + (t + 1) * count);
+      }
+      FailureOr<std::vector<Tensor>> out = Interpreter(symbols, mode).run(body, arguments);
+      if (failed(out))
+        return failure();
+      for (size_t s = 0; s < states; ++s)
+        arguments[s] = (*out)[s];
+      for (size_t y = states; y < results.size(); ++y)
+        std::copy((*out)[y].data.begin(), (*out)[y].data.end(),
+                  results[y].data.begin() + t * int64_t((*out)[y].data.size()));
+    }
+    for (size_t s = 0; s < states; ++s)
+      results[s].data = arguments[s].data;
+    return success();
   }
 
   LogicalResult reduce(Reduction op, const Tensor &x, Tensor &out) {

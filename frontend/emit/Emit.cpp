@@ -16,19 +16,23 @@ namespace {
 /// One function on its way.
 class FunctionEmitter {
 public:
-  FunctionEmitter(const ::bigm::Function &function, const ::bigm::SourceManager &sources, MLIRContext &context)
-      : function(function), sources(sources), builder(&context) {}
+  /// The body of a scan has the symbols of the function that it stands in.
+  FunctionEmitter(const ::bigm::Function &function, const std::string &name, const std::vector<std::string> &symbolNames,
+                  const ::bigm::SourceManager &sources, MLIRContext &context)
+      : function(function), name(name), symbolNames(symbolNames), sources(sources), builder(&context) {}
 
-  void emit(ModuleOp module) {
+  /// A function of the program, or with `isBody` of a scan.
+  void emit(ModuleOp into, bool isBody = false) {
+    module = into;
     SmallVector<Type> arguments, results;
     for (const ::bigm::Arg &arg : function.args)
       arguments.push_back(type(arg.type));
     for (const ::bigm::Output &output : function.outputs)
       results.push_back(type(function.types[output.value]));
     builder.setInsertionPointToEnd(module.getBody());
-    auto op = func::FuncOp::create(builder, builder.getUnknownLoc(), function.name,
+    auto op = func::FuncOp::create(builder, builder.getUnknownLoc(), name,
                                    builder.getFunctionType(arguments, results));
-    SmallVector<StringRef> symbols(function.symbols.begin(), function.symbols.end());
+    SmallVector<StringRef> symbols(symbolNames.begin(), symbolNames.end());
     op->setAttr(dialect::attrs::symbols, builder.getStrArrayAttr(symbols));
 
     Block *body = op.addEntryBlock();
@@ -36,6 +40,10 @@ public:
     values.resize(function.types.size());
     for (auto [i, arg] : llvm::enumerate(function.args)) {
       static constexpr const char *roles[] = {"input", "tensor", "seed", "step", "steps"};
+      if (isBody) {
+        values[i] = body->getArgument(i);
+        continue;
+      }
       op.setArgAttr(i, dialect::attrs::name, builder.getStringAttr(arg.name));
       op.setArgAttr(i, dialect::attrs::role, builder.getStringAttr(roles[unsigned(arg.role)]));
       if (arg.role == ::bigm::Role::Tensor)
@@ -46,8 +54,11 @@ public:
     for (const ::bigm::Node &node : function.nodes)
       emit(node);
     SmallVector<Value> outputs;
+    if (isBody)
+      op.setPrivate();
     for (auto [i, output] : llvm::enumerate(function.outputs)) {
-      op.setResultAttr(i, dialect::attrs::name, builder.getStringAttr(output.name));
+      if (!isBody)
+        op.setResultAttr(i, dialect::attrs::name, builder.getStringAttr(output.name));
       if (output.tensor >= 0)
         op.setResultAttr(i, dialect::attrs::updates, builder.getI64IntegerAttr(output.tensor));
       outputs.push_back(values[output.value]);
@@ -84,9 +95,9 @@ private:
     return sum;
   }
   AffineExpr symbol(const std::string &name) {
-    auto it = llvm::find(function.symbols, name);
-    assert(it != function.symbols.end() && "every dimension is over the function's symbols");
-    return builder.getAffineSymbolExpr(it - function.symbols.begin());
+    auto it = llvm::find(symbolNames, name);
+    assert(it != symbolNames.end() && "every dimension is over the function's symbols");
+    return builder.getAffineSymbolExpr(it - symbolNames.begin());
   }
   SmallVector<AffineExpr> sizes(const std::vector<::bigm::Dim> &dims) {
     SmallVector<AffineExpr> result;
@@ -95,7 +106,7 @@ private:
     return result;
   }
   Type type(const ::bigm::TensorType &tensor) {
-    return dialect::tensorType(sizes(tensor.shape), function.symbols.size(), element(tensor.elem));
+    return dialect::tensorType(sizes(tensor.shape), symbolNames.size(), element(tensor.elem));
   }
 
   Location place(::bigm::SourceRange range) {
@@ -147,7 +158,7 @@ private:
       for (AffineExpr expr : sizes(std::get<std::vector<::bigm::Dim>>(attr)))
         exprs.push_back(dialect::canonical(expr));
     bool dynamic = llvm::any_of(exprs, [](AffineExpr expr) { return !isa<AffineConstantExpr>(expr); });
-    return AffineMap::get(0, dynamic ? function.symbols.size() : 0, exprs, builder.getContext());
+    return AffineMap::get(0, dynamic ? symbolNames.size() : 0, exprs, builder.getContext());
   }
 
   // ---------------------------------------------------------------- nodes
@@ -170,7 +181,25 @@ private:
         values[node.first + i] = op.getResult(i);
       return;
     }
+    if (node.op == ::bigm::Op::Scan)
+      return emitScan(node, loc, operands);
     values[node.first] = value(node, loc, type(function.types[node.first]), operands);
+  }
+
+  void emitScan(const ::bigm::Node &node, Location loc, ArrayRef<Value> operands) {
+    std::string body = name + ".scan" + (scans ? "." + std::to_string(scans + 1) : "");
+    ++scans;
+    FunctionEmitter(*node.body, body, symbolNames, sources, *builder.getContext()).emit(module, true);
+    SmallVector<Type> types;
+    for (unsigned i = 0; i < node.results; ++i)
+      types.push_back(type(function.types[node.first + i]));
+    size_t starts = size_t(get<int64_t>(node, "starts")), xs = size_t(get<int64_t>(node, "xs"));
+    AffineExpr steps = dialect::canonical(sizes(get<std::vector<::bigm::Dim>>(node, "steps"))[0]);
+    auto op = dialect::ScanOp::create(builder, loc, types, body, operands.take_front(starts), operands.slice(starts, xs),
+                                      operands.drop_front(starts + xs), AffineMap::get(0, symbolNames.size(), steps),
+                                      flag(node, "reverse") != 0);
+    for (unsigned i = 0; i < node.results; ++i)
+      values[node.first + i] = op.getResult(i);
   }
 
   Value value(const ::bigm::Node &node, Location loc, Type type, ArrayRef<Value> x) {
@@ -219,7 +248,11 @@ private:
   }
 
   const ::bigm::Function &function;
+  const std::string name;
+  const std::vector<std::string> &symbolNames;
   const ::bigm::SourceManager &sources;
+  ModuleOp module;
+  unsigned scans = 0;
   OpBuilder builder;
   SmallVector<Value> values; // by number
 };
@@ -233,7 +266,7 @@ OwningOpRef<ModuleOp> emitProgram(const Program &program, const SourceManager &s
   auto module = ModuleOp::create(UnknownLoc::get(&context), program.name);
   for (const Function &function : program.functions)
     if (function.name.starts_with(only))
-      FunctionEmitter(function, sources, context).emit(module);
+      FunctionEmitter(function, function.name, function.symbols, sources, context).emit(module);
   return module;
 }
 } // namespace bigm

@@ -272,6 +272,20 @@ ExprPtr ExprBuilder::primary(ParserRuleContext *tree) {
     e->body = block(c->block());
     return e;
   }
+  if (auto *c = cast<Parser::ScanContext>(tree)) {
+    auto e = std::make_unique<ScanExpr>();
+    e->range = range(tree);
+    for (auto *row : c->row())
+      e->rows.push_back({name(row->name()), expr(row->expr())});
+    if (c->over)
+      e->axis = expr(c->over);
+    if (c->reverse)
+      e->reverse = expr(c->reverse);
+    for (auto *start : c->start())
+      e->states.push_back({name(start->name()), expr(start->expr())});
+    e->body = block(c->block());
+    return e;
+  }
   return when(static_cast<Parser::WhenContext *>(tree));
 }
 

@@ -111,6 +111,8 @@ static Val join(Checker &k, const BuiltinCall &c, bool stack) {
   }
   std::vector<Value> values;
   for (const Val &v : list.items) {
+    if (v.is(Val::Kind::Unknown)) // in a model that is checked alone
+      return v;
     if (!v.is(Val::Kind::Tensor))
       return k.fail(Diag::CannotApply, c.args[0]->where, {what, k.describe(v)});
     values.push_back(v.tensor);

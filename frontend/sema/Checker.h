@@ -151,6 +151,7 @@ public:
   Val evalBinary(const ast::BinaryExpr &e, const ScopePtr &scope);
   Val evalWhen(const ast::WhenExpr &e, const ScopePtr &scope);
   Val evalRepeat(const ast::RepeatExpr &e, const ScopePtr &scope);
+  Val evalScan(const ast::ScanExpr &e, const ScopePtr &scope);
   Val evalRecord(const ast::RecordExpr &e, const ScopePtr &scope);
   Val evalBlock(const ast::Block &b, const ScopePtr &scope);
   void evalAssign(const ast::AssignStmt &s, const ScopePtr &scope);

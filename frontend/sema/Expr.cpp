@@ -62,6 +62,7 @@ Val Checker::eval(const ast::Expr &e, const ScopePtr &scope) {
   case ast::Expr::Kind::When: return evalWhen(static_cast<const ast::WhenExpr &>(e), scope);
   case ast::Expr::Kind::Repeat: return evalRepeat(static_cast<const ast::RepeatExpr &>(e), scope);
   case ast::Expr::Kind::For: return evalFor(static_cast<const ast::ForExpr &>(e), scope);
+  case ast::Expr::Kind::Scan: return evalScan(static_cast<const ast::ScanExpr &>(e), scope);
   case ast::Expr::Kind::Range:
   case ast::Expr::Kind::All: return fail(Diag::IndexForm, e.range, {source(e.range)}, "inside index notation an index is arithmetic on letters");
   }
@@ -426,7 +427,7 @@ void Checker::assign(const ast::Name &name, Val value, const ScopePtr &scope) {
           return;
         }
         if (branch) {
-          fail(Diag::AssignInTensorWhen, name.range, {name.text}, "assign `when ... { a } else { b }` as one value");
+          fail(Diag::AssignInTensorWhen, name.range, {name.text}, "give what is inside another name, and assign what the whole of it gives");
           return;
         }
         if (value.poison() || value.is(Val::Kind::Unknown))
@@ -447,7 +448,7 @@ void Checker::assign(const ast::Name &name, Val value, const ScopePtr &scope) {
         return;
       }
       if (branch) {
-        fail(Diag::AssignInTensorWhen, name.range, {name.text}, "assign `when ... { a } else { b }` as one value");
+        fail(Diag::AssignInTensorWhen, name.range, {name.text}, "give what is inside another name, and assign what the whole of it gives");
         return;
       }
       b.value = std::move(value);

@@ -208,6 +208,8 @@ private:
     for (const TensorType &t : out.types)
       for (const Dim &d : t.shape)
         d.symbols(out.symbols);
+    for (const Node &n : out.nodes)
+      symbolsOf(n, out.symbols);
     return out;
   }
 

@@ -85,11 +85,22 @@ const char *name(Op op) {
     BIGM_OP(Resize, "resize")
     BIGM_OP(Attention, "attention")
     BIGM_OP(CachedAttention, "cached_attention")
+    BIGM_OP(Scan, "scan")
     BIGM_OP(Gradient, "gradient")
     BIGM_OP(StopGradient, "stop_gradient")
 #undef BIGM_OP
   }
   return "?";
+}
+
+void symbolsOf(const Node &node, std::vector<std::string> &out) {
+  if (!node.body)
+    return;
+  for (const TensorType &t : node.body->types)
+    for (const Dim &d : t.shape)
+      d.symbols(out);
+  for (const Node &inner : node.body->nodes)
+    symbolsOf(inner, out);
 }
 
 std::string TensorType::str() const {

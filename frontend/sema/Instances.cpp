@@ -81,9 +81,11 @@ void Checker::buildAlone(const std::shared_ptr<Instance> &instance, const std::s
     for (size_t i = 0; i < inputs.size(); ++i) {
       const ast::Parameter &p = *inputs[i];
       Val v;
-      if (i < instance->inputs.size()) {
-        v = tensorVal(rec->input(p.name.text, instance->inputs[i], p.name.range));
-        v.type = instance->inputs[i];
+      if (i < instance->inputs.size() && !instance->inputs[i].is(Val::Kind::Tensor)) {
+        v = instance->inputs[i];
+      } else if (i < instance->inputs.size()) {
+        v = tensorVal(rec->input(p.name.text, instance->inputs[i].type, p.name.range));
+        v.type = instance->inputs[i].type;
       } else if (!instance->inputs.empty() && p.defaultValue) {
         continue;
       } else {

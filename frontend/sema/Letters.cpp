@@ -116,7 +116,7 @@ void Checker::IndexEnv::collect(const ast::Block &b, const ScopePtr &scope) {
 void Checker::IndexEnv::collect(const ast::Expr &e, const ScopePtr &scope) {
   using K = ast::Expr::Kind;
   switch (e.kind) {
-  case K::Number: case K::String: case K::Ref: case K::Range: case K::All: case K::Repeat: case K::For: return;
+  case K::Number: case K::String: case K::Ref: case K::Range: case K::All: case K::Repeat: case K::For: case K::Scan: return;
   case K::Member: return collect(*static_cast<const ast::MemberExpr &>(e).base, scope);
   case K::Unary: return collect(*static_cast<const ast::UnaryExpr &>(e).operand, scope);
   case K::Binary:

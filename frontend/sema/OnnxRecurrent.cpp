@@ -1,4 +1,5 @@
-// RNN, GRU and LSTM, a step after the other: the number of steps must be known.
+// RNN, GRU and LSTM: one scan for each direction, so the number of steps may be open. What does not wait for the step
+// before, the product with the input, is computed for all steps at once.
 #include "OnnxNode.h"
 #include <algorithm>
 
@@ -11,8 +12,8 @@ struct Recurrence {
   Tensors &t;
   int64_t gates, states; // hidden units times gates; states: h, or h and c
   Val x, lengths;
-  Dim batch;
-  int64_t steps, hidden;
+  Dim batch, steps;
+  int64_t hidden;
   bool batchFirst, forward, backward;
   std::vector<std::string> activations;
   std::vector<float> alphas, betas;
@@ -23,9 +24,7 @@ struct Recurrence {
     x = batchFirst ? t.transpose(c.x(0), {1, 0, 2}) : c.x(0);
     if (x.rank() != 3)
       refuse("a sequence " + typeText(x));
-    steps = t.number(x.shape[0], "the number of steps");
-    if (steps < 1 || steps > 4096)
-      refuse(std::to_string(steps) + " steps");
+    steps = x.shape[0];
     batch = x.shape[1];
     hidden = c.integer("hidden_size", c.x(2).shape.back().constant().value_or(0));
     std::string direction = c.text("direction", "forward");
@@ -83,9 +82,9 @@ struct Recurrence {
   /// Columns of gate k.
   Val gate(const Val &v, int64_t k) { return t.slice(v, v.rank() - 1, Dim(k * hidden), Dim(hidden)); }
 
-  /// One direction. `step` takes x_t W' + bias for all gates, the states and gives new states.
-  template <class Step>
-  void run(size_t d, bool reverse, Step step, std::vector<Vals> &outputs, std::vector<Vals> &last) {
+  /// One direction. `step` takes x_t W' + bias for all gates, the states and gives new states. Adds what the steps give,
+  /// [T, N, H], and the last states.
+  template <class Step> void run(size_t d, bool reverse, Step step, Vals &outputs, std::vector<Vals> &last) {
     Val w = t.transpose(part(1, d), {1, 0}); // [I, gates * H]
     Val projected = t.matmul(x, w);          // all steps at once
     Val bias;
@@ -98,38 +97,74 @@ struct Recurrence {
     std::vector<Dim> shape = {batch, Dim(hidden)};
     for (int64_t s = 0; s < states; ++s)
       state.push_back(c.has(size_t(5 + s)) ? part(size_t(5 + s), d) : t.broadcast(t.scalar(0, x.type), shape));
-    Vals rows(static_cast<size_t>(steps));
-    for (int64_t i = 0; i < steps; ++i) {
-      int64_t at = reverse ? steps - 1 - i : i;
-      Val now = t.squeeze(t.slice(projected, 0, Dim(at), 1), {0});
-      Vals next = step(now, state, bias, d);
-      rows[size_t(at)] = next[0];
-      if (lengths.some()) { // after its end a sequence keeps its state, and gives zeros
-        Val lives = t.unsqueeze(t.compare(Op::Gt, lengths, double(at)), {1});
-        for (size_t s = 0; s < state.size(); ++s)
-          next[s] = t.select(lives, next[s], state[s]);
-        rows[size_t(at)] = t.select(lives, rows[size_t(at)], t.scalar(0, x.type));
-      }
-      state = next;
+    Val lives; // [T, N]: whether a sequence has this step
+    if (lengths.some())
+      lives = t.pointwise(Op::Lt, {t.iota({steps, batch}, 0, Type::I32), lengths});
+    // New states, then what the step gives: after its end a sequence keeps its states, and gives zeros.
+    auto cell = [&](const Val &now, const Val &alive, const Vals &before) {
+      Vals next = step(now, before, bias, d);
+      next.push_back(next[0]);
+      if (alive.some())
+        for (size_t s = 0; s < next.size(); ++s)
+          next[s] = t.select(t.unsqueeze(alive, {1}), next[s], s < before.size() ? before[s] : t.scalar(0, x.type));
+      return next;
+    };
+    Vals found = steps.constant() == 1
+                     ? cell(t.squeeze(projected, {0}), lives.some() ? t.squeeze(lives, {0}) : lives, state)
+                     : scanned(projected, lives, state, reverse, cell);
+    if (steps.constant() == 1)
+      found.back() = t.unsqueeze(found.back(), {0});
+    outputs.push_back(found.back());
+    found.pop_back();
+    last.push_back(found);
+  }
+
+  template <class Cell>
+  Vals scanned(const Val &projected, const Val &lives, const Vals &state, bool reverse, Cell cell) {
+    std::vector<Value> starts, xs = {t.use(projected)};
+    if (lives.some())
+      xs.push_back(t.use(lives));
+    for (const Val &v : state)
+      starts.push_back(t.use(v));
+    Recorder::Step s = t.rec.beginScan();
+    Vals rows, before;
+    auto input = [&](Value whole, bool row, Type type, std::vector<Value> &into) {
+      TensorType own = t.rec.type(whole);
+      if (row)
+        own.shape.erase(own.shape.begin());
+      into.push_back(t.rec.stepInput(own));
+      return t.recorded(into.back(), type);
+    };
+    for (Value v : xs)
+      rows.push_back(input(v, true, rows.empty() ? projected.type : lives.type, s.rows));
+    for (Value v : starts)
+      before.push_back(input(v, false, x.type, s.states));
+    std::vector<Value> next;
+    try {
+      for (const Val &v : cell(rows[0], lives.some() ? rows[1] : Val(), before))
+        next.push_back(t.use(v));
+    } catch (const Refusal &) {
+      t.rec.dropScan(s);
+      throw;
     }
-    outputs.push_back(rows);
-    last.push_back(state);
+    std::vector<Value> given = {next.back()};
+    next.pop_back();
+    Vals out;
+    for (Value v : t.rec.endScan(s, starts, xs, next, given, steps, reverse))
+      out.push_back(t.recorded(v, x.type));
+    return out;
   }
 
   template <class Step> Vals all(Step step) {
-    std::vector<Vals> outputs, last;
+    Vals outputs;
+    std::vector<Vals> last;
     if (forward)
       run(0, false, step, outputs, last);
     if (backward)
       run(directions() - 1, true, step, outputs, last);
-    Vals rows;
-    for (int64_t i = 0; i < steps; ++i) {
-      Vals sides;
-      for (auto &o : outputs)
-        sides.push_back(t.unsqueeze(o[size_t(i)], {0, 1}));
-      rows.push_back(t.concat(sides, 1));
-    }
-    Vals out = {t.concat(rows, 0)}; // [T, D, N, H]
+    for (Val &side : outputs)
+      side = t.unsqueeze(side, {1});
+    Vals out = {t.concat(outputs, 1)}; // [T, D, N, H]
     if (batchFirst)
       out[0] = t.transpose(out[0], {2, 0, 1, 3});
     for (int64_t s = 0; s < states; ++s) {

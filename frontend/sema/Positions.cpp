@@ -399,7 +399,7 @@ bool Positions::visit(const Node &n) {
     std::copy(idsLayout.begin(), idsLayout.end(), out.begin());
     return settled(n, out);
   }
-  case Op::Fold: case Op::ScatterAdd: case Op::Warp: case Op::Resize: case Op::Gradient: case Op::CachedAttention:
+  case Op::Fold: case Op::ScatterAdd: case Op::Warp: case Op::Resize: case Op::Gradient: case Op::CachedAttention: case Op::Scan:
     for (Value v : n.operands)
       for (size_t d = 0; d < layouts[v].size(); ++d)
         if (tagged(layouts[v][d]) || mentions(f.types[v].shape[d], length))

@@ -86,6 +86,13 @@ void print(std::ostream &out, const Function &f) {
     if (!n.scope.empty())
       out << "  # " << n.scope;
     out << "\n";
+    if (n.body) {
+      std::ostringstream body;
+      print(body, *n.body);
+      std::istringstream lines(body.str());
+      for (std::string line; std::getline(lines, line);)
+        out << "    " << line << "\n";
+    }
   }
   for (const Output &o : f.outputs)
     out << "  " << (o.tensor >= 0 ? "update " : "output ") << o.name << " = %" << o.value << "\n";

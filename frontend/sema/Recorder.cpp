@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 #include <cassert>
+#include <functional>
 #include <tuple>
 
 namespace bigm::sema {
@@ -175,11 +176,12 @@ static bool endsGradients(Op op) {
   }
 }
 
-const Node *Recorder::withoutGradient(Value of, const std::vector<Value> &by) const {
-  std::vector<bool> needed(values.size()), active(values.size());
-  needed[of] = true;
-  for (size_t i = fn.nodes.size(); i-- > 0;) {
-    const Node &n = fn.nodes[i];
+namespace {
+/// The operation without a gradient on a path from what is `active` to what is `needed`, if there is one. Both grow.
+const Node *blocking(const std::vector<Node> &nodes, std::vector<bool> &needed, std::vector<bool> &active,
+                     const std::function<const TensorType &(Value)> &typeOf) {
+  for (size_t i = nodes.size(); i-- > 0;) {
+    const Node &n = nodes[i];
     bool live = false;
     for (unsigned r = 0; r < n.results; ++r)
       live |= needed[n.first + r];
@@ -187,26 +189,44 @@ const Node *Recorder::withoutGradient(Value of, const std::vector<Value> &by) co
       for (Value v : n.operands)
         needed[v] = true;
   }
-  for (Value v : by)
-    active[v] = true;
-  for (const Node &n : fn.nodes) {
-    bool any = false, allowed = n.op != Op::Warp && n.op != Op::Resize, symbolic = false;
+  for (const Node &n : nodes) {
+    bool any = false, allowed = n.op != Op::Warp && n.op != Op::Resize, symbolic = false, live = false;
     for (Value v : n.operands) {
       any |= active[v];
       // The gradient of a concatenation is a view of each part, at a place that must be a number.
       if (n.op == Op::Concat) {
         allowed &= !(active[v] && symbolic);
-        symbolic |= !values[v].type.shape[size_t(std::get<int64_t>(n.attrs.at("dim")))].constant();
+        symbolic |= !typeOf(v).shape[size_t(std::get<int64_t>(n.attrs.at("dim")))].constant();
       }
     }
-    if (!any || endsGradients(n.op) || !needed[n.first])
+    for (unsigned r = 0; r < n.results; ++r)
+      live |= needed[n.first + r];
+    if (!any || endsGradients(n.op) || !live)
       continue;
     if (!allowed)
       return &n;
+    if (n.body) { // what is active may come back to each state
+      std::vector<bool> inside(n.body->types.size()), wanted(n.body->types.size());
+      for (size_t i = 0; i < n.operands.size(); ++i)
+        inside[i] = active[n.operands[i]] || i < size_t(std::get<int64_t>(n.attrs.at("starts")));
+      for (const Output &o : n.body->outputs)
+        wanted[o.value] = true;
+      if (auto *found = blocking(n.body->nodes, wanted, inside, [&](Value v) -> const TensorType & { return n.body->types[v]; }))
+        return found;
+    }
     for (unsigned r = 0; r < n.results; ++r)
-      active[n.first + r] = values[n.first + r].type.elem != Elem::I32 && values[n.first + r].type.elem != Elem::Bool;
+      active[n.first + r] = typeOf(n.first + r).elem != Elem::I32 && typeOf(n.first + r).elem != Elem::Bool;
   }
   return nullptr;
+}
+} // namespace
+
+const Node *Recorder::withoutGradient(Value of, const std::vector<Value> &by) const {
+  std::vector<bool> needed(values.size()), active(values.size());
+  needed[of] = true;
+  for (Value v : by)
+    active[v] = true;
+  return blocking(fn.nodes, needed, active, [&](Value v) -> const TensorType & { return values[v].type; });
 }
 
 std::vector<Value> Recorder::gradient(Value of, const std::vector<Value> &by) {
@@ -403,6 +423,8 @@ Function Recorder::finish(const std::vector<TensorDecl> &tensors, bool keepInput
   for (const TensorType &t : out.types)
     for (const Dim &d : t.shape)
       d.symbols(out.symbols);
+  for (const Node &n : out.nodes)
+    symbolsOf(n, out.symbols);
   return out;
 }
 

@@ -46,6 +46,25 @@ public:
   Value broadcast(Value v, const std::vector<Dim> &shape);
   Value reduce(Op op, Value v, std::vector<int64_t> dims);
   Value random(std::vector<Dim> shape);
+  /// Recurrence (Scan.cpp). What is recorded between `beginScan` and `endScan` on the values of `stepInput` is one step;
+  /// the rest of it, which no state and no row enters, stays outside and is computed once.
+  struct Step {
+    size_t firstNode = 0;
+    std::vector<Value> states, rows; // as a step sees them
+    std::unordered_map<std::string, Value> known;
+    std::map<int, Value> stored;
+  };
+  Step beginScan();
+  Value stepInput(const TensorType &type);
+  /// The scan from `starts` over `xs`, whose first dimension is `count`, given the new states and what else a step gives.
+  /// Its results, in the order of Op::Scan.
+  std::vector<Value> endScan(const Step &step, const std::vector<Value> &starts, const std::vector<Value> &xs,
+                             const std::vector<Value> &states, const std::vector<Value> &given, const Dim &count,
+                             bool reverse);
+  /// Forgets a step in which there was an error.
+  void dropScan(const Step &step) { known = step.known; }
+  /// The persistent tensors that were stored since `step` began.
+  std::set<int> storedSince(const Step &step) const;
   /// A dimension as a scalar: a constant, or ones summed over the symbolic part.
   Value dimension(const Dim &dim, Elem elem);
 
@@ -72,6 +91,7 @@ private:
     TensorType type;
   };
   Value argument(Arg arg);
+  Value leaf(Value v, std::map<Value, Value> &inside, Function &body); // Scan.cpp
 
   Function fn;
   std::vector<Entry> values;

@@ -111,7 +111,7 @@ struct Instance {
   std::map<std::string, int> tensors;    // parameter or state -> Program::tensors
   std::map<std::string, int> used;       // names given in the application that runs
   bool running = false;
-  std::vector<TensorType> inputs; // what it was applied to first, where that was tensors alone
+  std::vector<Val> inputs; // what it was applied to first, where that was tensors (of which the type counts) and numbers
 };
 
 struct Builtin;

@@ -295,3 +295,26 @@ func.func @attention_statistic(%q: tensor<2x5x3x4xf32>) {
            : (tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>) -> (tensor<2x5x3x4xf32>, tensor<2x5x3xf32>)
   return
 }
+
+// -----
+func.func @scan_without_step(%x: tensor<7x4xf32>, %h: tensor<4xf32>) {
+  // expected-error@+1 {{has no function @step for its steps}}
+  %r = bigm.scan @step from(%h) over(%x) with() steps affine_map<() -> (7)> : (tensor<4xf32>, tensor<7x4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+func.func private @step(%h: tensor<4xf32>, %x: tensor<4xf32>) -> tensor<4xf32> { return %x : tensor<4xf32> }
+func.func @scan_steps(%x: tensor<7x4xf32>, %h: tensor<4xf32>) {
+  // expected-error@+1 {{steps through 'tensor<7x4xf32>', whose first dimension is not the number of steps}}
+  %r = bigm.scan @step from(%h) over(%x) with() steps affine_map<() -> (6)> : (tensor<4xf32>, tensor<7x4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+func.func private @step(%h: tensor<4xf32>, %x: tensor<4xf32>) -> tensor<4xf32> { return %x : tensor<4xf32> }
+func.func @scan_type(%x: tensor<7x5xf32>, %h: tensor<4xf32>) {
+  // expected-error@+1 {{needs steps of type}}
+  %r = bigm.scan @step from(%h) over(%x) with() steps affine_map<() -> (7)> : (tensor<4xf32>, tensor<7x5xf32>) -> tensor<4xf32>
+  return
+}

@@ -168,3 +168,15 @@ func.func @attention(%q: tensor<2x5x3x4xf32>, %k: tensor<2x7x3x4xf32>, %m: tenso
             tensor<2x3x5xf32>, tensor<2x7xi1>) -> (tensor<2x5x3x4xf32>, tensor<2x7x3x4xf32>, tensor<2x7x3x4xf32>)
   return
 }
+
+// CHECK-LABEL: func.func @recurrence
+func.func @recurrence(%x: tensor<7x2x4xf32>, %h: tensor<2x4xf32>, %b: tensor<4xf32>) {
+  // CHECK: bigm.scan @step from(%{{.*}}) over(%{{.*}}) with(%{{.*}}) steps #{{.*}} reverse : (tensor<2x4xf32>, tensor<7x2x4xf32>, tensor<4xf32>) -> (tensor<2x4xf32>, tensor<7x2x4xf32>)
+  %last, %all = bigm.scan @step from(%h) over(%x) with(%b) steps affine_map<() -> (7)> reverse
+                : (tensor<2x4xf32>, tensor<7x2x4xf32>, tensor<4xf32>) -> (tensor<2x4xf32>, tensor<7x2x4xf32>)
+  return
+}
+func.func private @step(%h: tensor<2x4xf32>, %x: tensor<2x4xf32>, %b: tensor<4xf32>) -> (tensor<2x4xf32>, tensor<2x4xf32>) {
+  %s = bigm.add %h, %x : tensor<2x4xf32>
+  return %s, %x : tensor<2x4xf32>, tensor<2x4xf32>
+}

@@ -31,6 +31,7 @@ struct Case {
   std::string result; // type of %r
   std::string body;   // %0, %1, ... are the arguments
   std::vector<int64_t> symbols = {};
+  std::string functions = ""; // that the body uses
 };
 void PrintTo(const Case &c, std::ostream *out) { *out << c.name; }
 
@@ -44,6 +45,8 @@ constexpr const char *kMaps = R"(
 #Image = affine_map<()[n, t] -> (n, 2, t + 4, 7)>
 #Half = affine_map<()[n, t] -> (n, 3, (t + 1) floordiv 2 + 1, 3)>
 #Flat = affine_map<()[n, t] -> (n * t)>
+#TN4 = affine_map<()[n, t] -> (t, n, 4)>
+#TN = affine_map<()[n, t] -> (t, n)>
 )";
 
 Case unary(const char *op, double low = -2, double high = 2) {
@@ -65,6 +68,42 @@ Case contract(const char *variant, const std::string &lhs, const std::string &rh
 Case shape(const char *name, const std::string &from, const std::string &to, const std::string &body,
            std::vector<int64_t> symbols = {}) {
   return {name, {{from}}, to, body + " : " + from + " -> " + to, symbols};
+}
+
+/// A recurrence over T with two states, weights, a bias and a mask of rows that have ended; the loss sees what all steps
+/// give, or the last states. `product` stands for weights in the step: once, or twice in a row.
+Case scan(const char *variant, bool reverse, bool ofLast, bool twice, bool whole = false) {
+  Case c;
+  c.name = std::string("scan/") + variant;
+  c.symbols = {3, 5};
+  std::string nd = "tensor<?x4xf64, #N4>", w = "tensor<4x4xf64>", b = "tensor<4xf64>", tnd = "tensor<?x?x4xf64, #TN4>",
+              tn = "tensor<?x?xf64, #TN>", nn = "tensor<?xf64, #N>";
+  c.args = {{tnd, -1, 1}, {nd, -1, 1}, {nd, -1, 1}, {w, -1, 1}, {b, -1, 1}, {tn, -1, 1, false}};
+  c.result = ofLast ? nd : tnd;
+  auto product = [&](const std::string &to, const std::string &of) {
+    return "%" + to + " = bigm.contract %" + of + ", %w lhs affine_map<(n, o, k) -> (n, k)> rhs affine_map<(n, o, k) -> (k, o)> "
+           "reduced affine_map<()[n, t] -> (4)> : (" + nd + ", " + w + ") -> " + nd + "\n";
+  };
+  c.functions = "func.func private @step(%h: " + nd + ", %c: " + nd + ", %x: " + nd + ", %m: " + nn + ", %w: " + w +
+                ", %b: " + b + ") -> (" + nd + ", " + nd + ", " + nd + ") attributes {bigm.symbols = [\"N\", \"T\"]} {\n" +
+                product("p", "h") + (twice ? "%th = bigm.tanh %p : " + nd + "\n" + product("q", "th") : "%q = bigm.neg %p : " + nd) +
+                "\n%bb = bigm.view %b, affine_map<(n, d) -> (d)> : " + b + " -> " + nd +
+                "\n%s0 = bigm.add %q, %bb : " + nd + "\n%s = bigm.add %s0, %x : " + nd + "\n%g = bigm.sigmoid %s : " + nd +
+                "\n%c1 = bigm.mul %g, %c : " + nd + "\n%u = bigm.tanh %s : " + nd + "\n%c2 = bigm.add %c1, %u : " + nd +
+                "\n%h2 = bigm.tanh %c2 : " + nd + "\n%mv = bigm.view %m, affine_map<(n, d) -> (n)> : " + nn + " -> " + nd +
+                "\n%zero = bigm.constant 0.0 : f64 -> " + nd + "\n%lives = bigm.gt %mv, %zero : " + nd +
+                "\n%h3 = bigm.select %lives, %h2, %h : " + nd + "\n%c3 = bigm.select %lives, %c2, %c : " + nd +
+                "\n%y = bigm.mul %h3, %u : " + nd + "\nreturn %h3, %c3, %y : " + nd + ", " + nd + ", " + nd + "\n}\n";
+  c.body = "%run:3 = bigm.scan @step from(%1, %2) over(%0, %5) with(%3, %4) steps affine_map<()[n, t] -> (t)> " +
+           std::string(reverse ? "reverse " : "") + ": (" + nd + ", " + nd + ", " + tnd + ", " + tn + ", " + w + ", " + b +
+           ") -> (" + nd + ", " + nd + ", " + tnd + ")\n";
+  if (ofLast)
+    c.body += "%r = bigm.mul %run#0, %run#1 : " + nd;
+  else if (whole)
+    c.body += "%e = bigm.view %run#1, affine_map<(t, n, d) -> (n, d)> : " + nd + " -> " + tnd + "\n%r = bigm.mul %run#2, %e : " + tnd;
+  else
+    c.body += "%zero = bigm.constant 0.0 : f64 -> " + tnd + "\n%r = bigm.add %run#2, %zero : " + tnd;
+  return c;
 }
 
 /// T queries and S keys of two heads, T and S being numbers or `t` = 5. The mask hides what a further argument has below
@@ -202,6 +241,8 @@ std::vector<Case> cases() {
        "%s = bigm.reduce_sum %e, [1] : tensor<3x4xf64> -> tensor<3xf64>\n"
        "%sb = bigm.view %s, affine_map<(a, b) -> (a)> : tensor<3xf64> -> tensor<3x4xf64>\n"
        "%r = bigm.div %e, %sb : tensor<3x4xf64>"},
+      scan("stacked", false, false, false), scan("reverse", true, false, true), scan("last", false, true, true),
+      scan("both", true, false, false, true),
   };
   return all;
 }
@@ -262,7 +303,7 @@ protected:
     if (simplify)
       bigm::addDifferentiate(manager);
     else
-      manager.addNestedPass<func::FuncOp>(bigm::createAutodiff());
+      manager.addPass(bigm::createAutodiff());
     if (failed(manager.run(*owner)))
       return {};
     return *owner->getOps<func::FuncOp>().begin();
@@ -328,10 +369,10 @@ TEST_P(Gradient, MatchesCentralDifferences) {
     SCOPED_TRACE((simplify ? "simplified, " : "as expanded, ") + scalar);
     OwningOpRef<ModuleOp> scalarModule, gradModule;
     func::FuncOp f = build(header + ") -> tensor<f64>" + symbols + " {\n" + scalarBody + "return %" + scalar +
-                               " : tensor<f64>\n}",
+                               " : tensor<f64>\n}\n" + c.functions,
                            scalarModule, false);
     func::FuncOp g = build(header + ") -> (" + gradTypes + ")" + symbols + " {\n" + gradBody + "return " +
-                               results(grad) + " : " + gradTypes + "\n}",
+                               results(grad) + " : " + gradTypes + "\n}\n" + c.functions,
                            gradModule, simplify);
     ASSERT_TRUE(f && g);
     auto got = bigm::ref::run(g, inputs, c.symbols, bigm::ref::Mode::Double);

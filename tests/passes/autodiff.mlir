@@ -115,3 +115,29 @@ func.func @second_order(%x: tensor<2x5x3x4xf32>) -> tensor<2x5x3x4xf32> {
   %h = bigm.gradient %n wrt %x : (tensor<f32>, tensor<2x5x3x4xf32>) -> tensor<2x5x3x4xf32>
   return %h : tensor<2x5x3x4xf32>
 }
+
+// -----
+// A scan keeps the states and the product of each step; the scan backwards carries cotangents and no sum for the weights,
+// whose gradient is one contraction over all steps.
+#tn = affine_map<()[n, t] -> (t, n, 4)>
+#n = affine_map<()[n, t] -> (n, 4)>
+// CHECK-LABEL: func.func @recurrence
+// CHECK: %[[KEPT:.*]]:3 = bigm.scan @step.kept
+// CHECK: %[[BACK:.*]]:2 = bigm.scan @step.grad from(%{{.*}}) over(%[[KEPT]]#1, %[[KEPT]]#2, {{.*}} reverse
+// CHECK: bigm.contract %[[KEPT]]#1, %[[BACK]]#1 {{.*}} reduced
+func.func @recurrence(%x: tensor<?x?x4xf32, #tn>, %h: tensor<?x4xf32, #n>, %w: tensor<4x4xf32>) -> tensor<4x4xf32>
+    attributes {bigm.symbols = ["N", "T"]} {
+  %r = bigm.scan @step from(%h) over(%x) with(%w) steps affine_map<()[n, t] -> (t)>
+       : (tensor<?x4xf32, #n>, tensor<?x?x4xf32, #tn>, tensor<4x4xf32>) -> tensor<?x4xf32, #n>
+  %l = bigm.reduce_sum %r, [0, 1] : tensor<?x4xf32, #n> -> tensor<f32>
+  %g = bigm.gradient %l wrt %w : (tensor<f32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %g : tensor<4x4xf32>
+}
+func.func private @step(%h: tensor<?x4xf32, #n>, %x: tensor<?x4xf32, #n>, %w: tensor<4x4xf32>) -> tensor<?x4xf32, #n>
+    attributes {bigm.symbols = ["N", "T"]} {
+  %p = bigm.contract %h, %w lhs affine_map<(n, o, k) -> (n, k)> rhs affine_map<(n, o, k) -> (k, o)>
+       reduced affine_map<()[n, t] -> (4)> : (tensor<?x4xf32, #n>, tensor<4x4xf32>) -> tensor<?x4xf32, #n>
+  %s = bigm.add %p, %x : tensor<?x4xf32, #n>
+  %t = bigm.tanh %s : tensor<?x4xf32, #n>
+  return %t : tensor<?x4xf32, #n>
+}

@@ -1,0 +1,56 @@
+#include "backends/cpu/Scan.h"
+#include "ir/Bigm.h"
+#include "ir/Dims.h"
+#include "llvm/ADT/DenseSet.h"
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::cpu;
+
+func::FuncOp cpu::bodyOf(kernel::ScanOp scan) {
+  return scan->getParentOfType<ModuleOp>().lookupSymbol<func::FuncOp>(scan.getBodyAttr());
+}
+
+SmallVector<func::FuncOp> cpu::bodiesFirst(ModuleOp module) {
+  SmallVector<func::FuncOp> order;
+  llvm::DenseSet<Operation *> seen;
+  auto visit = [&](auto &self, func::FuncOp func) -> void {
+    if (!seen.insert(func).second)
+      return;
+    for (auto scan : func.getBody().front().getOps<kernel::ScanOp>())
+      self(self, bodyOf(scan));
+    order.push_back(func);
+  };
+  for (auto func : module.getOps<func::FuncOp>())
+    if (!func.isPrivate()) // a body that no scan has is left out
+      visit(visit, func);
+  return order;
+}
+
+static AffineExpr aligned(AffineExpr bytes) { return (bytes + 63).floorDiv(64) * 64; }
+
+SmallVector<AffineExpr> cpu::stateOffsets(kernel::ScanOp scan) {
+  MLIRContext *context = scan.getContext();
+  AffineExpr end = getAffineConstantExpr(0, context);
+  for (Attribute attr : bodyOf(scan)->getAttrOfType<ArrayAttr>("kernel.arena")) {
+    auto pair = cast<ArrayAttr>(attr);
+    AffineExpr term = getAffineConstantExpr(cast<IntegerAttr>(pair[0]).getInt(), context);
+    for (int64_t symbol : cast<DenseI64ArrayAttr>(pair[1]).asArrayRef())
+      term = term * getAffineSymbolExpr(unsigned(symbol), context);
+    end = end + term;
+  }
+  SmallVector<AffineExpr> offsets;
+  for (Value start : scan.getStarts()) {
+    offsets.push_back(canonical(end));
+    end = end + aligned(elementCount(start.getType()) * kernel::elementBytes(start.getType()));
+  }
+  offsets.push_back(canonical(end));
+  return offsets;
+}
+
+void cpu::askForScratch(func::FuncOp func) {
+  auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
+  for (auto scan : func.getBody().front().getOps<kernel::ScanOp>())
+    scan->setAttr("scratch_bytes",
+                  AffineMapAttr::get(AffineMap::get(0, names ? names.size() : 0, stateOffsets(scan).back())));
+}

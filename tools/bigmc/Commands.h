@@ -66,6 +66,7 @@ struct ProfileOptions {
 struct BuildOptions {
   ProgramOptions program;
   std::string run, data, out, memory; // memory: a file for the picture of the memory plan
+  std::string format = "library", function; // function: what `onnx` writes
   CodeOptions code;
 };
 
@@ -76,6 +77,7 @@ int train(const TrainOptions &);
 int eval(const EvalOptions &);
 int predict(const PredictOptions &);
 int build(const BuildOptions &);
+int buildOnnx(const BuildOptions &);
 int profile(const ProfileOptions &);
 
 /// Prints `bigmc: error: text` and gives UserError.

@@ -144,7 +144,15 @@ int main(int argc, char **argv) {
   addProgram(buildCommand, buildOptions.program);
   buildCommand->add_option("--run", buildOptions.run, "a finished training, for its weights; initial weights without it");
   buildCommand->add_option("--data", buildOptions.data, "where weights lie that the program names, besides its own folder");
-  buildCommand->add_option("-o,--out", buildOptions.out, "folder to write: include, lib, share, manifest.json")->required();
+  buildCommand->add_option("-o,--out", buildOptions.out, "folder to write: include, lib, share, manifest.json; with --format onnx the file")
+      ->required();
+  buildCommand->add_option("--format", buildOptions.format,
+                           "library, or onnx: the model with its weights as one file that ONNX Runtime runs")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"library", "onnx"}));
+  buildCommand->add_option("--function", buildOptions.function,
+                           "what --format onnx writes: a model, or a function such as digit_model.predict; the program's one "
+                           "model when left out");
   addCode(buildCommand, buildOptions.code, /*library=*/true);
   buildCommand->add_flag("--explain", buildOptions.code.explain,
                          "print every kernel: the lines it fuses, its work, its estimated time, why it is one of its own");

@@ -69,6 +69,9 @@ struct BuildOptions {
   std::string format = "library", function; // function: what `onnx` writes
   CodeOptions code;
 };
+struct ImportOptions {
+  std::string file, out;
+};
 
 int check(const ProgramOptions &);
 int format(const FormatOptions &);
@@ -79,6 +82,7 @@ int predict(const PredictOptions &);
 int build(const BuildOptions &);
 int buildOnnx(const BuildOptions &);
 int profile(const ProfileOptions &);
+int importModel(const ImportOptions &);
 
 /// Prints `bigmc: error: text` and gives UserError.
 int userError(const std::string &text);

@@ -174,6 +174,13 @@ int main(int argc, char **argv) {
   addCode(profileCommand, profileOptions.code);
   addSizes(profileCommand, profileOptions.code, profileOptions.memory);
 
+  ImportOptions importOptions;
+  auto *importCommand = command(app, "import", "write an ONNX file as a program, with its weights beside it as safetensors",
+                                "bigmc import resnet18.onnx -o resnet18.bigm");
+  importCommand->add_option("FILE", importOptions.file, "the model, an .onnx file")->required();
+  importCommand->add_option("-o,--out", importOptions.out, "the program to write; its weights go to the same name with .safetensors")
+      ->required();
+
   EmitOptions emitOptions;
   auto *emitCommand = command(app, "emit", "show what the compiler makes of a program, at any stage",
                               "bigmc emit examples/digits/digits.bigm --stage grad --model digit_model.all.step");
@@ -208,6 +215,8 @@ int main(int argc, char **argv) {
       return build(buildOptions);
     if (*profileCommand)
       return profile(profileOptions);
+    if (*importCommand)
+      return importModel(importOptions);
     return emit(emitOptions);
   } catch (const std::bad_alloc &) {
     return userError("out of memory");

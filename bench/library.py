@@ -54,7 +54,8 @@ class Library:
                 elif want != size:
                     raise ValueError(f"{a['name']} is {array.shape}, and {name} takes {a['shape']}")
         results = [a for a in function["args"] if a["role"] == "output"]
-        outputs = [np.empty([sizes.get(d, d) for d in a["shape"]], DTYPES[a["dtype"]]) for a in results]
+        size = lambda d: eval(d.replace("/", "//"), {}, sizes) if isinstance(d, str) else d  # `T/4 + 1`: division rounds down
+        outputs = [np.empty([size(d) for d in a["shape"]], DTYPES[a["dtype"]]) for a in results]
         pointers = lambda list: (c.c_void_p * max(1, len(list)))(*[x.ctypes.data for x in list])
         call = Call(struct_size=c.sizeof(Call), function=number,
                     dims=(c.c_int64 * max(1, len(function["symbols"])))(*[sizes[s] for s in function["symbols"]]),

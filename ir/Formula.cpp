@@ -112,12 +112,6 @@ Scalar formula::operator-(Scalar x) {
 Scalar formula::operator+(Scalar x, Scalar y) { return ::either<arith::AddFOp, arith::AddIOp>(x, y); }
 Scalar formula::operator-(Scalar x, Scalar y) { return ::either<arith::SubFOp, arith::SubIOp>(x, y); }
 Scalar formula::operator*(Scalar x, Scalar y) { return ::either<arith::MulFOp, arith::MulIOp>(x, y); }
-Scalar formula::operator/(Scalar x, Scalar y) {
-  return x.isUnsigned ? ::either<arith::DivFOp, arith::DivUIOp>(x, y) : ::either<arith::DivFOp, arith::DivSIOp>(x, y);
-}
-Scalar formula::mod(Scalar x, Scalar y) {
-  return x.isUnsigned ? ::either<arith::RemFOp, arith::RemUIOp>(x, y) : ::either<arith::RemFOp, arith::RemSIOp>(x, y);
-}
 using F = arith::CmpFPredicate;
 using I = arith::CmpIPredicate;
 Scalar formula::operator==(Scalar x, Scalar y) { return compare(x, y, F::OEQ, I::eq, I::eq); }
@@ -126,6 +120,23 @@ Scalar formula::operator<(Scalar x, Scalar y) { return compare(x, y, F::OLT, I::
 Scalar formula::operator<=(Scalar x, Scalar y) { return compare(x, y, F::OLE, I::sle, I::ule); }
 Scalar formula::operator>(Scalar x, Scalar y) { return compare(x, y, F::OGT, I::sgt, I::ugt); }
 Scalar formula::operator>=(Scalar x, Scalar y) { return compare(x, y, F::OGE, I::sge, I::uge); }
+
+/// Where the machine's division of integers would trap, a divisor of 1 takes its place: at 0, which also fills what a vector has
+/// behind the end of a row, and at -1, by which the least number has no quotient.
+static Scalar safeDivisor(Scalar y) {
+  Scalar one = y.like(1), safe = select(y == y.like(0), one, y);
+  return y.isUnsigned ? safe : select(y == y.like(-1), one, safe);
+}
+Scalar formula::operator/(Scalar x, Scalar y) {
+  if (isFloat(x) || x.isUnsigned)
+    return ::either<arith::DivFOp, arith::DivUIOp>(x, isFloat(x) ? y : safeDivisor(y));
+  return select(y == y.like(-1), x.like(0) - x, ::either<arith::DivFOp, arith::DivSIOp>(x, safeDivisor(y)));
+}
+Scalar formula::mod(Scalar x, Scalar y) {
+  if (isFloat(x) || x.isUnsigned)
+    return ::either<arith::RemFOp, arith::RemUIOp>(x, isFloat(x) ? y : safeDivisor(y));
+  return ::either<arith::RemFOp, arith::RemSIOp>(x, safeDivisor(y));
+}
 
 Scalar formula::abs(Scalar x) {
   if (isFloat(x))

@@ -2,7 +2,6 @@
 #include "backends/ref/Ref.h"
 #include "llvm/ADT/StringRef.h"
 #include <cmath>
-#include <map>
 
 namespace mlir::bigm::ref {
 
@@ -43,8 +42,7 @@ static double cubic(double x, double a) {
   return x < 2 ? a * (((x - 5) * x + 8) * x - 4) : 0;
 }
 
-/// Which elements of a line of `in` make element `o` of a line of `out`, and how much of each.
-static std::map<int64_t, double> weights(int64_t in, int64_t out, int64_t o, StringRef mode, bool antialias) {
+std::map<int64_t, double> resizeWeights(int64_t in, int64_t out, int64_t o, StringRef mode, bool antialias) {
   std::map<int64_t, double> result;
   double scale = double(in) / double(out), centre = (o + 0.5) * scale;
   if (mode == "nearest") {
@@ -77,8 +75,8 @@ Tensor resize(const Tensor &image, std::vector<int64_t> shape, StringRef mode, b
     for (int64_t y = 0; y < shape[2]; ++y)
       for (int64_t x = 0; x < shape[3]; ++x) {
         double sum = 0;
-        for (auto [row, a] : weights(h, shape[2], y, mode, antialias))
-          for (auto [column, b] : weights(w, shape[3], x, mode, antialias))
+        for (auto [row, a] : resizeWeights(h, shape[2], y, mode, antialias))
+          for (auto [column, b] : resizeWeights(w, shape[3], x, mode, antialias))
             sum += a * b * image.data[(plane * h + row) * w + column];
         out.data.push_back(sum);
       }

@@ -2,6 +2,7 @@
 #pragma once
 #include "mlir/Support/LLVM.h"
 #include <cstdint>
+#include <map>
 #include <vector>
 
 namespace mlir {
@@ -36,6 +37,8 @@ double uniform(int64_t seed, int64_t stream, uint64_t i);
 Tensor warp(const Tensor &image, const Tensor &matrix, std::vector<int64_t> shape, double fill);
 /// [N, C, H, W] into `shape`; `mode` is nearest, bilinear, bicubic or area. As bigm_rt_resize_f32.
 Tensor resize(const Tensor &image, std::vector<int64_t> shape, StringRef mode, bool antialias);
+/// Which elements of a line of `in` make element `o` of a line of `out`, and how much of each.
+std::map<int64_t, double> resizeWeights(int64_t in, int64_t out, int64_t o, StringRef mode, bool antialias);
 
 /// bigm.attention: operands q, k, v and perhaps the mask; results y and the statistic, their shapes set.
 void attend(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out);

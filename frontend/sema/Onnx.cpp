@@ -185,6 +185,7 @@ void Evaluation::evaluate(const std::vector<onnx::Node> &nodes, const std::map<s
       in.push_back(v ? *v : Val());
     }
     tensors.rec.scope = path + "." + nameOf(*node);
+    Vals shown = seen && depth == 1 ? in : Vals();
     auto version = sets.find(node->domain);
     auto problem = [&](std::string why, bool needsKnown) {
       if (reported.insert(nameOf(*node) + "\n" + node->op).second)
@@ -216,6 +217,8 @@ void Evaluation::evaluate(const std::vector<onnx::Node> &nodes, const std::map<s
         problem("fewer operands or results than it needs", false);
       }
     }
+    if (seen && depth == 1)
+      seen(written, shown, out);
     for (size_t i = 0; i < node->outputs.size(); ++i)
       if (!node->outputs[i].empty())
         scope->names[node->outputs[i]] = i < out.size() ? out[i] : Val();

@@ -21,6 +21,8 @@ public:
   /// that are not `some`; all of them are in `problems`.
   Vals run(const Vals &inputs);
   std::vector<Problem> problems;
+  /// Told of each node of the outermost graph once it is evaluated.
+  std::function<void(const onnx::Node &, const Vals &in, const Vals &out)> seen;
 
   /// A subgraph, which sees the names around the node that runs now.
   Vals run(const onnx::Graph &graph, const Vals &inputs);

@@ -20,7 +20,8 @@ struct Checker::OnnxModel {
   std::string path; // as written
   std::unique_ptr<ast::File> tree;
   std::vector<std::string> inputs, outputs; // as names of the language
-  std::map<std::string, int> constants;     // what is no tensor of the file, by its bytes
+  std::map<std::string, std::string> constants; // what is no tensor of the file, by its bytes: a name
+  std::set<std::string> named;                  // tensors of the file
 };
 
 namespace {
@@ -61,16 +62,21 @@ std::string namedFile(const SourceManager &sources, uint32_t program, const std:
 struct InstanceStore : onnx_import::Store {
   Checker &k;
   Instance &instance;
-  std::map<std::string, int> &constants;
+  std::map<std::string, std::string> &constants;
+  const std::set<std::string> &named;
   SourceRange where;
-  InstanceStore(Checker &k, Instance &instance, std::map<std::string, int> &constants, SourceRange where)
-      : k(k), instance(instance), constants(constants), where(where) {}
+  InstanceStore(Checker &k, Instance &instance, std::map<std::string, std::string> &constants,
+                const std::set<std::string> &named, SourceRange where)
+      : k(k), instance(instance), constants(constants), named(named), where(where) {}
 
   Value tensor(const std::string &name, TensorDecl::Kind kind, const TensorType &type, Bytes bytes) override {
     std::string known = name;
     if (known.empty()) {
-      std::string key = type.str() + ":" + std::string(bytes.view);
-      known = "constant_" + std::to_string(constants.emplace(key, int(constants.size()) + 1).first->second);
+      std::string &own = constants[type.str() + ":" + std::string(bytes.view)];
+      for (size_t n = constants.size(); own.empty(); ++n) // a name that no tensor of the file has
+        if (std::string free = "constant_" + std::to_string(n); !named.count(free) && !instance.tensors.count(free))
+          own = free;
+      known = own;
     }
     auto found = instance.tensors.find(known);
     if (found == instance.tensors.end()) {
@@ -136,6 +142,8 @@ std::shared_ptr<Instance> Checker::onnxInstance(const ast::InstanceDecl &d, Modu
     text += input.shape->empty() ? "" : "]";
   }
   text += ") { 0 }\n";
+  for (auto &tensor : model->file->graph.initializers)
+    model->named.insert(tensor.name);
   std::set<std::string> takenOutputs;
   for (auto &output : model->file->graph.outputs)
     model->outputs.push_back(identifier(output.name, takenOutputs));
@@ -162,7 +170,7 @@ void Checker::anyBatch(Pattern &declared, const Val &given) {
 
 Val Checker::applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope,
                        SourceRange where) {
-  InstanceStore store(*this, *instance, model.constants, instance->where);
+  InstanceStore store(*this, *instance, model.constants, model.named, instance->where);
   Tensors tensors(*rec, store);
   Evaluation evaluation(*model.file, tensors);
   onnx_import::Vals inputs;

@@ -2,8 +2,8 @@
 // `{"name": {"dtype", "shape", "data_offsets": [begin, end]}, "__metadata__": {...}}`, then the tensors' bytes.
 //
 // A file may come from anywhere, so nothing in it is believed: every size is checked against the file before it is
-// used, tensors must cover the data without holes or overlaps (as the format demands), and memory used for reading is
-// bounded by the header's length.
+// used, tensors must cover the data without holes or overlaps (as the format demands), and reading takes at most 64 times the
+// header's length in memory, whatever sizes it claims (tests/runtime/fuzz holds it to that).
 #pragma once
 #include "File.h"
 #include <cstdint>

@@ -50,6 +50,7 @@ void read(const StoredTensor &from, data::Elem to, void *out);
 /// Whether a file is read as a manifest of TensorFlow.js.
 bool isTfjs(const std::string &path);
 /// The tensors of a GGUF file in memory (ggml's format, versions 2 and 3). Throws data::Error. Named `name` in messages.
+/// Takes at most 32 times the file's size in memory, whatever counts it claims.
 std::vector<StoredTensor> parseGguf(const uint8_t *data, size_t size, const std::string &name);
 
 } // namespace bigm::weights

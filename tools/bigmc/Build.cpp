@@ -4,62 +4,19 @@
 #include "Explain.h"
 #include "Module.h"
 #include "Targets.h"
+#include "Weights.h"
 #include "backends/artifact/Artifact.h"
 #include "runtime/core/Cpu.h"
-#include "runtime/driver/Driver.h"
-#include "runtime/include/bigm/bigm.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include <filesystem>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 namespace fs = std::filesystem;
 
 namespace bigm::tool {
 namespace {
-std::string problem(bigm_status status) { return status == BIGM_OK ? "" : std::string(bigm_last_error()); }
-
-/// Weights of a run, checked against the program, into `path`. Nothing is computed, so no code is needed: a library for
-/// another machine is built like one for this. Empty when all is well.
-std::string weightsOfRun(const std::string &path, const std::string &manifest, const std::string &run) {
-  bigm_module *module = nullptr;
-  bigm_model *model = nullptr;
-  std::string error = problem(bigm_module_describe(manifest.data(), manifest.size(), &module));
-  if (error.empty())
-    error = problem(bigm_model_create(module, &model));
-  if (error.empty())
-    error = problem(bigm_model_load(model, (fs::path(run) / "weights.safetensors").c_str(), nullptr));
-  if (error.empty())
-    error = problem(bigm_model_save(model, path.c_str(), 0));
-  bigm_model_destroy(model);
-  bigm_module_destroy(module);
-  return error;
-}
-
-/// Initial weights into `path`, and those that the program takes from files.
-std::string initialWeights(const std::string &path, const bigm_module *module, const std::string &manifest,
-                           const driver::CommonOptions &places) {
-  bigm_model *model = nullptr;
-  bigm_context *context = nullptr;
-  std::string error = problem(bigm_model_create(module, &model));
-  if (error.empty())
-    error = problem(bigm_context_create(model, nullptr, &context));
-  // Kept by name: a loop does not keep a temporary alive whose part it walks.
-  const nlohmann::json program = nlohmann::json::parse(manifest);
-  for (const auto &train : program.at("trains"))
-    if (error.empty())
-      error = problem(bigm_init(context, train.at("name").get<std::string>().c_str(), train.at("seed").get<int64_t>()));
-  if (error.empty())
-    error = driver::loadPretrained(module, model, places).error;
-  if (error.empty())
-    error = problem(bigm_model_save(model, path.c_str(), 0));
-  bigm_context_destroy(context);
-  bigm_model_destroy(model);
-  return error;
-}
-
 /// The code that makes initial weights, whose last bits depend on the target: always the most portable of the library's,
 /// so that every machine builds the same; that of the oldest CPUs where this machine cannot run it. On failure the message
 /// is printed and `code` set.
@@ -77,6 +34,10 @@ std::unique_ptr<OpenModule> openForWeights(const Checked &checked, const Compile
 } // namespace
 
 int build(const BuildOptions &options) {
+  if (options.format == "onnx")
+    return buildOnnx(options);
+  if (!options.function.empty())
+    return userError("`--function` says what `--format onnx` writes; a library has all functions");
   if (!options.run.empty() && !fs::is_directory(options.run))
     return userError("`--run " + options.run + "` is not a folder; `bigmc train` makes one");
   auto sets = options.run.empty() ? options.program.sets : setsOfRun(options.run, options.program.sets);
@@ -105,10 +66,7 @@ int build(const BuildOptions &options) {
   inputs.objects = compiled->objects;
   inputs.weightsFile = weights.str().str();
   inputs.runtimes = runtimeArchives(!checked->program.flows.empty());
-  driver::CommonOptions places;
-  places.dataDir = options.data;
-  places.given = givenTensors(checked->program);
-  places.sourceDir = fs::path(options.program.file).parent_path().string();
+  driver::CommonOptions places = placesOf(*checked, options);
   std::string error = module ? initialWeights(inputs.weightsFile, module->get(), compiled->manifest, places)
                              : weightsOfRun(inputs.weightsFile, compiled->manifest, options.run);
   if (error.empty()) {

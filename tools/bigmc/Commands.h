@@ -75,7 +75,11 @@ struct ProfileOptions {
 struct BuildOptions {
   ProgramOptions program;
   std::string run, data, out, memory; // memory: a file for the picture of the memory plan
+  std::string format = "library", function; // function: what `onnx` writes
   CodeOptions code;
+};
+struct ImportOptions {
+  std::string file, out;
 };
 
 int check(const ProgramOptions &);
@@ -86,7 +90,9 @@ int eval(const EvalOptions &);
 int predict(const PredictOptions &);
 int bench(const BenchOptions &);
 int build(const BuildOptions &);
+int buildOnnx(const BuildOptions &);
 int profile(const ProfileOptions &);
+int importModel(const ImportOptions &);
 
 /// Prints `bigmc: error: text` and gives UserError.
 int userError(const std::string &text);

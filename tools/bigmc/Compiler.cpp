@@ -10,6 +10,7 @@
 #include "frontend/emit/Emit.h"
 #include "ir/Bigm.h"
 #include "passes/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/raw_ostream.h"
@@ -289,6 +290,31 @@ std::optional<Compiled> compile(const Program &program, const SourceManager &sou
   for (auto &object : objects)
     compiled.objects.push_back({std::move(object.name), std::move(object.bytes)});
   return compiled;
+}
+
+bool inDialect(const Checked &checked, const std::string &function, int &exitCode,
+               const std::function<void(mlir::func::FuncOp)> &use) {
+  mlir::MLIRContext context;
+  prepare(context);
+  Messages messages(context);
+  Program alone;
+  alone.name = checked.program.name;
+  for (const Function &f : checked.program.functions)
+    if (f.name == function)
+      alone.functions = {f};
+  auto module = toDialect(alone, checked.sources, context, "", /*differentiate=*/false, messages, exitCode);
+  if (!module)
+    return false;
+  mlir::PassManager passes(&context);
+  mlir::bigm::addSimplify(passes);
+  passes.addNestedPass<mlir::func::FuncOp>(mlir::bigm::createAutodiff());
+  mlir::bigm::addSimplify(passes);
+  if (mlir::failed(passes.run(*module))) {
+    exitCode = bug("differentiation failed: " + messages.text);
+    return false;
+  }
+  use(*module->getOps<mlir::func::FuncOp>().begin());
+  return true;
 }
 
 std::optional<std::string> textOf(const Checked &checked, const std::string &stage, const std::string &model,

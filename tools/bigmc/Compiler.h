@@ -6,11 +6,16 @@
 #include "frontend/Diagnostics.h"
 #include "frontend/Graph.h"
 #include "frontend/Source.h"
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+namespace mlir::func {
+class FuncOp;
+}
 
 namespace bigm::tool {
 
@@ -43,6 +48,11 @@ struct Compiled {
 std::optional<Compiled> compile(const Checked &, const CodeOptions &, int &exitCode);
 std::optional<Compiled> compile(const Program &, const SourceManager &, const std::string &sourceSha256,
                                 const CodeOptions &, int &exitCode);
+
+/// Calls `use` with one function in the dialect, gradients expanded and nothing fused. On failure the message is printed and
+/// the exit code given.
+bool inDialect(const Checked &, const std::string &function, int &exitCode,
+               const std::function<void(mlir::func::FuncOp)> &use);
 
 /// The text of one stage ("ir", "grad", "fused", "lowered", "llvm", "asm") of the functions whose name begins with
 /// `model`.

@@ -160,7 +160,15 @@ int main(int argc, char **argv) {
   addProgram(buildCommand, buildOptions.program);
   buildCommand->add_option("--run", buildOptions.run, "a finished training, for its weights; initial weights without it");
   buildCommand->add_option("--data", buildOptions.data, "where weights lie that the program names, besides its own folder");
-  buildCommand->add_option("-o,--out", buildOptions.out, "folder to write: include, lib, share, manifest.json")->required();
+  buildCommand->add_option("-o,--out", buildOptions.out, "folder to write: include, lib, share, manifest.json; with --format onnx the file")
+      ->required();
+  buildCommand->add_option("--format", buildOptions.format,
+                           "library, or onnx: the model with its weights as one file that ONNX Runtime runs")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"library", "onnx"}));
+  buildCommand->add_option("--function", buildOptions.function,
+                           "what --format onnx writes: a model, or a function such as digit_model.predict; the program's one "
+                           "model when left out");
   addCode(buildCommand, buildOptions.code, /*library=*/true);
   buildCommand->add_flag("--explain", buildOptions.code.explain,
                          "print every kernel: the lines it fuses, its work, its estimated time, why it is one of its own");
@@ -181,6 +189,13 @@ int main(int argc, char **argv) {
   addThreads(profileCommand, profileOptions.threads);
   addCode(profileCommand, profileOptions.code);
   addSizes(profileCommand, profileOptions.code, profileOptions.memory);
+
+  ImportOptions importOptions;
+  auto *importCommand = command(app, "import", "write an ONNX file as a program, with its weights beside it as safetensors",
+                                "bigmc import resnet18.onnx -o resnet18.bigm");
+  importCommand->add_option("FILE", importOptions.file, "the model, an .onnx file")->required();
+  importCommand->add_option("-o,--out", importOptions.out, "the program to write; its weights go to the same name with .safetensors")
+      ->required();
 
   EmitOptions emitOptions;
   auto *emitCommand = command(app, "emit", "show what the compiler makes of a program, at any stage",
@@ -219,6 +234,8 @@ int main(int argc, char **argv) {
       return build(buildOptions);
     if (*profileCommand)
       return profile(profileOptions);
+    if (*importCommand)
+      return importModel(importOptions);
     return emit(emitOptions);
   } catch (const std::bad_alloc &) {
     return userError("out of memory");

@@ -1,7 +1,7 @@
 // Any bytes through the reader and, where they are a model, through the evaluation of its graph on small inputs. What
 // must hold: no crash, no leak, an error exactly when there is no model.
 #include "frontend/sema/Onnx.h"
-#include <cstdlib>
+#include "tests/fuzz/AllocationLimit.h"
 
 using namespace bigm;
 namespace import = bigm::sema::onnx_import;
@@ -20,7 +20,11 @@ struct Tensors : import::Store {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   std::string error;
-  auto model = onnx::read(std::string_view(reinterpret_cast<const char *>(data), size), "/nonexistent", error);
+  std::shared_ptr<const onnx::Model> model;
+  {
+    fuzz::AllocationLimit limit(size, 200); // as Onnx.h says
+    model = onnx::read(std::string_view(reinterpret_cast<const char *>(data), size), "/nonexistent", error);
+  }
   if (!model != !error.empty())
     std::abort();
   if (!model)

@@ -126,6 +126,11 @@ Vals rotary(NodeCall &c) {
     cosine = t.take(cosine, c.in[3], 0);
     sine = t.take(sine, c.in[3], 0);
   }
+  for (const Val *table : {&cosine, &sine})
+    if (table->rank() != 3 || (table->shape[2].isConstant() && *table->shape[2].constant() < half))
+      refuse("tables of cosines and sines that do not fit the heads");
+  if (turned < 2 || turned > size || turned % 2)
+    refuse("`rotary_embedding_dim` is " + std::to_string(turned) + ", and heads are " + std::to_string(size) + " wide");
   cosine = t.unsqueeze(t.slice(cosine, 2, 0, Dim(half)), {1});
   sine = t.unsqueeze(t.slice(sine, 2, 0, Dim(half)), {1});
   Val front = t.slice(x, 3, 0, Dim(turned));

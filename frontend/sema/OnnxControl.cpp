@@ -75,12 +75,16 @@ Vals scan(NodeCall &c) {
   const onnx::Graph &body = graph(c, "body");
   size_t scanned = size_t(c.integer("num_scan_inputs", 0));
   bool batched = c.version == 8; // has lengths and a batch dimension
+  if (c.in.empty())
+    refuse("no operands");
   Vals given(c.in.begin() + batched, c.in.end());
   if (batched && c.has(0))
     refuse("`sequence_lens`");
   if (scanned > given.size() || !scanned)
     refuse("`num_scan_inputs` of " + std::to_string(scanned));
   size_t carried = given.size() - scanned;
+  if (body.outputs.size() < carried)
+    refuse("a body that gives less than is carried");
   auto backwards = c.integers("scan_input_directions", c.integers("directions", std::vector<int64_t>(scanned, 0)));
   auto axes = c.integers("scan_input_axes", std::vector<int64_t>(scanned, 0));
   size_t collected = body.outputs.size() - std::min(carried, body.outputs.size());
@@ -100,6 +104,8 @@ Vals scan(NodeCall &c) {
       Vals now = state;
       for (size_t k = 0; k < scanned; ++k) {
         size_t axis = size_t(axisOf(axes[k], in[carried + k].rank()));
+        if (in[carried + k].shape[axis] != Dim(length))
+          refuse("operands of different lengths");
         Val row = c.t.slice(in[carried + k], axis, backwards[k] ? length - 1 - i : i, 1);
         now.push_back(c.t.squeeze(row, {int64_t(axis)}));
       }

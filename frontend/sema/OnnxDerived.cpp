@@ -30,6 +30,8 @@ Val Tensors::transpose(const Val &v, const std::vector<int64_t> &order) {
 }
 
 Val Tensors::slice(const Val &v, size_t dim, const Dim &start, const Dim &count, int64_t step) {
+  if (dim >= v.rank())
+    refuse("a tensor of rank " + std::to_string(v.rank()) + " where dimension " + std::to_string(dim) + " is cut");
   if (start == Dim(0) && count == v.shape[dim] && step == 1)
     return v;
   std::vector<Dim> shape = v.shape;

@@ -385,6 +385,8 @@ Val foldView(const Val &v, const std::vector<Dim> &shape, const AffineIndices &m
       int64_t i = map[d].offset;
       for (auto [dim, c] : map[d].terms)
         i += c * at[dim];
+      if (i < 0 || i >= (*from)[d])
+        refuse("an index that lies outside");
       position = position * (*from)[d] + i;
     }
     out.push_back((*v.known)[size_t(position)]);

@@ -307,14 +307,19 @@ bool inDialect(const Checked &checked, const std::string &function, int &exitCod
     return false;
   mlir::PassManager passes(&context);
   mlir::bigm::addSimplify(passes);
-  passes.addNestedPass<mlir::func::FuncOp>(mlir::bigm::createAutodiff());
+  passes.addPass(mlir::bigm::createAutodiff());
   mlir::bigm::addSimplify(passes);
   if (mlir::failed(passes.run(*module))) {
     exitCode = bug("differentiation failed: " + messages.text);
     return false;
   }
-  use(*module->getOps<mlir::func::FuncOp>().begin());
-  return true;
+  for (auto f : module->getOps<mlir::func::FuncOp>())
+    if (f.isPublic()) { // steps of scans are private
+      use(f);
+      return true;
+    }
+  exitCode = bug("the function `" + function + "` is not there any more");
+  return false;
 }
 
 std::optional<std::string> textOf(const Checked &checked, const std::string &stage, const std::string &model,

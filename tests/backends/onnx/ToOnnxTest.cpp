@@ -63,7 +63,7 @@ struct Lowered {
     module = emitProgram(alone, checked.sources, context);
     mlir::PassManager passes(&context);
     mlir::bigm::addSimplify(passes);
-    passes.addNestedPass<mlir::func::FuncOp>(mlir::bigm::createAutodiff());
+    passes.addPass(mlir::bigm::createAutodiff());
     mlir::bigm::addSimplify(passes);
     EXPECT_TRUE(mlir::succeeded(passes.run(*module)));
     function = *module->getOps<mlir::func::FuncOp>().begin();

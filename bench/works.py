@@ -31,6 +31,8 @@ class Work:
     ranges: dict = field(default_factory=dict)  # of whole-number inputs
     gemm: tuple = ()  # m, n, k
     dtype: str = "float32"
+    flow: str = ""  # of the program, in place of `function`; timed by bench/cascade.py
+    top: int = 0  # faces of the cascade
 
     @property
     def target(self):
@@ -44,6 +46,9 @@ W_MNIST, W_RESNET18, W_RESNET50, W_MOBILENET = 421_642, 11_689_512, 25_557_032, 
 MINILM, W_MINILM = transformer(128, 384, 6), 6 * 12 * 384 * 384
 GPT, W_GPT = transformer(64, 128, 4, 65, True), 4 * 12 * 128 * 128
 GPT384, W_GPT384 = transformer(256, 384, 6, 65, True), 6 * 12 * 384 * 384
+
+# UltraFace slim on 320 x 240, and face-api's 68 landmarks of one face on 112 x 112.
+DETECTOR, LANDMARKS = 81_410_560, 51_571_840
 
 INFER = ["eager", "inductor", "ort", "openvino", "iree"]
 TRAIN = ["eager", "inductor"]
@@ -88,4 +93,7 @@ WORKS = [
     train("train mnist_cnn b128", "mnist_cnn", 128, MNIST, W_MNIST, 0.45, TRAIN + ["tensorflow"]),
     train("train gpt_char b12 T64", "gpt_char", 12, GPT, W_GPT, 0.45, ranges=CHARACTERS),
     train("train gpt384 b16 T256", "gpt384", 16, GPT384, W_GPT384, 0.4, ranges=CHARACTERS),
+    # Decoding, resampling and cutting are no multiply-adds, so the limit is that of the two networks alone.
+    Work("cascade, 10 faces", "bench/cascade.bigm", "", [], DETECTOR + 10 * LANDMARKS, 0, ["opencv"], ratio=0.5, flow="best10", top=10),
+    Work("cascade, 50 faces", "bench/cascade.bigm", "", [], DETECTOR + 50 * LANDMARKS, 0, ["opencv"], ratio=0.4, flow="best50", top=50),
 ]

@@ -17,6 +17,7 @@ using data::fail;
 struct Client {
   bigm_context *context = nullptr;
   std::vector<double> milliseconds; // of each answer
+  std::vector<std::pair<std::string, double>> steps; // all of each step's
   std::string problem;
   ~Client() { bigm_context_destroy(context); }
 };
@@ -27,12 +28,20 @@ void serve(FlowHost &host, const flow::Flow &flow, const std::vector<std::string
     FlowHost::Worker worker(host, client.context);
     auto ask = [&](const std::string &input) {
       flow::Slots slots;
+      auto start = Clock::now();
       flow::append(flow, parsedRecord(flow, input), slots, worker.around);
+      if (!client.steps.empty())
+        client.steps[0].second += std::chrono::duration<double, std::milli>(Clock::now() - start).count();
       flow::run(flow, slots, worker.around);
       flow::result(flow, slots, 0);
     };
     for (auto &input : inputs)
       ask(input);
+    client.steps.emplace_back("reading", 0);
+    for (auto &step : flow.steps)
+      client.steps.emplace_back(step.op == "call" ? step.name : step.outputs.empty() ? step.op : step.op + " " + step.outputs[0], 0);
+    size_t next = 0;
+    worker.around.timed = [&](const flow::Step &, double ms) { client.steps.at(1 + next++ % flow.steps.size()).second += ms; };
     auto begin = Clock::now();
     for (size_t i = first;; ++i) {
       auto start = Clock::now();
@@ -80,18 +89,28 @@ Served bench(const bigm_module *module, const BenchOptions &options, const std::
     if (all.empty())
       fail("no request was answered in {} s; a longer `--seconds` is needed", options.seconds);
     std::sort(all.begin(), all.end());
+    nlohmann::ordered_json steps = nlohmann::ordered_json::object();
+    std::string stepText;
+    for (size_t i = 0; i < clients[0].steps.size(); ++i) {
+      double sum = 0;
+      for (auto &client : clients)
+        sum += client.steps[i].second;
+      steps[clients[0].steps[i].first] = sum / double(all.size());
+      stepText += fmt::format("  {:<40} {:.3f}\n", clients[0].steps[i].first, sum / double(all.size()));
+    }
     // The smallest latency that so many of all requests do not exceed.
     auto at = [&](double share) { return all[std::min(all.size() - 1, size_t(std::max(0.0, std::ceil(share * double(all.size())) - 1)))]; };
     double mean = std::accumulate(all.begin(), all.end(), 0.0) / double(all.size()), each = double(all.size()) / options.seconds;
     served.json = nlohmann::ordered_json{{"flow", flow.name},   {"clients", options.clients}, {"threads_each", threads},
                                          {"seconds", options.seconds}, {"requests", all.size()},     {"per_second", each},
                                          {"mean_ms", mean},     {"p50_ms", at(0.5)},          {"p90_ms", at(0.9)},
-                                         {"p99_ms", at(0.99)},  {"max_ms", all.back()}}.dump();
+                                         {"p99_ms", at(0.99)},  {"max_ms", all.back()},  {"steps_ms", steps}}.dump();
     served.text = fmt::format("flow `{}`: {} client{} of {} thread{} each, {} s\n"
                               "{} requests, {:.1f} a second\n"
-                              "latency in ms: mean {:.2f}, p50 {:.2f}, p90 {:.2f}, p99 {:.2f}, max {:.2f}\n",
+                              "latency in ms: mean {:.2f}, p50 {:.2f}, p90 {:.2f}, p99 {:.2f}, max {:.2f}\n"
+                              "of it, on average:\n{}",
                               flow.name, options.clients, options.clients == 1 ? "" : "s", threads, threads == 1 ? "" : "s",
-                              options.seconds, all.size(), each, mean, at(0.5), at(0.9), at(0.99), all.back());
+                              options.seconds, all.size(), each, mean, at(0.5), at(0.9), at(0.99), all.back(), stepText);
     return {};
   });
   return served;

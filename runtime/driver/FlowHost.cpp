@@ -46,6 +46,7 @@ FlowHost::Worker::Worker(FlowHost &host, bigm_context *own)
   around.call = [&host, own](const std::string &function, const data::Batch &batch) {
     return own ? host.session_.functions().run(own, function, batch, {}) : host.session_.run(function, batch, {});
   };
+  around.threads = threads;
   around.none = [&host](const std::string &function) { return host.session_.functions().none(function); };
   around.picture = [](const std::string &path) { return std::make_shared<const data::Picture>(data::readPicture(path)); };
   around.engine = [this](const std::string &name, int64_t positions, int64_t slots) -> generate::Engine & {

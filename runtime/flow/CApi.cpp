@@ -132,6 +132,7 @@ bigm_status bigm_flow_create(const bigm_module *module, bigm_model *model, bigm_
     f->share = share ? share : "";
     bigm_flow *self = f.get();
     self->around.call = [self](const std::string &function, const data::Batch &batch) { return self->functions.run(self->context, function, batch, {}); };
+    self->around.threads = bigm_context_threads(context);
     self->around.none = [self](const std::string &function) { return self->functions.none(function); };
     self->around.picture = [](const std::string &path) { return std::make_shared<const data::Picture>(data::readPicture(path)); };
     self->around.tokenizer = [self](const std::string &which) -> const text::Tokenizer & { return tokenizerOf(*self, which); };

@@ -4,6 +4,7 @@
 #include "Write.h"
 #include "runtime/data/Error.h"
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <numeric>
 #include <nlohmann/json.hpp>
@@ -69,11 +70,20 @@ Step step(const json &j) {
   return s;
 }
 
-/// So many rows of a list or branch go through a function at once; more go one after the other, so that memory does not
-/// grow with what was found. Enough that a larger number would be no faster.
-constexpr int64_t kRowsAtOnce = 64;
+// Rows of a list or branch go through a function in parts, so that memory does not grow with what was found and what a call
+// touches stays in a core's cache: activations are many times as large as what is given, so a part is given little. Measured
+// on 112 x 112 crops through a small network: 4 at once take two thirds of the time of 64. Small rows come in more, as the
+// weights are then what a call reads.
+constexpr int64_t kBytesAtOnce = 160 << 10, kFewestAtOnce = 4, kMostAtOnce = 64;
 
 int64_t rowBytes(const data::Tensor &t) { return t.shape[0] ? int64_t(t.bytes.size()) / t.shape[0] : 0; }
+
+int64_t rowsAtOnce(const Step &s, const Slots &slots) {
+  int64_t each = 1;
+  for (auto &name : s.strings)
+    each += rowBytes(slots.tensors.at(name));
+  return std::clamp(kBytesAtOnce / each, kFewestAtOnce, kMostAtOnce);
+}
 
 data::Tensor rowsOf(const data::Tensor &t, int64_t begin, int64_t end) {
   std::vector<int64_t> shape = t.shape;
@@ -92,7 +102,8 @@ void callFunction(const Step &s, Slots &slots, const Surroundings &around) {
       slots.tensors[name] = std::move(tensor);
     return;
   }
-  bool whole = rows == s.options.end() || batch.size <= kRowsAtOnce;
+  const int64_t part = rows == s.options.end() ? batch.size : rowsAtOnce(s, slots);
+  bool whole = batch.size <= part;
   for (auto &name : s.inputs)
     if (whole || std::find(s.strings.begin(), s.strings.end(), name) == s.strings.end())
       batch.fields.emplace(name, slots.tensors.at(name));
@@ -103,22 +114,22 @@ void callFunction(const Step &s, Slots &slots, const Surroundings &around) {
     return;
   }
   int64_t all = batch.size;
-  for (int64_t begin = 0; begin < all; begin += kRowsAtOnce) {
-    int64_t end = std::min(begin + kRowsAtOnce, all);
+  for (int64_t begin = 0; begin < all; begin += part) {
+    int64_t end = std::min(begin + part, all);
     batch.size = end - begin;
     for (auto &name : s.strings)
       batch.fields[name] = rowsOf(slots.tensors.at(name), begin, end);
     auto values = around.call(s.name, batch);
     for (auto &name : s.outputs) {
-      data::Tensor &part = values.at(name), &to = slots.tensors[name];
+      data::Tensor &piece = values.at(name), &to = slots.tensors[name];
       if (begin == 0) {
-        std::vector<int64_t> shape = part.shape;
+        std::vector<int64_t> shape = piece.shape;
         shape[0] = all;
-        to = data::Tensor(part.elem, std::move(shape));
-      } else if (!std::equal(part.shape.begin() + 1, part.shape.end(), to.shape.begin() + 1, to.shape.end())) {
+        to = data::Tensor(piece.elem, std::move(shape));
+      } else if (!std::equal(piece.shape.begin() + 1, piece.shape.end(), to.shape.begin() + 1, to.shape.end())) {
         throw std::runtime_error("bug in bigmc: parts of `" + name + "` differ in shape");
       }
-      std::memcpy(to.bytes.data() + begin * rowBytes(to), part.bytes.data(), part.bytes.size());
+      std::memcpy(to.bytes.data() + begin * rowBytes(to), piece.bytes.data(), piece.bytes.size());
     }
   }
 }
@@ -180,7 +191,10 @@ void run(const Flow &flow, Slots &slots, const Surroundings &surroundings) {
     auto operation = operations().find(s.op);
     if (operation == operations().end())
       throw std::runtime_error("bug in bigmc: the flow `" + flow.name + "` has the unknown step `" + s.op + "`");
+    auto start = std::chrono::steady_clock::now();
     operation->second(s, slots, surroundings);
+    if (surroundings.timed)
+      surroundings.timed(s, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
 }
 

@@ -69,6 +69,10 @@ struct Surroundings {
   Caller call;
   /// What `call` gives for no rows at all: tensors whose first dimension is 0.
   std::function<std::map<std::string, data::Tensor>(const std::string &function)> none;
+  /// How many threads steps on pictures may use; 0: all cores.
+  int threads = 0;
+  /// Told how long each step took; may be empty.
+  std::function<void(const Step &step, double milliseconds)> timed;
   /// The picture of a file. Throws data::Error.
   std::function<std::shared_ptr<const data::Picture>(const std::string &path)> picture;
   /// The program's tokenizer of a name.

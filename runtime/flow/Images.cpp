@@ -1,39 +1,52 @@
 #include "Operations.h"
 #include "runtime/data/Error.h"
 #include "runtime/image/Image.h"
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
 
 namespace bigm::flow {
 namespace {
 
-/// Calls `use` with the picture of each row, in as many channels as asked.
-template <class Use> void eachPicture(const Images &images, int channels, Use use) {
-  for (size_t i = 0; i < images.size(); ++i) {
+/// Calls `use` with each row's number, on several threads where there are several rows. Rows do not know of each other, so
+/// the results do not depend on how they are dealt out.
+template <class Use> void eachRow(size_t rows, const Surroundings &around, Use use) {
+  if (rows < 2 || around.threads == 1) {
+    for (size_t i = 0; i < rows; ++i)
+      use(i);
+    return;
+  }
+  tbb::task_arena arena(around.threads > 0 ? around.threads : int(tbb::task_arena::automatic));
+  arena.execute([&] { tbb::parallel_for(size_t(0), rows, use); });
+}
+/// The same with the row's picture, in as many channels as asked.
+template <class Use> void eachPicture(const Images &images, int channels, const Surroundings &around, Use use) {
+  eachRow(images.size(), around, [&](size_t i) {
     if (images[i]->channels == channels)
       use(i, *images[i]);
     else
       use(i, data::withChannels(*images[i], channels));
-  }
+  });
 }
 
 } // namespace
 
-void pixels(const Step &s, Slots &slots, const Surroundings &) {
+void pixels(const Step &s, Slots &slots, const Surroundings &around) {
   const Images &images = slots.images.at(s.inputs[0]);
   int channels = int(s.number("channels", 3)), height = int(s.number("height", 1)), width = int(s.number("width", 1));
   image::Mode mode = image::modeNamed(s.name).value();
   data::Tensor out(data::Elem::U8, {int64_t(images.size()), channels, height, width});
   size_t each = size_t(channels) * size_t(height) * size_t(width);
-  eachPicture(images, channels, [&](size_t i, const data::Picture &p) { image::resample(p, height, width, mode, out.as<uint8_t>() + i * each); });
+  eachPicture(images, channels, around, [&](size_t i, const data::Picture &p) { image::resample(p, height, width, mode, out.as<uint8_t>() + i * each); });
   slots.tensors[s.outputs[0]] = std::move(out);
 }
 
-void fitInto(const Step &s, Slots &slots, const Surroundings &) {
+void fitInto(const Step &s, Slots &slots, const Surroundings &around) {
   const Images &images = slots.images.at(s.inputs[0]);
   int height = int(s.number("height", 1)), width = int(s.number("width", 1));
   int64_t n = int64_t(images.size());
   data::Tensor out(data::Elem::U8, {n, 3, height, width}), scale(data::Elem::F32, {n}), left = scale, top = scale;
   size_t each = 3 * size_t(height) * size_t(width);
-  eachPicture(images, 3, [&](size_t i, const data::Picture &p) {
+  eachPicture(images, 3, around, [&](size_t i, const data::Picture &p) {
     image::Placed at = image::fitInto(p, height, width, uint8_t(s.number("value", 0)), out.as<uint8_t>() + i * each);
     scale.as<float>()[i] = at.scale;
     left.as<float>()[i] = at.left;
@@ -45,14 +58,14 @@ void fitInto(const Step &s, Slots &slots, const Surroundings &) {
   slots.tensors[s.outputs[3]] = std::move(top);
 }
 
-void cut(const Step &s, Slots &slots, const Surroundings &) {
+void cut(const Step &s, Slots &slots, const Surroundings &around) {
   const Images &images = slots.images.at(s.inputs[0]);
   const float *boxes = slots.tensors.at(s.inputs[1]).as<float>();
-  Images out;
-  for (size_t i = 0; i < images.size(); ++i) {
+  Images out(images.size());
+  eachRow(images.size(), around, [&](size_t i) {
     const float *b = boxes + 4 * i;
-    out.push_back(std::make_shared<data::Picture>(image::cut(*images[i], {b[0], b[1], b[2], b[3]})));
-  }
+    out[i] = std::make_shared<data::Picture>(image::cut(*images[i], {b[0], b[1], b[2], b[3]}));
+  });
   slots.images[s.outputs[0]] = std::move(out);
 }
 

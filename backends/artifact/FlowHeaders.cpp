@@ -45,7 +45,12 @@ bool isNumber(const std::string &size) { return !size.empty() && std::all_of(siz
 
 class FlowWriter {
 public:
-  explicit FlowWriter(const json &flow) : flow(flow), name(flow.at("name")), function(identifier(name)), stem(camel(name)) {}
+  explicit FlowWriter(const json &flow) : flow(flow), name(flow.at("name")), function(identifier(name)), stem(camel(name)) {
+    // What a Model has already is not a flow's name.
+    static const std::set<std::string> taken = {"Model", "load", "save", "fork", "init", "plan", "step", "flow", "forward", "predict", "evaluate"};
+    if (taken.count(function))
+      function += "_";
+  }
 
   std::string write() {
     std::string result = typeOf(flow.at("result"), stem + (flow["result"]["kind"] == "list" ? "Item" : "Result"));

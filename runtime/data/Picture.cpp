@@ -50,6 +50,9 @@ Picture decodePng(std::span<const uint8_t> bytes, const std::string &file) {
   if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()))
     fail("{}: not a readable PNG file: {}", file, image.message);
   checkSize(image.width, image.height, file);
+  // Without this libpng takes 16 bits for linear light where no chunk says otherwise, and makes all shades brighter. Hardly
+  // anyone writes such files, and OpenCV reads none: it takes the upper 8 bits, within one level of this.
+  image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
   image.format = image.format & PNG_FORMAT_FLAG_COLOR ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
   int channels = image.format == PNG_FORMAT_RGB ? 3 : 1;
   // The pixels' data must be at least the 1:1032 of the best deflate; a header that promises more is a lie that would

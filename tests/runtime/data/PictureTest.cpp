@@ -1,6 +1,7 @@
 // jpeglib wants FILE declared before it.
 #include <cstdio>
 #include <jpeglib.h>
+#include <zlib.h>
 #include "Files.h"
 
 using namespace bigm::data;
@@ -187,4 +188,75 @@ TEST(Picture, inksBecomeColours) {
   EXPECT_NEAR(at(p, 0, 4, 4), 255, 2);
   EXPECT_NEAR(at(p, 1, 4, 4), 0, 2);
   EXPECT_NEAR(at(p, 2, 4, 4), 255, 2);
+}
+
+namespace {
+
+/// A PNG file of these header fields; `raw` are its rows, each behind its filter's byte.
+std::vector<uint8_t> png(uint32_t width, uint32_t height, uint8_t depth, uint8_t colour, const std::vector<uint8_t> &raw,
+                         const std::vector<uint8_t> &palette = {}) {
+  std::vector<uint8_t> out = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+  auto number = [](std::vector<uint8_t> &to, uint32_t n) {
+    for (int shift = 24; shift >= 0; shift -= 8)
+      to.push_back(uint8_t(n >> shift));
+  };
+  auto chunk = [&](std::string_view type, const std::vector<uint8_t> &bytes) {
+    std::vector<uint8_t> body(type.begin(), type.end());
+    body.insert(body.end(), bytes.begin(), bytes.end());
+    number(out, uint32_t(bytes.size()));
+    out.insert(out.end(), body.begin(), body.end());
+    number(out, uint32_t(crc32(0, body.data(), uInt(body.size()))));
+  };
+  std::vector<uint8_t> header;
+  number(header, width);
+  number(header, height);
+  header.insert(header.end(), {depth, colour, 0, 0, 0});
+  chunk("IHDR", header);
+  if (!palette.empty())
+    chunk("PLTE", palette);
+  std::vector<uint8_t> packed(compressBound(raw.size()));
+  uLongf size = packed.size();
+  compress(packed.data(), &size, raw.data(), raw.size());
+  packed.resize(size);
+  chunk("IDAT", packed);
+  chunk("IEND", {});
+  return out;
+}
+
+} // namespace
+
+TEST(Picture, sixteenBitsBecomeTheNearestOfEight) {
+  Picture grey = decodePicture(png(4, 1, 16, 0, {0, 0, 0, 16, 0, 128, 0, 255, 255}), "p");
+  EXPECT_EQ(grey.channels, 1);
+  EXPECT_THAT(grey.pixels, ElementsAre(0, 16, 128, 255));
+  Picture colour = decodePicture(png(1, 1, 16, 2, {0, 16, 0, 128, 0, 240, 0}), "p");
+  EXPECT_EQ(colour.channels, 3);
+  EXPECT_THAT(colour.pixels, ElementsAre(16, 128, 239));
+}
+
+TEST(Picture, whatIsTransparentIsWhite) {
+  Picture grey = decodePicture(png(3, 1, 8, 4, {0, 10, 255, 200, 255, 10, 0}), "p");
+  EXPECT_EQ(grey.channels, 1);
+  EXPECT_THAT(grey.pixels, ElementsAre(10, 200, 255));
+  Picture colour = decodePicture(png(2, 1, 8, 6, {0, 1, 2, 3, 255, 1, 2, 3, 0}), "p");
+  EXPECT_THAT(colour.pixels, ElementsAre(1, 255, 2, 255, 3, 255));
+}
+
+TEST(Picture, aPaletteIsItsColours) {
+  Picture p = decodePicture(png(2, 1, 8, 3, {0, 0, 1}, {1, 2, 3, 200, 100, 50}), "p");
+  EXPECT_EQ(p.channels, 3);
+  EXPECT_THAT(p.pixels, ElementsAre(1, 200, 2, 100, 3, 50));
+}
+
+TEST(Picture, fail_sizesBeyondWhatIsRead) {
+  EXPECT_THAT(errorOf(png(30000, 30000, 8, 0, std::vector<uint8_t>(100))), HasSubstr("30000 x 30000 pixels; at most 64 million"));
+  auto photo = jpeg(16, 16, 90); // the frame's header: ff c0, two bytes of length, depth, height, width
+  const uint8_t mark[] = {0xff, 0xc0};
+  auto frame = std::search(photo.begin(), photo.end(), mark, mark + 2);
+  ASSERT_NE(frame, photo.end());
+  for (int at : {5, 7}) {
+    frame[at] = 30000 >> 8;
+    frame[at + 1] = 30000 & 255;
+  }
+  EXPECT_THAT(errorOf(photo), HasSubstr("more than 64 million pixels"));
 }

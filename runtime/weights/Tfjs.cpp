@@ -16,6 +16,7 @@ using nlohmann::json;
 namespace {
 
 constexpr uintmax_t kMostManifest = 100'000'000; // bytes
+constexpr int kMostDepth = 64;                   // a `model.json` also describes the network's layers
 
 struct Kind {
   const char *name;
@@ -78,7 +79,9 @@ void Stored::addTfjs(const std::string &path) {
   if (error || size > kMostManifest)
     fail("{}: is no manifest of weights: it has more than {} bytes, or none can be read", path, kMostManifest);
   std::ifstream in(path, std::ios::binary);
-  json manifest = json::parse(in, nullptr, /*allow_exceptions=*/false);
+  // Copies and texts of JSON recurse, so what is nested deeper than any manifest is left out while it is read.
+  auto shallow = [](int depth, json::parse_event_t, json &) { return depth <= kMostDepth; };
+  json manifest = json::parse(in, shallow, /*allow_exceptions=*/false);
   if (manifest.is_object() && manifest.contains("weightsManifest"))
     manifest = json(manifest["weightsManifest"]);
   if (!manifest.is_array() || manifest.empty())

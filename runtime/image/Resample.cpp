@@ -158,33 +158,34 @@ Taps triangle(int in, int out) {
 
 uint8_t level(float v) { return uint8_t(std::clamp(std::lrint(v), 0l, 255l)); }
 
-/// Rows first, then columns. `between` rounds to whole levels after the rows, as Pillow does.
+/// Rows first, then columns. `between` rounds to whole levels after the rows, as Pillow does. Each row of the picture is added
+/// to the rows of the result that it lies under, so memory does not grow with the picture's height.
 void separable(const Picture &p, int height, int width, const Taps &across, const Taps &down, bool between, uint8_t *out) {
-  std::vector<float> narrow(size_t(p.height) * width), line(static_cast<size_t>(width));
+  std::vector<float> narrow(static_cast<size_t>(width)), sums(size_t(height) * width);
   for (int c = 0; c < p.channels; ++c) {
     const uint8_t *plane = p.pixels.data() + size_t(c) * p.height * p.width;
+    std::fill(sums.begin(), sums.end(), 0.f);
+    int above = 0; // rows of the result before this one are done; where they begin does not decrease
     for (int y = 0; y < p.height; ++y) {
       const uint8_t *from = plane + size_t(y) * p.width;
-      float *to = narrow.data() + size_t(y) * width;
       for (int x = 0; x < width; ++x) {
         const float *w = across.weights.data() + size_t(x) * across.count;
         float sum = 0;
         for (int k = 0, n = std::min(across.count, p.width - across.first[size_t(x)]); k < n; ++k)
           sum += w[k] * from[across.first[size_t(x)] + k];
-        to[x] = between ? float(level(sum)) : sum;
+        narrow[size_t(x)] = between ? float(level(sum)) : sum;
       }
-    }
-    for (int y = 0; y < height; ++y, out += width) {
-      const float *w = down.weights.data() + size_t(y) * down.count;
-      std::fill(line.begin(), line.end(), 0.f);
-      for (int k = 0, n = std::min(down.count, p.height - down.first[size_t(y)]); k < n; ++k) {
-        const float *from = narrow.data() + size_t(down.first[size_t(y)] + k) * width;
+      while (above < height && down.first[size_t(above)] + down.count <= y)
+        ++above;
+      for (int o = above; o < height && down.first[size_t(o)] <= y; ++o) {
+        float w = down.weights[size_t(o) * down.count + size_t(y - down.first[size_t(o)])];
+        float *to = sums.data() + size_t(o) * width;
         for (int x = 0; x < width; ++x)
-          line[size_t(x)] += w[k] * from[x];
+          to[x] += w * narrow[size_t(x)];
       }
-      for (int x = 0; x < width; ++x)
-        out[x] = level(line[size_t(x)]);
     }
+    for (float sum : sums)
+      *out++ = level(sum);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <limits>
+#include <sys/resource.h>
 
 using namespace bigm;
 using image::Mode;
@@ -48,6 +49,23 @@ TEST(Resample, TheSameSizeChangesNothing) {
     std::vector<uint8_t> out(p.pixels.size());
     image::resample(p, 7, 5, mode, out.data());
     EXPECT_EQ(out, p.pixels);
+  }
+}
+
+// Memory goes with the result, not with the picture's height times the result's width, 1.2 GB here.
+TEST(Resample, ATallPictureTakesItsOwnMemory) {
+  data::Picture p{1, 1000000, 1, std::vector<uint8_t>(1000000, 9)};
+  auto peak = [] { // kilobytes
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  for (Mode mode : {Mode::Bicubic, Mode::Area, Mode::Antialiased}) {
+    std::vector<uint8_t> out(300 * 8);
+    auto before = peak();
+    image::resample(p, 8, 300, mode, out.data());
+    EXPECT_LE(peak() - before, 300 << 10) << int(mode);
+    EXPECT_THAT(out, testing::Each(9));
   }
 }
 

@@ -67,13 +67,16 @@ void bilinear(const Picture &p, int height, int width, uint8_t *out) {
   }
 }
 
+/// OpenCV's INTER_NEAREST. Its step is one over the enlargement, which is not always the quotient the other way round: where a
+/// position is a whole number, the last bit decides between two pixels.
 void nearest(const Picture &p, int height, int width, uint8_t *out) {
+  double across = 1 / (double(width) / p.width), down = 1 / (double(height) / p.height);
   std::vector<int> from(static_cast<size_t>(width));
   for (int x = 0; x < width; ++x)
-    from[size_t(x)] = std::min(int(std::floor(x * (double(p.width) / width))), p.width - 1);
+    from[size_t(x)] = std::min(int(std::floor(x * across)), p.width - 1);
   for (int c = 0; c < p.channels; ++c)
     for (int y = 0; y < height; ++y, out += width) {
-      int row = std::min(int(std::floor(y * (double(p.height) / height))), p.height - 1);
+      int row = std::min(int(std::floor(y * down)), p.height - 1);
       const uint8_t *line = p.pixels.data() + (size_t(c) * p.height + row) * p.width;
       for (int x = 0; x < width; ++x)
         out[x] = line[from[size_t(x)]];

@@ -30,7 +30,7 @@ def pillow(planes, height, width):
 
 MODES = {"Bilinear": opencv(cv2.INTER_LINEAR), "Nearest": opencv(cv2.INTER_NEAREST), "Bicubic": opencv(cv2.INTER_CUBIC),
          "Area": opencv(cv2.INTER_AREA), "Antialiased": pillow}
-SIZES = [(1, 5, 7, 3, 4), (3, 9, 4, 5, 6), (1, 1, 1, 3, 2), (1, 8, 8, 4, 4), (3, 2, 3, 5, 7), (1, 13, 11, 2, 3), (1, 1, 6, 1, 4)]
+SIZES = [(1, 5, 7, 3, 4), (3, 9, 4, 5, 6), (1, 1, 1, 3, 2), (1, 8, 8, 4, 4), (3, 2, 3, 5, 7), (1, 13, 11, 2, 3), (1, 1, 6, 1, 4), (1, 1, 6, 1, 34)]
 
 HEAD = "// Made by golden.py. Do not edit.\n"
 text = HEAD

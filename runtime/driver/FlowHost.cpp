@@ -1,7 +1,6 @@
 #include "FlowHost.h"
 #include "RunFolder.h"
 #include "runtime/data/Error.h"
-#include "runtime/data/Picture.h"
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -42,28 +41,9 @@ void FlowHost::loadWeights() {
 }
 
 FlowHost::Worker::Worker(FlowHost &host, bigm_context *own)
-    : host(host), threads(own ? bigm_context_threads(own) : host.options.threads) {
-  around.call = [&host, own](const std::string &function, const data::Batch &batch) {
-    return own ? host.session_.functions().run(own, function, batch, {}) : host.session_.run(function, batch, {});
-  };
-  around.threads = threads;
-  around.none = [&host](const std::string &function) { return host.session_.functions().none(function); };
-  around.picture = [](const std::string &path) { return std::make_shared<const data::Picture>(data::readPicture(path)); };
-  around.engine = [this](const std::string &name, int64_t positions, int64_t slots) -> generate::Engine & {
-    return engineOf(name, positions, slots);
-  };
+    : engines(host.session_.model(), own ? bigm_context_threads(own) : host.options.threads, /*fewest=*/4),
+      around(flow::surroundingsOf(host.session_.functions(), own ? own : host.session_.context(), engines)) {
   around.tokenizer = [&host](const std::string &name) -> const text::Tokenizer & { return host.data.tokenizers().at(name); };
-}
-
-generate::Engine &FlowHost::Worker::engineOf(const std::string &name, int64_t positions, int64_t slots) {
-  auto &[engine, asked] = engines[name];
-  if (!engine || engine->slots() < slots || asked < positions) {
-    slots = std::max<int64_t>(slots, 4); // texts that are written side by side
-    engine.reset();
-    engine = std::make_unique<generate::Engine>(host.session_.model(), name, positions, slots, threads);
-    asked = positions;
-  }
-  return *engine;
 }
 
 bool takesOne(const flow::Flow &flow, flow::RichType::Kind kind) {

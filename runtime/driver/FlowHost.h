@@ -23,14 +23,13 @@ public:
   class Worker {
   public:
     explicit Worker(FlowHost &host, bigm_context *own = nullptr);
-    flow::Surroundings around;
+    Worker(const Worker &) = delete;
 
   private:
-    /// One for each model; a larger one takes its place where longer texts come.
-    generate::Engine &engineOf(const std::string &name, int64_t positions, int64_t slots);
-    FlowHost &host;
-    int threads;
-    std::map<std::string, std::pair<std::unique_ptr<generate::Engine>, int64_t>> engines; // and the positions asked for
+    generate::Engines engines;
+
+  public:
+    flow::Surroundings around; // looks at `engines`
   };
 
 private:

@@ -73,6 +73,7 @@ Values Session::run(const std::string &function, const data::Batch &batch, const
   return state->functions->run(lane < 0 ? state->main.get() : state->lanes.at(size_t(lane)).get(), function, batch, call);
 }
 
+bigm_context *Session::context() { return state->main.get(); }
 flow::Functions &Session::functions() { return *state->functions; }
 
 void Session::initialise(const std::string &train, uint64_t seed) {

@@ -31,6 +31,7 @@ public:
   const std::vector<std::pair<std::string, std::string>> &namedByData() const;
   bigm_model *model();
   flow::Functions &functions();
+  bigm_context *context(); // the main one
   int threads() const;
 
   /// Runs a function; its inputs are taken from the batch by name, and all outputs are returned. `lane` -1 is the main

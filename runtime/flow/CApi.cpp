@@ -13,8 +13,7 @@ using namespace bigm;
 struct bigm_flow {
   flow::Flow plan;
   flow::Functions functions;
-  bigm_model *model;
-  bigm_context *context;
+  generate::Engines engines;
   std::string share;
   flow::Surroundings around;
   flow::Slots slots;
@@ -23,11 +22,11 @@ struct bigm_flow {
   std::map<std::string, std::shared_ptr<const data::Picture>> images;
   std::map<std::string, data::Tensor> tensors;
   std::map<std::string, text::Tokenizer> tokenizers;
-  std::map<std::string, std::pair<std::unique_ptr<generate::Engine>, int64_t>> engines;
   std::string json;
   bool ran = false;
 
-  explicit bigm_flow(const bigm_module *module) : functions(module) {}
+  bigm_flow(const bigm_module *module, bigm_model *model, bigm_context *context)
+      : functions(module), engines(model, bigm_context_threads(context), 1) {}
 };
 
 namespace {
@@ -85,15 +84,6 @@ void within(int64_t row, int64_t rows) {
     refuse(fmt::format("there is no row {}; there are {}", row, rows));
 }
 
-generate::Engine &engineOf(bigm_flow &f, const std::string &name, int64_t positions, int64_t slots) {
-  auto &[engine, asked] = f.engines[name];
-  if (!engine || engine->slots() < slots || asked < positions) {
-    engine.reset();
-    engine = std::make_unique<generate::Engine>(f.model, name, positions, std::max<int64_t>(slots, 1), bigm_context_threads(f.context));
-    asked = positions;
-  }
-  return *engine;
-}
 const text::Tokenizer &tokenizerOf(bigm_flow &f, const std::string &name) {
   auto known = f.tokenizers.find(name);
   if (known == f.tokenizers.end()) {
@@ -113,7 +103,7 @@ bigm_status bigm_flow_create(const bigm_module *module, bigm_model *model, bigm_
   return guarded([&] {
     need(module, "module"), need(model, "model"), need(context, "context"), need(name, "name"), need(out, "out");
     *out = nullptr;
-    auto f = std::make_unique<bigm_flow>(module);
+    auto f = std::make_unique<bigm_flow>(module, model, context);
     uint64_t size = 0;
     const char *manifest = bigm_module_manifest(module, &size);
     std::string names;
@@ -127,18 +117,10 @@ bigm_status bigm_flow_create(const bigm_module *module, bigm_model *model, bigm_
     }
     if (!found)
       refuse(fmt::format("there is no flow `{}`; the library has {}", name, names.empty() ? "none" : names));
-    f->model = model;
-    f->context = context;
     f->share = share ? share : "";
     bigm_flow *self = f.get();
-    self->around.call = [self](const std::string &function, const data::Batch &batch) { return self->functions.run(self->context, function, batch, {}); };
-    self->around.threads = bigm_context_threads(context);
-    self->around.none = [self](const std::string &function) { return self->functions.none(function); };
-    self->around.picture = [](const std::string &path) { return std::make_shared<const data::Picture>(data::readPicture(path)); };
+    self->around = flow::surroundingsOf(self->functions, context, self->engines);
     self->around.tokenizer = [self](const std::string &which) -> const text::Tokenizer & { return tokenizerOf(*self, which); };
-    self->around.engine = [self](const std::string &which, int64_t positions, int64_t slots) -> generate::Engine & {
-      return engineOf(*self, which, positions, slots);
-    };
     *out = f.release();
   });
 }

@@ -92,4 +92,16 @@ Values Functions::none(const std::string &function) {
   return values;
 }
 
+Surroundings surroundingsOf(Functions &functions, bigm_context *context, generate::Engines &engines) {
+  Surroundings around;
+  around.call = [&functions, context](const std::string &function, const data::Batch &batch) { return functions.run(context, function, batch, {}); };
+  around.none = [&functions](const std::string &function) { return functions.none(function); };
+  around.picture = [](const std::string &path) { return std::make_shared<const data::Picture>(data::readPicture(path)); };
+  around.engine = [&engines](const std::string &name, int64_t positions, int64_t slots) -> generate::Engine & {
+    return engines.at(name, positions, slots);
+  };
+  around.threads = bigm_context_threads(context);
+  return around;
+}
+
 } // namespace bigm::flow

@@ -1,7 +1,9 @@
 // The compiled functions of a module, called by name with tensors by name.
 #pragma once
 #include "bigm/bigm.h"
+#include "Flow.h"
 #include "runtime/data/Tensor.h"
+#include "runtime/generate/Engines.h"
 #include <map>
 #include <mutex>
 #include <string>
@@ -47,5 +49,9 @@ private:
   std::mutex mutex; // of `bound`
   std::unordered_map<std::string, Bound> bound;
 };
+
+/// What flows need that compiled functions on a context and the engines of its model give; tokenizers are the caller's. All
+/// three must outlive it.
+Surroundings surroundingsOf(Functions &functions, bigm_context *context, generate::Engines &engines);
 
 } // namespace bigm::flow

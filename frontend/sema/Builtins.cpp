@@ -139,6 +139,23 @@ Val Checker::callBuiltin(const Builtin &b, const Args &args, SourceRange where) 
   return (this->*b.run)(call);
 }
 
+bool Checker::readNumbers(const BuiltinCall &call, size_t first, std::span<const NumberSetting> numbers, Spec &settings) {
+  for (const NumberSetting &number : numbers) {
+    const Given *given = call.args[first++];
+    if (!given)
+      continue;
+    auto n = plainNumber(given->value, given->where, "`" + std::string(number.name) + "`");
+    if (!n)
+      return false;
+    if (!(*n >= number.least && *n <= number.most) || (number.whole && *n != double(int64_t(*n)))) {
+      fail(Diag::ArgumentKind, given->where, {call.builtin->name, number.name, number.range, source(given->where)});
+      return false;
+    }
+    settings.options[number.name] = *n;
+  }
+  return true;
+}
+
 bool Checker::needTensor(const Given *arg, const std::string &what) {
   if (arg->value.is(Val::Kind::Tensor))
     return true;

@@ -19,16 +19,23 @@ namespace {
 const char *const kModes[] = {"bilinear", "nearest", "bicubic", "area", "antialiased"};
 } // namespace
 
-/// pixels(image, height, width, mode?, channels?) -> u8[channels, height, width] of each row.
-Val Checker::flowPixels(const BuiltinCall &call) {
+std::optional<std::pair<Dim, Dim>> Checker::frameOf(const BuiltinCall &call, Spec &settings) {
   if (!needImage(call.args[0], call.builtin->name))
-    return {};
+    return std::nullopt;
   auto height = countSetting(call.args[1], "height"), width = countSetting(call.args[2], "width");
   if (!height || !width)
-    return {};
-  Spec settings;
+    return std::nullopt;
   settings.options["height"] = double(*height);
   settings.options["width"] = double(*width);
+  return std::pair(Dim(*height), Dim(*width));
+}
+
+/// pixels(image, height, width, mode?, channels?) -> u8[channels, height, width] of each row.
+Val Checker::flowPixels(const BuiltinCall &call) {
+  Spec settings;
+  auto frame = frameOf(call, settings);
+  if (!frame)
+    return {};
   settings.name = "bilinear";
   if (const Given *mode = call.args[3]) {
     bool word = mode->value.is(Val::Kind::Word) || mode->value.is(Val::Kind::String);
@@ -48,21 +55,17 @@ Val Checker::flowPixels(const BuiltinCall &call) {
   settings.options["channels"] = double(channels);
   RichType pixels;
   pixels.slot = "pixels";
-  pixels.tensor = {Elem::U8, {Dim(channels), Dim(*height), Dim(*width)}, 0};
+  pixels.tensor = {Elem::U8, {Dim(channels), frame->first, frame->second}, 0};
   return hostStep("pixels", {call.args[0]->value}, settings, {pixels}, call.where)[0];
 }
 
 /// fit_into(image, height, width, value?) -> {pixels: u8[3, height, width], scale: f32, left: f32, top: f32} of each row:
 /// as large as goes, in the middle; a point p of the image stands at p * scale + (left, top).
 Val Checker::flowFitInto(const BuiltinCall &call) {
-  if (!needImage(call.args[0], call.builtin->name))
-    return {};
-  auto height = countSetting(call.args[1], "height"), width = countSetting(call.args[2], "width");
-  if (!height || !width)
-    return {};
   Spec settings;
-  settings.options["height"] = double(*height);
-  settings.options["width"] = double(*width);
+  auto frame = frameOf(call, settings);
+  if (!frame)
+    return {};
   settings.options["value"] = 0.0;
   if (const Given *given = call.args[3]) {
     auto n = wholeNumber(given->value, given->where, "`value`");
@@ -74,7 +77,7 @@ Val Checker::flowFitInto(const BuiltinCall &call) {
   }
   RichType pixels, number;
   pixels.slot = "pixels";
-  pixels.tensor = {Elem::U8, {Dim(int64_t(3)), Dim(*height), Dim(*width)}, 0};
+  pixels.tensor = {Elem::U8, {Dim(int64_t(3)), frame->first, frame->second}, 0};
   number.tensor = {Elem::F32, {}, 0};
   std::vector<RichType> outputs = {pixels};
   for (const char *name : {"scale", "left", "top"}) {
@@ -119,25 +122,13 @@ Val Checker::flowNms(const BuiltinCall &call) {
     return fail(Diag::NmsShapes, scores.where,
                 {"scores", "f32[records, " + b.shape[1].str() + "], or one more dimension for classes", describe(scores.value)});
   Spec settings;
-  struct Number {
-    const char *name;
-    double otherwise, least, most;
-    const char *range;
-  };
-  static const Number numbers[] = {{"score", 0.5, -1e30, 1e30, "a number"}, {"iou", 0.45, 0, 1, "a number from 0 to 1"},
-                                   {"at_most", 100, 1, 1e6, "a whole number of 1 or more"}, {"soft", 0, 0, 1e9, "a number of 0 or more"}};
-  for (size_t i = 0; i < std::size(numbers); ++i) {
-    settings.options[numbers[i].name] = numbers[i].otherwise;
-    const Given *given = call.args[2 + i];
-    if (!given)
-      continue;
-    auto n = plainNumber(given->value, given->where, "`" + std::string(numbers[i].name) + "`");
-    if (!n)
-      return {};
-    if (!(*n >= numbers[i].least && *n <= numbers[i].most) || (i == 2 && *n != double(int64_t(*n))))
-      return fail(Diag::ArgumentKind, given->where, {"nms", numbers[i].name, numbers[i].range, source(given->where)});
-    settings.options[numbers[i].name] = *n;
-  }
+  settings.options = {{"score", 0.5}, {"iou", 0.45}, {"at_most", 100.0}, {"soft", 0.0}};
+  static constexpr NumberSetting numbers[] = {{"score", -1e30, 1e30, false, "a number"},
+                                              {"iou", 0, 1, false, "a number from 0 to 1"},
+                                              {"at_most", 1, 1e6, true, "a whole number of 1 or more"},
+                                              {"soft", 0, 1e9, false, "a number of 0 or more"}};
+  if (!readNumbers(call, 2, numbers, settings))
+    return {};
   RichType box, score, label;
   box.slot = "found.box";
   box.tensor = {Elem::F32, {Dim(int64_t(4))}, 0};

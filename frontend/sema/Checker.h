@@ -14,6 +14,7 @@
 #include "Value.h"
 #include "frontend/Diagnostics.h"
 #include "frontend/Frontend.h"
+#include <span>
 #include <functional>
 
 namespace bigm::sema {
@@ -71,6 +72,14 @@ struct Matching {
 
 struct Signature {
   std::vector<const ast::Parameter *> settings, inputs;
+};
+
+/// A setting of a builtin that is a number, and what it may be, for the check and in words.
+struct NumberSetting {
+  const char *name;
+  double least, most;
+  bool whole;
+  const char *range; // "a whole number above 0"
 };
 
 /// A builtin with its arguments by parameter; a missing one is null.
@@ -250,6 +259,8 @@ public:
   std::optional<std::vector<int64_t>> axesOf(const Given *axis, size_t rank, const std::string &what);
   std::optional<std::vector<Dim>> dimsOf(const Val &v, SourceRange where, const std::string &what);
   bool needTensor(const Given *arg, const std::string &what);
+  /// Puts the numbers that are given from argument `first` on into the settings; false after an error.
+  bool readNumbers(const BuiltinCall &call, size_t first, std::span<const NumberSetting> numbers, Spec &settings);
   const TensorType &typeOf(const Given *arg) const { return arg->value.type; }
 
   // ------------------------------------------------------------ declarations
@@ -397,6 +408,8 @@ public:
   // Lists: BuiltinsList.cpp.
   Val flowCount(const BuiltinCall &), flowChoose(const BuiltinCall &), flowUnion(const BuiltinCall &);
   bool needImage(const Given *arg, const std::string &what);
+  /// What `pixels` and `fit_into` begin with: an image, and the height and width to make of it.
+  std::optional<std::pair<Dim, Dim>> frameOf(const BuiltinCall &call, Spec &settings);
   std::optional<Val> memberOfImage(const Val &image, const ast::Name &member);
   std::optional<Val> memberOfBox(const Val &box, const ast::Name &member);
 

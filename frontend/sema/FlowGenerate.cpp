@@ -23,29 +23,15 @@ Val Checker::flowGenerate(const BuiltinCall &call) {
   Spec settings;
   settings.name = own->path;
   settings.strings = {by->second};
-  struct Number {
-    const char *name;
-    double least, most;
-    bool whole;
-  };
-  static const Number numbers[] = {{"at_most", 1, 1e9, true}, {"temperature", 0, 1e9, false}, {"top_p", 1e-9, 1, false},
-                                   {"top_k", 0, 1e9, true},   {"repetition", 1e-9, 1e9, false}, {"beams", 1, 64, true},
-                                   {"seed", 0, 9e15, true}};
-  for (size_t i = 0; i < std::size(numbers); ++i) {
-    const Given *given = call.args[2 + i];
-    if (!given)
-      continue;
-    auto n = plainNumber(given->value, given->where, "`" + std::string(numbers[i].name) + "`");
-    if (!n)
-      return {};
-    bool fits = *n >= numbers[i].least && *n <= numbers[i].most && (!numbers[i].whole || *n == double(int64_t(*n)));
-    if (!fits) {
-      std::string range = std::string(numbers[i].whole ? "a whole number" : "a number") +
-                          (numbers[i].most == 1 ? " above 0 and at most 1" : numbers[i].least == 0 ? " of 0 or more" : " above 0");
-      return fail(Diag::ArgumentKind, given->where, {"generate", numbers[i].name, range, source(given->where)});
-    }
-    settings.options[numbers[i].name] = *n;
-  }
+  static constexpr NumberSetting numbers[] = {{"at_most", 1, 1e9, true, "a whole number above 0"},
+                                              {"temperature", 0, 1e9, false, "a number of 0 or more"},
+                                              {"top_p", 1e-9, 1, false, "a number above 0 and at most 1"},
+                                              {"top_k", 0, 1e9, true, "a whole number of 0 or more"},
+                                              {"repetition", 1e-9, 1e9, false, "a number above 0"},
+                                              {"beams", 1, 64, true, "a whole number above 0"},
+                                              {"seed", 0, 9e15, true, "a whole number of 0 or more"}};
+  if (!readNumbers(call, 2, numbers, settings))
+    return {};
   // Texts to stop at, and tokens that end a text: each with its kind in front.
   for (size_t i : {9u, 10u}) {
     const Given *given = call.args[i];

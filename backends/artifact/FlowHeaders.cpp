@@ -50,10 +50,11 @@ public:
     static const std::set<std::string> taken = {"Model", "load", "save", "fork", "init", "plan", "step", "flow", "forward", "predict", "evaluate"};
     if (taken.count(function))
       function += "_";
+    hint = stem + (flow.at("result").at("kind") == "list" ? "Item" : "Result");
+    result = typeOf(flow.at("result"), hint);
   }
 
   std::string write() {
-    std::string result = typeOf(flow.at("result"), stem + (flow["result"]["kind"] == "list" ? "Item" : "Result"));
     std::string text = definitions;
     std::string inputs, gives, batchGives, fields;
     std::set<std::string> symbols;
@@ -129,8 +130,7 @@ public:
   }
   /// The private function that makes a record's result.
   std::string reader() {
-    std::string result = typeOf(flow.at("result"), stem + (flow["result"]["kind"] == "list" ? "Item" : "Result"));
-    std::string value = read(flow.at("result"), stem + (flow["result"]["kind"] == "list" ? "Item" : "Result"), "i", 0);
+    std::string value = read(flow.at("result"), hint, "i", 0);
     return names + fmt::format("  static {} {}_at(const bigm::FlowHandle &f, int64_t i) {{ return {}; }}\n", result, function, value);
   }
 
@@ -244,6 +244,7 @@ private:
 
   const json &flow;
   std::string name, function, stem, definitions, names;
+  std::string hint, result; // what the outermost struct is called, and the C++ type of a record's result
   std::set<std::string> defined;
 };
 

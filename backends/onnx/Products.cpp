@@ -47,7 +47,7 @@ Name Emitter::product(ContractOp op) {
   for (unsigned d = 0; d < iteration.size(); ++d) {
     bool l = uses(lhs, d), r = uses(rhs, d);
     if (d < rank)
-      (l && r ? batch : l ? rows : r ? columns : result).push_back(d); // `result`: for now those of neither
+      (l && r ? batch : l ? rows : r ? columns : result).push_back(d); // `result`: those of neither, taken out below
     else if (l || r)
       (l && r ? inner : l ? onlyLeft : onlyRight).push_back(d);
     else

@@ -79,6 +79,15 @@ std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::strin
   opened.module = compiled ? openCompiled(*compiled, code) : nullptr;
   return opened.module ? std::optional(std::move(opened)) : std::nullopt;
 }
+
+/// The run that a command names, opened, and what every driver wants to know of it.
+template <class Options>
+std::optional<OpenedRun> openRun(const Options &options, driver::CommonOptions &o, int &code) {
+  auto opened = openRun(options.program, options.run, options.data, options.code, code);
+  if (opened)
+    o = common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
+  return opened;
+}
 } // namespace
 
 int train(const TrainOptions &options) {
@@ -106,10 +115,10 @@ int train(const TrainOptions &options) {
 
 int eval(const EvalOptions &options) {
   int code = Done;
-  auto opened = openRun(options.program, options.run, options.data, options.code, code);
+  driver::CommonOptions o;
+  auto opened = openRun(options, o, code);
   if (!opened)
     return code;
-  auto o = common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
   o.quiet = options.json;
   driver::Evaluation evaluation = driver::evaluate(opened->module->get(), o);
   std::cout << (options.json ? evaluation.json : evaluation.text);
@@ -120,12 +129,10 @@ int eval(const EvalOptions &options) {
 
 int predict(const PredictOptions &options) {
   int code = Done;
-  auto opened = openRun(options.program, options.run, options.data, options.code, code);
+  driver::PredictOptions o;
+  auto opened = openRun(options, o, code);
   if (!opened)
     return code;
-  driver::PredictOptions o;
-  static_cast<driver::CommonOptions &>(o) =
-      common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
   o.json = options.json;
   o.flow = options.flow;
   o.draw = options.draw;
@@ -136,12 +143,10 @@ int predict(const PredictOptions &options) {
 
 int bench(const BenchOptions &options) {
   int code = Done;
-  auto opened = openRun(options.program, options.run, options.data, options.code, code);
+  driver::BenchOptions o;
+  auto opened = openRun(options, o, code);
   if (!opened)
     return code;
-  driver::BenchOptions o;
-  static_cast<driver::CommonOptions &>(o) =
-      common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
   o.flow = options.flow;
   o.seconds = options.seconds;
   o.clients = options.clients;

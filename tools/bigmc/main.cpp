@@ -14,6 +14,12 @@ CLI::App *command(CLI::App &app, const std::string &name, const std::string &wha
   c->footer("\nExample:\n  " + example);
   return c;
 }
+/// Of commands that answer: which flow, and where its weights are.
+template <class Options> void addAnswering(CLI::App *c, Options &o) {
+  c->add_option("--flow", o.flow, "the flow that answers; the last one when left out");
+  c->add_option("--run", o.run, "a finished training; not needed where all weights come from files");
+  c->add_option("--data", o.data, "where weights lie that the program names, besides its own folder");
+}
 void addData(CLI::App *c, ProgramOptions &o) {
   c->add_option("--data", o.data, "where files lie that the program names, besides its own folder");
 }
@@ -130,10 +136,8 @@ int main(int argc, char **argv) {
   predictCommand->add_option("INPUT", predictOptions.inputs,
                              "texts (`-`: a line each from standard input), pictures, folders of them or JSON for a flow; pictures (PNG, JPEG), arrays "
                              "(.npy) or texts for a model")->required();
-  predictCommand->add_option("--flow", predictOptions.flow, "the flow that answers; the last one when left out");
+  addAnswering(predictCommand, predictOptions);
   predictCommand->add_option("--draw", predictOptions.draw, "draw what a flow finds onto its image: a PNG file, or a folder for several inputs");
-  predictCommand->add_option("--run", predictOptions.run, "a finished training; not needed where all weights come from files");
-  predictCommand->add_option("--data", predictOptions.data, "where weights lie that the program names, besides its own folder");
   predictCommand->add_flag("--json", predictOptions.json, "one JSON object a line");
   addThreads(predictCommand, predictOptions.threads);
   addCode(predictCommand, predictOptions.code);
@@ -143,9 +147,7 @@ int main(int argc, char **argv) {
                                "bigmc bench examples/faces/faces.bigm --data ../shared/data photo.jpg --seconds 10 --clients 2");
   addProgram(benchCommand, benchOptions.program);
   benchCommand->add_option("INPUT", benchOptions.inputs, "what the clients ask, in turn; as for `predict`")->required();
-  benchCommand->add_option("--flow", benchOptions.flow, "the flow that answers; the last one when left out");
-  benchCommand->add_option("--run", benchOptions.run, "a finished training; not needed where all weights come from files");
-  benchCommand->add_option("--data", benchOptions.data, "where weights lie that the program names, besides its own folder");
+  addAnswering(benchCommand, benchOptions);
   benchCommand->add_option("--seconds", benchOptions.seconds, "how long to ask")->capture_default_str()->check(CLI::Range(0.01, 86400.0));
   benchCommand->add_option("--clients", benchOptions.clients, "how many ask at the same time; they share the threads")
       ->capture_default_str()

@@ -11,7 +11,9 @@ using testing::HasSubstr;
 
 namespace {
 
-std::vector<uint8_t> jpeg(int height, int width, uint8_t value) {
+/// A JPEG of so many samples a pixel, `sample(y, i)` being number i of row y; `tune` may change how it is written.
+template <class Sample, class Tune>
+std::vector<uint8_t> compressed(int height, int width, int samples, J_COLOR_SPACE space, Sample sample, Tune tune) {
   jpeg_compress_struct j{};
   jpeg_error_mgr errors{};
   j.err = jpeg_std_error(&errors);
@@ -21,14 +23,15 @@ std::vector<uint8_t> jpeg(int height, int width, uint8_t value) {
   jpeg_mem_dest(&j, &bytes, &size);
   j.image_width = JDIMENSION(width);
   j.image_height = JDIMENSION(height);
-  j.input_components = 3;
-  j.in_color_space = JCS_RGB;
+  j.input_components = samples;
+  j.in_color_space = space;
   jpeg_set_defaults(&j);
+  tune(j);
   jpeg_start_compress(&j, TRUE);
-  std::vector<uint8_t> row(size_t(width) * 3);
+  std::vector<uint8_t> row(size_t(width) * size_t(samples));
   for (int y = 0; y < height; ++y) {
     for (size_t i = 0; i < row.size(); ++i)
-      row[i] = uint8_t(value + (i * 37 + size_t(y) * 91) % 20);
+      row[i] = sample(size_t(y), i);
     JSAMPROW p = row.data();
     jpeg_write_scanlines(&j, &p, 1);
   }
@@ -37,6 +40,10 @@ std::vector<uint8_t> jpeg(int height, int width, uint8_t value) {
   jpeg_destroy_compress(&j);
   free(bytes);
   return out;
+}
+std::vector<uint8_t> jpeg(int height, int width, uint8_t value) {
+  return compressed(height, width, 3, JCS_RGB, [&](size_t y, size_t i) { return uint8_t(value + (i * 37 + y * 91) % 20); },
+                    [](jpeg_compress_struct &) {});
 }
 std::string errorOf(const std::vector<uint8_t> &bytes) {
   try {
@@ -158,32 +165,13 @@ TEST(Picture, anExifBlockThatLiesIsPassedOver) {
 }
 
 TEST(Picture, inksBecomeColours) {
-  jpeg_compress_struct j{};
-  jpeg_error_mgr errors{};
-  j.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&j);
-  unsigned char *bytes = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&j, &bytes, &size);
-  j.image_width = j.image_height = 8;
-  j.input_components = 4;
-  j.in_color_space = JCS_CMYK;
-  jpeg_set_defaults(&j);
-  jpeg_set_colorspace(&j, JCS_CMYK);
-  j.write_Adobe_marker = TRUE; // inks are then stored upside down
-  jpeg_set_quality(&j, 100, TRUE);
-  jpeg_start_compress(&j, TRUE);
-  std::vector<uint8_t> row;
-  for (int x = 0; x < 8; ++x)
-    row.insert(row.end(), {255, 0, 255, 255}); // no cyan, all magenta, no yellow, no black
-  for (int y = 0; y < 8; ++y) {
-    JSAMPROW p = row.data();
-    jpeg_write_scanlines(&j, &p, 1);
-  }
-  jpeg_finish_compress(&j);
-  Picture p = decodePicture({bytes, size}, "p");
-  jpeg_destroy_compress(&j);
-  free(bytes);
+  // Every fourth sample in turn: no cyan, all magenta, no yellow, no black; inks are stored upside down.
+  auto photo = compressed(8, 8, 4, JCS_CMYK, [](size_t, size_t i) { return uint8_t(i % 4 == 1 ? 0 : 255); }, [](jpeg_compress_struct &j) {
+    jpeg_set_colorspace(&j, JCS_CMYK);
+    j.write_Adobe_marker = TRUE;
+    jpeg_set_quality(&j, 100, TRUE);
+  });
+  Picture p = decodePicture(photo, "p");
   ASSERT_EQ(p.channels, 3);
   EXPECT_NEAR(at(p, 0, 4, 4), 255, 2);
   EXPECT_NEAR(at(p, 1, 4, 4), 0, 2);

@@ -1,6 +1,6 @@
 // `inputs/toy.gguf` was written by the package `gguf` 0.17 (random blocks, seed 5); the numbers below are what its own
 // `dequantize` makes of them.
-#include "runtime/weights/Stored.h"
+#include "InFolder.h"
 #include "runtime/core/Safetensors.h"
 #include "runtime/data/Error.h"
 #include <cmath>
@@ -23,16 +23,6 @@ std::string readAll(const std::string &path) {
 }
 const std::string kToy = std::string(BIGM_TEST_INPUTS) + "/toy.gguf";
 
-std::vector<float> floats(const Stored &stored, const std::string &name) {
-  for (auto &t : stored.tensors())
-    if (t.name == name) {
-      std::vector<float> out(size_t(t.count()));
-      read(t, data::Elem::F32, out.data());
-      return out;
-    }
-  ADD_FAILURE() << "no tensor " << name;
-  return {};
-}
 double weighted(const std::vector<float> &values) {
   double sum = 0;
   for (size_t i = 0; i < values.size(); ++i)
@@ -40,15 +30,7 @@ double weighted(const std::vector<float> &values) {
   return sum;
 }
 
-struct InFolder : testing::Test {
-  std::string dir;
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "bigm-weights-XXXXXX").string();
-    dir = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(dir); }
-  std::string path(const std::string &name) const { return dir + "/" + name; }
-  void write(const std::string &name, const std::string &bytes) { std::ofstream(path(name), std::ios::binary) << bytes; }
+struct InFolder : Folder {
   void tensors(const std::string &file, std::vector<std::string> names) {
     static const float values[] = {1.5f, -2.f};
     std::vector<rt::SafetensorsEntry> entries;

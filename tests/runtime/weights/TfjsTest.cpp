@@ -1,11 +1,10 @@
 // Manifests of TensorFlow.js and the files beside them.
+#include "InFolder.h"
 #include "runtime/data/Error.h"
-#include "runtime/weights/Stored.h"
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 using namespace bigm;
 using namespace bigm::weights;
@@ -15,14 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Tfjs : testing::Test {
-  std::string dir;
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "bigm-tfjs-XXXXXX").string();
-    dir = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(dir); }
-  void write(const std::string &name, const std::string &bytes) { std::ofstream(dir + "/" + name, std::ios::binary) << bytes; }
+struct Tfjs : Folder {
   template <class T> static std::string bytesOf(const std::vector<T> &values) {
     return {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)};
   }
@@ -37,16 +29,6 @@ struct Tfjs : testing::Test {
     } catch (const data::Error &e) {
       return e.what();
     }
-  }
-  static std::vector<float> floats(const Stored &from, const std::string &name) {
-    for (auto &t : from.tensors())
-      if (t.name == name) {
-        std::vector<float> out(size_t(t.count()));
-        read(t, data::Elem::F32, out.data());
-        return out;
-      }
-    ADD_FAILURE() << "no tensor " << name;
-    return {};
   }
 };
 

@@ -34,6 +34,7 @@ find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
+find_package(PkgConfig REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(GTest REQUIRED)
 

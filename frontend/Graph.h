@@ -164,14 +164,22 @@ struct Field {
   std::string name;
   TensorType type; // of one record, no batch dimension
   std::vector<std::string> labels; // names of the classes where the program gives them
-  std::string kind;                // "tensor", "label", "image", "text"
+  // "tensor", "label", "image" (pixels of a fixed size), "text", "photo" (a picture of any size), "list"
+  std::string kind;
+  std::string meaning;      // "box", "point", "score" where its type says so
+  std::vector<Field> parts; // of a list's elements; a batch has NAME.PART, [N, B, ...], and NAME.length, i32[N]
 };
-/// What the data loader does with text before anything compiled runs: field `input` through tokenizer `tokenizer` to the
-/// batch's tensor `output`, i32[N, T], and `output.length`, i32[N], how many of each row are no padding.
+/// What the data loader does with texts and pictures of any size before anything compiled runs. `tokens`: field `input`
+/// through tokenizer `tokenizer` to the batch's tensor `output`, i32[N, T], and `output.length`, i32[N], how many of each
+/// row are no padding. Else a step of runtime/flow on the pictures of `input`, with its settings; `outputs` has all that a
+/// step makes, `output` being the first.
 struct HostStep {
   std::string input, tokenizer, output;
   int64_t atMost = 0, length = 0; // ids of a row at most; of each row, cut or padded; 0: as many as the longest has
   bool special = true;            // with the special tokens of the tokenizer
+  std::string op = "tokens";
+  std::vector<std::string> outputs;
+  Spec settings;
 };
 /// A tokenizer that the program names: from a file, or fitted on a text field of a training split.
 struct TokenizerProgram {

@@ -95,6 +95,8 @@ Val Checker::flowFitInto(const BuiltinCall &call) {
 Val Checker::flowCut(const BuiltinCall &call) {
   if (!needImage(call.args[0], call.builtin->name))
     return {};
+  if (!flow)
+    return fail(Diag::OutsideFlow, call.where, {"cut"});
   const Given &box = *call.args[1];
   const TensorType &t = box.value.type;
   if (!box.value.is(Val::Kind::Tensor) || t.elem != Elem::F32 || t.shape.size() != 2 || t.shape[0] != flow->rows() ||
@@ -155,18 +157,48 @@ Val Checker::flowNms(const BuiltinCall &call) {
   return out;
 }
 
+std::vector<Val> Checker::loaderStep(const std::string &op, const Val &image, Spec settings, const std::vector<RichType> &outputs,
+                                     SourceRange where) {
+  HostStep step;
+  step.op = op;
+  step.input = image.text;
+  step.output = image.text + "." + op; // says all that it does, so that the same asked twice is one step
+  if (!settings.name.empty())
+    step.output += "." + settings.name;
+  for (auto &[option, value] : settings.options)
+    if (auto *number = std::get_if<double>(&value))
+      step.output += "." + option + std::to_string(int64_t(*number));
+  step.settings = std::move(settings);
+  std::vector<Val> values;
+  for (const RichType &o : outputs) {
+    std::string name = step.output + (step.outputs.empty() ? "" : o.slot.substr(o.slot.rfind('.')));
+    step.outputs.push_back(name);
+    TensorType type = o.tensor;
+    type.shape.insert(type.shape.begin(), Dim::symbol("N"));
+    Val v = tensorVal(rec->input(name, type, where));
+    v.type = type;
+    values.push_back(std::move(v));
+  }
+  auto &steps = program->data[image.data].host;
+  if (std::none_of(steps.begin(), steps.end(), [&](auto &s) { return s.output == step.output; }))
+    steps.push_back(std::move(step));
+  return values;
+}
+
 std::optional<Val> Checker::memberOfImage(const Val &image, const ast::Name &member) {
   if (member.text != "width" && member.text != "height")
     return std::nullopt;
-  auto key = std::pair(image.text + "." + member.text, flow->space);
+  RichType one;
+  one.slot = image.text + "." + member.text;
+  one.tensor = {Elem::F32, {}, 0};
+  Spec which;
+  which.name = member.text;
+  if (!flow)
+    return loaderStep("extent", image, which, {one}, member.range)[0];
+  auto key = std::pair(one.slot, flow->space);
   auto known = flow->spread.find(key);
   if (known == flow->spread.end()) {
-    RichType number;
-    number.slot = key.first;
-    number.tensor = {Elem::F32, {}, 0};
-    Spec settings;
-    settings.name = member.text;
-    known = flow->spread.emplace(key, hostStep("extent", {image}, settings, {number}, member.range)[0]).first;
+    known = flow->spread.emplace(key, hostStep("extent", {image}, which, {one}, member.range)[0]).first;
   }
   return known->second;
 }

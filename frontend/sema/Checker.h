@@ -273,12 +273,17 @@ public:
     std::map<std::string, TensorType> batch; // raw and derived fields as a batch has them
     std::map<std::string, SourceRange> where;
     std::set<std::string> texts;                  // raw fields that are text
+    std::set<std::string> photos;                 // raw fields that are pictures of any size
+    std::map<std::string, Dim> lists;             // raw fields that are lists -> how many elements the longest has
     std::map<std::string, std::string> hosts;     // field -> the loader's step that made it
     std::map<std::string, std::string> raggeds;   // name of a dimension -> the step whose longest row it is
   };
   DataSet *dataSet(const std::string &name, Module *m);
   void checkData(const ast::DataDecl &d, Module *m);
   bool readFields(DataSet &set, DataProgram &out);
+  /// A field of numbers, a class or a picture of fixed size. Nothing after an error.
+  std::optional<Field> readField(const ast::Name &name, const ast::Type &type, Module *m);
+  bool readListField(DataSet &set, const ast::Name &name, const ast::ListType &type, Field &field);
   void readSplit(DataSet &set, DataProgram &out);
   std::optional<Spec> evalSpec(const ast::Expr &e, const ScopePtr &scope, const std::vector<Field> &fields);
   /// In the function being built: the fields of a batch, raw or prepared, as inputs.
@@ -287,6 +292,13 @@ public:
   /// Evaluates derived fields in order; stops after `until` when it is given.
   void evalDerived(DataSet &set, const ScopePtr &scope, const std::string &until = "");
   void evalAugment(DataSet &set, const ScopePtr &scope);
+  /// A list of the records: `cells.where` is [N, B, 4], B being as many as the longest list of the batch has.
+  Val bindList(const DataSet &set, const Field &field);
+  /// What `augment` makes of a list: of the same parts, each of its type. Poison after an error.
+  Val changedList(const Val &before, Val after, const ast::AssignStmt &assign);
+  /// Steps of the data loader on pictures, as `hostStep` does for flows.
+  std::vector<Val> loaderStep(const std::string &op, const Val &image, Spec settings, const std::vector<RichType> &outputs,
+                              SourceRange where);
   std::string openDimension(const DataSet &set, const ast::Type *type, const ScopePtr &scope);
   void readBucket(DataSet &set);
   struct FitResult {

@@ -41,7 +41,7 @@ std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope,
   // A csv may say which column a field reads: `csv("labels.csv", picture: "file")`.
   std::map<std::string, std::vector<std::string>> sources = {
       {"idx", {}}, {"csv", {"separator"}}, {"npy", {}}, {"folder", {}}, {"tsv", {}}, {"text", {"window", "stride"}},
-      {"lines", {}}, {"json", {"at"}}, {"jsonl", {}}};
+      {"lines", {}}, {"json", {"at"}}, {"jsonl", {}}, {"voc", {"set"}}, {"coco", {"pictures"}}};
   for (const char *columns : {"csv", "tsv", "json", "jsonl"})
     for (const Field &f : fields)
       sources[columns].push_back(f.name);
@@ -58,7 +58,7 @@ std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope,
   if (known == sources.end()) {
     std::string near = didYouMean(name->name, names);
     fail(Diag::UnknownSource, name->range, {name->name},
-         near.empty() ? "sources are `csv`, `folder`, `idx`, `json`, `jsonl`, `lines`, `npy`, `text` and `tsv`"
+         near.empty() ? "sources are `coco`, `csv`, `folder`, `idx`, `json`, `jsonl`, `lines`, `npy`, `text`, `tsv` and `voc`"
                       : "did you mean `" + near + "`?");
     return std::nullopt;
   }
@@ -109,62 +109,114 @@ bool Checker::readFields(DataSet &set, DataProgram &out) {
   const ast::Clause *fields = clause(set.decl->clauses, "fields");
   bool ok = true;
   for (auto &f : fields->fields) {
-    Field field;
-    field.name = f.name.text;
-    if (set.batch.count(field.name) || set.texts.count(field.name)) {
-      fail(Diag::FieldTwice, f.name.range, {field.name});
+    const std::string &name = f.name.text;
+    if (set.where.count(name)) {
+      fail(Diag::FieldTwice, f.name.range, {name});
       ok = false;
       continue;
     }
-    Pattern p = resolve(*f.type, globalScope(set.module), false);
-    if (p.kind == Pattern::Kind::Choice) { // label{cat, dog}
-      field.labels = p.choices;
-      p.kind = Pattern::Kind::Tensor;
-      p.elem = Elem::I32;
-      p.isLabel = true;
-      p.classes = Dim(int64_t(p.choices.size()));
-    }
-    if (p.kind == Pattern::Kind::Text) {
-      field.kind = "text";
-      field.type.elem = Elem::U8;
-      set.texts.insert(field.name);
-      set.where[field.name] = f.name.range;
-      out.fields.push_back(std::move(field));
+    set.where[name] = f.name.range;
+    if (f.type->kind == ast::Type::Kind::List) {
+      Field field;
+      field.name = name;
+      if (readListField(set, f.name, static_cast<const ast::ListType &>(*f.type), field))
+        out.fields.push_back(std::move(field));
+      else
+        ok = false;
       continue;
     }
-    if (p.kind == Pattern::Kind::List || p.kind == Pattern::Kind::Record || p.kind == Pattern::Kind::Image ||
-        p.kind == Pattern::Kind::Optional) {
-      unsupported("a field of type `" + source(f.type->range) + "`", f.type->range);
+    auto field = readField(f.name, *f.type, set.module);
+    if (!field) {
       ok = false;
       continue;
     }
-    bool pack = false;
-    for (auto &s : p.sizes)
-      pack |= s.pack;
-    auto type = pack ? std::nullopt : concrete(p, f.type->range);
-    if (pack)
-      fail(Diag::NotATensorType, f.type->range, {source(f.type->range)});
-    if (type && p.isLabel && !p.classes) {
-      fail(Diag::LabelWithoutClasses, f.type->range, {}, "write `label[10]` or `label{cat, dog}`");
-      type = std::nullopt;
+    if (field->kind == "text") {
+      set.texts.insert(name);
+    } else if (field->kind == "photo") {
+      set.photos.insert(name);
+    } else {
+      TensorType batch = field->type;
+      batch.shape.insert(batch.shape.begin(), Dim::symbol("N"));
+      set.batch[name] = batch;
     }
-    if (!type) {
-      ok = false;
-      continue;
-    }
-    field.type = *type;
-    size_t rank = type->shape.size();
-    auto channels = rank == 3 ? type->shape[0].constant() : std::nullopt;
-    field.kind = p.isLabel ? "label"
-                 : type->elem == Elem::U8 && (rank == 2 || (channels && (*channels == 1 || *channels == 3 || *channels == 4)))
-                     ? "image"
-                     : "tensor";
-    TensorType batch = *type;
-    batch.shape.insert(batch.shape.begin(), Dim::symbol("N"));
-    set.batch[field.name] = batch;
-    set.where[field.name] = f.name.range;
-    out.fields.push_back(std::move(field));
+    out.fields.push_back(std::move(*field));
   }
+  return ok;
+}
+
+std::optional<Field> Checker::readField(const ast::Name &name, const ast::Type &written, Module *m) {
+  Field field;
+  field.name = name.text;
+  Pattern p = resolve(written, globalScope(m), false);
+  if (p.kind == Pattern::Kind::Invalid)
+    return std::nullopt;
+  if (p.kind == Pattern::Kind::Choice) { // label{cat, dog}
+    field.labels = p.choices;
+    p.kind = Pattern::Kind::Tensor;
+    p.elem = Elem::I32;
+    p.isLabel = true;
+    p.classes = Dim(int64_t(p.choices.size()));
+  }
+  if (p.kind == Pattern::Kind::Text || p.kind == Pattern::Kind::Image) {
+    field.kind = p.kind == Pattern::Kind::Text ? "text" : "photo";
+    field.type.elem = Elem::U8;
+    return field;
+  }
+  if (p.kind == Pattern::Kind::List || p.kind == Pattern::Kind::Record || p.kind == Pattern::Kind::Optional) {
+    unsupported("a field of type `" + source(written.range) + "`", written.range);
+    return std::nullopt;
+  }
+  bool pack = false;
+  for (auto &s : p.sizes)
+    pack |= s.pack;
+  auto type = pack ? std::nullopt : concrete(p, written.range);
+  if (pack)
+    fail(Diag::NotATensorType, written.range, {source(written.range)});
+  if (type && p.isLabel && !p.classes) {
+    fail(Diag::LabelWithoutClasses, written.range, {}, "write `label[10]` or `label{cat, dog}`");
+    type = std::nullopt;
+  }
+  if (!type)
+    return std::nullopt;
+  field.type = *type;
+  field.meaning = p.meaning;
+  size_t rank = type->shape.size();
+  auto channels = rank == 3 ? type->shape[0].constant() : std::nullopt;
+  field.kind = p.isLabel ? "label"
+               : type->elem == Elem::U8 && (rank == 2 || (channels && (*channels == 1 || *channels == 3 || *channels == 4)))
+                   ? "image"
+                   : "tensor";
+  return field;
+}
+
+bool Checker::readListField(DataSet &set, const ast::Name &name, const ast::ListType &type, Field &field) {
+  field.kind = "list";
+  field.type.elem = Elem::U8;
+  if (type.element->kind != ast::Type::Kind::Record) {
+    fail(Diag::ListFieldOfRecords, type.range, {name.text, source(type.range)}, "for example `" + name.text + ": list<{ where: box }>`");
+    return false;
+  }
+  Dim longest = Dim::symbol(name.text + "_most");
+  bool ok = true;
+  for (auto &part : static_cast<const ast::RecordType &>(*type.element).fields) {
+    auto one = readField(part.name, *part.type, set.module);
+    if (one && one->kind != "tensor" && one->kind != "label") {
+      fail(Diag::ListFieldPart, part.type->range, {name.text + "." + part.name.text, source(part.type->range)});
+      one.reset();
+    }
+    if (one && set.batch.count(name.text + "." + one->name)) {
+      fail(Diag::FieldTwice, part.name.range, {one->name});
+      one.reset();
+    }
+    ok &= one.has_value();
+    if (!one)
+      continue;
+    TensorType batch = one->type;
+    batch.shape.insert(batch.shape.begin(), {Dim::symbol("N"), longest});
+    set.batch[name.text + "." + one->name] = batch;
+    field.parts.push_back(std::move(*one));
+  }
+  set.lists[name.text] = longest;
   return ok;
 }
 
@@ -212,12 +264,16 @@ void Checker::readSplit(DataSet &set, DataProgram &out) {
 
 void Checker::bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown) {
   for (const Field &f : program->data[set.index].fields) {
-    if (f.kind == "text") {
+    if (f.kind == "text" || f.kind == "photo") {
       Val v;
-      v.kind = Val::Kind::Text;
+      v.kind = f.kind == "text" ? Val::Kind::Text : Val::Kind::Image;
       v.text = f.name;
       v.data = set.index;
       scope->names[f.name] = {v, set.where.at(f.name)};
+      continue;
+    }
+    if (f.kind == "list") {
+      scope->names[f.name] = {bindList(set, f), set.where.at(f.name)};
       continue;
     }
     TensorType type = set.batch.at(f.name);
@@ -229,6 +285,22 @@ void Checker::bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown) 
       v.label = f.name;
     scope->names[f.name] = {v, set.where.at(f.name)};
   }
+}
+
+Val Checker::bindList(const DataSet &set, const Field &field) {
+  Val list;
+  list.kind = Val::Kind::Record;
+  list.host = field.name;
+  for (const Field &part : field.parts) {
+    std::string name = field.name + "." + part.name;
+    const TensorType &type = set.batch.at(name);
+    Val v = tensorVal(rec->input(name, type, set.where.at(field.name)));
+    v.type = type;
+    v.meaning = part.meaning;
+    list.names.push_back(part.name);
+    list.items.push_back(std::move(v));
+  }
+  return list;
 }
 
 void Checker::bindPrepared(DataSet &set, const ScopePtr &scope) {
@@ -338,6 +410,7 @@ void Checker::evalAugment(DataSet &set, const ScopePtr &scope) {
       auto *assign = ast::as<ast::AssignStmt>(s.get());
       bool field = assign && set.batch.count(assign->name.text);
       TensorType before = field ? set.batch.at(assign->name.text) : TensorType{};
+      Val list = assign && set.lists.count(assign->name.text) ? scope->names[assign->name.text].value : Val{};
       if (!assign) {
         fail(Diag::AugmentStatement, s->range, {}, "write `field = field |> change`");
         continue;
@@ -348,8 +421,30 @@ void Checker::evalAugment(DataSet &set, const ScopePtr &scope) {
         Diagnostic &d = error(Diag::AugmentType, assign->value->range, {assign->name.text, before.str(), v.type.str()});
         note(d, set.where.at(assign->name.text), "declared here");
       }
+      if (list.is(Val::Kind::Record) && !v.poison())
+        v = changedList(list, v, *assign);
     }
   }
+}
+
+Val Checker::changedList(const Val &before, Val after, const ast::AssignStmt &assign) {
+  bool same = after.is(Val::Kind::Record);
+  Val out = before;
+  for (size_t i = 0; same && i < before.items.size(); ++i) {
+    const Val *part = after.field(before.names[i]);
+    same = part && part->is(Val::Kind::Tensor) && part->type.shape == before.items[i].type.shape &&
+           part->type.elem == before.items[i].type.elem;
+    if (same) {
+      out.items[i].tensor = part->tensor;
+    }
+  }
+  if (same && after.items.size() == before.items.size())
+    return out;
+  std::string parts;
+  for (size_t i = 0; i < before.items.size(); ++i)
+    parts += (i ? ", " : "") + before.names[i] + ": " + before.items[i].type.str();
+  return fail(Diag::AugmentType, assign.value->range, {assign.name.text, "{ " + parts + " }", describe(after)},
+              "give all its parts: `" + assign.name.text + " = { " + before.names[0] + ": changed, ... }`");
 }
 
 Checker::DataSet *Checker::dataSet(const std::string &name, Module *m) {
@@ -404,7 +499,7 @@ void Checker::checkData(const ast::DataDecl &d, Module *m) {
   bool augments = clause(d.clauses, "augment");
   for (auto &c : d.clauses)
     if (c.keyword.text == "derive") {
-      if (set.batch.count(c.name.text) || set.texts.count(c.name.text) || std::find(out.derived.begin(), out.derived.end(), c.name.text) != out.derived.end())
+      if (set.where.count(c.name.text))
         fail(Diag::FieldTwice, c.name.range, {c.name.text});
       else
         out.derived.push_back(c.name.text);
@@ -430,6 +525,9 @@ void Checker::checkData(const ast::DataDecl &d, Module *m) {
         const Val &v = scope->names[name].value;
         if (v.is(Val::Kind::Tensor))
           rec->output(name, v.tensor);
+        if (v.is(Val::Kind::Record))
+          for (size_t i = 0; i < v.items.size(); ++i)
+            rec->output(name + "." + v.names[i], v.items[i].tensor);
       };
       for (const Field &f : out.fields)
         give(f.name);

@@ -52,6 +52,8 @@ std::string Checker::slotOf(const Val &v) {
 
 std::vector<Val> Checker::hostStep(const std::string &op, const std::vector<Val> &inputs, Spec settings,
                                    const std::vector<RichType> &outputs, SourceRange where) {
+  if (!flow)
+    return loaderStep(op, inputs[0], std::move(settings), outputs, where);
   FlowStep step;
   step.op = op;
   step.settings = std::move(settings);

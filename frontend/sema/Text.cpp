@@ -75,6 +75,7 @@ Val Checker::builtinTokens(const BuiltinCall &call) {
   bool known = false;
   for (HostStep &s : data.host)
     known |= s.output == step.output;
+  step.outputs = {step.output, step.output + ".length"};
   if (!known)
     data.host.push_back(step);
   Val v = tensorVal(rec->input(step.output, {Elem::I32, {Dim::symbol("N"), length}}, call.where));
@@ -86,7 +87,7 @@ Val Checker::builtinLengths(const BuiltinCall &call) {
   if (flow)
     return flowLengths(call);
   const Given *ids = call.args[0];
-  if (!ids->value.is(Val::Kind::Tensor) || ids->value.host.empty())
+  if ((!ids->value.is(Val::Kind::Tensor) && !ids->value.is(Val::Kind::Record)) || ids->value.host.empty())
     return fail(Diag::NotFromText, ids->where, {call.builtin->name, describe(ids->value)});
   return tensorVal(rec->input(ids->value.host + ".length", {Elem::I32, {Dim::symbol("N")}}, call.where));
 }
@@ -95,7 +96,11 @@ Val Checker::builtinPresent(const BuiltinCall &call) {
   Val lengths = builtinLengths(call);
   if (lengths.poison())
     return {};
-  TensorType ids = call.args[0]->value.type, mask = ids;
+  const Val &given = call.args[0]->value;
+  TensorType ids = given.is(Val::Kind::Record) ? given.items[0].type : given.type;
+  ids.elem = Elem::I32;
+  ids.shape.resize(2);
+  TensorType mask = ids;
   ids.classes = mask.classes = Dim(0);
   mask.elem = Elem::Bool;
   Value place = rec->add(Op::Iota, {}, ids, {{"dim", int64_t(1)}});

@@ -47,8 +47,8 @@ struct Val {
   bool boolean = false;            // Bool
   std::string text;                // Word, String; Text: the field, or the slot of a flow; Image: the slot; Tokenizer: its name
   bool stream = false;             // Text: comes piece by piece
-  size_t data = 0;                 // Text: the data set, in Program::data
-  std::string host;                // Tensor: the loader's step that made it from text
+  size_t data = 0;                 // Text, Image outside of flows: the data set, in Program::data
+  std::string host;                // Tensor: the loader's step that made it from text; Record: the list field that it is
   Value tensor = 0;                // Tensor
   unsigned function = 0;           // Tensor: serial of the Recorder it belongs to
   TensorType type;                 // Tensor

@@ -78,7 +78,7 @@ void putNumber(std::vector<uint8_t> &out, const std::string &cell, const Field &
 void Cells::put(std::string cell, const std::string &place) {
   if (field.kind == "text") {
     cells.push_back(std::move(cell));
-  } else if (field.isPicture()) {
+  } else if (field.isFromPictures()) {
     if (cell.empty())
       fail("{} is empty; expected the path of a picture", place);
     cells.push_back(under(folder, cell));
@@ -100,8 +100,12 @@ std::unique_ptr<Column> Cells::finish(Field &own, unsigned threads) {
       texts->add(cell);
     return texts;
   }
-  if (field.isPicture())
-    return pictureColumn(field, std::move(cells), std::move(places), threads);
+  if (field.isFromPictures()) {
+    std::vector<PictureFile> files(cells.size());
+    for (size_t i = 0; i < cells.size(); ++i)
+      files[i] = {std::move(cells[i]), std::move(places[i]), nullptr};
+    return pictureColumn(field, std::move(files), threads);
+  }
   if (field.isLabel() && field.labels.empty()) {
     double v;
     bool words = !cells.empty() && std::none_of(cells.begin(), cells.end(), [&](auto &c) { return parses(c, v); });

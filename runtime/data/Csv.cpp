@@ -92,9 +92,9 @@ std::vector<size_t> columnsOf(const SourceContext &context, const Field &field, 
       wanted = *text;
   auto find = [&](const std::string &name) { return size_t(std::find(header.begin(), header.end(), name) - header.begin()); };
   size_t at = find(wanted);
-  if (at == header.size() && field.isPicture())
+  if (at == header.size() && field.isFromPictures())
     at = find("file"); // a column of file names is commonly called that
-  if (field.kind == "text" || field.isPicture() || field.shape.empty() || field.isLabel()) {
+  if (field.kind == "text" || field.isFromPictures() || field.shape.empty() || field.isLabel()) {
     if (at == header.size())
       fail("{}: has no column `{}` for the field `{}`; its columns are {}", path, wanted, field.name,
            fmt::join(header, ", "));

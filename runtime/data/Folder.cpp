@@ -16,7 +16,7 @@ void openFolder(const SourceContext &context, Table &table) {
   int picture = -1, label = -1;
   for (size_t i = 0; i < table.fields.size(); ++i) {
     int &which = table.fields[i].isLabel() ? label : picture;
-    if (which >= 0 || (&which == &picture && !table.fields[i].isPicture()))
+    if (which >= 0 || (&which == &picture && !table.fields[i].isFromPictures()))
       fail("`folder` gives one picture and one label a record; the field `{}` ({}) is neither or one too many",
            table.fields[i].name, table.fields[i].typeText());
     which = int(i);
@@ -59,26 +59,25 @@ void openFolder(const SourceContext &context, Table &table) {
   if (classes.empty())
     fail("{}: has no sub-folder; expected one for each class, with pictures inside", root);
 
-  std::vector<std::string> paths, places;
+  std::vector<PictureFile> files;
   std::vector<uint8_t> values;
   for (size_t c = 0; c < classes.size(); ++c) {
-    size_t before = paths.size();
+    size_t before = files.size();
     for (auto &entry : sorted((fs::path(root) / classes[c]).string())) {
       std::string ending = entry.extension().string();
       std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char ch) { return char(std::tolower(ch)); });
       if (ending != ".png" && ending != ".jpg" && ending != ".jpeg")
         continue;
-      paths.push_back(entry.string());
-      places.emplace_back();
+      files.push_back({entry.string(), "", nullptr});
       int32_t value = int32_t(c);
       values.resize(values.size() + 4);
       std::memcpy(values.data() + values.size() - 4, &value, 4);
     }
-    if (paths.size() == before)
+    if (files.size() == before)
       fail("{}/{}: holds no PNG or JPEG file", root, classes[c]);
   }
-  table.count = int64_t(paths.size());
-  table.columns[picture] = pictureColumn(table.fields[picture], std::move(paths), std::move(places), context.threads);
+  table.count = int64_t(files.size());
+  table.columns[picture] = pictureColumn(table.fields[picture], std::move(files), context.threads);
   if (labels) {
     if (labels->elem != Elem::I32)
       fail("the label `{}` must be i32, and it is {}", labels->name, name(labels->elem));

@@ -1,7 +1,7 @@
 // json("data.json", at: "train, more.train", said: "0", intent: "1"): records are the elements of the lists that `at` names
 // (of the file itself without it), one list after the other; a field is the member of its name, or what its option says:
 // a path of names and of numbers in lists. jsonl("data.jsonl", said: "text.body") has a record a line.
-#include "Cells.h"
+#include "Lists.h"
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -45,6 +45,7 @@ public:
     path = under(context.dataDir, context.spec.strings[0]);
     for (auto &f : fields) {
       columns.emplace_back(f, std::filesystem::path(path).parent_path().string());
+      lists.emplace_back(f);
       paths.push_back(optionOf(context, f.name, f.name));
     }
   }
@@ -67,24 +68,39 @@ public:
     if (table.count == 0)
       fail("{}: holds no record", path);
     for (size_t i = 0; i < fields.size(); ++i)
-      table.columns[i] = columns[i].finish(table.fields[i], context.threads);
+      table.columns[i] = fields[i].isList() ? lists[i].finish(table.fields[i]) : columns[i].finish(table.fields[i], context.threads);
   }
   std::string path;
 
 private:
   void put(const Json &value, size_t i, const std::string &place) {
-    const Field &f = fields[i];
+    if (!fields[i].isList())
+      return put(value, fields[i], place, [&](std::string cell) { columns[i].put(std::move(cell), place); });
+    if (!value.is_array())
+      fail("{} is {}; expected a list for the field `{}` of type {}", place, kind(value), fields[i].name, fields[i].typeText());
+    for (size_t n = 0; n < value.size(); ++n)
+      for (size_t p = 0; p < fields[i].parts.size(); ++p) {
+        const Field &part = fields[i].parts[p];
+        std::string at = fmt::format("{}[{}]", place, n);
+        if (!value[n].is_object() || !value[n].contains(part.name))
+          fail("{} has no member `{}`", at, part.name);
+        at += fmt::format(".{}", part.name);
+        put(value[n][part.name], part, at, [&](std::string cell) { lists[i].put(p, std::move(cell), at); });
+      }
+    lists[i].endRecord(int64_t(value.size()));
+  }
+  template <class Put> void put(const Json &value, const Field &f, const std::string &place, const Put &take) {
     auto one = [&](const Json &v) {
       if (v.is_string())
-        columns[i].put(v.get<std::string>(), place);
+        take(v.get<std::string>());
       else if (v.is_boolean() && !f.isText())
-        columns[i].put(v.get<bool>() ? "1" : "0", place);
+        take(v.get<bool>() ? "1" : "0");
       else if (v.is_number() && !f.isText())
-        columns[i].put(v.dump(), place);
+        take(v.dump());
       else
         fail("{} is {}; expected {}", place, kind(v), f.isText() ? "a string" : fmt::format("a value for the field `{}` of type {}", f.name, f.typeText()));
     };
-    if (f.isText() || f.isLabel() || f.isPicture() || f.shape.empty())
+    if (f.isText() || f.isLabel() || f.isFromPictures() || f.shape.empty())
       return one(value);
     int64_t seen = 0;
     auto walk = [&](auto &&self, const Json &v) -> void { // lists in lists, row by row
@@ -104,6 +120,7 @@ private:
   Table &table;
   std::vector<Field> fields; // as declared, while those of the table get names of classes
   std::vector<Cells> columns;
+  std::vector<Lists> lists; // of the fields that are lists; empty ones beside
   std::vector<std::string> paths;
 };
 

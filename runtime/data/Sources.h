@@ -21,6 +21,8 @@ void openText(const SourceContext &, Table &);
 void openLines(const SourceContext &, Table &);
 void openJson(const SourceContext &, Table &);
 void openJsonLines(const SourceContext &, Table &);
+void openVoc(const SourceContext &, Table &);
+void openCoco(const SourceContext &, Table &);
 
 /// Values in memory.
 class Resident : public Column {
@@ -45,10 +47,14 @@ struct Numbers {
 /// pixels into an f32 field, which the program should say with `f32(x)`.
 std::vector<uint8_t> toField(const Field &field, Numbers numbers, const std::string &file);
 
-/// A column of picture files: decoded now on `threads`, or on demand past kResidentLimit. `places[i]` names record i
-/// ("labels.csv:7: "), and is put in front of the decoder's message.
-std::unique_ptr<Column> pictureColumn(const Field &field, std::vector<std::string> paths,
-                                      std::vector<std::string> places, unsigned threads);
+/// A picture that is not decoded yet: in a file, or in bytes of an archive.
+struct PictureFile {
+  std::string path;  // for messages, too
+  std::string place; // names the record ("labels.csv:7: "), put in front of the decoder's message
+  std::shared_ptr<const std::vector<uint8_t>> bytes; // null: they are in the file
+};
+/// A column of pictures: decoded now on `threads`, or on demand past kResidentLimit.
+std::unique_ptr<Column> pictureColumn(const Field &field, std::vector<PictureFile> files, unsigned threads);
 
 /// The path for a field: positional string number `position`, or the option with the field's name. Throws Error.
 std::string fileFor(const SourceContext &, const Field &field, size_t position);

@@ -1,20 +1,16 @@
-// What all sources share: conversion to a field's type, class checks, pictures as columns.
+// What all sources share: conversion to a field's type, class checks, records as a batch.
 #include "Table.h"
-#include "Picture.h"
 #include "Sources.h"
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <fmt/ranges.h>
 #include <limits>
-#include <mutex>
-#include <thread>
 
 namespace bigm::data {
 
 bool Field::isPicture() const {
-  if (isText())
+  if (isText() || isPhoto() || isList())
     return false;
   if (kind == "image")
     return true;
@@ -24,6 +20,14 @@ bool Field::isPicture() const {
 std::string Field::typeText() const {
   if (isText())
     return "text";
+  if (isPhoto())
+    return "image";
+  if (isList()) {
+    std::string inside;
+    for (auto &p : parts)
+      inside += (inside.empty() ? "" : ", ") + p.name + ": " + (p.meaning.empty() ? p.typeText() : p.meaning);
+    return "list<{ " + inside + " }>";
+  }
   if (!labels.empty() && labels.size() <= 20)
     return fmt::format("label{{{}}}", fmt::join(labels, ", "));
   if (isLabel())
@@ -38,6 +42,30 @@ const Field *Table::field(const std::string &name) const {
   return nullptr;
 }
 
+static void addLists(const Field &field, const Column &column, const int64_t *records, int64_t n, Batch &out) {
+  Tensor length(Elem::I32, {n});
+  int64_t longest = 1;
+  for (int64_t r = 0; r < n; ++r) {
+    length.as<int32_t>()[r] = int32_t(column.elements(records[r]));
+    longest = std::max(longest, column.elements(records[r]));
+  }
+  for (size_t p = 0; p < field.parts.size(); ++p) {
+    const Field &part = field.parts[p];
+    std::vector<int64_t> shape{n, longest};
+    shape.insert(shape.end(), part.shape.begin(), part.shape.end());
+    Tensor t(part.elem, std::move(shape));
+    size_t row = t.bytes.size() / size_t(n);
+    for (int64_t r = 0; r < n; ++r) {
+      auto bytes = column.part(records[r], p);
+      uint8_t *to = t.bytes.data() + size_t(r) * row;
+      std::copy(bytes.begin(), bytes.end(), to);
+      std::fill(to + bytes.size(), to + row, uint8_t(0));
+    }
+    out.fields.emplace(field.name + "." + part.name, std::move(t));
+  }
+  out.fields.emplace(field.name + ".length", std::move(length));
+}
+
 Batch Table::batch(const int64_t *records, int64_t n) const {
   Batch out;
   out.size = n;
@@ -46,6 +74,16 @@ Batch Table::batch(const int64_t *records, int64_t n) const {
       auto &texts = out.texts[fields[i].name];
       for (int64_t r = 0; r < n; ++r)
         texts.push_back(columns[i]->text(records[r]));
+      continue;
+    }
+    if (fields[i].isPhoto()) {
+      auto &pictures = out.pictures[fields[i].name];
+      for (int64_t r = 0; r < n; ++r)
+        pictures.push_back(columns[i]->picture(records[r]));
+      continue;
+    }
+    if (fields[i].isList()) {
+      addLists(fields[i], *columns[i], records, n, out);
       continue;
     }
     std::vector<int64_t> shape{n};
@@ -68,7 +106,18 @@ struct Source {
   void (*open)(const SourceContext &, Table &);
 };
 constexpr Source kSources[] = {{"idx", openIdx}, {"csv", openCsv}, {"npy", openNpy}, {"folder", openFolder},
-                               {"tsv", openTsv}, {"text", openText}, {"lines", openLines}, {"json", openJson}, {"jsonl", openJsonLines}};
+                               {"tsv", openTsv}, {"text", openText}, {"lines", openLines}, {"json", openJson}, {"jsonl", openJsonLines},
+                               {"voc", openVoc}, {"coco", openCoco}};
+
+/// Kinds of fields that only some sources have.
+struct Unread {
+  bool (Field::*is)() const;
+  const char *what;
+  std::vector<std::string_view> readers;
+};
+const Unread kUnread[] = {{&Field::isText, "text", {"csv", "json", "jsonl", "lines", "text", "tsv"}},
+                          {&Field::isPhoto, "an image", {"coco", "csv", "folder", "json", "jsonl", "tsv", "voc"}},
+                          {&Field::isList, "a list", {"coco", "json", "jsonl", "voc"}}};
 
 /// Element i as a number; 64-bit integers beyond 2^53 never get here (see toField).
 double numberAt(const Numbers &n, size_t i) {
@@ -163,76 +212,6 @@ std::string fileFor(const SourceContext &context, const Field &field, size_t pos
        context.spec.name, context.spec.strings.size(), context.spec.strings.size() == 1 ? "" : "s", field.name);
 }
 
-namespace {
-
-/// Pictures of one field: how a file becomes a record.
-class PictureFiles : public Column {
-public:
-  PictureFiles(const Field &field, std::vector<std::string> p, std::vector<std::string> where)
-      : channels(field.shape.size() == 3 ? int(field.shape[0]) : 1), paths(std::move(p)), places(std::move(where)) {
-    if ((field.shape.size() != 2 && field.shape.size() != 3) || (channels != 1 && channels != 3) || field.elem != Elem::U8)
-      fail("the field `{}` is read from picture files: expected u8[H, W], u8[1, H, W] or u8[3, H, W], and it is {}",
-           field.name, field.typeText());
-    height = field.shape[field.shape.size() - 2];
-    width = field.shape.back();
-    type = field.typeText();
-    fieldName = field.name;
-  }
-  void copy(int64_t record, uint8_t *to) const override {
-    try {
-      Picture picture = readPicture(paths[record]);
-      if (picture.height != height || picture.width != width)
-        fail("{}: the picture is {} wide and {} high, and the field `{}` is {}", paths[record], picture.width,
-             picture.height, fieldName, type);
-      picture = withChannels(std::move(picture), channels);
-      std::memcpy(to, picture.pixels.data(), picture.pixels.size());
-    } catch (const Error &e) {
-      throw Error(places[record] + e.what());
-    }
-  }
-  int channels;
-  int64_t height, width;
-  std::vector<std::string> paths, places;
-  std::string type, fieldName;
-};
-
-} // namespace
-
-std::unique_ptr<Column> pictureColumn(const Field &field, std::vector<std::string> paths,
-                                      std::vector<std::string> places, unsigned threads) {
-  size_t count = paths.size();
-  auto files = std::make_unique<PictureFiles>(field, std::move(paths), std::move(places));
-  size_t each = size_t(product(field.shape));
-  if (uint64_t(each) * count > kResidentLimit)
-    return files;
-  std::vector<uint8_t> bytes(each * count);
-  // The error reported is the first by record, whichever thread met one first.
-  std::atomic<size_t> next{0};
-  std::mutex mutex;
-  size_t failed = count;
-  std::string reason;
-  auto work = [&] {
-    for (size_t i; (i = next++) < count;)
-      try {
-        files->copy(int64_t(i), bytes.data() + i * each);
-      } catch (const std::exception &e) {
-        std::lock_guard lock(mutex);
-        if (i < failed)
-          failed = i, reason = e.what();
-        next = count;
-      }
-  };
-  std::vector<std::thread> pool;
-  for (unsigned t = 1; t < threads; ++t)
-    pool.emplace_back(work);
-  work();
-  for (auto &t : pool)
-    t.join();
-  if (failed < count)
-    throw Error(reason);
-  return std::make_unique<Resident>(std::move(bytes), each);
-}
-
 std::vector<std::string> sourceNames() {
   std::vector<std::string> names;
   for (auto &s : kSources)
@@ -247,9 +226,10 @@ Table openTable(const std::string &declaration, const SourceSpec &spec, const st
   table.fields = fields;
   table.columns.resize(fields.size());
   for (auto &f : fields)
-    if (f.isText() && (spec.name == "idx" || spec.name == "npy" || spec.name == "folder"))
-      fail("data `{}`: the field `{}` is text, which `{}` does not read; text is read by csv, json, jsonl, lines, text and tsv",
-           declaration, f.name, spec.name);
+    for (const Unread &u : kUnread)
+      if ((f.*u.is)() && std::find(u.readers.begin(), u.readers.end(), spec.name) == u.readers.end())
+        fail("data `{}`: the field `{}` is {}, which `{}` does not read; it is read by {}", declaration, f.name, u.what, spec.name,
+             fmt::join(u.readers, ", "));
   for (auto &s : kSources)
     if (spec.name == s.name) {
       try {

@@ -5,6 +5,7 @@
 #pragma once
 #include "Tensor.h"
 #include <memory>
+#include <span>
 #include <variant>
 
 namespace bigm::data {
@@ -12,16 +13,22 @@ namespace bigm::data {
 /// A field of a record as the manifest says it.
 struct Field {
   std::string name;
-  std::string kind = "tensor"; // "tensor", "label", "image", "text"
+  std::string kind = "tensor"; // "tensor", "label", "image", "text", "photo" (a picture of any size), "list"
   Elem elem = Elem::F32;
   std::vector<int64_t> shape; // of one record
   int64_t classes = 0;        // > 0 for labels: values are 0 .. classes-1
   std::vector<std::string> labels;
+  std::string meaning;        // "box", "point", "score", or nothing
+  std::vector<Field> parts;   // of a list's elements: numbers and classes
 
+  bool isList() const { return kind == "list"; }
+  bool isPhoto() const { return kind == "photo"; }
   bool isLabel() const { return kind == "label" || classes > 0; }
   bool isText() const { return kind == "text"; }
   /// Pictures are u8[H, W], u8[1, H, W] or u8[3, H, W].
   bool isPicture() const;
+  /// Read from files of pictures: pixels of a fixed size, or pictures of any size.
+  bool isFromPictures() const { return isPhoto() || isPicture(); }
   std::string typeText() const; // "u8[3, 48, 48]", "label[10]"
 };
 
@@ -40,6 +47,11 @@ public:
   virtual void copy(int64_t record, uint8_t *to) const = 0;
   /// The record's value where the field is text.
   virtual std::string text(int64_t) const { return ""; }
+  /// The record's picture where the field is one of any size. Throws Error.
+  virtual std::shared_ptr<const Picture> picture(int64_t) const { return nullptr; }
+  /// Where the field is a list: how many elements the record has, and the bytes of their part number `part`.
+  virtual int64_t elements(int64_t) const { return 0; }
+  virtual std::span<const uint8_t> part(int64_t, size_t) const { return {}; }
 };
 
 struct Table {
@@ -50,9 +62,11 @@ struct Table {
   /// Records are windows of one text, so many characters long, that begin one character apart; in splits other than
   /// `train` every `stride` characters. 0: they are none.
   int64_t window = 0, stride = 0;
+  std::vector<std::string> notes; // what a reader should know of the source, a sentence each
 
   const Field *field(const std::string &name) const; // null when there is none
-  /// The named records in order, all fields.
+  /// The named records in order, all fields. A list becomes NAME.PART [n, B, ...], B being what the longest has and 1 at
+  /// least, what is not there zeros, and NAME.length i32[n].
   Batch batch(const int64_t *records, int64_t n) const;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string>
@@ -47,11 +48,14 @@ struct Tensor {
 int64_t product(const std::vector<int64_t> &shape);
 std::string shapeText(const std::vector<int64_t> &shape); // "[3, 48, 48]"
 
+struct Picture;
+
 /// Fields by name, each [N, ...] with one N.
 struct Batch {
   int64_t size = 0; // N
   std::map<std::string, Tensor> fields;
   std::map<std::string, std::vector<std::string>> texts; // fields that are text
+  std::map<std::string, std::vector<std::shared_ptr<const Picture>>> pictures; // fields that are pictures of any size
 };
 
 } // namespace bigm::data

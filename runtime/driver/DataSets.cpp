@@ -44,6 +44,9 @@ const data::Table &DataSets::table(const std::string &data, const std::string &s
   if (clause != "from" && std::any_of(d.fields.begin(), d.fields.end(), unnamed))
     table(data, "train");
   data::Table opened = data::openTable(d.name, clause == "test" ? d.test : clause == "valid" ? d.valid : d.from, d.fields, dataDir, unsigned(threads));
+  for (auto &n : opened.notes)
+    if (note)
+      note(fmt::format("data `{}`: {}", d.name, n));
   for (size_t i = 0; i < opened.fields.size(); ++i)
     if (unnamed(d.fields[i]) && !opened.fields[i].labels.empty()) {
       if (clause != "from")
@@ -221,8 +224,7 @@ data::Loader DataSets::batches(const std::string &name, const std::string &split
 DataSets::Mode DataSets::modeFor(const std::string &name, const std::string &function) const {
   const DataProgram &d = session.program().dataNamed(name);
   for (auto &arg : session.program().function(function).args)
-    if (arg.role == "input" &&
-        std::none_of(d.fields.begin(), d.fields.end(), [&](auto &f) { return f.name == arg.name; }) && !isHostMade(d, arg.name))
+    if (arg.role == "input" && !isRaw(d, arg.name))
       return Mode::Plain;
   return Mode::Raw;
 }

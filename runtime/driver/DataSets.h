@@ -12,6 +12,9 @@ class DataSets {
 public:
   DataSets(Session &session, std::string dataDir, int threads);
 
+  /// Told what a reader should know of a source, when it is opened; may be empty.
+  std::function<void(const std::string &)> note;
+
   bool hasSplit(const std::string &data, const std::string &split) const;
   const data::Table &table(const std::string &data, const std::string &split);
   /// Makes the tokenizers: reads files (looked for in `sourceDir` and the data folder), fits the others on their splits.

@@ -102,7 +102,7 @@ std::vector<report::Head> analyse(Session &session, DataSets &data, const TrainP
   const FunctionInfo &predict = session.program().function(train.predict);
   // The predict function may have been made for other data than this.
   for (auto &arg : predict.args)
-    if (arg.role == "input" && std::none_of(program.fields.begin(), program.fields.end(), [&](auto &f) { return f.name == arg.name; }) && !isHostMade(program, arg.name))
+    if (arg.role == "input" && !isRaw(program, arg.name))
       return out;
   struct Wrong {
     int64_t record;

@@ -27,6 +27,7 @@ struct Request {
   std::vector<uint8_t> record;
   std::string error;
   std::string text; // of a program that reads text
+  std::shared_ptr<const data::Picture> picture = nullptr; // of one that reads pictures of any size
 };
 
 class Predictor {
@@ -141,6 +142,10 @@ private:
                              {t.bytes.begin() + i * int64_t(each), t.bytes.begin() + (i + 1) * int64_t(each)}, ""});
         return;
       }
+      if (field.isPhoto()) {
+        waiting.push_back({input, {}, "", "", std::make_shared<const data::Picture>(data::readPicture(input))});
+        return;
+      }
       if (!field.isPicture())
         fail("{}: expected an .npy file with {}", input, field.typeText());
       data::Picture picture = data::readPicture(input);
@@ -162,6 +167,8 @@ private:
     std::vector<int64_t> shape = field.shape;
     if (field.isText())
       return answerTexts();
+    if (field.isPhoto())
+      return answerPhotos();
     for (auto &r : waiting)
       batch.size += r.error.empty();
     shape.insert(shape.begin(), batch.size);
@@ -189,6 +196,18 @@ private:
     for (auto &r : waiting)
       options.print(r.error.empty() ? line(r.name, said, i++) : errorLine(r));
     waiting.clear();
+  }
+
+  void answerPhotos() {
+    data::Batch batch;
+    for (auto &r : waiting)
+      if (r.error.empty()) {
+        batch.pictures[field.name].push_back(std::move(r.picture));
+        ++batch.size;
+      }
+    if (batch.size > 0)
+      runHostSteps(host, data.tokenizers(), batch);
+    say(batch);
   }
 
   /// Texts that the vocabulary cannot express are named, and the others answered.

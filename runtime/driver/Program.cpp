@@ -70,6 +70,22 @@ ArgInfo arg(const json &j) {
   return a;
 }
 
+data::Field fieldOf(const json &f) {
+  data::Field field;
+  field.name = text(f, "name");
+  field.kind = text(f, "kind");
+  field.elem = elemOf(f);
+  field.shape = constantShape(f);
+  field.classes = f.contains("classes") ? constantSize(f["classes"]) : 0;
+  field.labels = list<std::string>(f, "labels");
+  if (field.classes == 0 && !field.labels.empty())
+    field.classes = int64_t(field.labels.size());
+  field.meaning = text(f, "meaning");
+  for (auto &part : f.value("parts", json::array()))
+    field.parts.push_back(fieldOf(part));
+  return field;
+}
+
 DataProgram dataProgram(const json &j) {
   DataProgram d;
   d.name = text(j, "name");
@@ -80,21 +96,13 @@ DataProgram dataProgram(const json &j) {
   d.bucket = text(j, "bucket");
   for (auto &s : j.value("host", json::array()))
     d.host.push_back({text(s, "input"), text(s, "tokenizer"), text(s, "output"), s.value("at_most", int64_t(0)),
-                      s.value("length", int64_t(0)), s.value("special", true)});
+                      s.value("length", int64_t(0)), s.value("special", true), text(s, "op"), list<std::string>(s, "outputs"),
+                      spec(s.value("settings", json()))});
   d.derived = list<std::string>(j, "derived");
   for (auto &f : j.at("fields")) {
-    data::Field field;
-    field.name = text(f, "name");
-    if (std::find(d.derived.begin(), d.derived.end(), field.name) != d.derived.end())
-      continue;
-    field.kind = text(f, "kind");
-    field.elem = elemOf(f);
-    field.shape = constantShape(f);
-    field.classes = f.contains("classes") ? constantSize(f["classes"]) : 0;
-    field.labels = list<std::string>(f, "labels");
-    if (field.classes == 0 && !field.labels.empty())
-      field.classes = int64_t(field.labels.size());
-    d.fields.push_back(std::move(field));
+    data::Field field = fieldOf(f);
+    if (std::find(d.derived.begin(), d.derived.end(), field.name) == d.derived.end())
+      d.fields.push_back(std::move(field));
   }
   if (j.contains("split"))
     for (auto &part : j["split"])

@@ -26,11 +26,15 @@ struct FunctionInfo {
   std::vector<std::string> symbols;
   std::vector<ArgInfo> args;
 };
-/// A text field through a tokenizer to `output`, i32[N, T], and `output.length`, i32[N].
+/// A step of the data loader: `tokens`, a text field through a tokenizer to `output`, i32[N, T], and `output.length`, i32[N];
+/// or one of runtime/flow on the pictures of a field.
 struct HostStep {
   std::string input, tokenizer, output;
   int64_t atMost = 0, length = 0;
   bool special = true;
+  std::string op = "tokens";
+  std::vector<std::string> outputs; // all that it makes
+  data::SourceSpec settings;
 };
 struct TokenizerProgram {
   std::string name, kind, file, data, split, field;

@@ -2,6 +2,7 @@
 #include "Driver.h"
 #include "Pretrained.h"
 #include "runtime/data/Error.h"
+#include "runtime/flow/Flow.h"
 #include "runtime/flow/Rows.h"
 #include "runtime/text/Fit.h"
 #include <algorithm>
@@ -63,8 +64,34 @@ text::Tokenizer fitTokenizer(const TokenizerProgram &program, const std::functio
   }
 }
 
+/// A step of a flow on the pictures of a field, on the thread that prepares the batch.
+static void onPictures(const HostStep &step, data::Batch &batch) {
+  auto pictures = batch.pictures.find(step.input);
+  if (pictures == batch.pictures.end())
+    return; // not of this batch: a function that needs it says so
+  flow::Step one;
+  one.op = step.op;
+  one.inputs = {step.input};
+  one.outputs = step.outputs;
+  one.name = step.settings.name;
+  one.strings = step.settings.strings;
+  one.options = step.settings.options;
+  flow::Slots slots;
+  slots.records = batch.size;
+  slots.images[step.input] = pictures->second;
+  flow::Surroundings around;
+  around.threads = 1;
+  flow::run(one, slots, around);
+  for (auto &output : step.outputs)
+    batch.fields[output] = std::move(slots.tensors.at(output));
+}
+
 void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string, text::Tokenizer> &tokenizers, data::Batch &batch) {
   for (auto &step : steps) {
+    if (step.op != "tokens") {
+      onPictures(step, batch);
+      continue;
+    }
     auto tokenizer = tokenizers.find(step.tokenizer);
     auto texts = batch.texts.find(step.input);
     if (tokenizer == tokenizers.end() || texts == batch.texts.end())
@@ -79,8 +106,12 @@ void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string
   }
 }
 
-bool isHostMade(const DataProgram &data, const std::string &input) {
-  return std::any_of(data.host.begin(), data.host.end(), [&](auto &s) { return s.output == input || s.output + ".length" == input; });
+bool isRaw(const DataProgram &data, const std::string &input) {
+  for (auto &f : data.fields)
+    if (f.isList() ? input.starts_with(f.name + ".") : f.name == input)
+      return true;
+  auto made = [&](const HostStep &s) { return std::find(s.outputs.begin(), s.outputs.end(), input) != s.outputs.end(); };
+  return std::any_of(data.host.begin(), data.host.end(), made);
 }
 
 } // namespace bigm::driver

@@ -22,7 +22,7 @@ text::Tokenizer fitTokenizer(const TokenizerProgram &tokenizer, const std::funct
 
 /// Runs the steps of a data set on a batch. Throws data::Error for a text that the vocabulary cannot express.
 void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string, text::Tokenizer> &tokenizers, data::Batch &batch);
-/// Whether a function's input comes of such a step.
-bool isHostMade(const DataProgram &data, const std::string &input);
+/// Whether a function's input is a field as its source gives it, a part of a list, or what such a step makes.
+bool isRaw(const DataProgram &data, const std::string &input);
 
 } // namespace bigm::driver

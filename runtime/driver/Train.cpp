@@ -117,7 +117,9 @@ public:
   Trainer(const bigm_module *module, const TrainOptions &options)
       : options(options), session(module, options.threads), program(session.program()),
         data(session, options.dataDir, session.threads()), folder(options.runDir, false),
-        progress(options.log, options.quiet) {}
+        progress(options.log, options.quiet) {
+    data.note = [this](const std::string &text) { progress.line(text); };
+  }
 
   Result run();
 

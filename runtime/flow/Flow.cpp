@@ -184,15 +184,19 @@ std::vector<Flow> flowsOf(std::string_view manifest) {
   return flows;
 }
 
+void run(const Step &step, Slots &slots, const Surroundings &surroundings) {
+  auto operation = operations().find(step.op);
+  if (operation == operations().end())
+    throw std::runtime_error("bug in bigmc: there is no step `" + step.op + "`");
+  operation->second(step, slots, surroundings);
+}
+
 void run(const Flow &flow, Slots &slots, const Surroundings &surroundings) {
   data::Tensor &records = slots.tensors["records.of"] = data::Tensor(data::Elem::I32, {slots.records});
   std::iota(records.as<int32_t>(), records.as<int32_t>() + slots.records, 0);
   for (const Step &s : flow.steps) {
-    auto operation = operations().find(s.op);
-    if (operation == operations().end())
-      throw std::runtime_error("bug in bigmc: the flow `" + flow.name + "` has the unknown step `" + s.op + "`");
     auto start = std::chrono::steady_clock::now();
-    operation->second(s, slots, surroundings);
+    run(s, slots, surroundings);
     if (surroundings.timed)
       surroundings.timed(s, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }

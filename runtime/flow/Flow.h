@@ -84,6 +84,9 @@ struct Surroundings {
 /// All steps; `slots` holds the inputs and receives every other value. Throws data::Error for what a user's input does.
 void run(const Flow &flow, Slots &slots, const Surroundings &surroundings);
 
+/// One step alone, as `run` does it.
+void run(const Step &step, Slots &slots, const Surroundings &surroundings);
+
 /// The inputs of one record from JSON: the value itself where the flow has one input, else an object with all of them.
 /// Texts are strings, images the paths of their files, tensors are nested lists. Appends to `slots`; sizes must be those of the records before. Throws
 /// data::Error.

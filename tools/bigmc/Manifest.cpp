@@ -35,12 +35,17 @@ json describe(const Field &field) {
   j.update(describeType(field.type));
   if (!field.labels.empty())
     j["labels"] = field.labels;
+  if (!field.meaning.empty())
+    j["meaning"] = field.meaning;
+  for (const Field &part : field.parts)
+    j["parts"].push_back(describe(part));
   return j;
 }
 json describe(const DataProgram &d) {
   json fields = json::array(), split = json::array(), host = json::array();
   for (const HostStep &s : d.host)
-    host.push_back({{"input", s.input}, {"tokenizer", s.tokenizer}, {"output", s.output}, {"at_most", s.atMost}, {"length", s.length}, {"special", s.special}});
+    host.push_back({{"op", s.op}, {"input", s.input}, {"tokenizer", s.tokenizer}, {"output", s.output}, {"outputs", s.outputs}, {"at_most", s.atMost},
+                    {"length", s.length}, {"special", s.special}, {"settings", describe(s.settings)}});
   for (const Field &f : d.fields)
     fields.push_back(describe(f));
   for (const auto &[name, share] : d.split)

@@ -242,6 +242,7 @@ struct TrainProgram {
 struct MetricProgram {
   std::string name;   // "accuracy", "hair"
   std::string output; // output of the step function
+  Spec host;          // of a flow, in place of `output`: a metric of the runtime, the paths of what it compares, its settings
 };
 struct RequireProgram {
   std::string text; // as written: "accuracy >= 0.992"
@@ -251,6 +252,8 @@ struct RequireProgram {
 struct EvaluateProgram {
   std::string name, train, data, split; // "digit_model", "digits", "test"
   std::string begin, step; // functions: reset the metric states; take a batch, update them, give the metrics so far
+  std::string flow;        // of which answers are measured, in place of a train; empty when none
+  std::vector<std::pair<std::string, std::string>> inputs; // of the flow -> fields of the data
   std::vector<MetricProgram> metrics;
   std::vector<RequireProgram> requires_;
 };

@@ -139,6 +139,8 @@ void Checker::checkAll(Module &main) {
   each(K::Evaluate, [&](const ast::Decl &d) { checkEvaluate(static_cast<const ast::EvaluateDecl &>(d), &main); });
   each(K::Deploy, [&](const ast::Decl &d) { checkDeploy(static_cast<const ast::DeployDecl &>(d), &main); });
   each(K::Flow, [&](const ast::Decl &d) { checkFlow(static_cast<const ast::CallableDecl &>(d), &main); });
+  for (auto &evaluate : flowEvaluates)
+    evaluate();
   // Last, when everything that uses them has made their parameters; in the order of their names.
   std::map<std::string, std::pair<const ast::InstanceDecl *, Module *>> instances;
   for (auto &[name, m] : modules)

@@ -375,7 +375,12 @@ public:
   std::string exprPath(const ast::Expr &e) const; // `stem.conv2d`, empty when it is no path
 
   // ------------------------------------------------------------ evaluation
-  struct Metric;
+  struct FlowEvaluation;
+  /// `evaluate FLOW on DATA.split`, once the flow is checked: FlowEvaluate.cpp.
+  void checkFlowEvaluate(const ast::EvaluateDecl &d, const ast::CallableDecl &flow, DataSet &set, const std::string &split);
+  /// The data and split that an `evaluate` names; null after an error.
+  DataSet *evaluatedOn(const ast::EvaluateDecl &d, Module *m, std::string &split);
+  std::vector<std::function<void()>> flowEvaluates; // wait for their flows
   bool buildEvaluate(const ast::EvaluateDecl &d, Training &t, DataSet &set, EvaluateProgram &out);
   void readRequires(const ast::EvaluateDecl &d, EvaluateProgram &out, const std::map<std::string, std::string> &byText);
 

@@ -145,16 +145,56 @@ void Checker::readRequires(const ast::EvaluateDecl &d, EvaluateProgram &out,
   }
 }
 
+Checker::DataSet *Checker::evaluatedOn(const ast::EvaluateDecl &d, Module *m, std::string &split) {
+  // `digits.test`, or `digits` for its test split.
+  auto *member = ast::as<ast::MemberExpr>(d.data.get());
+  auto *data = ast::as<ast::RefExpr>(member ? member->base.get() : d.data.get());
+  DataSet *set = data ? dataSet(data->name, m) : nullptr;
+  if (!set) {
+    std::vector<std::string> names;
+    for (auto &[name, decl] : m->decls)
+      if (decl->kind == ast::Decl::Kind::Data)
+        names.push_back(name);
+    std::string near = data ? didYouMean(data->name, names) : "";
+    fail(Diag::NotData, d.data->range, {source(d.data->range)}, near.empty() ? "" : "did you mean `" + near + "`?");
+    return nullptr;
+  }
+  if (!set->ok)
+    return nullptr;
+  const DataProgram &dp = program->data[set->index];
+  split = member ? member->member.text : "test";
+  std::vector<std::string> splits;
+  for (auto &[name, share] : dp.split)
+    splits.push_back(name);
+  if (dp.split.empty())
+    splits.push_back("train");
+  if (!dp.test.name.empty())
+    splits.push_back("test");
+  if (!dp.valid.name.empty())
+    splits.push_back("valid");
+  if (std::find(splits.begin(), splits.end(), split) != splits.end())
+    return set;
+  std::string near = didYouMean(split, splits);
+  fail(Diag::NoSuchSplit, member ? member->member.range : d.data->range, {dp.name, split}, near.empty() ? "" : "did you mean `" + near + "`?");
+  return nullptr;
+}
+
 void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
   checkClauses(d.clauses, "evaluate", {"report", "require", "let"}, {"report", "require", "let"});
   for (auto &subject : d.subjects) {
     auto *ref = ast::as<ast::RefExpr>(subject.get());
     Found f = ref ? findDecl(ref->name, m) : Found{};
+    if (f.decl && f.decl->kind == ast::Decl::Kind::Flow) {
+      std::string split;
+      if (DataSet *set = evaluatedOn(d, m, split))
+        flowEvaluates.push_back([this, &d, set, split, flow = static_cast<const ast::CallableDecl *>(f.decl)] { checkFlowEvaluate(d, *flow, *set, split); });
+      continue;
+    }
     if (!f.decl || f.decl->kind != ast::Decl::Kind::Train) {
       if (ref && !f.decl) {
         evalRef(*ref, globalScope(m));
       } else if (f.decl) {
-        unsupported("`evaluate` of something other than a `train` or a `model`", subject->range);
+        unsupported("`evaluate` of something other than a `train` or a `flow`", subject->range);
       } else {
         unsupported("`evaluate` of an expression", subject->range);
       }
@@ -163,41 +203,12 @@ void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
     auto &train = static_cast<const ast::TrainDecl &>(*f.decl);
     checkTrain(train, f.module);
     Training &t = *trainings.at(&train);
-    // `digits.test`, or `digits` for its test split.
-    auto *member = ast::as<ast::MemberExpr>(d.data.get());
-    auto *data = ast::as<ast::RefExpr>(member ? member->base.get() : d.data.get());
-    DataSet *set = data ? dataSet(data->name, m) : nullptr;
-    if (!set) {
-      std::vector<std::string> names;
-      for (auto &[name, decl] : m->decls)
-        if (decl->kind == ast::Decl::Kind::Data)
-          names.push_back(name);
-      std::string near = data ? didYouMean(data->name, names) : "";
-      fail(Diag::NotData, d.data->range, {source(d.data->range)}, near.empty() ? "" : "did you mean `" + near + "`?");
-      continue;
-    }
-    if (!t.ok || !set->ok)
-      continue;
-    const DataProgram &dp = program->data[set->index];
     EvaluateProgram out;
-    out.train = t.name;
-    out.data = dp.name;
-    out.split = member ? member->member.text : "test";
-    std::vector<std::string> splits;
-    for (auto &[name, share] : dp.split)
-      splits.push_back(name);
-    if (dp.split.empty())
-      splits.push_back("train");
-    if (!dp.test.name.empty())
-      splits.push_back("test");
-    if (!dp.valid.name.empty())
-      splits.push_back("valid");
-    if (std::find(splits.begin(), splits.end(), out.split) == splits.end()) {
-      std::string near = didYouMean(out.split, splits);
-      fail(Diag::NoSuchSplit, member ? member->member.range : d.data->range, {dp.name, out.split},
-           near.empty() ? "" : "did you mean `" + near + "`?");
+    DataSet *set = evaluatedOn(d, m, out.split);
+    if (!set || !t.ok)
       continue;
-    }
+    out.train = t.name;
+    out.data = program->data[set->index].name;
     out.name = t.name;
     for (auto &e : program->evaluates)
       if (e.name == out.name)

@@ -1,5 +1,6 @@
 // Evaluation: every `evaluate` with the run's weights, its gates, and the report.
 #include "Driver.h"
+#include "FlowMeasure.h"
 #include "Guard.h"
 #include "Measure.h"
 #include "Progress.h"
@@ -7,6 +8,7 @@
 #include "RunReport.h"
 #include "Session.h"
 #include "runtime/data/Error.h"
+#include <algorithm>
 #include <cmath>
 
 namespace bigm::driver {
@@ -28,15 +30,29 @@ bool holds(double value, const std::string &compare, double bound) {
   throw std::runtime_error(fmt::format("bug in bigmc: a `require` compares with `{}`", compare));
 }
 
+std::vector<flow::Flow> flowsOf(const bigm_module *module) {
+  uint64_t size = 0;
+  const char *manifest = bigm_module_manifest(module, &size);
+  return flow::flowsOf({manifest, size});
+}
+
 Evaluation run(const bigm_module *module, const CommonOptions &options) {
   Session session(module, options.threads);
   const Program &program = session.program();
   if (program.evaluates.empty())
     data::fail("`{}` has no `evaluate`: there is nothing to measure", program.name);
-  RunFolder folder(options.runDir, true);
-  folder.loadFor(program, session.model());
+  // What others trained can be measured as it is; what a training makes stands in its run.
+  std::optional<RunFolder> folder;
   DataSets data(session, options.dataDir, session.threads());
-  data.loadTexts(folder);
+  if (!options.runDir.empty()) {
+    folder.emplace(options.runDir, true);
+    folder->loadFor(program, session.model());
+    data.loadTexts(*folder);
+  } else if (auto train = std::find_if(program.evaluates.begin(), program.evaluates.end(), [](auto &e) { return e.flow.empty(); });
+             train != program.evaluates.end()) {
+    data::fail("`evaluate {}` measures what a training made: say with `--run` where that is", train->name);
+  }
+  std::optional<FlowHost> flows; // with weights and buffers of its own
   Progress progress(options.log, true);
 
   Evaluation out;
@@ -44,7 +60,11 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
   std::vector<report::Head> heads;
   std::string headsTitle;
   for (auto &evaluate : program.evaluates) {
-    Measured measured = measure(session, data, evaluate, evaluate.split);
+    if (!evaluate.flow.empty() && !flows) {
+      flows.emplace(module, options, flowsOf(module));
+      flows->loadWeights();
+    }
+    Measured measured = evaluate.flow.empty() ? measure(session, data, evaluate, evaluate.split) : measureFlow(*flows, data, evaluate, evaluate.split);
     // Two evaluations of one train are told apart by their data.
     std::string name = results.contains(evaluate.name) ? fmt::format("{}.{}.{}", evaluate.name, evaluate.data, evaluate.split) : evaluate.name;
     out.text += fmt::format("{} on {}.{} ({} records)\n", name, evaluate.data, evaluate.split, countText(double(measured.records)));
@@ -74,10 +94,12 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
     }
   }
   out.json = json{{"results", results}, {"requires", gates}}.dump();
+  if (!folder)
+    return out;
   try {
-    folder.writeJson("evaluation.json", {{"results", results}, {"requires", gatesSeen}});
-    writeReport(folder, program, std::move(heads), headsTitle);
-    progress.line(fmt::format("report in {}", folder.file("report.html")));
+    folder->writeJson("evaluation.json", {{"results", results}, {"requires", gatesSeen}});
+    writeReport(*folder, program, std::move(heads), headsTitle);
+    progress.line(fmt::format("report in {}", folder->file("report.html")));
   } catch (const data::Error &e) {
     progress.line(fmt::format("the report is not updated: {}", e.what()));
   }

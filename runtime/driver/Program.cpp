@@ -169,9 +169,12 @@ Program parseProgram(std::string_view manifest) {
     }
     for (auto &e : j.value("evaluates", json::array())) {
       EvaluateProgram evaluate{text(e, "name"),  text(e, "train"), text(e, "data"), text(e, "split"),
-                               text(e, "begin"), text(e, "step"),  {},              {}};
+                               text(e, "begin"), text(e, "step"),  {},              {},
+                               text(e, "flow"),  {}};
+      for (auto &input : e.value("inputs", json::array()))
+        evaluate.inputs.emplace_back(input.at(0).get<std::string>(), input.at(1).get<std::string>());
       for (auto &m : e.value("metrics", json::array()))
-        evaluate.metrics.push_back({text(m, "name"), text(m, "output")});
+        evaluate.metrics.push_back({text(m, "name"), text(m, "output"), spec(m.value("host", json()))});
       for (auto &r : e.value("requires", json::array()))
         evaluate.requires_.push_back({text(r, "text"), text(r, "metric"), text(r, "compare"), r.value("value", 0.0)});
       p.evaluates.push_back(std::move(evaluate));

@@ -73,6 +73,7 @@ struct TrainProgram {
 };
 struct MetricProgram {
   std::string name, output;
+  data::SourceSpec host = {}; // of a flow: FlowMetrics.h
 };
 struct RequireProgram {
   std::string text, metric, compare;
@@ -82,6 +83,8 @@ struct EvaluateProgram {
   std::string name, train, data, split, begin, step;
   std::vector<MetricProgram> metrics;
   std::vector<RequireProgram> requires_;
+  std::string flow; // in place of a train; its inputs and the fields that they are given
+  std::vector<std::pair<std::string, std::string>> inputs;
 };
 
 /// Where the weights of an instance come from.

@@ -2,6 +2,7 @@
 // by class. With `soft`, nothing goes at once: each overlap lowers a score by exp(-iou^2 / soft) (Bodla et al., Soft-NMS,
 // 2017), until it is below `score`.
 #include "Operations.h"
+#include "Overlap.h"
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -15,13 +16,6 @@ struct Found {
   float score;
 };
 
-float overlap(const float *a, const float *b) {
-  float w = std::min(a[2], b[2]) - std::max(a[0], b[0]), h = std::min(a[3], b[3]) - std::max(a[1], b[1]);
-  if (!(w > 0) || !(h > 0))
-    return 0;
-  float both = w * h;
-  return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both);
-}
 /// Finite, and with an area; nothing else can be told apart or cut out.
 bool sound(const float *b) {
   return std::isfinite(b[0]) && std::isfinite(b[1]) && std::isfinite(b[2]) && std::isfinite(b[3]) && b[2] > b[0] && b[3] > b[1];

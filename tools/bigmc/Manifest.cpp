@@ -89,11 +89,12 @@ json describe(const GenerateProgram &g) {
 json describe(const EvaluateProgram &e) {
   json metrics = json::array(), gates = json::array();
   for (const MetricProgram &m : e.metrics)
-    metrics.push_back({{"name", m.name}, {"output", m.output}});
+    metrics.push_back(m.host.name.empty() ? json{{"name", m.name}, {"output", m.output}} : json{{"name", m.name}, {"host", describe(m.host)}});
   for (const RequireProgram &r : e.requires_)
     gates.push_back({{"text", r.text}, {"metric", r.metric}, {"compare", r.compare}, {"value", r.value}});
   return {{"name", e.name},   {"train", e.train}, {"data", e.data},       {"split", e.split},
-          {"begin", e.begin}, {"step", e.step},   {"metrics", metrics}, {"requires", gates}};
+          {"begin", e.begin}, {"step", e.step},   {"flow", e.flow},       {"inputs", e.inputs},
+          {"metrics", metrics}, {"requires", gates}};
 }
 json describe(const RichType &type) {
   switch (type.kind) {

@@ -123,7 +123,7 @@ int main(int argc, char **argv) {
   auto *evalCommand = command(app, "eval", "run every `evaluate` of a program and check its gates",
                               "bigmc eval examples/digits/digits.bigm --run runs/digits --data ../shared/data/mnist");
   addProgram(evalCommand, evalOptions.program);
-  evalCommand->add_option("--run", evalOptions.run, "a finished training")->required();
+  evalCommand->add_option("--run", evalOptions.run, "a finished training; where flows with weights of others are measured there need not be one");
   evalCommand->add_option("--data", evalOptions.data, "folder that the program's file names start from")->required();
   evalCommand->add_flag("--json", evalOptions.json, "one JSON object on standard output");
   addThreads(evalCommand, evalOptions.threads);

@@ -1,0 +1,11 @@
+// One pass of a flow over a split, and its metrics.
+#pragma once
+#include "FlowHost.h"
+#include "Measure.h"
+
+namespace bigm::driver {
+
+/// The flow answers the records of the split in batches. Throws data::Error, naming the record, for one that it refuses.
+Measured measureFlow(FlowHost &host, DataSets &data, const EvaluateProgram &evaluate, const std::string &split);
+
+} // namespace bigm::driver

@@ -226,11 +226,14 @@ struct PhaseProgram {
   std::string stopCompare; // "flat", ">=", "<="
   double stopValue = 0;
   std::vector<std::string> learned; // names of the tensors that this phase changes by gradients
+  // The data sets that it reads. With several in the training, inputs of its functions are called SET.field, each step takes
+  // as many records of every one, and an epoch is a pass through the first.
+  std::vector<std::string> data;
 };
 struct TrainProgram {
-  std::string name, data;
+  std::string name, data; // `data`: the first where there are several
   std::string init;     // function: seed -> all params and states; slots as well
-  std::string forward;  // model inputs -> outputs, inference mode
+  std::string forward;  // model inputs -> outputs, inference mode; empty where the training has no model of its own
   // Raw fields -> decoded outputs; may be empty. For each head with a label field NAME: `NAME` (i32[N], the class) and
   // `NAME.score` (f32[N], its probability).
   std::string predict;
@@ -242,7 +245,7 @@ struct TrainProgram {
 struct MetricProgram {
   std::string name;   // "accuracy", "hair"
   std::string output; // output of the step function
-  Spec host;          // of a flow, in place of `output`: a metric of the runtime, the paths of what it compares, its settings
+  Spec host = {};     // of a flow, in place of `output`: a metric of the runtime, the paths of what it compares, its settings
 };
 struct RequireProgram {
   std::string text; // as written: "accuracy >= 0.992"

@@ -175,9 +175,7 @@ std::vector<Val> Checker::loaderStep(const std::string &op, const Val &image, Sp
     step.outputs.push_back(name);
     TensorType type = o.tensor;
     type.shape.insert(type.shape.begin(), Dim::symbol("N"));
-    Val v = tensorVal(rec->input(name, type, where));
-    v.type = type;
-    values.push_back(std::move(v));
+    values.push_back(fieldInput(image.data, name, type, where));
   }
   auto &steps = program->data[image.data].host;
   if (std::none_of(steps.begin(), steps.end(), [&](auto &s) { return s.output == step.output; }))

@@ -264,6 +264,7 @@ public:
   const TensorType &typeOf(const Given *arg) const { return arg->value.type; }
 
   // ------------------------------------------------------------ declarations
+  struct Training;
   /// A `data` declaration and what is known of it.
   struct DataSet {
     const ast::DataDecl *decl = nullptr;
@@ -289,6 +290,12 @@ public:
   /// In the function being built: the fields of a batch, raw or prepared, as inputs.
   void bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown);
   void bindPrepared(DataSet &set, const ScopePtr &scope);
+  /// The fields of all sets of a training: by their names, with several sets also as SET.field, which is the only way where
+  /// two have a field of one name.
+  void bindSets(Training &t, const ScopePtr &scope);
+  /// An input of the function being built that holds a field of a batch, or what the loader makes of one.
+  Val fieldInput(size_t data, const std::string &name, TensorType type, SourceRange where);
+  std::map<size_t, std::string> inputPrefixes; // of data sets, while a function reads several
   /// Evaluates derived fields in order; stops after `until` when it is given.
   void evalDerived(DataSet &set, const ScopePtr &scope, const std::string &until = "");
   void evalAugment(DataSet &set, const ScopePtr &scope);
@@ -324,12 +331,13 @@ public:
   Val symbolic(const ast::Parameter &p, const ScopePtr &scope);
 
   // ------------------------------------------------------------ training
-  struct Training;
   void checkClauses(const std::vector<ast::Clause> &clauses, const std::string &where,
                     const std::vector<std::string> &allowed, const std::vector<std::string> &repeated);
   static const ast::Clause *clause(const std::vector<ast::Clause> &list, const std::string &keyword);
   bool evalLets(Training &t, const ast::Clause *phase, const ScopePtr &scope);
   Val evalLoss(Training &t, const ast::Clause *phase, const ScopePtr &scope);
+  /// Makes the losses of other phases, which a loss may name, known by their phases' names.
+  bool bindLosses(Training &t, const ast::Clause &phase, const ast::Expr &loss, const ScopePtr &scope);
   bool probe(Training &t);
   void buildForward(Training &t);
   /// Whether gradients of `of` reach `by`; otherwise the operation in between that has none is an error. `what` names `of`.

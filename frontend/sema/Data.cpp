@@ -278,9 +278,8 @@ void Checker::bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown) 
     }
     TensorType type = set.batch.at(f.name);
     bool isLabel = f.kind == "label";
-    Val v = isLabel && !labelsAreKnown ? tensorVal(rec->constant(0, type))
-                                       : tensorVal(rec->input(f.name, type, set.where.at(f.name)));
-    v.type = type;
+    Val v = isLabel && !labelsAreKnown ? tensorVal(rec->constant(0, type)) : fieldInput(set.index, f.name, type, set.where.at(f.name));
+    v.type.classes = type.classes;
     if (isLabel)
       v.label = f.name;
     scope->names[f.name] = {v, set.where.at(f.name)};
@@ -291,11 +290,11 @@ Val Checker::bindList(const DataSet &set, const Field &field) {
   Val list;
   list.kind = Val::Kind::Record;
   list.host = field.name;
+  list.data = set.index;
   for (const Field &part : field.parts) {
     std::string name = field.name + "." + part.name;
     const TensorType &type = set.batch.at(name);
-    Val v = tensorVal(rec->input(name, type, set.where.at(field.name)));
-    v.type = type;
+    Val v = fieldInput(set.index, name, type, set.where.at(field.name));
     v.meaning = part.meaning;
     list.names.push_back(part.name);
     list.items.push_back(std::move(v));
@@ -309,11 +308,27 @@ void Checker::bindPrepared(DataSet &set, const ScopePtr &scope) {
     auto type = set.batch.find(name);
     Val v;
     if (type != set.batch.end())
-      v = tensorVal(rec->input(name, type->second, set.where.at(name)));
-    if (auto host = set.hosts.find(name); host != set.hosts.end())
+      v = fieldInput(set.index, name, type->second, set.where.at(name));
+    if (auto host = set.hosts.find(name); host != set.hosts.end()) {
       v.host = host->second;
+      v.data = set.index;
+    }
     scope->names[name] = {v, set.where.at(name)};
   }
+}
+
+Val Checker::fieldInput(size_t data, const std::string &name, TensorType type, SourceRange where) {
+  auto prefix = inputPrefixes.find(data);
+  std::string input = name;
+  if (prefix != inputPrefixes.end()) {
+    // Batches of all sets have as many records; other sizes are each set's own.
+    input = prefix->second + "." + name;
+    for (Dim &d : type.shape)
+      d = d.substitute([&](const std::string &symbol) { return symbol == "N" ? std::nullopt : std::optional(Dim::symbol(prefix->second + "_" + symbol)); });
+  }
+  Val v = tensorVal(rec->input(input, type, where));
+  v.type = type;
+  return v;
 }
 
 /// Sizes without the ones: what a reshape that only adds or drops dimensions of 1 keeps.

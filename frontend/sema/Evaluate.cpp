@@ -207,6 +207,10 @@ void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
     DataSet *set = evaluatedOn(d, m, out.split);
     if (!set || !t.ok)
       continue;
+    if (t.sets.size() != 1) {
+      unsupported("`evaluate` of a training on several data sets; evaluate its flow", subject->range);
+      continue;
+    }
     out.train = t.name;
     out.data = program->data[set->index].name;
     out.name = t.name;

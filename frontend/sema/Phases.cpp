@@ -20,7 +20,8 @@ bool Checker::learnable(const Training &t, const std::string &tensor) const {
 
 bool Checker::readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out) {
   std::vector<std::string> known;
-  listPaths(*t.instance, "", known);
+  if (t.instance)
+    listPaths(*t.instance, "", known);
   for (auto &[decl, shared] : sharedInstances)
     if (shared) {
       known.push_back(decl->name.text);
@@ -35,8 +36,9 @@ bool Checker::readPaths(Training &t, const ast::Clause &c, std::vector<std::stri
       continue;
     if (std::find(known.begin(), known.end(), path) == known.end()) {
       std::string near = didYouMean(path, known), all;
-      for (auto &[name, child] : t.instance->children)
-        all += (all.empty() ? "`" : ", `") + name + "`";
+      for (auto &name : known)
+        if (name.find('.') == name.npos)
+          all += (all.empty() ? "`" : ", `") + name + "`";
       fail(Diag::UnknownPart, e->range, {t.name, source(e->range)},
            !near.empty() ? "did you mean `" + near + "`?" : "its parts are " + all);
       ok = false;
@@ -301,7 +303,7 @@ void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out
   out.step = t.name + "." + out.name + ".step";
   build(out.step, [&] {
     ScopePtr scope = freshScope(t.module);
-    bindPrepared(*t.data, scope);
+    bindSets(t, scope);
     training_ = true;
     learning = &learns;
     Val loss = evalLoss(t, phase, scope);
@@ -317,6 +319,16 @@ void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out
       if (program->tensors[tensor].kind == TensorDecl::Kind::State)
         t.settled.insert(tensor);
   });
+  for (DataSet *set : t.sets) {
+    const std::string &name = program->data[set->index].name;
+    for (const Arg &a : program->functions.back().args)
+      if (t.sets.size() == 1 || (a.role == Role::Input && a.name.starts_with(name + "."))) {
+        out.data.push_back(name);
+        break;
+      }
+  }
+  if (out.data.empty()) // a loss without data
+    out.data.push_back(program->data[t.data->index].name);
   buildEstimate(t, phase, learns, out);
 }
 
@@ -334,7 +346,7 @@ void Checker::buildEstimate(Training &t, const ast::Clause *phase, const Learnin
   std::string name = t.name + "." + out.name + ".estimate";
   build(name, [&] {
     ScopePtr scope = freshScope(t.module);
-    bindPrepared(*t.data, scope);
+    bindSets(t, scope);
     training_ = true;
     evalLoss(t, phase, scope);
     rec->storeOnly(unsettled);

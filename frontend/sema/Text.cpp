@@ -78,8 +78,9 @@ Val Checker::builtinTokens(const BuiltinCall &call) {
   step.outputs = {step.output, step.output + ".length"};
   if (!known)
     data.host.push_back(step);
-  Val v = tensorVal(rec->input(step.output, {Elem::I32, {Dim::symbol("N"), length}}, call.where));
+  Val v = fieldInput(text->value.data, step.output, {Elem::I32, {Dim::symbol("N"), length}}, call.where);
   v.host = step.output;
+  v.data = text->value.data;
   return v;
 }
 
@@ -89,7 +90,7 @@ Val Checker::builtinLengths(const BuiltinCall &call) {
   const Given *ids = call.args[0];
   if ((!ids->value.is(Val::Kind::Tensor) && !ids->value.is(Val::Kind::Record)) || ids->value.host.empty())
     return fail(Diag::NotFromText, ids->where, {call.builtin->name, describe(ids->value)});
-  return tensorVal(rec->input(ids->value.host + ".length", {Elem::I32, {Dim::symbol("N")}}, call.where));
+  return fieldInput(ids->value.data, ids->value.host + ".length", {Elem::I32, {Dim::symbol("N")}}, call.where);
 }
 
 Val Checker::builtinPresent(const BuiltinCall &call) {

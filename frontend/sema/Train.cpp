@@ -25,6 +25,7 @@ void Checker::build(const std::string &name, const std::function<void()> &body, 
   auto savedIteration = iteration;
   auto savedIndexing = indexing;
   auto savedCalls = calls;
+  auto savedPrefixes = std::move(inputPrefixes);
   Recorder recorder(name);
   recorder.calls = &calls;
   recorder.sources = &sources;
@@ -39,6 +40,7 @@ void Checker::build(const std::string &name, const std::function<void()> &body, 
   iteration = 0;
   indexing = nullptr;
   calls.clear();
+  inputPrefixes.clear();
   body();
   if (keep)
     program->functions.push_back(recorder.finish(program->tensors, keepInputs));
@@ -53,6 +55,7 @@ void Checker::build(const std::string &name, const std::function<void()> &body, 
   iteration = savedIteration;
   indexing = savedIndexing;
   calls = savedCalls;
+  inputPrefixes = std::move(savedPrefixes);
 }
 
 std::string Checker::exprPath(const ast::Expr &e) const {
@@ -89,12 +92,34 @@ std::shared_ptr<Instance> Checker::trainInstance(const ast::TrainDecl &d, Module
     return known->second;
   auto &slot = trainInstances[&d];
   if (!d.model) {
-    unsupported("`train` without a model", d.name.range);
+    fail(Diag::TrainWithoutModel, where, {d.name.text}, "name the instances that it trains: `model detector = Detector()`");
     return nullptr;
   }
   slot = rootInstance(*d.model, d.name.text, m, Diag::TrainNeedsModel,
                       "write `train " + d.name.text + " = Model(...) on data`");
   return slot;
+}
+
+void Checker::bindSets(Training &t, const ScopePtr &scope) {
+  if (t.sets.size() == 1)
+    return bindPrepared(*t.data, scope);
+  std::map<std::string, int> seen;
+  for (DataSet *set : t.sets) {
+    inputPrefixes[set->index] = program->data[set->index].name;
+    auto own = std::make_shared<Scope>();
+    bindPrepared(*set, own);
+    Val record;
+    record.kind = Val::Kind::Record;
+    for (auto &[name, binding] : own->names) {
+      record.names.push_back(name);
+      record.items.push_back(binding.value);
+      if (++seen[name] == 1)
+        scope->names[name] = binding;
+      else
+        scope->names.erase(name);
+    }
+    scope->names[program->data[set->index].name] = {record, set->decl->name.range};
+  }
 }
 
 bool Checker::evalLets(Training &t, const ast::Clause *phase, const ScopePtr &scope) {
@@ -126,6 +151,8 @@ Val Checker::evalLoss(Training &t, const ast::Clause *phase, const ScopePtr &sco
   if (!loss || loss->expressions.size() != 1)
     return fail(Diag::OneLoss, loss ? loss->range : t.decl->name.range, {t.name}, "add up several losses with `+`");
   const ast::Expr &e = *loss->expressions[0];
+  if (phase && !bindLosses(t, *phase, e, scope))
+    return {};
   Val v = eval(e, scope);
   if (v.poison() || v.is(Val::Kind::Unknown))
     return {};
@@ -134,14 +161,42 @@ Val Checker::evalLoss(Training &t, const ast::Clause *phase, const ScopePtr &sco
   return v;
 }
 
+bool Checker::bindLosses(Training &t, const ast::Clause &phase, const ast::Expr &loss, const ScopePtr &scope) {
+  std::string text = source(loss.range);
+  auto letter = [](char c) { return isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || static_cast<unsigned char>(c) >= 128; };
+  auto named = [&](const std::string &name) {
+    for (size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1))
+      if ((at == 0 || !letter(text[at - 1])) && (at + name.size() == text.size() || !letter(text[at + name.size()])))
+        return true;
+    return false;
+  };
+  for (auto &c : t.decl->clauses) {
+    const ast::Clause *other = c.keyword.text == "phase" ? clause(c.clauses, "loss") : nullptr;
+    if (!other || &c == &phase || scope->find(c.name.text) || !named(c.name.text) || other->expressions.size() != 1)
+      continue;
+    // Its own names stay its own.
+    auto inner = std::make_shared<Scope>();
+    inner->parent = scope;
+    inner->module = t.module;
+    for (auto &let : c.clauses)
+      if (let.keyword.text == "let" && !let.expressions.empty())
+        inner->names[let.name.text] = {eval(*let.expressions[0], inner), let.name.range};
+    Val v = eval(*other->expressions[0], inner);
+    if (v.poison())
+      return false;
+    scope->names[c.name.text] = {v, c.name.range};
+  }
+  return true;
+}
+
 bool Checker::probe(Training &t) {
   build(t.name + ".probe", [&] {
     ScopePtr scope = freshScope(t.module);
-    bindPrepared(*t.data, scope);
+    bindSets(t, scope);
     training_ = true;
     LossPairs found;
     pairs = &found;
-    watched = t.instance.get();
+    watched = t.instance.get(); // null: nothing is
     watchedTypes = &t.inputs;
     Val loss = evalLoss(t, nullptr, scope);
     watched = nullptr;
@@ -151,9 +206,13 @@ bool Checker::probe(Training &t) {
       t.heads.push_back(h.label);
     // A loss may stand in a phase alone; parameters that only it reaches must exist, too.
     for (auto &c : t.decl->clauses)
-      if (c.keyword.text == "phase" && clause(c.clauses, "loss"))
-        t.ok &= evalLoss(t, &c, scope).is(Val::Kind::Tensor);
-    if (t.ok && t.inputs.empty()) {
+      if (c.keyword.text == "phase" && clause(c.clauses, "loss")) {
+        auto inner = std::make_shared<Scope>();
+        inner->parent = scope;
+        inner->module = t.module;
+        t.ok &= evalLoss(t, &c, inner).is(Val::Kind::Tensor);
+      }
+    if (t.ok && t.instance && t.inputs.empty()) {
       fail(Diag::ModelNotUsed, t.decl->name.range, {t.name}, "apply it in the loss: `" + t.name + "(...)`");
       t.ok = false;
     }
@@ -192,7 +251,8 @@ void Checker::buildForward(Training &t) {
 }
 
 void Checker::buildPredict(Training &t) {
-  if (t.heads.empty())
+  // What is decoded is the answer of a model on one set; of others a flow says what they answer.
+  if (t.heads.empty() || !t.instance || t.sets.size() != 1)
     return;
   std::string name = t.name + ".predict";
   build(name, [&] {
@@ -283,23 +343,29 @@ void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
   if (auto *precision = clause(d.clauses, "precision"))
     unsupported("`precision` in `train`", precision->range);
 
-  if (d.data.size() != 1) {
-    unsupported("training on several data sets", d.name.range);
-    return;
+  bool ok = true;
+  for (auto &e : d.data) {
+    auto *ref = ast::as<ast::RefExpr>(e.get());
+    DataSet *set = ref ? dataSet(ref->name, m) : nullptr;
+    if (!set) {
+      std::vector<std::string> names;
+      for (auto &[name, decl] : m->decls)
+        if (decl->kind == ast::Decl::Kind::Data)
+          names.push_back(name);
+      std::string near = ref ? didYouMean(ref->name, names) : "";
+      fail(Diag::NotData, e->range, {source(e->range)}, near.empty() ? "" : "did you mean `" + near + "`?");
+    } else if (std::find(t.sets.begin(), t.sets.end(), set) != t.sets.end()) {
+      fail(Diag::DataTwice, e->range, {ref->name});
+      set = nullptr;
+    }
+    ok &= set && set->ok;
+    t.sets.push_back(set);
   }
-  auto *ref = ast::as<ast::RefExpr>(d.data[0].get());
-  t.data = ref ? dataSet(ref->name, m) : nullptr;
-  if (!t.data) {
-    std::vector<std::string> names;
-    for (auto &[name, decl] : m->decls)
-      if (decl->kind == ast::Decl::Kind::Data)
-        names.push_back(name);
-    std::string near = ref ? didYouMean(ref->name, names) : "";
-    fail(Diag::NotData, d.data[0]->range, {source(d.data[0]->range)}, near.empty() ? "" : "did you mean `" + near + "`?");
-  }
-  t.instance = trainInstance(d, m, d.name.range);
-  if (!t.data || !t.instance || !t.data->ok)
+  if (d.model && !(t.instance = trainInstance(d, m, d.name.range)))
+    ok = false;
+  if (!ok || t.sets.empty())
     return;
+  t.data = t.sets[0];
   if (!clause(d.clauses, "optimize"))
     for (auto &c : d.clauses)
       if (c.keyword.text == "phase" && !clause(c.clauses, "optimize")) {
@@ -311,10 +377,11 @@ void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
 
   TrainProgram &out = program->trains[t.index];
   out.name = t.name;
-  out.data = ref->name;
+  out.data = program->data[t.data->index].name;
   if (auto n = numberClause("train." + t.name + ".seed", clause(d.clauses, "seed"), globalScope(m)))
     out.seed = uint64_t(*n);
-  buildForward(t);
+  if (t.instance)
+    buildForward(t);
   std::vector<PhaseProgram> phases;
   auto one = [&](const ast::Clause *phase) {
     PhaseProgram p;

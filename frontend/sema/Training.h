@@ -9,9 +9,10 @@ struct Checker::Training {
   const ast::TrainDecl *decl = nullptr;
   Module *module = nullptr;
   std::string name;
-  std::shared_ptr<Instance> instance;
+  std::shared_ptr<Instance> instance; // null: it trains instances that stand on their own
   Module *modelModule = nullptr;
-  DataSet *data = nullptr;
+  DataSet *data = nullptr;            // the first of them
+  std::vector<DataSet *> sets;        // all that it reads
   size_t index = 0; // in Program::trains
   bool ok = false;  // the loss could be evaluated
   std::vector<TensorType> inputs; // of the model, as the loss gives them

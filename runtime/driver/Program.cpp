@@ -128,6 +128,7 @@ PhaseProgram phaseProgram(const json &j) {
   p.stopCompare = text(j, "stop_compare");
   p.stopValue = j.value("stop_value", 0.0);
   p.learned = list<std::string>(j, "learned");
+  p.data = list<std::string>(j, "data");
   return p;
 }
 
@@ -161,6 +162,9 @@ Program parseProgram(std::string_view manifest) {
                          text(t, "predict"), text(t, "validate"), t.value("seed", uint64_t(0)), {}};
       for (auto &phase : t.at("phases"))
         train.phases.push_back(phaseProgram(phase));
+      for (auto &phase : train.phases)
+        if (phase.data.empty())
+          phase.data = {train.data};
       if (train.phases.empty()) {
         p.models.push_back(train.name);
         continue;

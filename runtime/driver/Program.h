@@ -64,7 +64,7 @@ struct PhaseProgram {
   bool startIfPresent = false, ownSchedule = false;
   std::string stopMetric, stopCompare;
   double stopValue = 0;
-  std::vector<std::string> learned;
+  std::vector<std::string> learned, data;
 };
 struct TrainProgram {
   std::string name, data, init, forward, predict, validate;

@@ -4,6 +4,7 @@
 // augmentation on that and the batch's number, a step's dropout on (seed, step). So a resumed run needs the tensors, the
 // step numbers and the half-finished sums of its epoch, and then takes the very steps that the uninterrupted one took.
 #include "Driver.h"
+#include "Feed.h"
 #include "Guard.h"
 #include "Measure.h"
 #include "Pretrained.h"
@@ -138,8 +139,7 @@ private:
                              const Call &call, const Values &values, double loss);
   void checkpoint();
   void writeRun(const std::string &status);
-  int64_t stepsOf(const TrainProgram &train, const PhaseProgram &phase);
-  int64_t stepsPerEpoch(const TrainProgram &train, const PhaseProgram &phase);
+  int64_t stepsOf(const PhaseProgram &phase);
   std::string startFile(const PhaseProgram &phase) const;
   double secondsSoFar() const {
     return state.seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
@@ -160,15 +160,10 @@ private:
   int64_t resumedStep = 0;
 };
 
-int64_t Trainer::stepsPerEpoch(const TrainProgram &train, const PhaseProgram &phase) {
-  int64_t records = int64_t(data.records(train.data, "train").size());
-  return (records + phase.batch - 1) / phase.batch;
-}
-
-int64_t Trainer::stepsOf(const TrainProgram &train, const PhaseProgram &phase) {
+int64_t Trainer::stepsOf(const PhaseProgram &phase) {
   if (phase.steps > 0)
     return phase.steps;
-  return std::max<int64_t>(1, int64_t(std::ceil(phase.epochs * double(stepsPerEpoch(train, phase)) - 1e-9)));
+  return std::max<int64_t>(1, int64_t(std::ceil(phase.epochs * double(stepsPerEpoch(data, phase)) - 1e-9)));
 }
 
 std::string Trainer::startFile(const PhaseProgram &phase) const {
@@ -186,8 +181,9 @@ void Trainer::plan() {
   if (program.trains.empty())
     fail("`{}` has no `train`: there is nothing to train", program.name);
   for (auto &train : program.trains) {
-    data.records(train.data, "train");
     for (auto &phase : train.phases) {
+      for (auto &name : phase.data)
+        data.records(name, "train");
       if (phase.batch <= 0)
         throw std::runtime_error(fmt::format("bug in bigmc: phase `{}` has the batch size {}", phase.name, phase.batch));
       if (!phase.startFrom.empty() && !phase.startIfPresent && startFile(phase).empty())
@@ -314,14 +310,10 @@ void Trainer::estimate(const TrainProgram &train, const PhaseProgram &phase, con
   }
   if (!any)
     return;
-  auto order = data.records(train.data, "train");
   uint64_t seed = data::mixSeed(train.seed, uint64_t(&phase - train.phases.data()) + 1, ~uint64_t(0));
-  data::shuffle(order, seed, 0);
-  order.resize(std::min(order.size(), batches * size_t(phase.batch)));
-  data.bucket(train.data, "train", order, phase.batch, seed);
-  auto loader = data.batches(train.data, "train", std::move(order), phase.batch, DataSets::Mode::Train, seed, 0);
+  Feed feed(data, train, phase, seed, 0, batches * size_t(phase.batch));
   int64_t done = 0;
-  for (data::Batch batch; loader.next(batch); ++done)
+  for (data::Batch batch; feed.next(batch); ++done)
     session.run(phase.estimate, batch, {data::mixSeed(seed, 0, uint64_t(done)), 0, 1});
   for (auto &[tensor, bytes] : kept)
     expect(bigm_model_write(session.model(), tensor, bytes.data(), bytes.size()));
@@ -343,7 +335,7 @@ void Trainer::beginPhase(const TrainProgram &train, const PhaseProgram &phase) {
     estimate(train, phase, loaded);
   if (phase.ownSchedule)
     for (auto &[tensor, bytes] : freshSlots)
-      if (program.tensors[size_t(tensor)].name.starts_with(train.name + "."))
+      if (std::any_of(phase.learned.begin(), phase.learned.end(), [&](auto &name) { return program.tensors[size_t(tensor)].name.starts_with(name + "/"); }))
         expect(bigm_model_write(session.model(), tensor, bytes.data(), bytes.size()));
   state.phaseBegun = true;
 }
@@ -447,19 +439,18 @@ bool Trainer::endEpoch(const TrainProgram &train, const PhaseProgram &phase, int
 }
 
 Trainer::Outcome Trainer::runPhase(const TrainProgram &train, const PhaseProgram &phase) {
-  int64_t perEpoch = stepsPerEpoch(train, phase), total = stepsOf(train, phase);
+  int64_t perEpoch = stepsPerEpoch(data, phase), total = stepsOf(phase);
   // What Step and Steps count: the phase, or all phases that share the train's optimiser.
   int64_t sharedTotal = 0;
   int64_t sharedBefore = 0;
   for (auto &p : train.phases)
     if (!p.ownSchedule) {
       if (&p < &phase)
-        sharedBefore += stepsOf(train, p);
-      sharedTotal += stepsOf(train, p);
+        sharedBefore += stepsOf(p);
+      sharedTotal += stepsOf(p);
     }
   if (!state.phaseBegun)
     beginPhase(train, phase);
-  auto records = data.records(train.data, "train");
   int64_t phaseIndex = &phase - train.phases.data();
   int64_t everyLine = std::max<int64_t>(1, total / 300);
   int64_t phaseBegin = state.step - state.phaseStep;
@@ -467,13 +458,10 @@ Trainer::Outcome Trainer::runPhase(const TrainProgram &train, const PhaseProgram
   while (state.phaseStep < total) {
     int64_t epoch = state.phaseStep / perEpoch, first = state.phaseStep % perEpoch;
     uint64_t epochSeed = data::mixSeed(train.seed, uint64_t(phaseIndex) + 1, uint64_t(epoch));
-    auto order = records;
-    data::shuffle(order, epochSeed, 0);
-    data.bucket(train.data, "train", order, phase.batch, epochSeed);
-    auto loader = data.batches(train.data, "train", std::move(order), phase.batch, DataSets::Mode::Train, epochSeed, first);
+    Feed feed(data, train, phase, epochSeed, first);
     progress.begin(label, state.phaseStep, total);
     double throughput = 0;
-    for (data::Batch batch; state.phaseStep < std::min(total, (epoch + 1) * perEpoch) && loader.next(batch);) {
+    for (data::Batch batch; state.phaseStep < std::min(total, (epoch + 1) * perEpoch) && feed.next(batch);) {
       Call call;
       call.seed = data::mixSeed(train.seed, 0, uint64_t(state.step));
       if (phase.ownSchedule) {

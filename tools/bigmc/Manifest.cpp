@@ -68,7 +68,8 @@ json describe(const PhaseProgram &p) {
           {"stop_metric", p.stopMetric},
           {"stop_compare", p.stopCompare},
           {"stop_value", p.stopValue},
-          {"learned", p.learned}};
+          {"learned", p.learned},
+          {"data", p.data}};
 }
 json describe(const TrainProgram &t) {
   json phases = json::array();

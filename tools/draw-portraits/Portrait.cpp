@@ -87,10 +87,11 @@ Colour anyColour(Dice &dice) {
   return {dice.unit(), dice.unit(), dice.unit()};
 }
 
-void drawBackground(Pen &pen, Dice &dice) {
-  double turn = dice.between(0, 2 * std::numbers::pi);
-  auto *fade = cairo_pattern_create_linear(24 - 30 * std::cos(turn), 24 - 30 * std::sin(turn), 24 + 30 * std::cos(turn),
-                                           24 + 30 * std::sin(turn));
+/// `grown` is the size of what lies about, 1 in a portrait; `pieces` how much there is at least.
+void drawBackground(Pen &pen, Dice &dice, int width, int height, double grown, int pieces) {
+  double turn = dice.between(0, 2 * std::numbers::pi), x0 = width / 2.0, y0 = height / 2.0, reach = width * .625;
+  auto *fade = cairo_pattern_create_linear(x0 - reach * std::cos(turn), y0 - reach * std::sin(turn), x0 + reach * std::cos(turn),
+                                           y0 + reach * std::sin(turn));
   for (int stop = 0; stop < 2; ++stop) {
     Colour k = anyColour(dice);
     cairo_pattern_add_color_stop_rgb(fade, stop, k.r, k.g, k.b);
@@ -98,25 +99,26 @@ void drawBackground(Pen &pen, Dice &dice) {
   cairo_set_source(pen.c, fade);
   cairo_paint(pen.c);
   cairo_pattern_destroy(fade);
-  for (int i = dice.below(9) + 4; i > 0; --i) {
+  for (int i = dice.below(9) + pieces; i > 0; --i) {
     pen.colour(anyColour(dice), dice.between(.5, 1));
-    double x = dice.between(0, kSize), y = dice.between(0, kSize), turn = dice.between(0, 3.2);
+    double x = dice.between(0, width), y = dice.between(0, height), turn = dice.between(0, 3.2);
+    auto size = [&](double low, double high) { return grown * dice.between(low, high); };
     switch (dice.below(3)) {
     case 0:
-      pen.ellipse(x, y, dice.between(2, 10), dice.between(2, 10), turn);
+      pen.ellipse(x, y, size(2, 10), size(2, 10), turn);
       break;
     case 1:
       cairo_save(pen.c);
       cairo_translate(pen.c, x, y);
       cairo_rotate(pen.c, turn);
-      cairo_rectangle(pen.c, -dice.between(2, 9), -dice.between(2, 9), dice.between(4, 18), dice.between(4, 18));
+      cairo_rectangle(pen.c, -size(2, 9), -size(2, 9), size(4, 18), size(4, 18));
       cairo_fill(pen.c);
       cairo_restore(pen.c);
       break;
     default:
       cairo_move_to(pen.c, x, y);
-      cairo_line_to(pen.c, dice.between(0, kSize), dice.between(0, kSize));
-      pen.stroke(dice.between(1, 4));
+      cairo_line_to(pen.c, dice.between(0, width), dice.between(0, height));
+      pen.stroke(size(1, 4));
     }
   }
 }
@@ -246,7 +248,16 @@ void drawMouth(Pen &pen, Dice &dice, const Head &h) {
   pen.stroke(dice.between(.9, 1.5));
 }
 
-void drawFace(Pen &pen, Dice &dice, const Portrait &truth) {
+/// Where the middle of a head stands, and how large it is drawn.
+struct Place {
+  double x, y, scale;
+};
+struct Traits {
+  int hair, eyes, nose;
+};
+
+/// At `given`, or where the dice say. Fills the box of the head with its hair.
+void drawFace(Pen &pen, Dice &dice, const Traits &truth, const Place *given = nullptr, Scene::Face *box = nullptr) {
   Head h;
   h.halfWidth = dice.between(10.2, 11.8);
   h.halfHeight = dice.between(13, 14.6);
@@ -255,10 +266,25 @@ void drawFace(Pen &pen, Dice &dice, const Portrait &truth) {
   h.cut = dice.below(5);
 
   cairo_save(pen.c);
-  double scale = dice.between(.8, 1.08);
-  cairo_translate(pen.c, 24 + dice.between(-9, 9), 24 + dice.between(-6.5, 8));
-  cairo_scale(pen.c, dice.chance(.5) ? scale : -scale, scale);
-  cairo_rotate(pen.c, dice.between(-.22, .22));
+  Place at = given ? *given : Place{};
+  if (!given) {
+    at.scale = dice.between(.8, 1.08);
+    // The order in which a compiler takes arguments is its own: what a seed gives must not hang on it.
+    at.x = 24 + dice.between(-9, 9);
+    at.y = 24 + dice.between(-6.5, 8);
+  }
+  cairo_translate(pen.c, at.x, at.y);
+  cairo_scale(pen.c, dice.chance(.5) ? at.scale : -at.scale, at.scale);
+  double tilt = dice.between(-.22, .22);
+  cairo_rotate(pen.c, tilt);
+  if (box) {
+    double a = h.halfWidth + .6, b = h.halfHeight + .8, c = std::cos(tilt), s = std::sin(tilt);
+    double across = at.scale * std::hypot(a * c, b * s), down = at.scale * std::hypot(a * s, b * c);
+    box->left = at.x - across;
+    box->right = at.x + across;
+    box->top = at.y - down;
+    box->bottom = at.y + down;
+  }
 
   pen.colour(anyColour(dice)); // clothes
   pen.ellipse(0, 26, 18, 9);
@@ -282,40 +308,93 @@ void drawFace(Pen &pen, Dice &dice, const Portrait &truth) {
   cairo_restore(pen.c);
 }
 
+/// Two rounds of the generator part the streams of neighbouring seeds and indices.
+Dice diceOf(uint64_t seed, uint64_t index) { return Dice(Dice(seed * 0x9e3779b97f4a7c15 + 1).bits() ^ Dice(index + 0x1234567).bits()); }
+
+class Canvas {
+public:
+  Canvas(int width, int height)
+      : width(width), height(height), surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height), cairo_surface_destroy),
+        context(cairo_create(surface.get()), cairo_destroy) {}
+  cairo_t *get() { return context.get(); }
+
+  /// Light: a strength, a colour, and a side from which it comes; then noise.
+  data::Picture lit(Dice &dice) {
+    cairo_surface_flush(surface.get());
+    double light = dice.between(.78, 1.16), side = dice.between(-.28, .28), above = dice.between(-.15, .15);
+    double tint[3] = {dice.between(.9, 1.08), dice.between(.92, 1.06), dice.between(.88, 1.1)};
+    double grain = dice.between(2, 9), halfWidth = width / 2.0, halfHeight = height / 2.0;
+    const unsigned char *rows = cairo_image_surface_get_data(surface.get());
+    int stride = cairo_image_surface_get_stride(surface.get());
+    data::Picture picture{3, height, width, std::vector<uint8_t>(size_t(3) * size_t(width) * size_t(height))};
+    for (int y = 0; y < height; ++y)
+      for (int x = 0; x < width; ++x) {
+        uint32_t pixel = *reinterpret_cast<const uint32_t *>(rows + y * stride + 4 * x);
+        double here = light * (1 + side * (x / halfWidth - 1) + above * (y / halfHeight - 1));
+        for (int c = 0; c < 3; ++c) {
+          double value = (pixel >> (16 - 8 * c) & 255) * here * tint[c] + grain * dice.normal();
+          picture.pixels[size_t((c * height + y) * width + x)] = uint8_t(std::clamp(value + .5, 0.0, 255.0));
+        }
+      }
+    return picture;
+  }
+
+private:
+  int width, height;
+  std::unique_ptr<cairo_surface_t, void (*)(cairo_surface_t *)> surface;
+  std::unique_ptr<cairo_t, void (*)(cairo_t *)> context;
+};
+
+/// Places for so many faces: far enough apart that neither hair nor clothes of one lie on the face of another.
+std::vector<Place> placesFor(Dice &dice, int count) {
+  std::vector<Place> places;
+  double most = std::min(2.2, 1 + 7.0 / std::max(count, 1));
+  for (int tries = 0; int(places.size()) < count && tries < 4000; ++tries) {
+    Place p;
+    p.scale = dice.between(1, tries < 2000 ? most : 1.1);
+    p.x = dice.between(15 * p.scale, kSceneWidth - 15 * p.scale);
+    p.y = dice.between(18 * p.scale, kSceneHeight - 16 * p.scale);
+    bool free = std::all_of(places.begin(), places.end(), [&](const Place &o) {
+      return std::abs(p.x - o.x) > 17 * (p.scale + o.scale) || std::abs(p.y - o.y) > 20 * (p.scale + o.scale);
+    });
+    if (free)
+      places.push_back(p);
+  }
+  std::sort(places.begin(), places.end(), [](auto &a, auto &b) { return a.y < b.y; }); // who stands in front is drawn later
+  return places;
+}
+
 } // namespace
 
 Portrait draw(uint64_t seed, uint64_t index) {
-  // Two rounds of the generator part the streams of neighbouring seeds and indices.
-  Dice dice(Dice(seed * 0x9e3779b97f4a7c15 + 1).bits() ^ Dice(index + 0x1234567).bits());
+  Dice dice = diceOf(seed, index);
   Portrait out;
   out.hair = dice.below(4);
   out.eyes = dice.below(4);
   out.nose = dice.below(3);
+  Canvas canvas(kSize, kSize);
+  Pen pen(canvas.get());
+  drawBackground(pen, dice, kSize, kSize, 1, 4);
+  drawFace(pen, dice, {out.hair, out.eyes, out.nose});
+  out.picture = canvas.lit(dice);
+  return out;
+}
 
-  std::unique_ptr<cairo_surface_t, void (*)(cairo_surface_t *)> surface(
-      cairo_image_surface_create(CAIRO_FORMAT_RGB24, kSize, kSize), cairo_surface_destroy);
-  std::unique_ptr<cairo_t, void (*)(cairo_t *)> context(cairo_create(surface.get()), cairo_destroy);
-  Pen pen(context.get());
-  drawBackground(pen, dice);
-  drawFace(pen, dice, out);
-  cairo_surface_flush(surface.get());
-
-  // Light: a strength, a colour, and a side from which it comes; then noise.
-  double light = dice.between(.78, 1.16), side = dice.between(-.28, .28), above = dice.between(-.15, .15);
-  double tint[3] = {dice.between(.9, 1.08), dice.between(.92, 1.06), dice.between(.88, 1.1)};
-  double grain = dice.between(2, 9);
-  const unsigned char *rows = cairo_image_surface_get_data(surface.get());
-  int stride = cairo_image_surface_get_stride(surface.get());
-  out.picture = {3, kSize, kSize, std::vector<uint8_t>(3 * kSize * kSize)};
-  for (int y = 0; y < kSize; ++y)
-    for (int x = 0; x < kSize; ++x) {
-      uint32_t pixel = *reinterpret_cast<const uint32_t *>(rows + y * stride + 4 * x);
-      double here = light * (1 + side * (x / 24.0 - 1) + above * (y / 24.0 - 1));
-      for (int c = 0; c < 3; ++c) {
-        double value = (pixel >> (16 - 8 * c) & 255) * here * tint[c] + grain * dice.normal();
-        out.picture.pixels[(c * kSize + y) * kSize + x] = uint8_t(std::clamp(value + .5, 0.0, 255.0));
-      }
-    }
+Scene drawScene(uint64_t seed, uint64_t index) {
+  Dice dice = diceOf(seed ^ 0x5ce4e5, index);
+  Scene out;
+  Canvas canvas(kSceneWidth, kSceneHeight);
+  Pen pen(canvas.get());
+  drawBackground(pen, dice, kSceneWidth, kSceneHeight, 2, 16);
+  for (const Place &place : placesFor(dice, dice.below(kMostFaces + 1))) {
+    Scene::Face face;
+    face.hair = dice.below(4);
+    face.eyes = dice.below(4);
+    face.nose = dice.below(3);
+    drawFace(pen, dice, {face.hair, face.eyes, face.nose}, &place, &face);
+    out.faces.push_back(face);
+  }
+  out.picture = canvas.lit(dice);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -39,7 +40,34 @@ void writeFile(const std::string &path, const void *bytes, size_t size) {
   }
 }
 
-void drawAll(uint64_t count, uint64_t seed, const std::string &dir, unsigned threads) {
+/// Draws number i, writes its picture under the given name and returns its line of the list.
+using DrawOne = std::string (*)(uint64_t seed, uint64_t i, const std::string &name, const std::string &path);
+
+void writePicture(const std::string &path, const data::Picture &picture) {
+  auto png = data::encodePng(picture, 1);
+  writeFile(path, png.data(), png.size());
+}
+
+std::string drawPortrait(uint64_t seed, uint64_t i, const std::string &name, const std::string &path) {
+  auto portrait = portraits::draw(seed, i);
+  writePicture(path, portrait.picture);
+  return fmt::format("{},{},{},{}\n", name, portraits::kHair[portrait.hair], portraits::kEyes[portrait.eyes], portraits::kNose[portrait.nose]);
+}
+
+std::string drawScene(uint64_t seed, uint64_t i, const std::string &name, const std::string &path) {
+  auto scene = portraits::drawScene(seed, i);
+  writePicture(path, scene.picture);
+  json faces = json::array();
+  auto rounded = [](double v) { return std::round(v * 100) / 100; };
+  for (auto &f : scene.faces)
+    faces.push_back({{"where", {rounded(f.left), rounded(f.top), rounded(f.right), rounded(f.bottom)}},
+                     {"hair", portraits::kHair[f.hair]},
+                     {"eyes", portraits::kEyes[f.eyes]},
+                     {"nose", portraits::kNose[f.nose]}});
+  return json{{"photo", name}, {"faces", faces}}.dump() + "\n";
+}
+
+void drawAll(DrawOne draw, const std::string &listName, const std::string &head, uint64_t count, uint64_t seed, const std::string &dir, unsigned threads) {
   std::error_code error;
   fs::create_directories(dir, error);
   if (error || ::access(dir.c_str(), W_OK) != 0)
@@ -51,12 +79,8 @@ void drawAll(uint64_t count, uint64_t seed, const std::string &dir, unsigned thr
   auto work = [&] {
     try {
       for (uint64_t i; (i = next++) < count;) {
-        auto portrait = portraits::draw(seed, i);
         std::string name = fmt::format("{:05}.png", i);
-        auto png = data::encodePng(portrait.picture, 1);
-        writeFile((fs::path(dir) / name).string(), png.data(), png.size());
-        rows[i] = fmt::format("{},{},{},{}\n", name, portraits::kHair[portrait.hair], portraits::kEyes[portrait.eyes],
-                              portraits::kNose[portrait.nose]);
+        rows[i] = draw(seed, i, name, (fs::path(dir) / name).string());
       }
     } catch (const std::exception &e) {
       next = count;
@@ -74,10 +98,10 @@ void drawAll(uint64_t count, uint64_t seed, const std::string &dir, unsigned thr
   if (!firstError.empty())
     throw data::Error(firstError);
   // The list comes last: a folder with a list is whole.
-  std::string list = "file,hair,eyes,nose\n";
+  std::string list = head;
   for (auto &row : rows)
     list += row;
-  data::writeAtomically((fs::path(dir) / "labels.csv").string(), list.data(), list.size());
+  data::writeAtomically((fs::path(dir) / listName).string(), list.data(), list.size());
 }
 
 /// file name -> column -> value, of a labels.csv.
@@ -150,7 +174,8 @@ void annotate(const std::string &predictions, const std::string &truthFile, cons
 int main(int argc, char **argv) {
   CLI::App app{"Draws faces of 48 x 48 pixels whose hair, eyes and nose are known, for examples/portraits.\n"
                "DIR gets 00000.png, 00001.png, ... and labels.csv (file,hair,eyes,nose). The same seed gives the same "
-               "files; --annotate lays out pictures with what a model said.\n\n"
+               "files; --annotate lays out pictures with what a model said. With --scenes the pictures are 320 x 240 pixels "
+               "with none to twenty faces, and the list is scenes.jsonl (photo, faces: where, hair, eyes, nose).\n\n"
                "hair: black brown blond red    eyes: blue brown green closed    nose: small long wide"};
   app.footer("Example:\n  draw-portraits --count 10000 --seed 1 --out portraits\n"
              "  bigmc predict portraits.bigm --run RUN --json portraits/0000*.png > said.jsonl\n"
@@ -158,10 +183,12 @@ int main(int argc, char **argv) {
   uint64_t count = 1000, seed = 0;
   std::string dir;
   unsigned threads = std::max(1u, std::thread::hardware_concurrency());
-  app.add_option("--count", count, "How many portraits")->capture_default_str()->check(CLI::Range(1, 10'000'000));
+  app.add_option("--count", count, "How many pictures")->capture_default_str()->check(CLI::Range(1, 10'000'000));
   app.add_option("--seed", seed, "Which set of portraits")->capture_default_str();
   app.add_option("--out", dir, "The folder to write, made if it is not there")->required();
   app.add_option("--threads", threads, "How many threads draw")->capture_default_str()->check(CLI::Range(1, 256));
+  bool scenes = false;
+  app.add_flag("--scenes", scenes, "Several faces on each picture");
   std::string predictions, truth;
   int columns = 6;
   app.add_option("--annotate", predictions,
@@ -179,7 +206,8 @@ int main(int argc, char **argv) {
     if (!predictions.empty())
       annotate(predictions, truth, dir, columns);
     else
-      drawAll(count, seed, dir, threads);
+      scenes ? drawAll(drawScene, "scenes.jsonl", "", count, seed, dir, threads)
+             : drawAll(drawPortrait, "labels.csv", "file,hair,eyes,nose\n", count, seed, dir, threads);
     return 0;
   } catch (const std::exception &e) {
     std::fprintf(stderr, "draw-portraits: error: %s\n", e.what());

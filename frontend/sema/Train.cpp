@@ -139,15 +139,16 @@ bool Checker::evalLets(Training &t, const ast::Clause *phase, const ScopePtr &sc
 }
 
 Val Checker::evalLoss(Training &t, const ast::Clause *phase, const ScopePtr &scope) {
+  // Where only phases say what is lost, the first stands for all.
+  if (!phase && !clause(t.decl->clauses, "loss"))
+    for (auto &c : t.decl->clauses)
+      if (!phase && c.keyword.text == "phase" && clause(c.clauses, "loss"))
+        phase = &c;
   if (!evalLets(t, phase, scope))
     return {};
   const ast::Clause *loss = phase ? clause(phase->clauses, "loss") : nullptr;
   if (!loss)
     loss = clause(t.decl->clauses, "loss");
-  if (!loss && !phase)
-    for (auto &c : t.decl->clauses)
-      if (c.keyword.text == "phase" && !loss)
-        loss = clause(c.clauses, "loss");
   if (!loss || loss->expressions.size() != 1)
     return fail(Diag::OneLoss, loss ? loss->range : t.decl->name.range, {t.name}, "add up several losses with `+`");
   const ast::Expr &e = *loss->expressions[0];

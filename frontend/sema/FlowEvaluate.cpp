@@ -10,7 +10,7 @@ namespace bigm::sema {
 namespace {
 
 /// What a metric compares.
-enum class Takes { Boxes, Labels, Number, Optional, Nothing };
+enum class Takes { Boxes, Labels, Numbers, Number, Optional, Nothing };
 struct FlowMetric {
   const char *name;
   Takes takes;
@@ -25,6 +25,7 @@ const FlowMetric kMetrics[] = {
     {"f1", Takes::Boxes, {{"iou", 0.5}, {"score", 0}}, true},
     {"count_error", Takes::Boxes, {{"score", 0}}},
     {"accuracy", Takes::Labels, {}},
+    {"mean_absolute_error", Takes::Numbers, {}},
     {"mean", Takes::Number, {}},
     {"share", Takes::Optional, {}},
     {"milliseconds", Takes::Nothing, {}},
@@ -332,6 +333,11 @@ struct Checker::FlowEvaluation {
                    places.size() == 2 ? typeText(places[0].first.type) + " and " + typeText(places[1].first.type) : std::to_string(places.size()) + " values");
       break;
     }
+    case Takes::Numbers:
+      if (places.size() != 2 || !places[0].first.answer || places[1].first.answer || !isScalar(present(places[0].first.type)) || !isScalar(places[1].first.type))
+        ok = wrong(*metric, e.range, "a number of the answer and one of the data",
+                   places.size() == 2 ? typeText(places[0].first.type) + " and " + typeText(places[1].first.type) : std::to_string(places.size()) + " values");
+      break;
     case Takes::Number:
       ok = only([](const RichType &t) { return isScalar(present(t)); }, "a number of the answer");
       break;

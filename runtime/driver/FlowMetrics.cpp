@@ -275,6 +275,10 @@ private:
 std::optional<double> sameAs(const data::SourceSpec &s, const json &answer, const json &truth, double) {
   return follow(answer, s.strings.at(0)) == follow(truth, s.strings.at(1));
 }
+std::optional<double> distance(const data::SourceSpec &s, const json &answer, const json &truth, double) {
+  const json &a = follow(answer, s.strings.at(0)), &t = follow(truth, s.strings.at(1));
+  return a.is_number() && t.is_number() ? std::optional(std::abs(a.get<double>() - t.get<double>())) : std::nullopt;
+}
 std::optional<double> numberAt(const data::SourceSpec &s, const json &answer, const json &, double) {
   const json &v = follow(answer, s.strings.at(0));
   if (v.is_boolean())
@@ -297,7 +301,7 @@ std::unique_ptr<FlowMetric> makeFlowMetric(const MetricProgram &metric) {
     return std::make_unique<Matched>(s, s.name);
   if (s.name == "count_error")
     return std::make_unique<CountError>(s);
-  static const std::map<std::string, Mean::Read> means = {{"accuracy", sameAs}, {"mean", numberAt}, {"share", isThere}, {"milliseconds", duration}};
+  static const std::map<std::string, Mean::Read> means = {{"accuracy", sameAs}, {"mean_absolute_error", distance}, {"mean", numberAt}, {"share", isThere}, {"milliseconds", duration}};
   if (auto mean = means.find(s.name); mean != means.end())
     return std::make_unique<Mean>(s, mean->second);
   throw std::runtime_error(fmt::format("bug in bigmc: there is no metric `{}`", s.name));

@@ -77,6 +77,7 @@ TEST(FlowMetrics, BoxesThatAreNotFiniteMeetNothing) {
 TEST(FlowMetrics, ClassesNumbersAndWhatIsMissing) {
   EXPECT_DOUBLE_EQ(of(metric("accuracy"), {{R"({"found": "x"})", R"({"truth": "x"})"}, {R"({"found": null})", R"({"truth": "x"})"}}), 0.5);
   EXPECT_DOUBLE_EQ(of(metric("mean"), {{R"({"found": 3})", "{}"}, {R"({"found": null})", "{}"}, {R"({"found": true})", "{}"}}), 2);
+  EXPECT_DOUBLE_EQ(of(metric("mean_absolute_error"), {{R"({"found": 3})", R"({"truth": 5})"}, {R"({"found": null})", R"({"truth": 5})"}}), 2);
   EXPECT_DOUBLE_EQ(of(metric("share"), {{R"({"found": 3})", "{}"}, {R"({"found": null})", "{}"}}), 0.5);
   EXPECT_DOUBLE_EQ(of(metric("milliseconds"), {{"{}", "{}"}}), 2);
 }

@@ -235,11 +235,32 @@ Val Checker::builtinCast(const BuiltinCall &c) {
 }
 
 // `options` is where axis, keep and except stand among the arguments.
+/// mean([a, b, c]), and the other reductions: element by element over tensors of one type.
+Val Checker::reduceList(Op op, const BuiltinCall &c, bool mean) {
+  static const std::map<Op, Op> pairwise = {{Op::ReduceSum, Op::Add}, {Op::ReduceMax, Op::Max}, {Op::ReduceMin, Op::Min}, {Op::ReduceProd, Op::Mul}};
+  const std::vector<Val> &items = c.args[0]->value.items;
+  const TensorType type = items[0].type;
+  Value all = items[0].tensor;
+  for (size_t i = 1; i < items.size(); ++i) {
+    if (items[i].type.shape != type.shape || items[i].type.elem != type.elem)
+      return fail(Diag::CannotCombine, c.args[0]->where, {c.builtin->name, type.str(), items[i].type.str()});
+    all = rec->add(pairwise.at(op), {all, items[i].tensor}, type);
+  }
+  if (!mean)
+    return tensorVal(all);
+  if (type.elem != Elem::F32 && type.elem != Elem::F64)
+    return fail(Diag::NeedsFloat, c.where, {"mean", type.str()}, "convert it with `f32(...)`");
+  return tensorVal(rec->add(Op::Div, {all, rec->constant(double(items.size()), type)}, type));
+}
+
 Val Checker::reduction(Op op, const BuiltinCall &c, size_t options, bool mean) {
   const Given *axis = c.args[options], *keep = c.args[options + 1], *except = c.args[options + 2];
   const Val &x = c.args[0]->value;
   if (x.numeric())
     return x;
+  if (x.is(Val::Kind::List) && !axis && !keep && !except && !x.items.empty() &&
+      std::all_of(x.items.begin(), x.items.end(), [](const Val &v) { return v.is(Val::Kind::Tensor); }))
+    return reduceList(op, c, mean);
   if (!needTensor(c.args[0], c.builtin->name))
     return {};
   if (x.type.elem == Elem::Bool)

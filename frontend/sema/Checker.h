@@ -254,6 +254,8 @@ public:
   Val flowGenerate(const BuiltinCall &);
   Val flowTokens(const BuiltinCall &), flowLengths(const BuiltinCall &), builtinBest(const BuiltinCall &);
   Val builtinSize(const BuiltinCall &), builtinRank(const BuiltinCall &), builtinFlip(const BuiltinCall &);
+  Val evalEach(const ast::BinaryExpr &e, const ScopePtr &scope);
+  Val reduceList(Op op, const BuiltinCall &call, bool mean);
   Val reduction(Op op, const BuiltinCall &call, size_t options, bool mean = false);
   Val builtinWindows(const BuiltinCall &), builtinAlong(const BuiltinCall &), builtinShape(const BuiltinCall &), builtinLead(const BuiltinCall &);
   std::optional<std::vector<int64_t>> axesOf(const Given *axis, size_t rank, const std::string &what);

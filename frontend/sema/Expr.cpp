@@ -228,6 +228,34 @@ Val Checker::evalMember(const ast::MemberExpr &e, const ScopePtr &scope) {
   return fail(Diag::NoMembers, e.member.range, {describe(base), e.member.text});
 }
 
+/// `[a, b, c] each x`: what each gives for x; `f each [x, y]`: what f gives for each.
+Val Checker::evalEach(const ast::BinaryExpr &e, const ScopePtr &scope) {
+  if (!e.right)
+    return unsupported("`each` without a value behind it", e.opRange);
+  Val left = eval(*e.left, scope), right = eval(*e.right, scope);
+  if (left.poison() || right.poison())
+    return {};
+  auto callable = [](const Val &v) { return v.is(Val::Kind::Callable); };
+  bool many = left.is(Val::Kind::List) && !left.items.empty() && std::all_of(left.items.begin(), left.items.end(), callable);
+  if (!many && !(callable(left) && right.is(Val::Kind::List)))
+    return fail(Diag::EachForm, e.range, {describe(left), describe(right)}, "for example `[small, large] each image`");
+  Val out;
+  out.kind = Val::Kind::List;
+  auto *list = ast::as<ast::ListExpr>(many ? e.left.get() : e.right.get());
+  size_t count = many ? left.items.size() : right.items.size();
+  for (size_t i = 0; i < count; ++i) {
+    const ast::Expr *own = list && i < list->items.size() ? list->items[i].get() : nullptr;
+    SourceRange where = many && own ? own->range : e.left->range;
+    Given x{many ? right : right.items[i], many || !own ? e.right->range : own->range, "", many ? e.right.get() : own, {}};
+    At at(rec, where);
+    Val v = apply(many ? left.items[i] : left, {x}, where, source(where));
+    if (v.poison())
+      return {};
+    out.items.push_back(std::move(v));
+  }
+  return out;
+}
+
 Val Checker::evalBinary(const ast::BinaryExpr &e, const ScopePtr &scope) {
   using O = ast::BinaryExpr::Op;
   if (e.op == O::Pipe) {
@@ -242,7 +270,7 @@ Val Checker::evalBinary(const ast::BinaryExpr &e, const ScopePtr &scope) {
     return apply(f, {x}, e.right->range, source(e.right->range));
   }
   if (e.op == O::Each)
-    return unsupported("`each`", e.opRange);
+    return evalEach(e, scope);
   if (e.op == O::To)
     return unsupported("`->`", e.opRange);
   Val l = eval(*e.left, scope);

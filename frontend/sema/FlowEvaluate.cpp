@@ -10,7 +10,7 @@ namespace bigm::sema {
 namespace {
 
 /// What a metric compares.
-enum class Takes { Boxes, Labels, Numbers, Number, Optional, Nothing };
+enum class Takes { Boxes, Labels, Numbers, Threshold, Number, Optional, Nothing };
 struct FlowMetric {
   const char *name;
   Takes takes;
@@ -26,6 +26,7 @@ const FlowMetric kMetrics[] = {
     {"count_error", Takes::Boxes, {{"score", 0}}},
     {"accuracy", Takes::Labels, {}},
     {"mean_absolute_error", Takes::Numbers, {}},
+    {"threshold", Takes::Threshold, {{"accuracy", 0.99}}},
     {"mean", Takes::Number, {}},
     {"share", Takes::Optional, {}},
     {"milliseconds", Takes::Nothing, {}},
@@ -337,6 +338,11 @@ struct Checker::FlowEvaluation {
       if (places.size() != 2 || !places[0].first.answer || places[1].first.answer || !isScalar(present(places[0].first.type)) || !isScalar(places[1].first.type))
         ok = wrong(*metric, e.range, "a number of the answer and one of the data",
                    places.size() == 2 ? typeText(places[0].first.type) + " and " + typeText(places[1].first.type) : std::to_string(places.size()) + " values");
+      break;
+    case Takes::Threshold:
+      if (places.size() != 3 || !places[0].first.answer || !places[1].first.answer || places[2].first.answer || !isScalar(present(places[0].first.type)) ||
+          !isLabel(present(places[1].first.type)) || !isLabel(places[2].first.type))
+        ok = wrong(*metric, e.range, "how sure the answer is, its class, and the true one", std::to_string(places.size()) + " values");
       break;
     case Takes::Number:
       ok = only([](const RichType &t) { return isScalar(present(t)); }, "a number of the answer");

@@ -264,6 +264,8 @@ Manifest Manifest::parse(std::string_view source, const Pick &pick) {
         train.init = function(init);
       if (item.contains("seed"))
         train.seed = number(item["seed"], "`seed` of " + where);
+      if (item.contains("digest"))
+        train.digest = bigm::rt::text(item, "digest", where);
       if (item.contains("phases"))
         for (const Json &phase : list(item, "phases", where))
           if (phase.contains("step"))

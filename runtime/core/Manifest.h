@@ -61,6 +61,7 @@ struct Train {
   std::string name;
   int32_t init = -1; // function, -1 when none
   int64_t seed = 0;
+  std::string digest; // of what it computes; empty when it has no function of its own
 };
 
 struct Manifest {

@@ -38,6 +38,9 @@ static std::string joined(const std::vector<std::string> &names) {
   return text;
 }
 
+/// Files of weights tell under this name, with that of a part behind it, what the part computes.
+static const std::string kDigest = "bigm.digest.";
+
 /// The outermost parts of a program, for a message.
 static std::string partsOf(const Manifest &manifest) {
   std::set<std::string> parts;
@@ -54,6 +57,12 @@ void Model::load(const std::string &path, uint32_t required, bool allowMissing, 
   if (std::none_of(manifest.tensors.begin(), manifest.tensors.end(), [&](const TensorDecl &t) { return inPart(t.name); }) && !part.empty())
     throw Failure(BIGM_ERROR_ARGUMENT, "the program `" + manifest.name + "` has no part `" + part + "`" + partsOf(manifest));
   SafetensorsFile file(path);
+  // Weights of the same shapes that were trained for something else would load and be wrong.
+  for (const Train &train : manifest.trains)
+    if (auto told = file.metadata().find(kDigest + train.name);
+        train.name == part && told != file.metadata().end() && !train.digest.empty() && told->second != train.digest)
+      throw Failure(BIGM_ERROR_WEIGHTS, path + " holds `" + part + "` as another program computes it (digest " + told->second.substr(0, 12) +
+                                            "..., and here " + train.digest.substr(0, 12) + "...); build a library of that program, or train this one");
   std::vector<std::string> missing, extra, misfits;
   std::vector<const SafetensorsEntry *> sources(tensors.size());
   for (const SafetensorsEntry &entry : file.entries()) {
@@ -121,8 +130,12 @@ void Model::save(const std::string &path, uint32_t kinds) const {
     if (kinds >> decls[i].kind & 1)
       entries.push_back({decls[i].name, decls[i].dtype, "", decls[i].shape, reinterpret_cast<const uint8_t *>(tensors[i]),
                          decls[i].bytes});
+  SafetensorsMetadata metadata;
+  for (const Train &train : module->manifest.trains)
+    if (!train.digest.empty())
+      metadata[kDigest + train.name] = train.digest;
   std::shared_lock guard(lock);
-  writeSafetensors(path, std::move(entries));
+  writeSafetensors(path, std::move(entries), metadata);
 }
 
 } // namespace bigm::rt

@@ -26,6 +26,7 @@ public:
     bool hasDtype = false, hasShape = false, hasOffsets = false;
   };
   std::vector<Raw> tensors;
+  SafetensorsMetadata metadata;
   std::string problem;
 
   bool start_object(size_t) override {
@@ -91,7 +92,9 @@ public:
   bool string(string_t &value) override {
     if (depth != 2 || inList || (!inMetadata && field != "dtype"))
       return fail("a text stands where none is expected");
-    if (!inMetadata)
+    if (inMetadata)
+      metadata[field] = value;
+    else
       tensors.back().entry.dtypeName = value;
     return true;
   }
@@ -117,7 +120,7 @@ private:
 };
 } // namespace
 
-std::vector<SafetensorsEntry> parseSafetensors(const uint8_t *data, size_t size, const std::string &name) {
+std::vector<SafetensorsEntry> parseSafetensors(const uint8_t *data, size_t size, const std::string &name, SafetensorsMetadata *metadata) {
   auto fail = [&](const std::string &why) { throw Failure(BIGM_ERROR_FORMAT, name + " is no safetensors file: " + why); };
   if (size < 8)
     fail("it has " + std::to_string(size) + " bytes, and the first 8 give the length of the header");
@@ -134,6 +137,8 @@ std::vector<SafetensorsEntry> parseSafetensors(const uint8_t *data, size_t size,
   if (!nlohmann::json::sax_parse(begin, begin + header, &reader) || !reader.problem.empty())
     fail(reader.problem.empty() ? "the header is no JSON" : reader.problem);
 
+  if (metadata)
+    *metadata = std::move(reader.metadata);
   uint64_t available = size - 8 - header;
   auto &raws = reader.tensors;
   std::sort(raws.begin(), raws.end(), [](auto &a, auto &b) { return a.entry.name < b.entry.name; });
@@ -192,9 +197,11 @@ const SafetensorsEntry *SafetensorsFile::find(std::string_view name) const {
   return at != list.end() && at->name == name ? &*at : nullptr;
 }
 
-void writeSafetensors(const std::string &path, std::vector<SafetensorsEntry> entries) {
+void writeSafetensors(const std::string &path, std::vector<SafetensorsEntry> entries, const SafetensorsMetadata &metadata) {
   std::sort(entries.begin(), entries.end(), [](auto &a, auto &b) { return a.name < b.name; });
   std::string header = "{";
+  if (!metadata.empty())
+    header += "\"__metadata__\":" + nlohmann::json(metadata).dump();
   uint64_t offset = 0;
   for (const SafetensorsEntry &entry : entries) {
     header += (header.size() > 1 ? "," : "") + nlohmann::json(entry.name).dump() + ":{\"dtype\":\"" +

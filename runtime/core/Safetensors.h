@@ -7,6 +7,7 @@
 #pragma once
 #include "File.h"
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,26 +23,31 @@ struct SafetensorsEntry {
   uint64_t bytes = 0;
 };
 
+/// What a file says of itself: texts by name.
+using SafetensorsMetadata = std::map<std::string, std::string>;
+
 /// Parses a whole file in memory. `name` stands in messages. Entries are sorted by name and point into `data`. Throws
 /// Failure (BIGM_ERROR_FORMAT).
-std::vector<SafetensorsEntry> parseSafetensors(const uint8_t *data, size_t size, const std::string &name);
+std::vector<SafetensorsEntry> parseSafetensors(const uint8_t *data, size_t size, const std::string &name, SafetensorsMetadata *metadata = nullptr);
 
 /// A file mapped into memory with its entries.
 class SafetensorsFile {
 public:
   explicit SafetensorsFile(const std::string &path)
-      : file(path), list(parseSafetensors(file.data(), file.size(), path)) {}
+      : file(path), list(parseSafetensors(file.data(), file.size(), path, &about)) {}
+  const SafetensorsMetadata &metadata() const { return about; }
   const std::vector<SafetensorsEntry> &entries() const { return list; }
   /// Null when there is none.
   const SafetensorsEntry *find(std::string_view name) const;
 
 private:
   MappedFile file;
+  SafetensorsMetadata about;
   std::vector<SafetensorsEntry> list;
 };
 
 /// Writes entries (in any order; `dtypeName` is not read) to `path` as rt::writeFile does, sorted by name. The same
 /// entries give the same bytes; the data begins at a multiple of 64.
-void writeSafetensors(const std::string &path, std::vector<SafetensorsEntry> entries);
+void writeSafetensors(const std::string &path, std::vector<SafetensorsEntry> entries, const SafetensorsMetadata &metadata = {});
 
 } // namespace bigm::rt

@@ -88,7 +88,8 @@ private:
   void take(const std::string &input) {
     ++all;
     waiting.push_back(input);
-    if (waiting.size() >= kWindow)
+    // Pictures gain nothing from being sorted, and a stream of them is answered as it comes.
+    if (waiting.size() >= (takesOne(flow::RichType::Kind::Image) ? kBatch : kWindow))
       finish();
   }
 

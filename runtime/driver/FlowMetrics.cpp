@@ -252,6 +252,36 @@ private:
   int64_t records = 0;
 };
 
+/// The lowest score such that, of the answers that have it at least, a share of `accuracy` is right; above all scores where
+/// there is none.
+class Threshold : public FlowMetric {
+public:
+  explicit Threshold(const data::SourceSpec &s) : paths(s.strings), accuracy(numberOf(s, "accuracy", 0.99)) {}
+  void add(const json &answer, const json &truth, double) override {
+    const json &score = follow(answer, paths.at(0));
+    if (score.is_number())
+      seen.emplace_back(score.get<double>(), follow(answer, paths.at(1)) == follow(truth, paths.at(2)));
+  }
+  double value() const override {
+    auto sorted = seen;
+    std::stable_sort(sorted.begin(), sorted.end(), [](auto &a, auto &b) { return a.first > b.first; });
+    double bound = sorted.empty() ? 1 : std::nextafter(sorted[0].first, 1e300);
+    size_t right = 0;
+    for (size_t i = 0; i < sorted.size(); ++i) {
+      right += sorted[i].second;
+      bool last = i + 1 == sorted.size() || sorted[i + 1].first < sorted[i].first; // equal scores stand or fall together
+      if (last && double(right) >= accuracy * double(i + 1))
+        bound = sorted[i].first;
+    }
+    return bound;
+  }
+
+private:
+  std::vector<std::string> paths;
+  double accuracy;
+  std::vector<std::pair<double, bool>> seen;
+};
+
 /// The mean of a number that a record and its answer give; records where there is none are left out.
 class Mean : public FlowMetric {
 public:
@@ -301,6 +331,8 @@ std::unique_ptr<FlowMetric> makeFlowMetric(const MetricProgram &metric) {
     return std::make_unique<Matched>(s, s.name);
   if (s.name == "count_error")
     return std::make_unique<CountError>(s);
+  if (s.name == "threshold")
+    return std::make_unique<Threshold>(s);
   static const std::map<std::string, Mean::Read> means = {{"accuracy", sameAs}, {"mean_absolute_error", distance}, {"mean", numberAt}, {"share", isThere}, {"milliseconds", duration}};
   if (auto mean = means.find(s.name); mean != means.end())
     return std::make_unique<Mean>(s, mean->second);

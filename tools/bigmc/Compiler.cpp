@@ -1,4 +1,5 @@
 #include "Compiler.h"
+#include "Digest.h"
 #include "Bug.h"
 #include "Commands.h"
 #include "Manifest.h"
@@ -15,26 +16,19 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/raw_ostream.h"
 #include <iostream>
-#include <sodium.h>
 #include <unistd.h>
 
 namespace bigm::tool {
 namespace {
 
-std::string sha256(const SourceManager &sources) {
-  crypto_hash_sha256_state state;
-  crypto_hash_sha256_init(&state);
-  auto add = [&](std::string_view bytes) {
-    crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char *>(bytes.data()), bytes.size());
-  };
+/// Of all files that were read, one after the other.
+std::string digestOf(const SourceManager &sources) {
+  std::string all;
   for (uint32_t file = 0; file < sources.size(); ++file) {
-    add(sources.text(file));
-    add(std::string_view("\0", 1));
+    all += sources.text(file);
+    all += '\0';
   }
-  unsigned char digest[crypto_hash_sha256_BYTES];
-  crypto_hash_sha256_final(&state, digest);
-  char hex[2 * sizeof digest + 1];
-  return sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
+  return sha256(all);
 }
 
 std::string print(mlir::ModuleOp module) {
@@ -232,7 +226,7 @@ std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector
     return nullptr;
   }
   checked->program = std::move(*program);
-  checked->sourceSha256 = sha256(checked->sources);
+  checked->sourceSha256 = digestOf(checked->sources);
   return checked;
 }
 

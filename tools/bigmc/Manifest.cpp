@@ -1,4 +1,7 @@
 #include "Manifest.h"
+#include "Digest.h"
+#include "frontend/PrintGraph.h"
+#include <sstream>
 
 namespace bigm::tool {
 namespace {
@@ -70,6 +73,21 @@ json describe(const PhaseProgram &p) {
           {"stop_value", p.stopValue},
           {"learned", p.learned},
           {"data", p.data}};
+}
+/// What a function computes, told by its operations; names of open sizes do not count.
+std::string digestOf(const Function &function) {
+  std::ostringstream out;
+  print(out, function);
+  std::string text = out.str();
+  for (size_t i = 0; i < function.symbols.size(); ++i) {
+    std::string fresh = "$" + std::to_string(i);
+    const std::string &name = function.symbols[i];
+    auto letter = [](char c) { return isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '$'; };
+    for (size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1))
+      if ((at == 0 || !letter(text[at - 1])) && (at + name.size() == text.size() || !letter(text[at + name.size()])))
+        text.replace(at, name.size(), fresh);
+  }
+  return sha256(text);
 }
 json describe(const TrainProgram &t) {
   json phases = json::array();
@@ -172,6 +190,10 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   for (const FitProgram &f : program.fits)
     m["fits"].push_back({{"name", f.name}, {"data", f.data}, {"split", f.split}, {"begin", f.begin}, {"step", f.step}});
   m["trains"] = describeAll(program.trains);
+  for (size_t i = 0; i < program.trains.size(); ++i)
+    for (const Function &f : program.functions)
+      if (f.name == program.trains[i].forward)
+        m["trains"][i]["digest"] = digestOf(f);
   m["evaluates"] = describeAll(program.evaluates);
   if (!program.sources.empty())
     m["sources"] = describeAll(program.sources);

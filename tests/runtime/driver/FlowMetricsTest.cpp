@@ -74,6 +74,19 @@ TEST(FlowMetrics, BoxesThatAreNotFiniteMeetNothing) {
   EXPECT_DOUBLE_EQ(of(metric("average_precision", kKinds), {{found, kTwo}}), 0);
 }
 
+TEST(FlowMetrics, ThresholdKeepsAsManyAsStayRight) {
+  auto m = metric("threshold", {{"accuracy", 0.75}});
+  m.host.strings = {"sure", "found", "truth"};
+  std::vector<std::pair<const char *, const char *>> records = {
+      {R"({"sure": 0.9, "found": "a"})", R"({"truth": "a"})"}, {R"({"sure": 0.8, "found": "a"})", R"({"truth": "b"})"},
+      {R"({"sure": 0.7, "found": "a"})", R"({"truth": "a"})"}, {R"({"sure": 0.7, "found": "a"})", R"({"truth": "a"})"},
+      {R"({"sure": 0.6, "found": "a"})", R"({"truth": "b"})"}};
+  EXPECT_DOUBLE_EQ(of(m, records), 0.7); // 3 of 4
+  m.host.options["accuracy"] = 1.0;
+  EXPECT_DOUBLE_EQ(of(m, records), 0.9);
+  EXPECT_GT(of(m, {{R"({"sure": 0.5, "found": "a"})", R"({"truth": "b"})"}}), 0.5);
+}
+
 TEST(FlowMetrics, ClassesNumbersAndWhatIsMissing) {
   EXPECT_DOUBLE_EQ(of(metric("accuracy"), {{R"({"found": "x"})", R"({"truth": "x"})"}, {R"({"found": null})", R"({"truth": "x"})"}}), 0.5);
   EXPECT_DOUBLE_EQ(of(metric("mean"), {{R"({"found": 3})", "{}"}, {R"({"found": null})", "{}"}, {R"({"found": true})", "{}"}}), 2);

@@ -62,6 +62,13 @@ void cut(const Step &s, Slots &slots, const Surroundings &around) {
   const Images &images = slots.images.at(s.inputs[0]);
   const float *boxes = slots.tensors.at(s.inputs[1]).as<float>();
   Images out(images.size());
+  constexpr double kMost = 256e6; // of all rows together: a box may be far larger than what it is cut from
+  double pixels = 0;
+  for (size_t i = 0; i < images.size(); ++i)
+    if (double area = (double(boxes[4 * i + 2]) - boxes[4 * i]) * (double(boxes[4 * i + 3]) - boxes[4 * i + 1]); area > 0)
+      pixels += area;
+  if (pixels > kMost)
+    data::fail("{} boxes to cut out have {:.0f} million pixels together; at most {:.0f} million are cut at a time", images.size(), pixels / 1e6, kMost / 1e6);
   eachRow(images.size(), around, [&](size_t i) {
     const float *b = boxes + 4 * i;
     out[i] = std::make_shared<data::Picture>(image::cut(*images[i], {b[0], b[1], b[2], b[3]}));

@@ -120,18 +120,23 @@ Value BlockCode::advance(Value base, AffineExpr place, unsigned dim, Value index
 
 SmallVector<Value> BlockCode::reduce(size_t depth, const Columns &columns, Value a, Value bPlace,
                                      ArrayRef<Value> rowOffsets, SmallVector<Value> sums, Value from, Value to) {
-  if (depth < c.reduced.size()) {
-    const Loop &reduced = c.reduced[depth];
-    auto over = scf::ForOp::create(b, from ? from : e.constant(0), to ? to : e.evaluate(reduced.size), e.constant(1), sums);
-    b.setInsertionPointToStart(over.getBody());
-    Value index = over.getInductionVar();
-    SmallVector<Value> inner = reduce(depth + 1, columns, advance(a, placeA, reduced.dim, index, elementA),
-                                      advance(bPlace, placeB, reduced.dim, index, elementB), rowOffsets,
-                                      SmallVector<Value>(over.getRegionIterArgs()));
-    scf::YieldOp::create(b, inner);
-    b.setInsertionPointAfter(over);
-    return SmallVector<Value>(over.getResults());
-  }
+  // No two steps in one body: LLVM moves the loads of both to its front, and accumulators to the stack.
+  if (depth == c.reduced.size())
+    return step(columns, a, bPlace, rowOffsets, sums);
+  const Loop &reduced = c.reduced[depth];
+  auto over = scf::ForOp::create(b, from ? from : e.constant(0), to ? to : e.evaluate(reduced.size), e.constant(1), sums);
+  b.setInsertionPointToStart(over.getBody());
+  Value index = over.getInductionVar();
+  SmallVector<Value> inner = reduce(depth + 1, columns, advance(a, placeA, reduced.dim, index, elementA),
+                                    advance(bPlace, placeB, reduced.dim, index, elementB), rowOffsets,
+                                    SmallVector<Value>(over.getRegionIterArgs()));
+  scf::YieldOp::create(b, inner);
+  b.setInsertionPointAfter(over);
+  return SmallVector<Value>(over.getResults());
+}
+
+SmallVector<Value> BlockCode::step(const Columns &columns, Value a, Value bPlace, ArrayRef<Value> rowOffsets,
+                                   ArrayRef<Value> sums) {
   auto loadVectors = [&](Value base, Type inMemory, bool padded) {
     SmallVector<Value> vectors;
     unsigned bytes = inMemory.getIntOrFloatBitWidth() / 8;
@@ -149,6 +154,8 @@ SmallVector<Value> BlockCode::reduce(size_t depth, const Columns &columns, Value
     return vectors;
   };
   SmallVector<Value> vectors = loadVectors(bPlace, elementB, c.packed), result; // panels end in zeros
+  if (ahead)
+    LLVM::Prefetch::create(b, e.elementPointer(bPlace, ahead, elementB), /*rw=*/0, /*hint=*/2, /*cache=*/1);
   for (auto [i, offset] : llvm::enumerate(rowOffsets)) {
     Value row = e.elementPointer(a, offset, elementA);
     SmallVector<Value> factors =

@@ -59,9 +59,12 @@ protected:
   Type element, elementA, elementB; // of the sum, and of the operands in memory
   AffineExpr placeA, placeB;
   Block *entry = nullptr; // of the open function
+  Value ahead;            // elements from a step's vectors to what it asks for; null: it asks for nothing
 
 private:
   Value widened(Value value);
+  /// One step of the sum.
+  SmallVector<Value> step(const Columns &columns, Value a, Value b, ArrayRef<Value> rowOffsets, ArrayRef<Value> sums);
 };
 
 } // namespace mlir::bigm::cpu

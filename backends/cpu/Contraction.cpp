@@ -38,11 +38,12 @@ AffineExpr Contraction::scratchBytes(const Target &target) const {
 }
 
 namespace {
-/// Rows whose places fit the scalar registers beside those of the loops.
-constexpr unsigned mostRows = 10;
-/// Blocks of one unit: enough for what a unit fetches to be used often, few enough for its sums to stay near, and for the
-/// rows that its epilogues touch, each on a page of its own, to be as many as the first level of the TLB holds.
-constexpr unsigned mostTiles = 8, mostPanels = 8;
+/// Rows of a block. The places of twelve do not all fit the scalar registers, but to read two of them again costs a port
+/// that stands idle half the time.
+constexpr unsigned mostRows = 12;
+/// Rows and panels of one unit: enough for what a unit fetches to be used often, few enough for its sums to stay near, and
+/// for the rows that its epilogues touch, each on a page of its own, to be about as many as the first level of the TLB holds.
+constexpr unsigned mostRowsOfUnit = 96, mostPanels = 16;
 /// Units that keep the cores of a common machine busy, and the multiplications below which a unit is not worth handing out.
 constexpr int64_t enoughUnits = 32, leastWork = 128 * 1024;
 
@@ -209,6 +210,23 @@ private:
                     : vectors <= llvm::divideCeil(guess(c.vectorSize), target.lanes);
   }
 
+  int64_t sumLength() {
+    int64_t length = 1;
+    for (const Loop &loop : c.reduced)
+      length *= constantOf(loop.size).value_or(int64_t(1) << 20);
+    return length;
+  }
+  /// Steps of the sum for which a panel of columns stays in the first level cache.
+  int64_t mostSteps(unsigned vectors) {
+    int64_t bytes = int64_t(vectors) * target.lanes * element.getIntOrFloatBitWidth() / 8;
+    return std::max<int64_t>(64, target.nearBytes * 3 / 4 / bytes);
+  }
+  /// A sum that is a little too long for that is one all the same: a step of two registers comes from the second level in
+  /// time.
+  bool staysWhole(unsigned vectors) { return sumLength() <= mostSteps(vectors) * (vectors <= 2 ? 7 : 4) / 4; }
+  /// What a block loses by writing its sums to memory and reading them again once a chunk, six steps' time.
+  double chunksCost(unsigned vectors) { return staysWhole(vectors) ? 1 : 1 / (1 + 6.0 / double(mostSteps(vectors))); }
+
   /// All loops of rows are run through as one, so that only the last block of all has rows that do not count.
   void chooseBlock() {
     SmallVector<Loop> rest;
@@ -236,6 +254,7 @@ private:
         // With one vector abreast each broadcast serves one multiplication: the loads are as many as those.
         double loads = vectors == 1 ? 0.85 : 1;
         double score = speedOf(tile * vectors, target.registers - 4) * lanesUsed(vectors) * rowsUsed * loads;
+        score *= chunksCost(vectors);
         if (score > best.score + 1e-9)
           best = {score, 0, tile, vectors, {}};
       }
@@ -344,7 +363,9 @@ private:
   void chooseUnit() {
     int64_t bytes = element.getIntOrFloatBitWidth() / 8;
     // Of the sum: the loops whose product fits lie whole in a chunk, the next one out is cut.
-    int64_t most = std::max<int64_t>(64, target.nearBytes * 5 / 8 / (c.width() * bytes)), inside = 1;
+    int64_t most = mostSteps(c.vectors), inside = 1;
+    if (staysWhole(c.vectors))
+      most = sumLength();
     int depth = int(c.reduced.size()) - 1;
     for (; depth >= 0; --depth) {
       auto size = constantOf(c.reduced[depth].size);
@@ -369,7 +390,7 @@ private:
     int64_t panels = llvm::divideCeil(guess(c.vectorSize), c.width());
     // Both pass over the second level cache together; what is summed so far takes some of it too.
     int64_t tiles = target.ownBytes / 3 / std::max<int64_t>(1, int64_t(c.tile) * length * bytes);
-    tiles = std::clamp<int64_t>(tiles, 4, mostTiles);
+    tiles = std::clamp<int64_t>(tiles, 4, std::max(8u, mostRowsOfUnit / c.tile));
     if (!open)
       tiles = llvm::divideCeil(tilesOf1, llvm::divideCeil(tilesOf1, tiles));
     c.tiles = tiles;

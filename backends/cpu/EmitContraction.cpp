@@ -12,6 +12,8 @@ using namespace mlir::bigm::kernel;
 namespace {
 /// Epilogues up to this many ops are unrolled over the block; longer ones run in a loop over its rows in memory.
 constexpr unsigned longestUnrolledEpilogue = 6;
+/// Rows of a block from which on it asks for the next panel while it sums.
+constexpr unsigned leastRowsToFetch = 4;
 
 class ContractionEmitter : BlockCode {
 public:
@@ -55,6 +57,7 @@ private:
   /// One block of the unit.
   struct Tile {
     Columns columns;
+    Value panel;       // along the columns
     Value number;      // along the rows
     Value accumulator; // number of the first one in the memory of the unit
     unsigned rows;     // in registers; those that count may be fewer
@@ -135,7 +138,7 @@ private:
         loopOrOnce(tiles, [&](Value number) {
           Value accumulator = e.mul(e.add(e.mul(panel, e.constant(c.tiles)), number),
                                     e.constant(int64_t(c.tile) * c.vectors));
-          Tile tile{columns, number, accumulator, c.tile};
+          Tile tile{columns, panel, number, accumulator, c.tile};
           // A batch of one is common, and its one row is not worth a whole block.
           if (c.tile == 1 || constantOf(c.rowCount()) || least() > 1)
             return each(tile);
@@ -221,7 +224,26 @@ private:
       first = advance(first, placeA, loop.dim, i, elementA);
       second = advance(second, placeB, loop.dim, i, elementB);
     }
+    ahead = nextPanel(tile);
     return reduce(outsideChunk.size(), tile.columns, first, second, offsets, sums, chunkFrom, chunkTo);
+  }
+
+  /// How far ahead of the place in a panel lies what comes after it, in elements: the same step of the next panel, or of
+  /// the first one in the next chunk. A block asks for one line a step, so that as many blocks as the panel has registers
+  /// fetch it whole. Null where a block does too little for a step to hide a line, or would fetch nothing of use.
+  Value nextPanel(const Tile &tile) {
+    if (!c.packed || tile.rows < leastRowsToFetch || c.tiles < 2)
+      return {};
+    auto stride = coefficientOf(placeB, c.vectorDim);
+    Value next = e.mul(e.evaluate(*stride), e.constant(c.width()));
+    if (c.chunk) {
+      Value chunk = e.mul(e.evaluate(*coefficientOf(placeB, c.reduced[c.chunkDepth].dim)), e.constant(c.chunk));
+      Value back = e.sub(chunk, e.mul(next, tile.panel));
+      Value last = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, e.add(tile.panel, e.constant(1)), panels);
+      next = arith::SelectOp::create(b, last, back, next);
+    }
+    Value line = arith::RemUIOp::create(b, tile.number, e.constant(c.vectors));
+    return e.add(next, e.mul(line, e.constant(lanes)));
   }
 
   // ---------------------------------------------------------------- epilogue

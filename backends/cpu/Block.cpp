@@ -58,6 +58,8 @@ Value BlockCode::partsOf(Value unit, Value split) {
 void BlockCode::forUnits(const std::string &name, unsigned splits, llvm::function_ref<void(Unit)> each) {
   LLVM::LLVMFuncOp function = e.openFunction(name);
   entry = &function.getBody().front();
+  if (c.onTiles)
+    configureTiles();
   auto over = scf::ForOp::create(b, e.begin, e.end, e.constant(1));
   b.setInsertionPointToStart(over.getBody());
   Unit unit;
@@ -88,7 +90,26 @@ void BlockCode::forUnits(const std::string &name, unsigned splits, llvm::functio
     unit.dims[c.outer[i].dim] = digit(c.outer[i].size, i == 0);
   each(unit);
   b.setInsertionPointAfter(over);
+  if (c.onTiles)
+    tileOp("llvm.x86.tilerelease", {});
   e.closeFunction();
+}
+
+void BlockCode::configureTiles() {
+  // Palette 1, then the bytes of a row, 16 bits each from byte 16 on, and the rows, 8 bits each from byte 48 on.
+  constexpr uint64_t words[8] = {1, 0, 0x0040004000400040, 0x0040004000400040, 0, 0, 0x1010101010101010, 0};
+  Value shape = LLVM::AllocaOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), b.getI8Type(), e.constant(64), 64);
+  for (auto [i, word] : llvm::enumerate(words))
+    e.storeRaw(e.constant(int64_t(word)), e.elementPointer(shape, e.constant(int64_t(i)), b.getI64Type()), 8);
+  tileOp("llvm.x86.ldtilecfg", {}, {shape});
+}
+
+void BlockCode::tileOp(StringRef name, ArrayRef<int> registers, ArrayRef<Value> operands) {
+  SmallVector<Value> all;
+  for (int number : registers)
+    all.push_back(LLVM::ConstantOp::create(b, b.getI8Type(), b.getI8IntegerAttr(int8_t(number))));
+  all.append(operands.begin(), operands.end());
+  LLVM::CallIntrinsicOp::create(b, b.getStringAttr(name), all);
 }
 
 void BlockCode::byColumns(Value begin, llvm::function_ref<void(const Columns &)> each) {

@@ -48,6 +48,8 @@ protected:
     Value split, from, to;   // null when the sum is not split
   };
   void forUnits(const std::string &name, unsigned splits, llvm::function_ref<void(Unit)> each);
+  /// An operation on the tile registers of AMX, by the name of LLVM's intrinsic.
+  void tileOp(StringRef name, ArrayRef<int> registers, ArrayRef<Value> operands = {});
   /// Partial sums of a unit in scratch memory.
   Value partsOf(Value unit, Value split);
 
@@ -62,6 +64,8 @@ protected:
   Value ahead;            // elements from a step's vectors to what it asks for; null: it asks for nothing
 
 private:
+  /// Eight registers of 16 rows of 64 bytes each.
+  void configureTiles();
   Value widened(Value value);
   /// One step of the sum.
   SmallVector<Value> step(const Columns &columns, Value a, Value b, ArrayRef<Value> rowOffsets, ArrayRef<Value> sums);

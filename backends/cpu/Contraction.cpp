@@ -108,6 +108,8 @@ public:
 
   std::optional<Contraction> plan() {
     c.s = prepare(nest);
+    if (nest->hasAttr(onTilesAttr))
+      return planOnTiles();
     if (!findOperands() || !chooseVectors())
       return std::nullopt;
     c.reduced = c.s.reduced;
@@ -130,6 +132,32 @@ public:
   }
 
 private:
+  /// Both operands lie in panels: what moves only the first makes the rows.
+  Contraction planOnTiles() {
+    loads.assign(nest.getBody().front().getOps<LoadOp>().begin(), nest.getBody().front().getOps<LoadOp>().end());
+    bool swapped = nest->getAttrOfType<IntegerAttr>(onTilesAttr).getInt() == 0; // the number of the vector operand
+    c.a = loads[swapped ? 1 : 0], c.b = loads[swapped ? 0 : 1];
+    c.onTiles = true, c.lanes = target.lanes, c.vectors = 32 / target.lanes, c.tile = 32;
+    element = Float32Type::get(nest.getContext());
+    c.reduced = c.s.reduced, c.cost = c.s.cost;
+    for (const Loop &loop : c.s.outer)
+      if (LoadOp(c.b).getMap().isFunctionOfDim(loop.dim))
+        c.vectorDim = loop.dim, c.vectorSize = loop.size;
+      else
+        c.rows.push_back(loop);
+    auto known = constantOf(c.rowCount());
+    int64_t tiles = llvm::divideCeil(known ? *known : int64_t(1) << 20, 32), panels = llvm::divideCeil(guess(c.vectorSize), 32);
+    c.tiles = std::min<int64_t>(8, tiles), c.panels = std::min<int64_t>(8, panels);
+    // A block of tiles does in one cycle what takes one of registers sixteen.
+    int64_t want = std::min<int64_t>(enoughUnits, int64_t(products() / (16.0 * leastWork)));
+    while (c.panels > 1 && leastUnits() < want)
+      c.panels = llvm::divideCeil(c.panels, 2u);
+    while (c.tiles > 1 && known && leastUnits() < want)
+      c.tiles = llvm::divideCeil(c.tiles, 2u);
+    countUnits();
+    return c;
+  }
+
   /// The two loads, with places that are linear in every dimension: at the first column of a panel they are.
   bool findOperands() {
     loads.assign(nest.getBody().front().getOps<LoadOp>().begin(), nest.getBody().front().getOps<LoadOp>().end());

@@ -17,6 +17,7 @@ struct Contraction {
   Schedule s;                  // exprs and stores; its loops are not used
   mutable kernel::LoadOp a, b; // broadcast and vector operand
   bool vectorsOfA = false;     // a runs along the vector dimension too (depthwise): it is loaded in vectors, not broadcast
+  bool onTiles = false;        // both lie in panels for AMX (PackTiles.h): blocks are 32 x 32
   unsigned vectorDim = 0;
   AffineExpr vectorSize;
   unsigned lanes = 1;
@@ -48,6 +49,8 @@ struct Contraction {
 
 /// Attribute of a load: its panels hold rows of a block, not columns.
 constexpr const char *rowPanels = "row_panels";
+/// Attribute of a contraction whose operands lie in panels for AMX (PackTiles.h).
+constexpr const char *onTilesAttr = "on_tiles";
 
 /// The plan for a nest that is marked as a contraction; nothing when it has no dimension to run vectors along: then it
 /// runs as any reduction.

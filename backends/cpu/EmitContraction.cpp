@@ -20,6 +20,13 @@ public:
   ContractionEmitter(Emitter &e, const Contraction &c) : BlockCode(e, c) {}
 
   SmallVector<Launch> run(const std::string &name) {
+    if (c.onTiles) {
+      forUnits(name, 1, [&](Unit unit) {
+        enter(unit, /*reads=*/false);
+        sumOnTiles();
+      });
+      return {{name, c.units, c.cost}};
+    }
     if (c.splits == 1) {
       forUnits(name, 1, [&](Unit unit) {
         enter(unit);
@@ -140,7 +147,7 @@ private:
                                     e.constant(int64_t(c.tile) * c.vectors));
           Tile tile{columns, panel, number, accumulator, c.tile};
           // A batch of one is common, and its one row is not worth a whole block.
-          if (c.tile == 1 || constantOf(c.rowCount()) || least() > 1)
+          if (c.tile == 1 || c.onTiles || constantOf(c.rowCount()) || least() > 1)
             return each(tile);
           Tile single = tile;
           single.rows = 1;
@@ -244,6 +251,37 @@ private:
     }
     Value line = arith::RemUIOp::create(b, tile.number, e.constant(c.vectors));
     return e.add(next, e.mul(line, e.constant(lanes)));
+  }
+
+  /// The same on the tile registers of AMX (Intel SDM vol. 1, chapter 18): a block of 32 x 32 sums is four tiles of 16 rows
+  /// of 64 bytes, and a step of 32 products reads two tiles of each operand. Registers 0 to 3 sum, 4 and 5 hold rows, 6 and
+  /// 7 columns. Panels end in zeros, so every block is whole. Sums leave by way of the stack.
+  void sumOnTiles() {
+    Value memory = allocate(int64_t(c.tile) * c.vectors);
+    Value steps = e.evaluate((c.reduced.front().size + 31).floorDiv(32));
+    Value panelBytes = e.mul(steps, e.constant(2048));
+    Value first = e.pointer({Slot::Tensor, LoadOp(c.a).getTensor(), 0, {}});
+    Value second = e.pointer({Slot::Tensor, LoadOp(c.b).getTensor(), 0, {}});
+    Value firstBlock = arith::DivUIOp::create(b, firstRow, e.constant(32));
+    auto at = [&](Value base, Value bytes) { return e.elementPointer(base, bytes, b.getI8Type()); };
+    forBlocks([&](Tile tile) {
+      Value rows = at(first, e.mul(e.add(firstBlock, tile.number), panelBytes));
+      Value columns = at(second, e.mul(e.add(firstPanel, tile.panel), panelBytes));
+      for (int i = 0; i < 4; ++i)
+        tileOp("llvm.x86.tilezero", {i}, {});
+      loop(e.constant(0), steps, 1, [&](Value step) {
+        Value offset = e.mul(step, e.constant(2048));
+        for (int i = 0; i < 2; ++i) {
+          tileOp("llvm.x86.tileloadd64", {4 + i}, {at(at(rows, offset), e.constant(1024 * i)), e.constant(64)});
+          tileOp("llvm.x86.tileloadd64", {6 + i}, {at(at(columns, offset), e.constant(1024 * i)), e.constant(64)});
+        }
+        for (int i = 0; i < 4; ++i)
+          tileOp("llvm.x86.tdpbf16ps", {i, 4 + i / 2, 6 + i % 2}, {});
+      });
+      for (int i = 0; i < 4; ++i)
+        tileOp("llvm.x86.tilestored64", {i}, {at(memory, e.constant(i / 2 * 16 * 128 + i % 2 * 64)), e.constant(128)});
+      finishRows(tile, [&](Value index) { return loadSum(accumulatorPlace(memory, e.sub(index, tile.accumulator))); });
+    });
   }
 
   // ---------------------------------------------------------------- epilogue

@@ -9,6 +9,14 @@ using namespace mlir::bigm;
 using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
+LoadOp cpu::copiedBy(Value tensor) {
+  auto nest = tensor.getDefiningOp<NestOp>();
+  if (!nest || nest.reduces() || nest.getNumResults() != 1 || nest.getBody().front().getOperations().size() != 2)
+    return {};
+  auto load = dyn_cast<LoadOp>(nest.getBody().front().front());
+  return load && !load.getInside() && load.getAt().empty() ? load : LoadOp();
+}
+
 namespace {
 /// Below, an operand stays in the caches however its rows lie.
 constexpr double leastElements = 16 * 1024;
@@ -20,15 +28,6 @@ constexpr int64_t leastStride = 64;
 double guess(AffineExpr size) {
   auto constant = constantOf(size);
   return constant ? double(*constant) : 128;
-}
-
-/// The nest that only copies, when the tensor is the result of one.
-LoadOp copiedBy(Value tensor) {
-  auto nest = tensor.getDefiningOp<NestOp>();
-  if (!nest || nest.reduces() || nest.getNumResults() != 1 || nest.getBody().front().getOperations().size() != 2)
-    return {};
-  auto load = dyn_cast<LoadOp>(nest.getBody().front().front());
-  return load && !load.getInside() && load.getAt().empty() ? load : LoadOp();
 }
 
 /// A copy of what the load reads, in panels of `width` along dimension `dim` of the nest: [what all results share][panel]
@@ -165,6 +164,8 @@ void cpu::packOperands(func::FuncOp func, const Target &target) {
   SmallVector<NestOp> nests(func.getBody().front().getOps<NestOp>());
   for (NestOp nest : nests)
     if (nest.getContraction()) {
+      if (target.tiles && packTiles(nest, names ? names.size() : 0))
+        continue;
       packColumns(nest, target, names ? names.size() : 0);
       packRows(nest, target, names ? names.size() : 0);
     }

@@ -10,11 +10,18 @@
 // Runs after choose-layout and before plan-memory, because the width is that of the target's block.
 #pragma once
 #include "backends/cpu/Target.h"
+#include "passes/Kernel.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace mlir::bigm::cpu {
 
 /// Packs the vector operand of each contraction where that pays.
 void packOperands(func::FuncOp func, const Target &target);
+
+/// Packs both operands of a product of bf16 for the tiles of AMX (PackTiles.cpp) and marks it; whether it did.
+bool packTiles(kernel::NestOp nest, unsigned symbols);
+
+/// The load of a nest that only copies, when the tensor is the result of one.
+kernel::LoadOp copiedBy(Value tensor);
 
 } // namespace mlir::bigm::cpu

@@ -27,6 +27,7 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
     if (long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); bytes > 0)
       target.ownBytes = bytes;
     level = host.lookup("avx512vl") && host.lookup("avx512dq") ? 4 : host.lookup("avx2") && host.lookup("fma") ? 3 : 2;
+    target.tiles = level == 4 && host.lookup("amx-tile") && host.lookup("amx-bf16");
   } else if (name == "x86-64-v2" || name == "x86-64-v3" || name == "x86-64-v4") {
     target.cpu = name;
     level = name.back() - '0';

@@ -1,8 +1,11 @@
 #include "Cpu.h"
 #include "Failure.h"
+#include <algorithm>
 #include <cpuid.h>
 #include <cstdlib>
 #include <iterator>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace bigm::rt {
 namespace {
@@ -12,7 +15,7 @@ constexpr uint32_t questions[][2] = {{1, 0}, {7, 0}, {7, 1}, {0x80000001, 0}};
 enum Question { Basic, Extended, Extended1, Amd };
 enum Register { EAX, EBX, ECX, EDX };
 /// Registers that the operating system must save for a feature to be usable, as bits of XCR0.
-enum State : uint32_t { Base = 0, Ymm = 0x6, Zmm = 0xe6 };
+enum State : uint32_t { Base = 0, Ymm = 0x6, Zmm = 0xe6, Tiles = 0x60000 };
 
 /// Where a feature stands in the answers of CPUID (Intel SDM vol. 2A, "CPUID"; AMD APM vol. 3, appendix E), and the level
 /// of the x86-64 psABI that asks for it first, 0 for none.
@@ -46,6 +49,8 @@ constexpr Feature table[] = {
     {"avx512f", Extended, EBX, 16, Zmm, 4},
     {"avx512vl", Extended, EBX, 31, Zmm, 4},
     // What the code generator uses by itself besides, where `cpu:host` has it. Others (aes, sha, ...) nothing asks for.
+    {"amx-bf16", Extended, EDX, 22, Tiles, 0},
+    {"amx-tile", Extended, EDX, 24, Tiles, 0},
     {"avx512bf16", Extended1, EAX, 5, Zmm, 0},
     {"avx512bitalg", Extended, ECX, 12, Zmm, 0},
     {"avx512fp16", Extended, EDX, 23, Zmm, 0},
@@ -96,6 +101,14 @@ std::string listed(const std::vector<Variant> &variants) {
   for (size_t i = 0; i < variants.size(); ++i)
     text += (i == 0 ? "" : i + 1 < variants.size() ? ", " : " and ") + variants[i].target;
   return text;
+}
+
+/// Linux saves the tile registers of AMX only for processes that ask for it (Documentation/arch/x86/xstate.rst): 8 KiB a
+/// thread. Whether it lets this one use them; asked when code that needs them is picked, once.
+bool mayUseTiles() {
+  constexpr long requestPermission = 0x1023, tileData = 18;
+  static const bool may = syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+  return may;
 }
 
 } // namespace
@@ -168,13 +181,18 @@ std::string Cpu::lacking(const std::vector<std::string> &needed) const {
   return text;
 }
 
+static bool asksForTiles(const Variant &variant) {
+  return std::find(variant.needed.begin(), variant.needed.end(), "amx-tile") != variant.needed.end();
+}
+
 size_t Cpu::pick(const std::string &program, const std::vector<Variant> &variants) const {
   for (size_t i = variants.size(); i-- > 0;)
-    if (lacking(variants[i].needed).empty())
+    if (lacking(variants[i].needed).empty() && (!asksForTiles(variants[i]) || mayUseTiles()))
       return i;
+  std::string missing = lacking(variants.front().needed);
   std::string hint = level().empty() ? "" : "; hint: build it with `--target cpu:" + level() + "`";
   throw Failure(BIGM_ERROR_CPU, "`" + program + "` carries code for " + listed(variants) + ", and this CPU" + held +
-                                    " lacks " + lacking(variants.front().needed) +
+                                    " lacks " + (missing.empty() ? "the permission to use amx-tile" : missing) +
                                     (variants.size() > 1 ? " of " + variants.front().target : "") + hint);
 }
 

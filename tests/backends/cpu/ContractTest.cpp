@@ -190,6 +190,25 @@ TEST(Contract, NarrowOperands) {
   }
 }
 
+TEST(Contract, ProductsOfBf16OnTiles) {
+  // Where the machine has AMX: rows of two dimensions, one of them open, weights as Linear keeps them, an epilogue that reads
+  // another tensor; and the gradient to the weights, whose sum is open and too short for a tile when N is 1.
+  for (int64_t n : {1, 2, 5}) {
+    SCOPED_TRACE(n);
+    expectSame(R"(#x = affine_map<()[s0] -> (s0, 37, 70)>
+      #y = affine_map<()[s0] -> (s0, 37, 150)>
+      func.func @f(%x: tensor<?x37x70xbf16, #x>, %w: tensor<150x70xbf16>, %g: tensor<?x37x150xbf16, #y>)
+          -> (tensor<?x37x150xbf16, #y>, tensor<150x70xbf16>) attributes {bigm.symbols = ["N"]} {
+      %a = bigm.contract %x, %w lhs affine_map<(n, t, o, i) -> (n, t, i)> rhs affine_map<(n, t, o, i) -> (o, i)>
+          reduced affine_map<()[s0] -> (70)> : (tensor<?x37x70xbf16, #x>, tensor<150x70xbf16>) -> tensor<?x37x150xbf16, #y>
+      %d = bigm.mul %a, %g : tensor<?x37x150xbf16, #y>
+      %e = bigm.contract %g, %x lhs affine_map<(o, i, n, t) -> (n, t, o)> rhs affine_map<(o, i, n, t) -> (n, t, i)>
+          reduced affine_map<()[s0] -> (s0, 37)> : (tensor<?x37x150xbf16, #y>, tensor<?x37x70xbf16, #x>) -> tensor<150x70xbf16>
+      return %d, %e : tensor<?x37x150xbf16, #y>, tensor<150x70xbf16> })",
+               {n}, 1e-2);
+  }
+}
+
 TEST(Contract, ChainOverHeads) {
   // Scores, softmax and mixing of 5 heads, and its kernels one after the other for each head: same numbers.
   for (int64_t n : {1, 3})

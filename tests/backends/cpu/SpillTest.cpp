@@ -1,6 +1,7 @@
 // The inner loops of the hot kernels keep all their vectors in registers: a block that is one register too large runs ten
 // times slower (8x48 on AVX-512: 22 instead of 250 GFLOP/s), and no numeric test sees it.
 #include "Harness.h"
+#include "backends/cpu/Target.h"
 #include "mlir/Parser/Parser.h"
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -115,6 +116,22 @@ TEST(Spills, OnlyPanelsThatFollowAreAskedFor) {
     EXPECT_GT(asks(assemblyOf(product("512"), target)), 0) << target;
     EXPECT_EQ(asks(assemblyOf(product("8"), target)), 0) << target;
   }
+}
+
+TEST(Spills, ProductsOfBf16RunOnTilesWhereTheMachineHasThem) {
+  auto product = [](const std::string &size, const std::string &element) {
+    std::string t = "tensor<" + size + "x" + size + "x" + element + ">";
+    return "func.func @f(%x: " + t + ", %w: " + t + ") -> " + t + " {\n" +
+           "%c = bigm.contract %x, %w lhs affine_map<(i, j, k) -> (i, k)> rhs affine_map<(i, j, k) -> (k, j)> "
+           "reduced affine_map<() -> (" + size + ")> : (" + t + ", " + t + ") -> " + t + "\nreturn %c : " + t + " }";
+  };
+  auto onTiles = [](const std::vector<std::string> &lines) {
+    return std::any_of(lines.begin(), lines.end(), [](auto &line) { return line.find("tdpbf16ps") != std::string::npos; });
+  };
+  EXPECT_EQ(onTiles(assemblyOf(product("100", "bf16"), "host")), mlir::bigm::cpu::parseTarget("host")->tiles);
+  EXPECT_FALSE(onTiles(assemblyOf(product("8", "bf16"), "host"))); // too small to be worth their configuration
+  EXPECT_FALSE(onTiles(assemblyOf(product("100", "f32"), "host")));
+  EXPECT_FALSE(onTiles(assemblyOf(product("100", "bf16"), "x86-64-v4")));
 }
 
 TEST(Spills, Convolutions) {

@@ -151,6 +151,9 @@ struct TensorDecl {
   TensorType type;
   SourceRange where;
   Bytes initial = {}; // elements in row-major order where a file of the program gives them, which no init function does
+  // What precision/Narrow.h made of an f32 weight: kept in fewer bits, as i8 with a tensor of scales along dimension `axis`.
+  bool narrowed = false;
+  int scales = -1, axis = 0;
 };
 
 // ---------------------------------------------------------------- what the drivers read (it goes into the manifest)
@@ -273,7 +276,9 @@ struct GenerateProgram {
 };
 struct DeployProgram {
   std::string train;
-  std::vector<std::string> targets, precisions;
+  std::vector<std::string> targets;
+  std::string precision = {};         // "f32", "bf16", "f16", "int8"; empty where it says none
+  std::vector<std::string> keep = {}; // parts that stay as they are, by their paths in the model
   std::string version;
 };
 

@@ -87,6 +87,21 @@ LoadOp plainView(NestOp nest) {
   return load && !load.getInside() && load.getAt().empty() ? load : LoadOp();
 }
 
+/// A view of numbers that are kept in fewer bits than they are computed with, and widened as they are read: weights of
+/// `precision bf16` and `int8`. An operand of a contraction may be one; its kernel widens whole registers.
+LoadOp widenedView(NestOp nest) {
+  Block &body = nest.getBody().front();
+  if (nest.reduces() || nest.getNumResults() != 1 || body.getOperations().size() != 3)
+    return {};
+  auto load = dyn_cast<LoadOp>(body.front());
+  Operation *wider = body.front().getNextNode();
+  if (!load || load.getInside() || !load.getAt().empty() || !isa<arith::ExtFOp, arith::SIToFPOp>(wider) ||
+      wider->getOperand(0) != load || body.getTerminator()->getOperand(0) != wider->getResult(0))
+    return {};
+  bool narrow = load.getType().isInteger(8) || (isa<FloatType>(load.getType()) && load.getType().getIntOrFloatBitWidth() == 16);
+  return narrow && wider->getResult(0).getType().isF32() && isa<BlockArgument>(load.getTensor()) ? load : LoadOp();
+}
+
 /// By how much a linear index grows with a dimension.
 AffineExpr stepOf(AffineExpr index, unsigned dim) {
   AffineExpr d = getAffineDimExpr(dim, index.getContext());
@@ -129,6 +144,8 @@ const char *obstacle(NestOp producer, LoadOp load) {
     return "it is read at computed places";
   if (consumer.getContraction() && load->getBlock() == &consumer.getBody().front()) {
     LoadOp view = plainView(producer);
+    if (!view)
+      view = widenedView(producer);
     if (!view || load.getInside())
       return "operands of a contraction are plain loads";
     if (hasDivision(composed(view.getMap(), load, producer.symbols())))
@@ -140,6 +157,12 @@ const char *obstacle(NestOp producer, LoadOp load) {
 /// Why the producer is better computed once, into memory; null when substituting it pays.
 const char *lossOf(NestOp producer, ArrayRef<LoadOp> loads) {
   Cost cost = costOf(producer);
+  // Read in fewer bits where it is used, a weight costs a part of the memory traffic.
+  if (widenedView(producer) && llvm::all_of(loads, [](LoadOp load) {
+        auto consumer = load->getParentOfType<NestOp>();
+        return consumer.getContraction() && load->getBlock() == &consumer.getBody().front();
+      }))
+    return nullptr;
   if (cost.arithmetic == 0 && !cost.dear && (cost.ops <= 4 || loads.size() == 1))
     return nullptr;
   double most = 0;

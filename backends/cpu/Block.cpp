@@ -19,7 +19,11 @@ BlockCode::BlockCode(Emitter &e, const Contraction &c)
 /// The operands may be kept in fewer bits than the sum.
 Value BlockCode::widened(Value value) {
   Type wide = isa<VectorType>(value.getType()) ? e.vectorOf(element) : element;
-  return value.getType() == wide ? value : arith::ExtFOp::create(b, wide, value).getResult();
+  if (value.getType() == wide)
+    return value;
+  if (isa<IntegerType>(getElementTypeOrSelf(value.getType())))
+    return arith::SIToFPOp::create(b, wide, value);
+  return arith::ExtFOp::create(b, wide, value);
 }
 
 SmallVector<Value> BlockCode::zeros(unsigned rows, unsigned vectors) {

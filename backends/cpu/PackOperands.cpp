@@ -3,6 +3,8 @@
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/InferenceEntries.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -30,9 +32,15 @@ double guess(AffineExpr size) {
   return constant ? double(*constant) : 128;
 }
 
+/// Whether columns are weights, which every call reads from memory.
+bool keepsNarrow(LoadOp load, bool columns) {
+  auto argument = dyn_cast<BlockArgument>(load.getTensor());
+  return columns && argument && SteadyValues(load->getParentOfType<func::FuncOp>()).isSteadyTensor(argument);
+}
+
 /// A copy of what the load reads, in panels of `width` along dimension `dim` of the nest: [what all results share][panel]
 /// [the rest, in the order in which it lies now][width]. Other indices stay as they are, windows too.
-void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned symbols) {
+void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned symbols, bool columns) {
   MLIRContext *context = nest.getContext();
   LoadOp copy = copiedBy(load.getTensor());
   AffineExpr packed = getAffineDimExpr(dim, context);
@@ -62,9 +70,12 @@ void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned s
   AffineExpr lane = addPacked(getAffineConstantExpr(width, context), packed % width);
   places[index] = panel * width + lane;
 
-  // Panels hold what the sum is kept in: 16-bit floats are widened once, here.
+  // Panels hold what the sum is kept in: 16-bit floats are widened once, here. Weights stay as narrow as they are kept: their
+  // panels are made once, and read from memory by every call.
   OpBuilder builder(nest);
   Type element = nest.getBody().front().getTerminator()->getOperand(0).getType();
+  if (keepsNarrow(copy ? copy : load, columns))
+    element = load.getType();
   NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
   OpBuilder inner = OpBuilder::atBlockEnd(&packing.getBody().front());
   Value source = load.getTensor();
@@ -85,14 +96,15 @@ void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned s
   Value value = LoadOp::create(inner, load.getLoc(), load.getType(), source, ValueRange(), otherwise,
                                AffineMapAttr::get(AffineMap::get(sizes.size(), symbols, places, context)), inside);
   if (value.getType() != element)
-    value = arith::ExtFOp::create(inner, load.getLoc(), element, value);
+    value = isa<IntegerType>(value.getType()) ? arith::SIToFPOp::create(inner, load.getLoc(), element, value).getResult()
+                                              : arith::ExtFOp::create(inner, load.getLoc(), element, value).getResult();
   YieldOp::create(inner, load.getLoc(), value);
 
   if (load.getType() != element) {
-    auto wide = cast<arith::ExtFOp>(*load->user_begin());
+    Operation *wide = *load->user_begin();
     load.getResult().setType(element);
-    wide.replaceAllUsesWith(load.getResult());
-    wide.erase();
+    wide->getResult(0).replaceAllUsesWith(load.getResult());
+    wide->erase();
   }
   load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), load.getMap().getNumSymbols(), at, context)));
   load.getTensorMutable().assign(packing.getResult(0));
@@ -132,7 +144,7 @@ void packColumns(NestOp nest, const Target &target, unsigned symbols) {
       return;
   auto [elements, reuse] = elementsAndReuse(nest, b);
   if (standsAlone(b, plan->vectorDim) && elements >= leastElements && (copiedBy(b.getTensor()) || reuse >= leastRows))
-    packAlong(nest, b, plan->vectorDim, width, symbols);
+    packAlong(nest, b, plan->vectorDim, width, symbols, true);
 }
 
 /// Rows of the other operand, when the sum walks through it in long strides: gradients to weights. Also where rows lie
@@ -155,7 +167,7 @@ void packRows(NestOp nest, const Target &target, unsigned symbols) {
   if (stride && *stride < leastStride && !apartByPages && a.getType().getIntOrFloatBitWidth() >= 32)
     return; // narrower ones would be widened again for every block
   if (elements >= leastElements && reuse >= 2.0 * plan->vectors * target.lanes)
-    packAlong(nest, a, dim, plan->tile, symbols), a->setAttr(rowPanels, UnitAttr::get(a.getContext()));
+    packAlong(nest, a, dim, plan->tile, symbols, false), a->setAttr(rowPanels, UnitAttr::get(a.getContext()));
 }
 } // namespace
 

@@ -149,6 +149,12 @@ void Checker::checkAll(Module &main) {
         instances[instance->name.text] = {instance, m.get()};
   for (auto &[name, found] : instances)
     checkInstance(*found.first, found.second);
+  for (DeployProgram &deploy : program->deploys)
+    each(K::Deploy, [&](const ast::Decl &d) {
+      if (d.name.text == deploy.train)
+        if (auto *precision = clause(static_cast<const ast::DeployDecl &>(d).clauses, "precision"))
+          readKept(*precision, deploy);
+    });
   for (auto &stop : stops) {
     const TrainProgram &train = program->trains[stop.training->index];
     std::vector<std::string> names = {"loss"};

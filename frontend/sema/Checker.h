@@ -358,6 +358,7 @@ public:
   /// Whether a training may change the tensor: its model's, or one of an instance that belongs to no training.
   bool learnable(const Training &t, const std::string &tensor) const;
   bool readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out);
+  void readKept(const ast::Clause &c, DeployProgram &deploy);
   /// The instance that `declaration name = Model(...)` makes; null after an error, which `needsModel` words.
   std::shared_ptr<Instance> rootInstance(const ast::Expr &model, const std::string &name, Module *m, Diag needsModel,
                                          const std::string &hint);

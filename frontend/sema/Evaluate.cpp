@@ -278,11 +278,14 @@ void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
           fail(Diag::UnknownTarget, e->range, {text}, "targets are `cpu:host`, `cpu:x86-64-v2`, `-v3`, `-v4` and `cuda`");
         out.targets.push_back(text);
       } else if (word == "precision") {
-        if (text == "int8" || text == "int4" || text == "fp8")
+        if (text == "int4" || text == "fp8")
           unsupported("precision `" + text + "`", e->range);
-        else if (text != "f32" && text != "bf16" && text != "f16")
-          fail(Diag::UnknownPrecision, e->range, {text}, "precisions are `f32`, `bf16` and `f16`");
-        out.precisions.push_back(text);
+        else if (text != "f32" && text != "bf16" && text != "f16" && text != "int8")
+          fail(Diag::UnknownPrecision, e->range, {text}, "precisions are `f32`, `bf16`, `f16` and `int8`");
+        else if (!out.precision.empty())
+          unsupported("more than one precision in a `deploy`", e->range);
+        else
+          out.precision = text;
       } else if (word == "serve") {
         out.version = text;
       }

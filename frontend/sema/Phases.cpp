@@ -49,6 +49,38 @@ bool Checker::readPaths(Training &t, const ast::Clause &c, std::vector<std::stri
   return ok;
 }
 
+/// `precision int8 { keep embed }`: parts of the model that is shipped, or of what it shares with others.
+void Checker::readKept(const ast::Clause &c, DeployProgram &deploy) {
+  std::set<std::string> parts;
+  for (const TensorDecl &t : program->tensors) {
+    if (t.kind != TensorDecl::Kind::Param)
+      continue;
+    bool own = t.name.compare(0, deploy.train.size() + 1, deploy.train + ".") == 0;
+    if (!own && !isShared(t.name))
+      continue;
+    std::string path = own ? t.name.substr(deploy.train.size() + 1) : t.name;
+    for (size_t dot = path.find('.'); dot != path.npos; dot = path.find('.', dot + 1))
+      parts.insert(path.substr(0, dot));
+    parts.insert(path);
+  }
+  std::vector<std::string> known(parts.begin(), parts.end());
+  for (auto &[word, e] : c.options) {
+    std::string path = exprPath(*e);
+    if (path.compare(0, deploy.train.size() + 1, deploy.train + ".") == 0)
+      path = path.substr(deploy.train.size() + 1);
+    if (parts.count(path)) {
+      deploy.keep.push_back(path);
+      continue;
+    }
+    std::string near = didYouMean(path, known), all;
+    for (auto &part : known)
+      if (part.find('.') == part.npos)
+        all += (all.empty() ? "`" : ", `") + part + "`";
+    fail(Diag::UnknownPart, e->range, {deploy.train, source(e->range)},
+         !near.empty() ? "did you mean `" + near + "`?" : "its parts are " + all);
+  }
+}
+
 void Checker::readStop(Training &t, const ast::Clause &c, PhaseProgram &out) {
   auto metric = [&](const ast::Expr &e) {
     std::string path = exprPath(e);

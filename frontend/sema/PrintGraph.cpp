@@ -227,8 +227,10 @@ void print(std::ostream &out, const Program &p, const std::string &only) {
       out << "deploy " << d.train;
       for (auto &t : d.targets)
         out << " target " << t;
-      for (auto &t : d.precisions)
-        out << " precision " << t;
+      if (!d.precision.empty())
+        out << " precision " << d.precision;
+      for (auto &part : d.keep)
+        out << " keep " << part;
       out << " version " << d.version << "\n";
     }
   for (const Function &f : p.functions)

@@ -60,6 +60,16 @@ static TensorDecl parseTensor(const Json &json, size_t index) {
     bytes = checkedMul(bytes, tensor.shape.back(), "a tensor");
   }
   tensor.bytes = uint64_t(bytes);
+  tensor.narrowed = json.contains("narrowed");
+  if (json.contains("scales")) {
+    tensor.scales = int32_t(number(json["scales"], "`scales` of " + where));
+    tensor.axis = number(member(json, "axis", where), "`axis` of " + where);
+    if (tensor.axis < 0 || tensor.axis >= int64_t(tensor.shape.size()))
+      fail(where + " has no dimension `axis`");
+  }
+  bool fits = tensor.scales >= 0 ? tensor.dtype == BIGM_I8 : tensor.dtype == BIGM_BF16 || tensor.dtype == BIGM_F16;
+  if (tensor.narrowed ? !fits : tensor.scales >= 0)
+    fail(where + " is narrowed to a type that it cannot have");
   return tensor;
 }
 
@@ -215,6 +225,12 @@ Manifest Manifest::parse(std::string_view source, const Pick &pick) {
     manifest.firstEntry = number(member(code, "first_entry", "a variant"), "`first_entry` of a variant");
   if (manifest.firstEntry < 0)
     fail("the entries of a variant begin before the first");
+  for (const TensorDecl &t : manifest.tensors)
+    if (t.scales >= 0) {
+      const TensorDecl *scales = size_t(t.scales) < manifest.tensors.size() ? &manifest.tensors[size_t(t.scales)] : nullptr;
+      if (!scales || scales->dtype != BIGM_F32 || scales->shape != std::vector<int64_t>{t.shape[size_t(t.axis)]})
+        fail("tensor `" + t.name + "` has scales that are none");
+    }
   manifest.feedsPrepared.resize(manifest.tensors.size());
   if (code.contains("prepared")) {
     for (const Json &bytes : list(code, "prepared", "it")) {
@@ -268,7 +284,8 @@ Manifest Manifest::parse(std::string_view source, const Pick &pick) {
         train.digest = bigm::rt::text(item, "digest", where);
       if (item.contains("phases"))
         for (const Json &phase : list(item, "phases", where))
-          if (phase.contains("step"))
+          // Where weights are kept in few bits there is no step.
+          if (phase.contains("step") && phase["step"] != "")
             manifest.functions[function(bigm::rt::text(phase, "step", "a phase of " + where))].train = int32_t(manifest.trains.size());
       manifest.trains.push_back(std::move(train));
     }

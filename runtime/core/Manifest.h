@@ -20,6 +20,9 @@ struct TensorDecl {
   int32_t dtype = 0; // bigm_dtype
   std::vector<int64_t> shape;
   uint64_t bytes = 0;
+  bool narrowed = false; // an f32 weight that the program keeps in fewer bits (Narrow.h)
+  int32_t scales = -1;   // of an i8 one: the tensor of its scales
+  int64_t axis = 0;      // and the dimension that they go along
 };
 
 enum class Role { Input, Tensor, Seed, Step, Steps, Output, Prepared };

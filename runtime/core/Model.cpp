@@ -1,6 +1,7 @@
 #include "Model.h"
 #include "Elem.h"
 #include "Failure.h"
+#include "Narrow.h"
 #include "Safetensors.h"
 #include <algorithm>
 #include <cstring>
@@ -78,7 +79,8 @@ void Model::load(const std::string &path, uint32_t required, bool allowMissing, 
       continue;
     }
     const TensorDecl &decl = manifest.tensors[found->second];
-    if (entry.dtype != decl.dtype || entry.shape != decl.shape) {
+    bool wider = decl.narrowed && entry.dtype == BIGM_F32; // becomes what the program keeps
+    if ((entry.dtype != decl.dtype && !wider) || entry.shape != decl.shape) {
       std::string seen = typeText(entry.dtype, entry.shape);
       if (entry.dtype < 0)
         seen.replace(0, 1, entry.dtypeName);
@@ -88,8 +90,13 @@ void Model::load(const std::string &path, uint32_t required, bool allowMissing, 
       throw Failure(BIGM_ERROR_WEIGHTS, path + " has `" + decl.name + "` twice, with the path of its part and without");
     sources[found->second] = &entry;
   }
+  auto isWider = [&](size_t i) { return sources[i] && manifest.tensors[i].narrowed && sources[i]->dtype == BIGM_F32; };
+  std::vector<char> made(tensors.size()); // scales that follow from what was read
   for (size_t i = 0; i < tensors.size(); ++i)
-    if (!sources[i] && (required >> manifest.tensors[i].kind & 1) && inPart(manifest.tensors[i].name))
+    if (isWider(i) && manifest.tensors[i].scales >= 0)
+      made[size_t(manifest.tensors[i].scales)] = 1;
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (!sources[i] && !made[i] && (required >> manifest.tensors[i].kind & 1) && inPart(manifest.tensors[i].name))
       missing.push_back(manifest.tensors[i].name);
   std::string problems;
   if (!missing.empty() && !allowMissing)
@@ -103,10 +110,16 @@ void Model::load(const std::string &path, uint32_t required, bool allowMissing, 
 
   std::unique_lock guard(lock);
   for (size_t i = 0; i < tensors.size(); ++i)
-    if (sources[i] && sources[i]->bytes)
+    if (isWider(i)) {
+      const TensorDecl &decl = manifest.tensors[i];
+      std::vector<float> values(sources[i]->bytes / sizeof(float)); // in the file they need not be aligned
+      std::memcpy(values.data(), sources[i]->data, values.size() * sizeof(float));
+      narrow(decl, values.data(), tensors[i], decl.scales < 0 ? nullptr : reinterpret_cast<float *>(tensors[size_t(decl.scales)]));
+    } else if (sources[i] && sources[i]->bytes) {
       std::memcpy(tensors[i], sources[i]->data, sources[i]->bytes);
+    }
   for (size_t i = 0; i < tensors.size(); ++i)
-    if (sources[i])
+    if (sources[i] || made[i])
       touched(int32_t(i));
 }
 

@@ -73,6 +73,8 @@ struct Evaluation {
   Result result;    // exitCode kGateFailed when a `require` does not hold
   std::string json; // {"results": {NAME: {METRIC: number}}, "requires": [{"text": ..., "held": true}]}, one line
   std::string text; // the same for people
+  double seconds = 0; // of measuring, data included
+  std::vector<std::pair<std::string, double>> metrics = {}; // `NAME METRIC` -> value, in the order of the text
 };
 /// Every `evaluate` of the program with the run's weights. Also refreshes the run's evaluation.json and report.html
 /// (a run folder that cannot be written is then only mentioned in the log).

@@ -9,6 +9,7 @@
 #include "Session.h"
 #include "runtime/data/Error.h"
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 namespace bigm::driver {
@@ -64,13 +65,16 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
       flows.emplace(module, options, flowsOf(module));
       flows->loadWeights();
     }
+    auto start = std::chrono::steady_clock::now();
     Measured measured = evaluate.flow.empty() ? measure(session, data, evaluate, evaluate.split) : measureFlow(*flows, data, evaluate, evaluate.split);
+    out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     // Two evaluations of one train are told apart by their data.
     std::string name = results.contains(evaluate.name) ? fmt::format("{}.{}.{}", evaluate.name, evaluate.data, evaluate.split) : evaluate.name;
     out.text += fmt::format("{} on {}.{} ({} records)\n", name, evaluate.data, evaluate.split, countText(double(measured.records)));
     json numbers = json::object();
     for (auto &[metric, value] : measured.metrics) {
       numbers[metric] = value;
+      out.metrics.emplace_back(name + " " + metric, value);
       out.text += fmt::format("  {:<24} {:.4f}\n", metric, value);
     }
     results[name] = numbers;

@@ -4,13 +4,16 @@
 #include "Driver.h"
 #include "Guard.h"
 #include "Session.h"
+#include "runtime/core/Narrow.h"
 #include "runtime/data/Error.h"
+#include "runtime/include/bigm/bigm.h"
 #include "runtime/weights/Renames.h"
 #include "runtime/weights/Stored.h"
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fmt/ranges.h>
+#include <set>
 
 namespace bigm::driver {
 namespace fs = std::filesystem;
@@ -32,6 +35,36 @@ bool holdsWeights(const std::string &folder) {
 
 std::string typeText(const TensorInfo &t) { return data::name(t.elem) + data::shapeText(t.shape); }
 
+/// The type of a tensor as files have it.
+data::Elem wideElem(const TensorInfo &t) { return t.narrowed ? data::Elem::F32 : t.elem; }
+
+/// Writes a tensor given its elements in the type that files have.
+void writeWide(const Program &program, bigm_model *model, size_t index, const void *values, size_t bytes) {
+  const TensorInfo &t = program.tensors[index];
+  if (!t.narrowed) {
+    expect(bigm_model_write(model, int32_t(index), values, bytes));
+    return;
+  }
+  std::vector<float> wide(bytes / sizeof(float)); // elements in a file need not be aligned
+  std::memcpy(wide.data(), values, wide.size() * sizeof(float));
+  std::vector<uint8_t> narrow(wide.size() * data::sizeOf(t.elem));
+  std::vector<float> scales(t.scales < 0 ? 0 : size_t(t.shape[size_t(t.axis)]));
+  int32_t dtype = t.elem == data::Elem::I8 ? BIGM_I8 : t.elem == data::Elem::F16 ? BIGM_F16 : BIGM_BF16;
+  rt::narrow(dtype, t.shape, t.axis, wide.data(), narrow.data(), t.scales < 0 ? nullptr : scales.data());
+  expect(bigm_model_write(model, int32_t(index), narrow.data(), narrow.size()));
+  if (t.scales >= 0)
+    expect(bigm_model_write(model, t.scales, scales.data(), scales.size() * sizeof(float)));
+}
+
+/// Tensors that hold scales of others: no file has them.
+std::set<size_t> scalesOf(const Program &program) {
+  std::set<size_t> all;
+  for (auto &t : program.tensors)
+    if (t.scales >= 0)
+      all.insert(size_t(t.scales));
+  return all;
+}
+
 /// One tensor of the model and the stored ones that it is made of.
 struct Filled {
   std::vector<const weights::StoredTensor *> parts;
@@ -45,7 +78,7 @@ std::string unfit(const TensorInfo &t, const Filled &filled) {
     const weights::StoredTensor *part = filled.parts[i];
     if (!part)
       return fmt::format("part {} of {} of `{}` is missing", i + 1, filled.parts.size(), t.name);
-    if (!weights::readable(part->encoding, t.elem))
+    if (!weights::readable(part->encoding, wideElem(t)))
       return fmt::format("`{}` is {}, which cannot be read as {}", part->name, part->encodingName, data::name(t.elem));
     std::vector<int64_t> shape = part->shape;
     if (!filled.order.empty()) {
@@ -94,12 +127,12 @@ void inOrder(const uint8_t *from, const std::vector<int64_t> &shape, const std::
 }
 
 std::vector<uint8_t> valuesOf(const TensorInfo &t, const Filled &filled) {
-  size_t each = data::sizeOf(t.elem);
+  size_t each = data::sizeOf(wideElem(t));
   std::vector<uint8_t> out(size_t(data::product(t.shape)) * each), turned;
   size_t at = 0;
   for (const weights::StoredTensor *part : filled.parts) {
     size_t bytes = size_t(part->count()) * each;
-    weights::read(*part, t.elem, out.data() + at);
+    weights::read(*part, wideElem(t), out.data() + at);
     if (!filled.order.empty()) {
       turned.assign(out.begin() + int64_t(at), out.begin() + int64_t(at + bytes));
       inOrder(turned.data(), part->shape, filled.order, each, out.data() + at);
@@ -122,8 +155,9 @@ void load(const Program &program, bigm_model *model, const ModelSource &source, 
   weights::Stored stored(path);
   weights::Renames renames(source.renames);
   std::map<std::string, size_t> wanted;
+  std::set<size_t> scales = scalesOf(program);
   for (size_t i = 0; i < program.tensors.size(); ++i)
-    if (auto &t = program.tensors[i]; (t.kind == "param" || t.kind == "state") && t.name.starts_with(prefix))
+    if (auto &t = program.tensors[i]; (t.kind == "param" || t.kind == "state") && t.name.starts_with(prefix) && !scales.count(i))
       wanted[t.name.substr(prefix.size())] = i;
 
   std::map<size_t, Filled> filled;
@@ -158,15 +192,16 @@ void load(const Program &program, bigm_model *model, const ModelSource &source, 
   }
   for (auto &[index, f] : filled) {
     auto values = valuesOf(program.tensors[index], f);
-    expect(bigm_model_write(model, int32_t(index), values.data(), values.size()));
+    writeWide(program, model, index, values.data(), values.size());
   }
 }
 
 /// Tensors whose elements the caller has.
 void write(const Program &program, bigm_model *model, const ModelSource &source, const Places &places) {
+  std::set<size_t> scales = scalesOf(program);
   for (size_t i = 0; i < program.tensors.size(); ++i) {
     auto &t = program.tensors[i];
-    if ((t.kind != "param" && t.kind != "state") || !t.name.starts_with(source.name + "."))
+    if (scales.count(i) || (t.kind != "param" && t.kind != "state") || !t.name.starts_with(source.name + "."))
       continue;
     const std::string_view *bytes = nullptr;
     for (auto &[name, elements] : *places.given)
@@ -174,7 +209,7 @@ void write(const Program &program, bigm_model *model, const ModelSource &source,
         bytes = &elements;
     if (!bytes)
       throw std::runtime_error(fmt::format("bug in bigmc: `{}` has no initial value", t.name));
-    expect(bigm_model_write(model, int32_t(i), bytes->data(), bytes->size()));
+    writeWide(program, model, i, bytes->data(), bytes->size());
   }
 }
 

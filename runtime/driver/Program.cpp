@@ -143,7 +143,8 @@ Program parseProgram(std::string_view manifest) {
     p.compiler = text(j, "compiler");
     p.target = text(j, "target");
     for (auto &t : j.at("tensors"))
-      p.tensors.push_back({text(t, "name"), text(t, "kind"), elemOf(t), constantShape(t)});
+      p.tensors.push_back({text(t, "name"), text(t, "kind"), elemOf(t), constantShape(t), t.value("narrowed", false),
+                           t.value("scales", -1), t.value("axis", 0)});
     for (auto &f : j.at("functions")) {
       FunctionInfo info{text(f, "name"), list<std::string>(f, "symbols"), {}};
       for (auto &a : f.at("args"))

@@ -12,6 +12,8 @@ struct TensorInfo {
   std::string name, kind; // "param", "state", "slot", "metric", "fit"
   data::Elem elem = data::Elem::F32;
   std::vector<int64_t> shape;
+  bool narrowed = false;     // an f32 weight that the program keeps in fewer bits (runtime/core/Narrow.h)
+  int scales = -1, axis = 0; // of an i8 one: the tensor of its scales, the dimension that they go along
 };
 struct ArgInfo {
   std::string name, role, access;

@@ -44,6 +44,7 @@ int build(const BuildOptions &options) {
   auto checked = checkProgram(options.program.file, sets, options.data);
   if (!checked)
     return UserError;
+  applyPrecision(*checked, options.code);
   int code = Done;
   CodeOptions how = options.code;
   how.explain |= !options.memory.empty();

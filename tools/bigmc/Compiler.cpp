@@ -9,6 +9,7 @@
 #include "backends/cpu/ObjectCache.h"
 #include "frontend/Frontend.h"
 #include "frontend/emit/Emit.h"
+#include "frontend/precision/Narrow.h"
 #include "ir/Bigm.h"
 #include "passes/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -228,6 +229,12 @@ std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector
   checked->program = std::move(*program);
   checked->sourceSha256 = digestOf(checked->sources);
   return checked;
+}
+
+std::string applyPrecision(Checked &checked, const CodeOptions &code) {
+  std::string precision = code.precision.empty() ? precisionOf(checked.program) : code.precision;
+  checked.program = narrowed(checked.program, precision);
+  return precision;
 }
 
 std::optional<Compiled> compile(const Checked &checked, const CodeOptions &code, int &exitCode) {

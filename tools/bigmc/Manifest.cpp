@@ -178,6 +178,10 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   for (const TensorDecl &t : program.tensors) {
     json j = {{"name", t.name}, {"kind", kindName(t.kind)}};
     j.update(describeType(t.type));
+    if (t.narrowed)
+      j["narrowed"] = true;
+    if (t.scales >= 0)
+      j.update({{"scales", t.scales}, {"axis", t.axis}});
     m["tensors"].push_back(j);
   }
   m["functions"] = json::array();
@@ -204,7 +208,7 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   m["deploys"] = json::array();
   for (const DeployProgram &d : program.deploys)
     m["deploys"].push_back(
-        {{"train", d.train}, {"targets", d.targets}, {"precisions", d.precisions}, {"version", d.version}});
+        {{"train", d.train}, {"targets", d.targets}, {"precision", d.precision}, {"keep", d.keep}, {"version", d.version}});
   return m;
 }
 

@@ -6,6 +6,7 @@
 #include "Module.h"
 #include "runtime/driver/Driver.h"
 #include <filesystem>
+#include <fmt/format.h>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -61,6 +62,7 @@ struct OpenedRun {
   std::vector<std::string> sets;
   std::unique_ptr<Checked> checked;
   std::unique_ptr<OpenModule> module;
+  std::string precision;
 };
 std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::string &run, const std::string &data,
                                  const CodeOptions &options,
@@ -69,12 +71,13 @@ std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::strin
     code = userError("`--run " + run + "` is not a folder; `bigmc train` makes one");
     return std::nullopt;
   }
-  OpenedRun opened{run.empty() ? program.sets : setsOfRun(run, program.sets), nullptr, nullptr};
+  OpenedRun opened{run.empty() ? program.sets : setsOfRun(run, program.sets), nullptr, nullptr, ""};
   opened.checked = checkProgram(program.file, opened.sets, data);
   if (!opened.checked) {
     code = UserError;
     return std::nullopt;
   }
+  opened.precision = applyPrecision(*opened.checked, options);
   auto compiled = compile(*opened.checked, options, code);
   opened.module = compiled ? openCompiled(*compiled, code) : nullptr;
   return opened.module ? std::optional(std::move(opened)) : std::nullopt;
@@ -113,6 +116,15 @@ int train(const TrainOptions &options) {
   return finish(driver::train(module->get(), o));
 }
 
+/// What weights of fewer bits cost and give: each metric beside that of f32, and the time.
+static std::string against(const std::string &precision, const driver::Evaluation &narrow, const driver::Evaluation &wide) {
+  std::string text = fmt::format("{} beside f32\n", precision);
+  for (size_t i = 0; i < narrow.metrics.size() && i < wide.metrics.size(); ++i)
+    text += fmt::format("  {:<32} {:.4f}  {:.4f}  {:+.4f}\n", narrow.metrics[i].first, narrow.metrics[i].second, wide.metrics[i].second,
+                        narrow.metrics[i].second - wide.metrics[i].second);
+  return text + fmt::format("  {:<32} {:.2f}  {:.2f}\n", "seconds", narrow.seconds, wide.seconds);
+}
+
 int eval(const EvalOptions &options) {
   int code = Done;
   driver::CommonOptions o;
@@ -120,7 +132,30 @@ int eval(const EvalOptions &options) {
   if (!opened)
     return code;
   o.quiet = options.json;
+  // With weights of fewer bits what they are compared with comes first, so that the run's report is of what ships.
+  driver::Evaluation wide;
+  if (opened->precision != "f32") {
+    EvalOptions plain = options;
+    plain.code.precision = "f32";
+    driver::CommonOptions places;
+    auto reference = openRun(plain, places, code);
+    if (!reference)
+      return code;
+    places.quiet = true;
+    wide = driver::evaluate(reference->module->get(), places);
+    if (wide.result.exitCode != Done && wide.result.exitCode != GateFailed)
+      return finish(wide.result);
+  }
   driver::Evaluation evaluation = driver::evaluate(opened->module->get(), o);
+  if (options.json && !evaluation.json.empty() && opened->precision != "f32") {
+    auto all = nlohmann::ordered_json::parse(evaluation.json);
+    all["precision"] = opened->precision;
+    all["seconds"] = evaluation.seconds;
+    all["f32"] = {{"results", nlohmann::ordered_json::parse(wide.json)["results"]}, {"seconds", wide.seconds}};
+    evaluation.json = all.dump();
+  } else if (!evaluation.text.empty() && opened->precision != "f32") {
+    evaluation.text += against(opened->precision, evaluation, wide);
+  }
   std::cout << (options.json ? evaluation.json : evaluation.text);
   if (options.json && !evaluation.json.empty())
     std::cout << "\n";

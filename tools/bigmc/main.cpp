@@ -48,6 +48,11 @@ void addCode(CLI::App *c, CodeOptions &code, bool library = false) {
   c->add_flag("--no-cache", code.noCache,
               "make all code anew; otherwise what was made before is taken from $BIGM_CACHE_DIR (default ~/.cache/bigmc)");
 }
+/// In commands that run what was trained.
+void addPrecision(CLI::App *c, CodeOptions &code, const char *otherwise = "what `deploy` says") {
+  c->add_option("--precision", code.precision, std::string("how weights are kept: f32, bf16, f16 or int8; when left out ") + otherwise)
+      ->check(CLI::IsMember({"f32", "bf16", "f16", "int8"}));
+}
 void addSizes(CLI::App *c, CodeOptions &code, std::string &memory) {
   c->add_option("--size", code.sizes, "an open size of the function, e.g. N=128; 32 when left out")
       ->type_name("NAME=SIZE")
@@ -128,6 +133,7 @@ int main(int argc, char **argv) {
   evalCommand->add_flag("--json", evalOptions.json, "one JSON object on standard output");
   addThreads(evalCommand, evalOptions.threads);
   addCode(evalCommand, evalOptions.code);
+  addPrecision(evalCommand, evalOptions.code);
 
   PredictOptions predictOptions;
   auto *predictCommand = command(app, "predict", "answer for inputs of your own, one line each",
@@ -141,6 +147,7 @@ int main(int argc, char **argv) {
   predictCommand->add_flag("--json", predictOptions.json, "one JSON object a line");
   addThreads(predictCommand, predictOptions.threads);
   addCode(predictCommand, predictOptions.code);
+  addPrecision(predictCommand, predictOptions.code);
 
   BenchOptions benchOptions;
   auto *benchCommand = command(app, "bench", "how a flow serves: latencies and answers a second, with one client or several",
@@ -155,6 +162,7 @@ int main(int argc, char **argv) {
   benchCommand->add_flag("--json", benchOptions.json, "one JSON object on standard output");
   addThreads(benchCommand, benchOptions.threads);
   addCode(benchCommand, benchOptions.code);
+  addPrecision(benchCommand, benchOptions.code);
 
   BuildOptions buildOptions;
   auto *buildCommand = command(app, "build", "make a native library with C and C++ headers",
@@ -172,6 +180,7 @@ int main(int argc, char **argv) {
                            "what --format onnx writes: a model, or a function such as digit_model.predict; the program's one "
                            "model when left out");
   addCode(buildCommand, buildOptions.code, /*library=*/true);
+  addPrecision(buildCommand, buildOptions.code);
   buildCommand->add_flag("--explain", buildOptions.code.explain,
                          "print every kernel: the lines it fuses, its work, its estimated time, why it is one of its own");
   addSizes(buildCommand, buildOptions.code, buildOptions.memory);
@@ -190,6 +199,7 @@ int main(int argc, char **argv) {
   profileCommand->add_flag("--json", profileOptions.json, "one JSON object on standard output");
   addThreads(profileCommand, profileOptions.threads);
   addCode(profileCommand, profileOptions.code);
+  addPrecision(profileCommand, profileOptions.code, "f32");
   addSizes(profileCommand, profileOptions.code, profileOptions.memory);
 
   ImportOptions importOptions;
@@ -209,6 +219,7 @@ int main(int argc, char **argv) {
       ->check(CLI::IsMember({"ast", "types", "ir", "grad", "fused", "lowered", "llvm", "asm"}));
   emitCommand->add_option("--model", emitOptions.model, "only functions whose name starts with this");
   addCode(emitCommand, emitOptions.code);
+  addPrecision(emitCommand, emitOptions.code, "f32");
 
   try {
     KeptBrackets kept(argc, argv);

@@ -190,6 +190,7 @@ TEST(Contract, NarrowOperands) {
   }
 }
 
+<<<<<<< HEAD
 TEST(Contract, ProductsOfBf16OnTiles) {
   // Where the machine has AMX: rows of two dimensions, one of them open, weights as Linear keeps them, an epilogue that reads
   // another tensor; and the gradient to the weights, whose sum is open and too short for a tile when N is 1.
@@ -207,6 +208,29 @@ TEST(Contract, ProductsOfBf16OnTiles) {
       return %d, %e : tensor<?x37x150xbf16, #y>, tensor<150x70xbf16> })",
                {n}, 1e-2);
   }
+=======
+TEST(Contract, WeightsKeptNarrow) {
+  // Weights of 8 or 16 bits with the scale of their channel, as `precision` writes them: one row (what decoding does), some rows
+  // and many, weights by rows and by columns, panels and none.
+  for (auto [m, n, k] : std::vector<std::array<int64_t, 3>>{{1, 150, 300}, {5, 7, 33}, {70, 150, 130}})
+    for (const char *element : {"i8", "bf16", "f16"})
+      for (bool byRows : {true, false}) {
+        SCOPED_TRACE(std::string(element) + " " + std::to_string(m) + (byRows ? " by rows" : " by columns"));
+        auto type = [](int64_t a, int64_t b, const char *of) {
+          return "tensor<" + std::to_string(a) + "x" + std::to_string(b) + "x" + of + ">";
+        };
+        std::string A = type(m, k, "f32"), B = byRows ? type(n, k, element) : type(k, n, element),
+                    W = byRows ? type(n, k, "f32") : type(k, n, "f32"), C = type(m, n, "f32"), S = "tensor<" + std::to_string(n) + "xf32>";
+        expectSame("func.func @f(%a: " + A + ", %b: " + B + " {bigm.tensor = 0 : i64}, %s: " + S + " {bigm.tensor = 1 : i64}) -> " + C + " {\n"
+                   "%w = bigm.cast %b : " + B + " -> " + W + "\n"
+                   "%v = bigm.view %s " + (byRows ? "affine_map<(o, l) -> (o)>" : "affine_map<(l, o) -> (o)>") + " : " + S + " -> " + W + "\n"
+                   "%d = bigm.mul %w, %v : " + W + "\n"
+                   "%c = bigm.contract %a, %d lhs affine_map<(i, j, l) -> (i, l)> rhs " +
+                   (byRows ? "affine_map<(i, j, l) -> (j, l)>" : "affine_map<(i, j, l) -> (l, j)>") +
+                   " reduced affine_map<() -> (" + std::to_string(k) + ")> : (" + A + ", " + W + ") -> " + C + "\n"
+                   "return %c : " + C + "\n}");
+      }
+>>>>>>> 341f5d8 (precision bf16, f16 and int8 in deploy: weights kept in fewer bits, decoded in the registers of contractions)
 }
 
 TEST(Contract, ChainOverHeads) {

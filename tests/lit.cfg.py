@@ -34,6 +34,10 @@ if os.path.isdir(os.path.join(shared, "data", "mnist")):
     config.available_features.add("shared")
 else:
     lit_config.note("the shared data folder is absent; tests that need it are left out")
+if os.path.isfile(os.path.join(config.bigm_source, "examples", "intent", "all-MiniLM-L6-v2", "model.safetensors")):
+    config.available_features.add("minilm")
+else:
+    lit_config.note("all-MiniLM-L6-v2 is absent (./bootstrap weights); the trainings on it are left out")
 peers = os.environ.get("BIGM_PEERS", os.path.join(config.bigm_build, "peers"))
 config.environment["BIGM_PEERS"] = peers
 if os.path.exists(os.path.join(peers, "bin", "python")) and os.path.isfile(os.path.join(shared, "peers", "models.py")):

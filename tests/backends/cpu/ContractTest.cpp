@@ -223,7 +223,7 @@ TEST(Contract, WeightsKeptNarrow) {
                     W = byRows ? type(n, k, "f32") : type(k, n, "f32"), C = type(m, n, "f32"), S = "tensor<" + std::to_string(n) + "xf32>";
         expectSame("func.func @f(%a: " + A + ", %b: " + B + " {bigm.tensor = 0 : i64}, %s: " + S + " {bigm.tensor = 1 : i64}) -> " + C + " {\n"
                    "%w = bigm.cast %b : " + B + " -> " + W + "\n"
-                   "%v = bigm.view %s " + (byRows ? "affine_map<(o, l) -> (o)>" : "affine_map<(l, o) -> (o)>") + " : " + S + " -> " + W + "\n"
+                   "%v = bigm.view %s, " + (byRows ? "affine_map<(o, l) -> (o)>" : "affine_map<(l, o) -> (o)>") + " : " + S + " -> " + W + "\n"
                    "%d = bigm.mul %w, %v : " + W + "\n"
                    "%c = bigm.contract %a, %d lhs affine_map<(i, j, l) -> (i, l)> rhs " +
                    (byRows ? "affine_map<(i, j, l) -> (j, l)>" : "affine_map<(i, j, l) -> (l, j)>") +

@@ -77,10 +77,14 @@ private:
   /// The weights that the deploys ship, of two dimensions and more, without what they keep.
   void choose() {
     std::set<int> shipped;
-    for (const DeployProgram &d : from.deploys) {
+    // A program that ships nothing by name has the precision that the command line asks for in all its parts.
+    std::vector<DeployProgram> deploys = from.deploys;
+    if (deploys.empty())
+      deploys.emplace_back();
+    for (const DeployProgram &d : deploys) {
       std::set<int> here;
       for (size_t i = 0; i < from.tensors.size(); ++i)
-        if (within(from.tensors[i].name, d.train))
+        if (d.train.empty() || within(from.tensors[i].name, d.train))
           here.insert(int(i));
       for (const TrainProgram &t : from.trains)
         if (t.name == d.train)

@@ -14,7 +14,8 @@
 
 namespace bigm {
 
-/// `precision` is "f32" (then nothing changes), "bf16", "f16" or "int8"; it applies to every `deploy`, less what that keeps.
+/// `precision` is "f32" (then nothing changes), "bf16", "f16" or "int8"; it applies to what every `deploy`
+/// ships, less what that keeps, and to everything where there is no `deploy`.
 Program narrowed(const Program &, const std::string &precision);
 
 /// What a program's own `deploy`s ask for; "f32" where none says anything or they differ.

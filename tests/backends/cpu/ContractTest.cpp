@@ -190,7 +190,6 @@ TEST(Contract, NarrowOperands) {
   }
 }
 
-<<<<<<< HEAD
 TEST(Contract, ProductsOfBf16OnTiles) {
   // Where the machine has AMX: rows of two dimensions, one of them open, weights as Linear keeps them, an epilogue that reads
   // another tensor; and the gradient to the weights, whose sum is open and too short for a tile when N is 1.
@@ -208,7 +207,7 @@ TEST(Contract, ProductsOfBf16OnTiles) {
       return %d, %e : tensor<?x37x150xbf16, #y>, tensor<150x70xbf16> })",
                {n}, 1e-2);
   }
-=======
+
 TEST(Contract, WeightsKeptNarrow) {
   // Weights of 8 or 16 bits with the scale of their channel, as `precision` writes them: one row (what decoding does), some rows
   // and many, weights by rows and by columns, panels and none.
@@ -230,7 +229,6 @@ TEST(Contract, WeightsKeptNarrow) {
                    " reduced affine_map<() -> (" + std::to_string(k) + ")> : (" + A + ", " + W + ") -> " + C + "\n"
                    "return %c : " + C + "\n}");
       }
->>>>>>> 341f5d8 (precision bf16, f16 and int8 in deploy: weights kept in fewer bits, decoded in the registers of contractions)
 }
 
 TEST(Contract, ChainOverHeads) {

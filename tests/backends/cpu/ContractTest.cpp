@@ -207,6 +207,7 @@ TEST(Contract, ProductsOfBf16OnTiles) {
       return %d, %e : tensor<?x37x150xbf16, #y>, tensor<150x70xbf16> })",
                {n}, 1e-2);
   }
+}
 
 TEST(Contract, WeightsKeptNarrow) {
   // Weights of 8 or 16 bits with the scale of their channel, as `precision` writes them: one row (what decoding does), some rows

@@ -1,4 +1,5 @@
-// Text on its way to compiled code: the program's tokenizers, and the steps of the data loader that use them.
+// Texts and pictures on their way to compiled code: the program's tokenizers, and the steps of the data loader, which make
+// tensors of both.
 //
 // A tokenizer is read from its file or fitted on the training split before anything else, and kept in the run folder as
 // `tokenizer.NAME.json`, which Hugging Face's library reads as well; names of classes that the data determined are kept

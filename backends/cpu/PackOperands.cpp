@@ -19,6 +19,22 @@ LoadOp cpu::copiedBy(Value tensor) {
   return load && !load.getInside() && load.getAt().empty() ? load : LoadOp();
 }
 
+Value cpu::behindCopy(LoadOp load, LoadOp copy, SmallVectorImpl<AffineExpr> &places) {
+  if (!copy)
+    return load.getTensor();
+  SmallVector<AffineExpr> through;
+  for (AffineExpr expr : copy.getMap().getResults())
+    through.push_back(canonical(expr.replaceDims(places)));
+  places = std::move(through);
+  return copy.getTensor();
+}
+
+void cpu::eraseUnread(LoadOp copy) {
+  if (copy)
+    if (auto nest = copy->getParentOfType<NestOp>(); nest.use_empty())
+      nest.erase();
+}
+
 namespace {
 /// Below, an operand stays in the caches however its rows lie.
 constexpr double leastElements = 16 * 1024;
@@ -78,14 +94,7 @@ void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned s
     element = load.getType();
   NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
   OpBuilder inner = OpBuilder::atBlockEnd(&packing.getBody().front());
-  Value source = load.getTensor();
-  if (copy) {
-    source = copy.getTensor();
-    SmallVector<AffineExpr> through;
-    for (AffineExpr expr : copy.getMap().getResults())
-      through.push_back(canonical(expr.replaceDims(places)));
-    places = through;
-  }
+  Value source = behindCopy(load, copy, places);
   IntegerSetAttr inside;
   Value otherwise;
   if (auto size = constantOf(nest.size(dim)); !size || *size % width) {
@@ -108,9 +117,7 @@ void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned s
   }
   load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), load.getMap().getNumSymbols(), at, context)));
   load.getTensorMutable().assign(packing.getResult(0));
-  if (copy)
-    if (auto unused = copy->getParentOfType<NestOp>(); unused.use_empty())
-      unused.erase();
+  eraseUnread(copy);
 }
 
 /// Whether exactly one index of the load is the dimension, and no other moves with it.

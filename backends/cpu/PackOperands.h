@@ -23,5 +23,10 @@ bool packTiles(kernel::NestOp nest, unsigned symbols);
 
 /// The load of a nest that only copies, when the tensor is the result of one.
 kernel::LoadOp copiedBy(Value tensor);
+/// The tensor to read in place of what `load` reads: what `copy`, the copy that made it, reads itself, `places` becoming those
+/// in it. Without a copy both stay.
+Value behindCopy(kernel::LoadOp load, kernel::LoadOp copy, SmallVectorImpl<AffineExpr> &places);
+/// Erases the nest of a copy that nothing reads any more; there may be none.
+void eraseUnread(kernel::LoadOp copy);
 
 } // namespace mlir::bigm::cpu

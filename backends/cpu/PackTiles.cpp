@@ -82,18 +82,11 @@ Value pack(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<Affine
   Type element = load.getType();
   NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
   OpBuilder inner = OpBuilder::atBlockEnd(&packing.getBody().front());
-  Value source = load.getTensor();
   SmallVector<AffineExpr> places;
   for (AffineExpr index : load.getMap().getResults())
     places.push_back(index.replaceDims(dims));
-  LoadOp copy = copiedBy(source);
-  if (copy) {
-    source = copy.getTensor();
-    SmallVector<AffineExpr> through;
-    for (AffineExpr expr : copy.getMap().getResults())
-      through.push_back(canonical(expr.replaceDims(places)));
-    places = through;
-  }
+  LoadOp copy = copiedBy(load.getTensor());
+  Value source = behindCopy(load, copy, places);
   IntegerSetAttr guard;
   Value zero;
   if (!inside.empty()) {
@@ -105,9 +98,7 @@ Value pack(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<Affine
   Value value = LoadOp::create(inner, load.getLoc(), element, source, ValueRange(), zero, map, guard);
   YieldOp::create(inner, load.getLoc(), value);
   load.getTensorMutable().assign(packing.getResult(0));
-  if (copy)
-    if (auto unused = copy->getParentOfType<NestOp>(); unused.use_empty())
-      unused.erase();
+  eraseUnread(copy);
   return packing.getResult(0);
 }
 } // namespace

@@ -275,13 +275,13 @@ public:
     bool ok = false;
     std::map<std::string, TensorType> batch; // raw and derived fields as a batch has them
     std::map<std::string, SourceRange> where;
-    std::set<std::string> texts;                  // raw fields that are text
-    std::set<std::string> photos;                 // raw fields that are pictures of any size
     std::map<std::string, Dim> lists;             // raw fields that are lists -> how many elements the longest has
     std::map<std::string, std::string> hosts;     // field -> the loader's step that made it
     std::map<std::string, std::string> raggeds;   // name of a dimension -> the step whose longest row it is
   };
   DataSet *dataSet(const std::string &name, Module *m);
+  /// The data that the expression names; null after an error at `where`.
+  DataSet *namedData(const ast::Expr &e, SourceRange where, Module *m);
   void checkData(const ast::DataDecl &d, Module *m);
   bool readFields(DataSet &set, DataProgram &out);
   /// A field of numbers, a class or a picture of fixed size. Nothing after an error.

@@ -297,6 +297,19 @@ Checker::DataSet *Checker::dataSet(const std::string &name, Module *m) {
   return dataSets.at(&d).get();
 }
 
+Checker::DataSet *Checker::namedData(const ast::Expr &e, SourceRange where, Module *m) {
+  auto *ref = ast::as<ast::RefExpr>(&e);
+  if (DataSet *set = ref ? dataSet(ref->name, m) : nullptr)
+    return set;
+  std::vector<std::string> names;
+  for (auto &[name, decl] : m->decls)
+    if (decl->kind == ast::Decl::Kind::Data)
+      names.push_back(name);
+  std::string near = ref ? didYouMean(ref->name, names) : "";
+  fail(Diag::NotData, where, {source(where)}, near.empty() ? "" : "did you mean `" + near + "`?");
+  return nullptr;
+}
+
 void Checker::checkData(const ast::DataDecl &d, Module *m) {
   if (dataSets.count(&d))
     return;

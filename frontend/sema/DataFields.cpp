@@ -28,11 +28,7 @@ bool Checker::readFields(DataSet &set, DataProgram &out) {
       ok = false;
       continue;
     }
-    if (field->kind == "text") {
-      set.texts.insert(name);
-    } else if (field->kind == "photo") {
-      set.photos.insert(name);
-    } else {
+    if (field->kind != "text" && field->kind != "photo") {
       TensorType batch = field->type;
       batch.shape.insert(batch.shape.begin(), Dim::symbol("N"));
       set.batch[name] = batch;

@@ -148,18 +148,8 @@ void Checker::readRequires(const ast::EvaluateDecl &d, EvaluateProgram &out,
 Checker::DataSet *Checker::evaluatedOn(const ast::EvaluateDecl &d, Module *m, std::string &split) {
   // `digits.test`, or `digits` for its test split.
   auto *member = ast::as<ast::MemberExpr>(d.data.get());
-  auto *data = ast::as<ast::RefExpr>(member ? member->base.get() : d.data.get());
-  DataSet *set = data ? dataSet(data->name, m) : nullptr;
-  if (!set) {
-    std::vector<std::string> names;
-    for (auto &[name, decl] : m->decls)
-      if (decl->kind == ast::Decl::Kind::Data)
-        names.push_back(name);
-    std::string near = data ? didYouMean(data->name, names) : "";
-    fail(Diag::NotData, d.data->range, {source(d.data->range)}, near.empty() ? "" : "did you mean `" + near + "`?");
-    return nullptr;
-  }
-  if (!set->ok)
+  DataSet *set = namedData(member ? *member->base : *d.data, d.data->range, m);
+  if (!set || !set->ok)
     return nullptr;
   const DataProgram &dp = program->data[set->index];
   split = member ? member->member.text : "test";

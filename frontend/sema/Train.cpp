@@ -346,17 +346,9 @@ void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
 
   bool ok = true;
   for (auto &e : d.data) {
-    auto *ref = ast::as<ast::RefExpr>(e.get());
-    DataSet *set = ref ? dataSet(ref->name, m) : nullptr;
-    if (!set) {
-      std::vector<std::string> names;
-      for (auto &[name, decl] : m->decls)
-        if (decl->kind == ast::Decl::Kind::Data)
-          names.push_back(name);
-      std::string near = ref ? didYouMean(ref->name, names) : "";
-      fail(Diag::NotData, e->range, {source(e->range)}, near.empty() ? "" : "did you mean `" + near + "`?");
-    } else if (std::find(t.sets.begin(), t.sets.end(), set) != t.sets.end()) {
-      fail(Diag::DataTwice, e->range, {ref->name});
+    DataSet *set = namedData(*e, e->range, m);
+    if (set && std::find(t.sets.begin(), t.sets.end(), set) != t.sets.end()) {
+      fail(Diag::DataTwice, e->range, {exprPath(*e)});
       set = nullptr;
     }
     ok &= set && set->ok;

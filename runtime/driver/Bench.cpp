@@ -60,9 +60,7 @@ void serve(FlowHost &host, const flow::Flow &flow, const std::vector<std::string
 Served bench(const bigm_module *module, const BenchOptions &options, const std::vector<std::string> &inputs) {
   Served served;
   served.result = guarded([&]() -> Result {
-    uint64_t size = 0;
-    const char *manifest = bigm_module_manifest(module, &size);
-    auto flows = flow::flowsOf({manifest, size});
+    auto flows = flowsOf(module);
     if (flows.empty())
       fail("the program has no flow to serve; `bigmc profile` measures its functions");
     FlowHost host(module, options, std::move(flows));

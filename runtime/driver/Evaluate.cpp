@@ -31,12 +31,6 @@ bool holds(double value, const std::string &compare, double bound) {
   throw std::runtime_error(fmt::format("bug in bigmc: a `require` compares with `{}`", compare));
 }
 
-std::vector<flow::Flow> flowsOf(const bigm_module *module) {
-  uint64_t size = 0;
-  const char *manifest = bigm_module_manifest(module, &size);
-  return flow::flowsOf({manifest, size});
-}
-
 Evaluation run(const bigm_module *module, const CommonOptions &options) {
   Session session(module, options.threads);
   const Program &program = session.program();

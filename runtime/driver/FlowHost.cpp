@@ -7,6 +7,12 @@
 namespace bigm::driver {
 using data::fail;
 
+std::vector<flow::Flow> flowsOf(const bigm_module *module) {
+  uint64_t size = 0;
+  const char *manifest = bigm_module_manifest(module, &size);
+  return flow::flowsOf({manifest, size});
+}
+
 FlowHost::FlowHost(const bigm_module *module, const CommonOptions &options, std::vector<flow::Flow> flows)
     : options(options), session_(module, options.threads), places{options.dataDir, options.sourceDir, &options.given},
       data(session_, options.dataDir, 1), flows(std::move(flows)) {}

@@ -8,6 +8,9 @@
 
 namespace bigm::driver {
 
+/// The flows of a module's manifest.
+std::vector<flow::Flow> flowsOf(const bigm_module *module);
+
 class FlowHost {
 public:
   /// `flows` are those of the module's manifest, one at least.

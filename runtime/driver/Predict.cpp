@@ -2,6 +2,7 @@
 #include "Answer.h"
 #include "DataSets.h"
 #include "Driver.h"
+#include "FlowHost.h"
 #include "Guard.h"
 #include "Measure.h"
 #include "Progress.h"
@@ -287,9 +288,7 @@ private:
 } // namespace
 
 Result predict(const bigm_module *module, const PredictOptions &options, const std::vector<std::string> &inputs) {
-  uint64_t size = 0;
-  const char *manifest = bigm_module_manifest(module, &size);
-  if (auto flows = flow::flowsOf({manifest, size}); !flows.empty())
+  if (auto flows = flowsOf(module); !flows.empty())
     return answer(module, options, inputs, std::move(flows));
   return guarded([&] { return Predictor(module, options).run(inputs); });
 }

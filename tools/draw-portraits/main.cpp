@@ -4,8 +4,8 @@
 #include "Portrait.h"
 #include "runtime/data/Error.h"
 #include "runtime/data/Files.h"
+#include "runtime/data/Threads.h"
 #include <CLI/CLI.hpp>
-#include <atomic>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -13,7 +13,6 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -73,30 +72,10 @@ void drawAll(DrawOne draw, const std::string &listName, const std::string &head,
   if (error || ::access(dir.c_str(), W_OK) != 0)
     data::fail("{}: the folder cannot be written: {}", dir, error ? error.message() : std::strerror(errno));
   std::vector<std::string> rows(count);
-  std::atomic<uint64_t> next{0};
-  std::mutex mutex;
-  std::string firstError;
-  auto work = [&] {
-    try {
-      for (uint64_t i; (i = next++) < count;) {
-        std::string name = fmt::format("{:05}.png", i);
-        rows[i] = draw(seed, i, name, (fs::path(dir) / name).string());
-      }
-    } catch (const std::exception &e) {
-      next = count;
-      std::lock_guard lock(mutex);
-      if (firstError.empty())
-        firstError = e.what();
-    }
-  };
-  std::vector<std::thread> pool;
-  for (unsigned t = 1; t < threads; ++t)
-    pool.emplace_back(work);
-  work();
-  for (auto &t : pool)
-    t.join();
-  if (!firstError.empty())
-    throw data::Error(firstError);
+  data::onThreads(count, threads, [&](size_t i) {
+    std::string name = fmt::format("{:05}.png", i);
+    rows[i] = draw(seed, i, name, (fs::path(dir) / name).string());
+  });
   // The list comes last: a folder with a list is whole.
   std::string list = head;
   for (auto &row : rows)

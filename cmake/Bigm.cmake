@@ -51,6 +51,16 @@ add_library(bigm-mlir INTERFACE)
 target_include_directories(bigm-mlir SYSTEM INTERFACE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
 target_link_libraries(bigm-mlir INTERFACE MLIR LLVM)
 
+# A libFuzzer target of one source, with AddressSanitizer; only with BIGM_FUZZ.
+function(bigm_add_fuzz_target name source library)
+  if(BIGM_FUZZ)
+    add_executable(${name} ${source})
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(${name} PRIVATE ${library})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer,address)
+  endif()
+endfunction()
+
 # Unit tests of one folder: bigm_add_unit_tests(frontend SOURCES a.cpp LIBS bigm-frontend) makes the program
 # bigm-frontend-tests, which lit runs. One binary a folder, because linking is what tests cost.
 function(bigm_add_unit_tests folder)

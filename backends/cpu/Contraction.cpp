@@ -1,6 +1,6 @@
 // Choice of the block: which loop runs in vectors, which rows stand in registers, how many blocks are one unit of work, and
 // how much of the sum one pass covers.
-#include "backends/cpu/Contraction.h"
+#include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
 #include <numeric>
 
@@ -466,5 +466,7 @@ private:
 std::optional<Contraction> cpu::planContraction(NestOp nest, const Target &target) {
   if (!nest.getContraction() || nest.getKinds().size() != 1)
     return std::nullopt;
+  if (nest->hasAttr(winogradAttr))
+    return planWinograd(nest, target);
   return Planner(nest, target).plan();
 }

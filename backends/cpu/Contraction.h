@@ -18,6 +18,7 @@ struct Contraction {
   mutable kernel::LoadOp a, b; // broadcast and vector operand
   bool vectorsOfA = false;     // a runs along the vector dimension too (depthwise): it is loaded in vectors, not broadcast
   bool onTiles = false;        // both lie in panels for AMX (PackTiles.h): blocks are 32 x 32
+  unsigned winograd = 0;       // results of a tile each way, when b lies transformed (Winograd.h): rows are tiles
   unsigned vectorDim = 0;
   AffineExpr vectorSize;
   unsigned lanes = 1;

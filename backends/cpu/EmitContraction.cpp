@@ -1,5 +1,6 @@
 // Contractions whose first operand is broadcast: products of matrices, convolutions, and the gradients of both.
 #include "backends/cpu/Block.h"
+#include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -425,5 +426,7 @@ private:
 } // namespace
 
 SmallVector<Launch> cpu::emitContraction(Emitter &emitter, const Contraction &plan, const std::string &name) {
+  if (plan.winograd)
+    return emitWinograd(emitter, plan, name);
   return plan.vectorsOfA ? emitDepthwise(emitter, plan, name) : ContractionEmitter(emitter, plan).run(name);
 }

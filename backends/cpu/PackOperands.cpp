@@ -1,5 +1,5 @@
 #include "backends/cpu/PackOperands.h"
-#include "backends/cpu/Contraction.h"
+#include "backends/cpu/Winograd.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -184,6 +184,8 @@ void cpu::packOperands(func::FuncOp func, const Target &target) {
   for (NestOp nest : nests)
     if (nest.getContraction()) {
       if (target.tiles && packTiles(nest, names ? names.size() : 0))
+        continue;
+      if (packWinograd(nest, target, names ? names.size() : 0))
         continue;
       packColumns(nest, target, names ? names.size() : 0);
       packRows(nest, target, names ? names.size() : 0);

@@ -1,0 +1,66 @@
+// Convolutions of 3 x 3 by Winograd's filtering, on pictures that fill no tile, against the reference backend.
+#include "Harness.h"
+#include "llvm/ADT/StringRef.h"
+#include <gtest/gtest.h>
+#include <map>
+
+using bigm::test::expectSame;
+
+namespace {
+struct Size {
+  int64_t channels, columns, height, width, pad;
+};
+
+/// The convolution of a picture with zeros around it, and one of 1 x 1, so that the first may lie as it likes.
+std::string convolution(Size s) {
+  std::string text = R"(#x = affine_map<()[s0] -> (s0, $C, $H, $W)>
+    #p = affine_map<()[s0] -> (s0, $C, $I, $J)>
+    #r = affine_map<()[s0] -> (s0, 5, $M, $N)>
+    #y = affine_map<()[s0] -> (s0, $O, $M, $N)>
+    func.func @f(%x: tensor<?x$Cx$Hx$Wxf32, #x>, %w: tensor<$Ox$Cx3x3xf32>, %v: tensor<5x$Oxf32>)
+        -> tensor<?x5x$Mx$Nxf32, #r> attributes {bigm.symbols = ["N"]} {
+    %z = bigm.constant 0.0 : f32 -> tensor<f32>
+    %p = bigm.pad %x, %z low [0, 0, $P, $P] high [0, 0, $P, $P] interior [0, 0, 0, 0]
+        : (tensor<?x$Cx$Hx$Wxf32, #x>, tensor<f32>) -> tensor<?x$Cx$Ix$Jxf32, #p>
+    %a = bigm.contract %p, %w lhs affine_map<(n, o, h, w, c, i, j) -> (n, c, h + i, w + j)>
+        rhs affine_map<(n, o, h, w, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> ($C, 3, 3)>
+        : (tensor<?x$Cx$Ix$Jxf32, #p>, tensor<$Ox$Cx3x3xf32>) -> tensor<?x$Ox$Mx$Nxf32, #y>
+    %b = bigm.contract %a, %v lhs affine_map<(n, o, h, w, c) -> (n, c, h, w)> rhs affine_map<(n, o, h, w, c) -> (o, c)>
+        reduced affine_map<()[s0] -> ($O)>
+        : (tensor<?x$Ox$Mx$Nxf32, #y>, tensor<5x$Oxf32>) -> tensor<?x5x$Mx$Nxf32, #r>
+    return %b : tensor<?x5x$Mx$Nxf32, #r> })";
+  int64_t rows = s.height + 2 * s.pad, columns = s.width + 2 * s.pad;
+  std::map<char, int64_t> numbers = {{'C', s.channels}, {'O', s.columns}, {'H', s.height}, {'W', s.width},     {'P', s.pad},
+                                     {'I', rows},       {'J', columns},   {'M', rows - 2}, {'N', columns - 2}};
+  for (size_t at; (at = text.find('$')) != std::string::npos;)
+    text.replace(at, 2, std::to_string(numbers.at(text[at + 1])));
+  return text;
+}
+
+/// Results of a tile each way, 0 where the convolution runs as any contraction.
+int tileOf(Size size, const std::string &target) {
+  auto context = bigm::test::makeContext();
+  bigm::test::Loaded loaded(*context, convolution(size), target);
+  std::string dump = loaded.code->dumpAt("fused");
+  llvm::StringRef text = dump;
+  return text.contains("winograd = 4") ? 4 : text.contains("winograd = 2") ? 2 : 0;
+}
+} // namespace
+
+TEST(Winograd, Values) {
+  // Channels and columns that fill no vector; pictures smaller than a tile, of one row of tiles, without zeros around them.
+  for (Size size : {Size{24, 40, 13, 11, 1}, {19, 33, 14, 14, 1}, {64, 64, 9, 22, 0}, {32, 48, 3, 5, 1}, {130, 130, 7, 7, 1}})
+    for (int64_t images : {1, 3}) {
+      SCOPED_TRACE(std::to_string(size.channels) + " channels, " + std::to_string(images) + " pictures");
+      expectSame(convolution(size), {images});
+    }
+}
+
+TEST(Winograd, WhereItPays) {
+  for (std::string target : {"x86-64-v3", "x86-64-v4"}) {
+    EXPECT_EQ(tileOf({64, 64, 56, 56, 1}, target), 4);
+    EXPECT_EQ(tileOf({24, 40, 13, 11, 1}, target), 4);
+    EXPECT_EQ(tileOf({3, 64, 56, 56, 1}, target), 0) << "few channels: the transforms cost more than they save";
+    EXPECT_EQ(tileOf({512, 512, 7, 7, 1}, target), 2) << "weights that come from memory for few tiles";
+  }
+}

@@ -120,6 +120,21 @@ void transformWeights(NestOp nest, const Window &window, const Filtering &filter
   load.getTensorMutable().assign(transform.getResult(0));
 }
 
+/// A gradient goes through its window backwards: its sum may as well be taken in the other order.
+void goForward(NestOp nest, const Window &window, unsigned symbols) {
+  for (auto [dim, axis] : {std::pair(window.ky, window.axisY), std::pair(window.kx, window.axisX)}) {
+    if (isOne(coefficientOf(LoadOp(window.input).getMap().getResult(axis), dim)))
+      continue;
+    AffineExpr own = getAffineDimExpr(dim, nest.getContext());
+    for (LoadOp load : {window.input, window.weights}) {
+      SmallVector<AffineExpr> places;
+      for (AffineExpr index : load.getMap().getResults())
+        places.push_back(canonical(index.replace(own, 2 - own)));
+      load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), symbols, places, nest.getContext())));
+    }
+  }
+}
+
 /// The load of a nest that only puts zeros around a tensor.
 LoadOp paddedBy(Value tensor) {
   auto nest = tensor.getDefiningOp<NestOp>();
@@ -219,8 +234,11 @@ std::optional<Window> cpu::windowOf(NestOp nest) {
       for (unsigned d = 0; d < nest.dims(); ++d)
         if (index.isFunctionOfDim(d) && isLong(d))
           dims.push_back(d);
-      for (unsigned d : dims)
-        fits &= isOne(coefficientOf(index, d)) && !llvm::is_contained(used, d);
+      for (unsigned d : dims) {
+        auto step = coefficientOf(index, d);
+        bool backward = d >= nest.getParallel() && step && constantOf(*step) == -1;
+        fits &= (isOne(step) || backward) && !llvm::is_contained(used, d);
+      }
       used.append(dims.begin(), dims.end());
       bool reduced = !dims.empty() && dims.back() >= nest.getParallel();
       if (dims.size() == 2 && dims[0] < nest.getParallel() && reduced && constantOf(nest.size(dims[1])) == 3) {
@@ -275,6 +293,7 @@ bool cpu::packWinograd(NestOp nest, const Target &target, unsigned symbols) {
   if (best == 1)
     return false;
   int64_t abreast = std::min<int64_t>(2, llvm::divideCeil(columns, target.lanes));
+  goForward(nest, *window, symbols);
   readBehindPadding(nest, window->input, window->channel, symbols);
   transformWeights(nest, *window, Filtering(best), abreast * target.lanes, symbols);
   nest->setAttr(winogradAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), best));

@@ -53,9 +53,9 @@ Value BlockCode::accumulatorPlace(Value memory, Value index) {
   return e.elementPointer(memory, e.mul(index, e.constant(bytes)), b.getI8Type());
 }
 
-Value BlockCode::partsOf(Value unit, Value split) {
-  Value part = e.add(e.mul(split, e.evaluate(c.units)), unit);
-  Value at = e.mul(part, e.constant(c.accumulators() * int64_t(c.s.accumulatorBytes(e.target))));
+Value BlockCode::partsOf(const Contraction &of, Value unit, Value split) {
+  Value part = e.add(e.mul(split, e.evaluate(of.units)), unit);
+  Value at = e.mul(part, e.constant(of.accumulators() * of.accumulatorBytes()));
   return e.elementPointer(e.pointer({Slot::Scratch, {}, 0, {}}), at, b.getI8Type());
 }
 

@@ -51,7 +51,7 @@ protected:
   /// An operation on the tile registers of AMX, by the name of LLVM's intrinsic.
   void tileOp(StringRef name, ArrayRef<int> registers, ArrayRef<Value> operands = {});
   /// Partial sums of a unit in scratch memory.
-  Value partsOf(Value unit, Value split);
+  Value partsOf(const Contraction &of, Value unit, Value split);
 
   Emitter &e;
   const Contraction &c;

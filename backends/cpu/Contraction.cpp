@@ -31,10 +31,14 @@ AffineExpr Contraction::columnBlocks() const {
   return (vectorSize + (each - 1)).floorDiv(each);
 }
 
-AffineExpr Contraction::scratchBytes(const Target &target) const {
+AffineExpr Contraction::scratchBytes() const {
   if (splits == 1)
     return getAffineConstantExpr(0, NestOp(s.nest).getContext());
-  return canonical(units * (splits * accumulators() * int64_t(s.accumulatorBytes(target))));
+  return canonical(units * (splits * accumulators() * accumulatorBytes()));
+}
+int64_t Contraction::accumulatorBytes() const {
+  Type element = NestOp(s.nest).getBody().front().getTerminator()->getOperand(0).getType();
+  return int64_t(lanes) * element.getIntOrFloatBitWidth() / 8;
 }
 
 namespace {

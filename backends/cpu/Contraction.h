@@ -18,7 +18,8 @@ struct Contraction {
   mutable kernel::LoadOp a, b; // broadcast and vector operand
   bool vectorsOfA = false;     // a runs along the vector dimension too (depthwise): it is loaded in vectors, not broadcast
   bool onTiles = false;        // both lie in panels for AMX (PackTiles.h): blocks are 32 x 32
-  unsigned winograd = 0;       // results of a tile each way, when b lies transformed (Winograd.h): rows are tiles
+  unsigned winograd = 0;       // the side of a tile, by Winograd's filtering (Winograd.h): `rows` run through tiles
+  unsigned positions = 1;      // of its transform, when sums of all of them wait in scratch memory
   unsigned vectorDim = 0;
   AffineExpr vectorSize;
   unsigned lanes = 1;
@@ -44,8 +45,10 @@ struct Contraction {
   AffineExpr rowBlocks() const, columnBlocks() const; // of units
   unsigned unrolledRows() const;
   /// Accumulators of one unit.
-  int64_t accumulators() const { return int64_t(tiles) * panels * tile * unrolledRows() * vectors; }
-  AffineExpr scratchBytes(const Target &target) const;
+  int64_t accumulators() const { return int64_t(tiles) * panels * tile * unrolledRows() * vectors * positions; }
+  /// Bytes of one in scratch memory.
+  int64_t accumulatorBytes() const;
+  AffineExpr scratchBytes() const;
 };
 
 /// Attribute of a load: its panels hold rows of a block, not columns.

@@ -167,7 +167,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   // Sums that are split ask for scratch memory, then everything gets its place.
   work->walk([&](NestOp nest) {
     auto contraction = planContraction(nest, *target);
-    AffineExpr bytes = contraction ? contraction->scratchBytes(*target) : schedule(nest, *target).scratchBytes(*target);
+    AffineExpr bytes = contraction ? contraction->scratchBytes() : schedule(nest, *target).scratchBytes(*target);
     if (constantOf(bytes) != 0)
       nest->setAttr("scratch_bytes", AffineMapAttr::get(AffineMap::get(0, nest.symbols(), bytes)));
   });

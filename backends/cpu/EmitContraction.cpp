@@ -45,14 +45,14 @@ public:
     std::string parts = name + "_parts";
     forUnits(parts, c.splits, [&](Unit unit) {
       enter(unit);
-      passOver(partsOf(unit.number, unit.split));
+      passOver(partsOf(c, unit.number, unit.split));
     });
     forUnits(name, 1, [&](Unit unit) {
       enter(unit, /*reads=*/false);
       finishUnit([&](Value index) {
         auto over = scf::ForOp::create(b, e.constant(0), e.constant(c.splits), e.constant(1), zeros(1, 1));
         b.setInsertionPointToStart(over.getBody());
-        Value part = loadSum(accumulatorPlace(partsOf(unit.number, over.getInductionVar()), index));
+        Value part = loadSum(accumulatorPlace(partsOf(c, unit.number, over.getInductionVar()), index));
         scf::YieldOp::create(b, Value(arith::AddFOp::create(b, over.getRegionIterArg(0), part)));
         b.setInsertionPointAfter(over);
         return Value(over.getResult(0));

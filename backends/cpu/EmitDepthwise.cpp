@@ -27,7 +27,7 @@ public:
     }
     std::string parts = name + "_parts";
     forBlocks(parts, c.splits, [&](Unit unit, unsigned tile, const Columns &columns) {
-      Value memory = partsOf(unit.number, unit.split);
+      Value memory = partsOf(c, unit.number, unit.split);
       for (auto [i, value] : llvm::enumerate(accumulate(unit, tile, columns)))
         e.storeRaw(value, accumulatorPlace(memory, e.constant(i)), 8);
     });
@@ -35,7 +35,7 @@ public:
       SmallVector<Value> sums = zeros(tile * c.unrolledRows(), columns.vectors);
       auto loop = scf::ForOp::create(b, e.constant(0), e.constant(c.splits), e.constant(1), sums);
       b.setInsertionPointToStart(loop.getBody());
-      Value memory = partsOf(unit.number, loop.getInductionVar());
+      Value memory = partsOf(c, unit.number, loop.getInductionVar());
       SmallVector<Value> added;
       for (auto [i, sum] : llvm::enumerate(loop.getRegionIterArgs())) {
         Value part = e.load(sum.getType(), accumulatorPlace(memory, e.constant(i)), 8);

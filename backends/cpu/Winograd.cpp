@@ -32,6 +32,14 @@ int64_t mostTilesOf(unsigned points, int64_t channels, const Target &target) {
   return std::min(mostTiles, target.ownBytes / 2 / bytesOfTile(points, channels, target));
 }
 
+/// Weights up to which gradients to them go by tiles: their sums are kept for each position and each part of the sum.
+constexpr int64_t mostWeights = 128 * 128;
+/// Panels of two registers whose sums a unit of a gradient keeps in the second level cache; none when one is too many.
+int64_t gradientPanels(int64_t channels, int64_t columns, const Target &target) {
+  int64_t each = 36 * channels * 2 * target.lanes * 4;
+  return std::min<int64_t>(target.ownBytes * 5 / 8 / each, llvm::divideCeil(columns, 2 * target.lanes));
+}
+
 /// Cycles of one image when one vector is multiplied and added in each: by the weights as they are (m is 1), or by filtering.
 /// Weights that no cache keeps from call to call come from memory at about 5 bytes a cycle.
 double cyclesOf(unsigned m, int64_t height, int64_t width, int64_t channels, int64_t columns, const Target &target) {
@@ -48,18 +56,26 @@ double cyclesOf(unsigned m, int64_t height, int64_t width, int64_t channels, int
   return std::max(compute, memory) + 0.3 * std::min(compute, memory);
 }
 
-/// The number that each index of a dimension has, as a chain of choices.
-Value choiceOf(OpBuilder &b, Location loc, unsigned dim, unsigned dims, unsigned symbols, ArrayRef<double> numbers) {
-  auto constant = [&](double number) {
-    return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(float(number))).getResult();
-  };
-  Value value = constant(numbers.back());
-  for (size_t i = numbers.size() - 1; i-- > 0;) {
-    AffineExpr here = getAffineDimExpr(dim, b.getContext()) - int64_t(i);
-    Value is = TestOp::create(b, loc, b.getI1Type(), IntegerSetAttr::get(IntegerSet::get(dims, symbols, here, true)));
-    value = arith::SelectOp::create(b, loc, is, constant(numbers[i]), value);
+/// G as a tensor: read from there its numbers cost a load each, in an expression a choice among all.
+Value tableOf(OpBuilder &builder, Location loc, const Filtering &filtering, unsigned symbols) {
+  MLIRContext *context = builder.getContext();
+  SmallVector<AffineExpr> sizes = {getAffineConstantExpr(filtering.size, context), getAffineConstantExpr(3, context)};
+  NestOp table = createNest(builder, loc, tensorType(sizes, symbols, builder.getF32Type()), sizes, symbols, 2);
+  OpBuilder b = OpBuilder::atBlockEnd(&table.getBody().front());
+  AffineExpr index = getAffineDimExpr(0, context) * 3 + getAffineDimExpr(1, context);
+  Value value;
+  for (unsigned i = 0; i < 3 * filtering.size; ++i) {
+    Value number = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(float(filtering.g[i / 3][i % 3])));
+    if (!value) {
+      value = number;
+      continue;
+    }
+    Value here = TestOp::create(b, loc, b.getI1Type(),
+                                IntegerSetAttr::get(IntegerSet::get(2, symbols, index - int64_t(i), true)));
+    value = arith::SelectOp::create(b, loc, here, number, value);
   }
-  return value;
+  YieldOp::create(b, loc, value);
+  return table.getResult(0);
 }
 
 /// G g G^T, from the weights as the nest reads them.
@@ -73,6 +89,7 @@ void transformWeights(NestOp nest, const Window &window, const Filtering &filter
                                    number(filtering.size), channels, number(width)};
   OpBuilder builder(nest);
   Location loc = load.getLoc();
+  Value table = tableOf(builder, loc, filtering, symbols);
   NestOp transform = createNest(builder, loc, tensorType(sizes, symbols, builder.getF32Type()), sizes, symbols, sizes.size());
   OpBuilder b = OpBuilder::atBlockEnd(&transform.getBody().front());
 
@@ -94,10 +111,9 @@ void transformWeights(NestOp nest, const Window &window, const Filtering &filter
   auto factors = [&](unsigned dim) {
     SmallVector<Value> values;
     for (int k = 0; k < 3; ++k) {
-      SmallVector<double> numbers;
-      for (const auto &row : filtering.g)
-        numbers.push_back(row[k]);
-      values.push_back(choiceOf(b, loc, dim, sizes.size(), symbols, numbers));
+      AffineMap place = AffineMap::get(sizes.size(), symbols, {d(dim), number(k)}, context);
+      values.push_back(LoadOp::create(b, loc, b.getF32Type(), table, ValueRange(), Value(), AffineMapAttr::get(place),
+                                      IntegerSetAttr()));
     }
     return values;
   };
@@ -184,12 +200,12 @@ void readBehindPadding(NestOp nest, LoadOp input, unsigned channel, unsigned sym
 }
 } // namespace
 
-Filtering::Filtering(unsigned m) : m(m), size(m + 2), pairs(m / 2) {
+Filtering::Filtering(unsigned m, unsigned r) : m(m), size(m + r - 1), pairs((size - 2) / 2) {
   // With points 1 and 2 the sums of 4 x 4 results lose three digits; with these they lose one.
   std::vector<double> points = {0};
-  for (double p : m == 2 ? std::vector<double>{1} : std::vector<double>{0.75, 1.5})
+  for (double p : size == 4 ? std::vector<double>{1} : std::vector<double>{0.75, 1.5})
     points.insert(points.end(), {p, -p});
-  a.assign(m, std::vector<double>(size)), g.assign(size, std::vector<double>(3)), b.assign(size, std::vector<double>(size));
+  a.assign(m, std::vector<double>(size)), g.assign(size, std::vector<double>(r)), b.assign(size, std::vector<double>(size));
   auto timesRoot = [](std::vector<double> polynomial, double root) { // times (x - root), coefficients upwards
     polynomial.push_back(0);
     for (size_t i = polynomial.size(); i-- > 0;)
@@ -206,10 +222,10 @@ Filtering::Filtering(unsigned m) : m(m), size(m + 2), pairs(m / 2) {
     std::copy(others.begin(), others.end(), b[j].begin());
     all = timesRoot(all, points[j]);
     double power = 1;
-    for (unsigned i = 0; i < std::max(m, 3u); ++i, power *= points[j]) {
+    for (unsigned i = 0; i < std::max(m, r); ++i, power *= points[j]) {
       if (i < m)
         a[i][j] = power;
-      if (i < 3)
+      if (i < r)
         g[j][i] = power / norm;
     }
   }
@@ -217,7 +233,7 @@ Filtering::Filtering(unsigned m) : m(m), size(m + 2), pairs(m / 2) {
 }
 
 std::optional<Window> cpu::windowOf(NestOp nest) {
-  if (!nest.getContraction() || nest.getNumResults() != 1 || nest.getBody().front().getOperations().size() != 4)
+  if (!nest.getContraction() || nest.getKinds().size() != 1 || nest.getBody().front().getOperations().size() != 4)
     return {};
   SmallVector<LoadOp> loads(nest.getBody().front().getOps<LoadOp>());
   if (loads.size() != 2 || !loads[0].getType().isF32() || !loads[1].getType().isF32() || !loads[0].getAt().empty() ||
@@ -227,7 +243,7 @@ std::optional<Window> cpu::windowOf(NestOp nest) {
   for (unsigned number : {0u, 1u}) {
     Window w;
     w.input = loads[number], w.weights = loads[1 - number];
-    SmallVector<unsigned> windows, channels, used;
+    SmallVector<unsigned> windows, kept, summed, used;
     bool fits = true;
     for (auto [axis, index] : llvm::enumerate(w.input.getMap().getResults())) {
       SmallVector<unsigned> dims;
@@ -241,13 +257,13 @@ std::optional<Window> cpu::windowOf(NestOp nest) {
       }
       used.append(dims.begin(), dims.end());
       bool reduced = !dims.empty() && dims.back() >= nest.getParallel();
-      if (dims.size() == 2 && dims[0] < nest.getParallel() && reduced && constantOf(nest.size(dims[1])) == 3) {
+      if (dims.size() == 2 && dims[0] < nest.getParallel() && reduced) {
         (windows.empty() ? w.axisY : w.axisX) = axis;
         (windows.empty() ? w.y : w.x) = dims[0];
         (windows.empty() ? w.ky : w.kx) = dims[1];
         windows.push_back(axis);
       } else if (dims.size() == 1 && index == getAffineDimExpr(dims[0], nest.getContext())) {
-        (reduced ? channels : w.images).push_back(dims[0]);
+        (reduced ? summed : kept).push_back(dims[0]);
       } else {
         fits &= dims.empty();
       }
@@ -256,12 +272,26 @@ std::optional<Window> cpu::windowOf(NestOp nest) {
     for (unsigned d = 0; d < nest.dims(); ++d)
       if (isLong(d) && !llvm::is_contained(used, d))
         columns.push_back(d);
-    if (!fits || windows.size() != 2 || channels.size() != 1 || columns.size() != 1 || columns[0] >= nest.getParallel())
+    if (!fits || windows.size() != 2 || columns.size() != 1 || columns[0] >= nest.getParallel())
       continue;
-    w.channel = channels[0], w.column = columns[0];
     auto inWeights = [&](unsigned d) { return w.weights.getMap().isFunctionOfDim(d); };
-    if (inWeights(w.y) || inWeights(w.x) || llvm::any_of(w.images, inWeights) || !inWeights(w.ky) || !inWeights(w.kx) ||
-        !inWeights(w.channel) || !inWeights(w.column))
+    w.toWeights = constantOf(nest.size(w.ky)) != 3 || constantOf(nest.size(w.kx)) != 3;
+    if (w.toWeights) { // what is summed are places of the picture, and what is kept those of the window
+      std::swap(w.y, w.ky), std::swap(w.x, w.kx), std::swap(kept, summed);
+      if (constantOf(nest.size(w.ky)) != 3 || constantOf(nest.size(w.kx)) != 3 ||
+          !isOne(coefficientOf(w.input.getMap().getResult(w.axisY), w.y)) ||
+          !isOne(coefficientOf(w.input.getMap().getResult(w.axisX), w.x)))
+        continue;
+    }
+    if (summed.size() != 1)
+      continue;
+    w.images = kept, w.channel = summed[0], w.column = columns[0];
+    // The other factor goes through the window and its channels, or through pictures.
+    auto both = [&](unsigned a, unsigned b) { return inWeights(a) && inWeights(b); };
+    auto neither = [&](unsigned a, unsigned b) { return !inWeights(a) && !inWeights(b); };
+    bool goes = w.toWeights ? both(w.y, w.x) && neither(w.ky, w.kx) && !inWeights(w.channel) && llvm::all_of(w.images, inWeights)
+                            : both(w.ky, w.kx) && neither(w.y, w.x) && inWeights(w.channel) && llvm::none_of(w.images, inWeights);
+    if (!goes || !inWeights(w.column))
       continue;
     llvm::sort(w.images);
     return w;
@@ -269,19 +299,61 @@ std::optional<Window> cpu::windowOf(NestOp nest) {
   return {};
 }
 
+/// Where the second factor of a gradient to weights is indexed by its own dimensions alone, the axes of the picture.
+std::optional<std::pair<unsigned, unsigned>> cpu::axesOf(const Window &window) {
+  std::optional<unsigned> axes[2];
+  for (auto [axis, index] : llvm::enumerate(LoadOp(window.weights).getMap().getResults())) {
+    if (isa<AffineConstantExpr>(index))
+      continue;
+    auto dim = dyn_cast<AffineDimExpr>(index);
+    if (!dim)
+      return {};
+    if (dim.getPosition() == window.y)
+      axes[0] = axis;
+    if (dim.getPosition() == window.x)
+      axes[1] = axis;
+  }
+  return axes[0] && axes[1] ? std::optional(std::pair(*axes[0], *axes[1])) : std::nullopt;
+}
+
+/// Marks a gradient to weights.
+static bool markGradient(NestOp nest, const Window &window, const Target &target, unsigned symbols) {
+  Schedule s = prepare(nest);
+  LoadOp input = window.input, results = window.weights;
+  if (!isOne(coefficientOf(s.exprs[input][0], window.channel)) || !isOne(coefficientOf(s.exprs[results][0], window.column)) ||
+      !axesOf(window))
+    return false;
+  int64_t channels = *constantOf(nest.size(window.channel)), columns = *constantOf(nest.size(window.column));
+  int64_t height = guess(nest.size(window.y)), width = guess(nest.size(window.x));
+  if (channels * columns > mostWeights || gradientPanels(channels, columns, target) == 0)
+    return false;
+  // In products of a channel with a register of columns, for one picture of sixteen.
+  int64_t tiles = llvm::divideCeil(height, 4) * llvm::divideCeil(width, 4), vectors = llvm::divideCeil(columns, target.lanes);
+  int64_t chunks = llvm::divideCeil(columns, gradientPanels(channels, columns, target) * 2 * target.lanes);
+  double direct = double(height * width * 9 * channels * vectors) * 1.2;
+  double transforms = double(tiles) * 36 * 7 * double(chunks * llvm::divideCeil(channels, target.lanes) + vectors);
+  double products = double(tiles) * 36 * double(channels * vectors) * 1.35, sums = 108.0 * double(channels * vectors);
+  if (transforms + products + sums > 0.85 * direct)
+    return false;
+  readBehindPadding(nest, input, window.channel, symbols);
+  nest->setAttr(winogradAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), 4));
+  return true;
+}
+
 bool cpu::packWinograd(NestOp nest, const Target &target, unsigned symbols) {
   auto window = windowOf(nest);
   if (!window || window->input.getInside() || window->weights.getInside() || !constantOf(nest.size(window->channel)) ||
-      !constantOf(nest.size(window->column)))
+      !constantOf(nest.size(window->column)) || *constantOf(nest.size(window->channel)) < 8 ||
+      *constantOf(nest.size(window->column)) < int64_t(target.lanes))
     return false;
+  if (window->toWeights)
+    return markGradient(nest, *window, target, symbols);
   Schedule s = prepare(nest);
   if (!isOne(coefficientOf(s.exprs[window->input][0], window->channel)) ||
-      !isOne(coefficientOf(s.stores[0], window->column)))
+      !llvm::all_of(s.stores, [&](AffineExpr store) { return isOne(coefficientOf(store, window->column)); }))
     return false;
   int64_t channels = *constantOf(nest.size(window->channel)), columns = *constantOf(nest.size(window->column));
   int64_t height = guess(nest.size(window->y)), width = guess(nest.size(window->x));
-  if (channels < 8 || columns < int64_t(target.lanes))
-    return false;
   unsigned best = 1;
   double least = 0.85 * cyclesOf(1, height, width, channels, columns, target);
   for (unsigned m : {2u, 4u}) {
@@ -295,13 +367,40 @@ bool cpu::packWinograd(NestOp nest, const Target &target, unsigned symbols) {
   int64_t abreast = std::min<int64_t>(2, llvm::divideCeil(columns, target.lanes));
   goForward(nest, *window, symbols);
   readBehindPadding(nest, window->input, window->channel, symbols);
-  transformWeights(nest, *window, Filtering(best), abreast * target.lanes, symbols);
+  transformWeights(nest, *window, Filtering(best, 3), abreast * target.lanes, symbols);
   nest->setAttr(winogradAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), best));
   return true;
 }
 
+/// Parts of the sum over all tiles, whatever the number of threads.
+static constexpr unsigned gradientSplits = 16;
+
+static Contraction planGradient(NestOp nest, const Window &window, const Target &target) {
+  Contraction c;
+  c.s = prepare(nest);
+  c.winograd = 4, c.positions = 36;
+  c.a = window.input, c.b = window.weights;
+  c.lanes = target.lanes, c.vectors = 2;
+  c.vectorDim = window.column, c.vectorSize = nest.size(window.column);
+  for (unsigned dim : window.images)
+    c.rows.push_back({dim, nest.size(dim)});
+  for (unsigned dim : {window.y, window.x})
+    c.rows.push_back({dim, canonical((nest.size(dim) + 3).floorDiv(4))});
+  int64_t channels = *constantOf(nest.size(window.channel));
+  int64_t rows = std::min<int64_t>(mostRows, (target.registers - 1 - c.vectors) / c.vectors);
+  c.tiles = unsigned(llvm::divideCeil(channels, rows)), c.tile = unsigned(llvm::divideCeil(channels, c.tiles));
+  c.panels = unsigned(gradientPanels(channels, *constantOf(c.vectorSize), target));
+  c.reduced = {{window.y, c.rowCount()}}; // all tiles
+  c.splits = gradientSplits;
+  c.cost = c.s.cost;
+  c.inner = c.units = canonical(c.columnBlocks());
+  return c;
+}
+
 Contraction cpu::planWinograd(NestOp nest, const Target &target) {
   Window window = *windowOf(nest);
+  if (window.toWeights)
+    return planGradient(nest, window, target);
   Contraction c;
   c.s = prepare(nest);
   c.winograd = unsigned(nest->getAttrOfType<IntegerAttr>(winogradAttr).getInt());

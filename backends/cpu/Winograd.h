@@ -1,5 +1,6 @@
 // Convolutions of 3 x 3 by Winograd's minimal filtering (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks,
 // 2015): m x m results from (m + 2) x (m + 2) products for each channel instead of 9 m x m.
+// Likewise the gradient to the weights: 3 x 3 results of a filter that is a tile of 4 x 4 gradients, summed over all tiles.
 //
 // A marked nest keeps the meaning of its convolution; only its weights lie transformed in memory, as [column / width][i][j]
 // [channel][width], made by a nest of their own that `prepare` runs once. One kernel does the rest for a few tiles at a time,
@@ -10,31 +11,38 @@
 
 namespace mlir::bigm::cpu {
 
-/// What a convolution of stride 1 with 3 x 3 weights is made of: dimensions of the nest, axes of the input.
+/// What a convolution of stride 1 with 3 x 3 weights, or the gradient to its weights, is made of: dimensions of the nest, axes
+/// of the input.
 struct Window {
-  mutable kernel::LoadOp input, weights;
+  mutable kernel::LoadOp input, weights; // of a gradient to the weights, `weights` is the gradient of the results
+  bool toWeights = false;                // the sum goes through pictures, and the window is what remains
   unsigned y = 0, x = 0, ky = 0, kx = 0, channel = 0, column = 0;
   unsigned axisY = 0, axisX = 0;
-  llvm::SmallVector<unsigned> images; // the other parallel dimensions, outermost first
+  llvm::SmallVector<unsigned> images; // the other dimensions, outermost first
 };
 std::optional<Window> windowOf(kernel::NestOp nest);
+/// Of a gradient to weights, the axes y and x of the gradient of the results; nothing when it is not read plainly.
+std::optional<std::pair<unsigned, unsigned>> axesOf(const Window &window);
 
-/// The three matrices of F(m, 3), as Cook and Toom make them from points: Y = A^T [(G g G^T) * (B^T d B)] A. The points are 0,
-/// infinity and pairs p and -p, which stand next to each other.
+/// The three matrices of F(m, r), m results of a filter of r taps, as Cook and Toom make them from points:
+/// Y = A^T [(G g G^T) * (B^T d B)] A. The points are 0, infinity and pairs p and -p, which stand next to each other.
 struct Filtering {
-  explicit Filtering(unsigned m);
-  unsigned m, size;                        // results, and points: m + 2
-  unsigned pairs;                          // points 2i + 1 and 2i + 2 are p and -p
-  std::vector<std::vector<double>> a, g, b; // A^T [m][size], G [size][3], B^T [size][size]
+  Filtering(unsigned m, unsigned r);
+  unsigned m, size;                         // results, and points: m + r - 1, 4 or 6
+  unsigned pairs;                           // points 2i + 1 and 2i + 2 are p and -p
+  std::vector<std::vector<double>> a, g, b; // A^T [m][size], G [size][r], B^T [size][size]
 };
 
-/// Attribute of a contraction whose weights are transformed: m.
+/// Attribute of a contraction that runs so: the side of a tile. Weights of a convolution lie transformed.
 constexpr const char *winogradAttr = "winograd";
 
-/// Transforms the weights of a convolution where that pays, and marks it; whether it did.
+/// Marks a convolution or the gradient to its weights where that pays, and transforms weights; whether it did.
 bool packWinograd(kernel::NestOp nest, const Target &target, unsigned symbols);
 /// The plan of a marked nest.
 Contraction planWinograd(kernel::NestOp nest, const Target &target);
 llvm::SmallVector<Launch> emitWinograd(Emitter &emitter, const Contraction &plan, const std::string &name);
+/// The same for a gradient to weights.
+llvm::SmallVector<Launch> emitWinogradGrad(Emitter &emitter, const Contraction &plan, const Window &window,
+                                           const std::string &name);
 
 } // namespace mlir::bigm::cpu

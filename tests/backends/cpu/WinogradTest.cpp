@@ -76,6 +76,37 @@ TEST(Winograd, GradientToTheInput) {
   expectSame(text, {2});
 }
 
+TEST(Winograd, GradientToTheWeights) {
+  auto gradient = [](const std::string &c, const std::string &o, const std::string &h, const std::string &w) {
+    std::string text = R"(#x = affine_map<()[s0] -> (s0, $C, $H, $W)>
+    #y = affine_map<()[s0] -> (s0, $O, $H, $W)>
+    #p = affine_map<()[s0] -> (s0, $C, $H + 2, $W + 2)>
+    func.func @f(%x: tensor<?x$Cx$Hx$Wxf32, #x>, %g: tensor<?x$Ox$Hx$Wxf32, #y>, %w: tensor<$Ox$Cx3x3xf32>)
+        -> tensor<$Ox$Cx3x3xf32> attributes {bigm.symbols = ["N"]} {
+    %z = bigm.constant 0.0 : f32 -> tensor<f32>
+    %p = bigm.pad %x, %z low [0, 0, 1, 1] high [0, 0, 1, 1] interior [0, 0, 0, 0]
+        : (tensor<?x$Cx$Hx$Wxf32, #x>, tensor<f32>) -> tensor<?x$Cx$Ix$Jxf32, #p>
+    %a = bigm.contract %g, %p lhs affine_map<(o, c, i, j, n, h, w) -> (n, o, h, w)>
+        rhs affine_map<(o, c, i, j, n, h, w) -> (n, c, h + i, w + j)> reduced affine_map<()[s0] -> (s0, $H, $W)>
+        : (tensor<?x$Ox$Hx$Wxf32, #y>, tensor<?x$Cx$Ix$Jxf32, #p>) -> tensor<$Ox$Cx3x3xf32>
+    %b = bigm.add %w, %a : tensor<$Ox$Cx3x3xf32>
+    return %b : tensor<$Ox$Cx3x3xf32> })";
+    auto more = [](const std::string &n) { return std::to_string(std::stoi(n) + 2); };
+    std::map<char, std::string> numbers = {{'C', c}, {'O', o}, {'H', h}, {'W', w}, {'I', more(h)}, {'J', more(w)}};
+    for (const char *sum : {"$H + 2", "$W + 2"})
+      text.replace(text.find(sum), 6, more(sum[1] == 'H' ? h : w));
+    for (size_t at; (at = text.find('$')) != std::string::npos;)
+      text.replace(at, 2, numbers.at(text[at + 1]));
+    return text;
+  };
+  // Channels and columns that fill no block and no vector; more tiles than go together; more panels than one unit has.
+  for (std::string text : {gradient("24", "40", "13", "11"), gradient("19", "33", "14", "14"), gradient("100", "130", "9", "10")}) {
+    EXPECT_EQ(tileOf(text, "x86-64-v3"), 4);
+    for (int64_t images : {1, 3, 13})
+      expectSame(text, {images});
+  }
+}
+
 TEST(Winograd, WhereItPays) {
   for (std::string target : {"x86-64-v3", "x86-64-v4"}) {
     EXPECT_EQ(tileOf(convolution({64, 64, 56, 56, 1}), target), 4);

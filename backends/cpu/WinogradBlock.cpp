@@ -1,0 +1,174 @@
+#include "backends/cpu/WinogradBlock.h"
+#include "ir/Dims.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::cpu;
+using namespace mlir::bigm::kernel;
+
+WinogradCode::WinogradCode(Emitter &e, const Contraction &c, const Window &window, const Filtering &filtering)
+    : BlockCode(e, c), window(window), filtering(filtering), points(filtering.size) {}
+
+SmallVector<Value> WinogradCode::dimsOf(Value tile) {
+  SmallVector<Value> dims(nest.dims(), e.constant(0));
+  Value rest = tile;
+  for (size_t i = c.rows.size(); i-- > 0;) {
+    const Loop &loop = c.rows[i];
+    Value size = i ? e.evaluate(loop.size) : Value();
+    Value digit = i ? Value(arith::RemUIOp::create(b, rest, size)) : rest;
+    if (i)
+      rest = arith::DivUIOp::create(b, rest, size);
+    bool picture = i + 2 < c.rows.size();
+    dims[loop.dim] = picture ? digit : e.mul(digit, e.constant(c.winograd));
+  }
+  return dims;
+}
+
+Value WinogradCode::both(Value x, Value y) { return arith::AndIOp::create(b, x, y); }
+
+/// Whether `count` places from `from` on are places of the picture along an axis.
+Value WinogradCode::isInside(const Picture &picture, Value from, int64_t count, unsigned axis) {
+  Value size = e.evaluate(sizesOf(picture.load.getTensor().getType())[axis]);
+  Value begins = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, from, e.constant(0));
+  return both(begins, atMost(e.add(from, e.constant(count)), size));
+}
+
+Value WinogradCode::loadChannels(const Picture &picture, Value from, Value channel) {
+  Type type = e.vectorOf(element);
+  if (!picture.left && picture.channels % lanes == 0)
+    return e.load(type, from, 4);
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+  Value mask = e.maskBelow(e.sub(picture.left ? picture.left : e.constant(picture.channels), channel));
+  return LLVM::MaskedLoadOp::create(b, type, from, mask, zero, 4);
+}
+
+void WinogradCode::transform(const Picture &picture, ArrayRef<Value> dims, const Matrix &matrix, Value to, int64_t position) {
+  int64_t side = picture.side, line = lineOf(picture.channels);
+  AffineMap map = picture.load.getMap();
+  Value y = e.evaluate(map.getResult(picture.axisY), dims), x = e.evaluate(map.getResult(picture.axisX), dims);
+  Value base = e.elementPointer(e.pointer({Slot::Tensor, picture.load.getTensor(), 0, {}}), e.evaluate(picture.place, dims), element);
+  Value stepY = e.evaluate(*coefficientOf(picture.place, picture.stepY));
+  Value stepX = e.evaluate(*coefficientOf(picture.place, picture.stepX));
+  Value whole = both(isInside(picture, y, side, picture.axisY), isInside(picture, x, side, picture.axisX));
+  choose(whole, [] {}, [&] {
+    loop(e.constant(0), e.constant(side), 1, [&](Value i) {
+      loop(e.constant(0), e.constant(side), 1, [&](Value j) {
+        Value there = both(isInside(picture, e.add(y, i), 1, picture.axisY), isInside(picture, e.add(x, j), 1, picture.axisX));
+        Value from = e.elementPointer(base, e.add(e.mul(i, stepY), e.mul(j, stepX)), element);
+        Value pixel = e.elementPointer(picture.edge, e.mul(e.add(e.mul(i, e.constant(side)), j), e.constant(line)), element);
+        auto copy = [&](bool reads) {
+          loop(e.constant(0), e.constant(picture.channels), lanes, [&](Value channel) {
+            Value value = reads ? loadChannels(picture, e.elementPointer(from, channel, element), channel) : zeros(1, 1).front();
+            e.storeRaw(value, e.elementPointer(pixel, channel, element), 4);
+          });
+        };
+        choose(there, [&] { copy(true); }, [&] { copy(false); });
+      });
+    });
+  });
+  auto select = [&](Value inside, Value atEdge) -> Value { return arith::SelectOp::create(b, whole, inside, atEdge); };
+  Value from = LLVM::SelectOp::create(b, whole, base, picture.edge);
+  stepY = select(stepY, e.constant(side * line)), stepX = select(stepX, e.constant(line));
+  loop(e.constant(0), e.constant(picture.channels), lanes, [&](Value channel) {
+    SmallVector<SmallVector<Value>> columns;
+    for (int64_t j = 0; j < side; ++j) {
+      SmallVector<Value> column;
+      for (int64_t i = 0; i < side; ++i) {
+        Value offset = e.add(e.add(e.mul(e.constant(i), stepY), e.mul(e.constant(j), stepX)), channel);
+        column.push_back(loadChannels(picture, e.elementPointer(from, offset, element), channel));
+      }
+      columns.push_back(timesRows(matrix, column));
+    }
+    for (int64_t i = 0; i < points; ++i) {
+      SmallVector<Value> row;
+      for (int64_t j = 0; j < side; ++j)
+        row.push_back(columns[j][i]);
+      for (auto [j, value] : llvm::enumerate(timesRows(matrix, row))) {
+        Value offset = e.add(e.constant((i * points + int64_t(j)) * position), channel);
+        e.storeRaw(value, e.elementPointer(to, offset, element), 4);
+      }
+    }
+  });
+}
+
+void WinogradCode::transformBack(const Matrix &matrix, llvm::function_ref<Value(int64_t)> at, Value to) {
+  SmallVector<SmallVector<Value>> columns;
+  for (int64_t j = 0; j < points; ++j) {
+    SmallVector<Value> column;
+    for (int64_t i = 0; i < points; ++i)
+      column.push_back(loadVector(at(i * points + j)));
+    columns.push_back(timesColumns(matrix, column));
+  }
+  for (size_t i = 0; i < matrix.size(); ++i) {
+    SmallVector<Value> row;
+    for (int64_t j = 0; j < points; ++j)
+      row.push_back(columns[j][i]);
+    for (auto [j, value] : llvm::enumerate(timesColumns(matrix, row)))
+      e.storeRaw(value, e.elementPointer(to, e.constant(int64_t(i * matrix.size() + j) * lanes), element), 4);
+  }
+}
+
+Value WinogradCode::sum(ArrayRef<double> factors, ArrayRef<Value> values) {
+  Value all;
+  for (auto [factor, value] : llvm::zip(factors, values)) {
+    if (factor == 0)
+      continue;
+    Value number;
+    if (factor != 1 && factor != -1)
+      number = e.splat(arith::ConstantOp::create(b, b.getF32FloatAttr(float(factor))));
+    if (!all)
+      all = factor == 1    ? value
+            : factor == -1 ? Value(arith::NegFOp::create(b, value))
+                           : Value(arith::MulFOp::create(b, number, value));
+    else if (factor == 1)
+      all = arith::AddFOp::create(b, all, value);
+    else if (factor == -1)
+      all = arith::SubFOp::create(b, all, value);
+    else
+      all = LLVM::FMulAddOp::create(b, value.getType(), number, value, all);
+  }
+  return all ? all : zeros(1, 1).front();
+}
+
+SmallVector<Value> WinogradCode::timesRows(const Matrix &matrix, ArrayRef<Value> x) {
+  SmallVector<Value> result(points);
+  for (int64_t row : {int64_t(0), points - 1})
+    result[row] = sum(matrix[row], x);
+  for (unsigned pair = 0; pair < filtering.pairs; ++pair) {
+    size_t plus = 2 * pair + 1;
+    std::vector<double> same, other;
+    for (size_t i = 0; i < x.size(); ++i) {
+      same.push_back((matrix[plus][i] + matrix[plus + 1][i]) / 2);
+      other.push_back((matrix[plus][i] - matrix[plus + 1][i]) / 2);
+    }
+    Value p = sum(same, x), q = sum(other, x);
+    result[plus] = arith::AddFOp::create(b, p, q), result[plus + 1] = arith::SubFOp::create(b, p, q);
+  }
+  return result;
+}
+
+SmallVector<Value> WinogradCode::timesColumns(const Matrix &matrix, ArrayRef<Value> x) {
+  SmallVector<Value> added, subtracted, result;
+  for (unsigned pair = 0; pair < filtering.pairs; ++pair) {
+    Value p = x[2 * pair + 1], q = x[2 * pair + 2];
+    added.push_back(arith::AddFOp::create(b, p, q)), subtracted.push_back(arith::SubFOp::create(b, p, q));
+  }
+  for (size_t row = 0; row < matrix.size(); ++row) {
+    std::vector<double> factors = {matrix[row].front(), matrix[row].back()};
+    SmallVector<Value> values = {x.front(), x.back()};
+    for (unsigned pair = 0; pair < filtering.pairs; ++pair) {
+      factors.push_back(matrix[row][2 * pair + 1]);
+      values.push_back(row % 2 ? subtracted[pair] : added[pair]);
+    }
+    result.push_back(sum(factors, values));
+  }
+  return result;
+}
+
+Value WinogradCode::allocate(int64_t elements) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(entry);
+  return LLVM::AllocaOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), b.getI8Type(), e.constant(elements * 4), 64);
+}

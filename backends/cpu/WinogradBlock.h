@@ -1,0 +1,55 @@
+// What the kernels of Winograd's filtering share: tiles of pictures read whole or at an edge, and transforms in registers.
+#pragma once
+#include "backends/cpu/Block.h"
+#include "backends/cpu/Winograd.h"
+
+namespace mlir::bigm::cpu {
+
+class WinogradCode : protected BlockCode {
+protected:
+  using Matrix = std::vector<std::vector<double>>;
+
+  WinogradCode(Emitter &e, const Contraction &c, const Window &window, const Filtering &filtering);
+
+  /// The first place of a tile, in the dimensions of the nest; tiles run through pictures, lines of tiles, and these.
+  SmallVector<Value> dimsOf(Value tile);
+
+  /// A tensor of which squares of `side` x `side` pixels are transformed, `channels` numbers each, side by side.
+  struct Picture {
+    mutable kernel::LoadOp load;
+    AffineExpr place;       // in elements
+    unsigned axisY, axisX;  // of the tensor
+    unsigned stepY, stepX;  // dimensions of the nest that go through the square
+    int64_t side, channels; // of the square
+    Value edge;             // memory for a square at an edge
+    Value left = {};        // channels that there are, where they may be fewer; null: all
+  };
+  /// Elements that hold a pixel's channels in whole vectors.
+  int64_t lineOf(int64_t channels) { return llvm::alignTo(channels, lanes); }
+  /// Transforms the square at `dims` by `matrix` from both sides to `to`, where positions lie `position` elements apart. What
+  /// lies outside of the picture is 0.
+  void transform(const Picture &picture, ArrayRef<Value> dims, const Matrix &matrix, Value to, int64_t position);
+
+  /// M x, M having the points as rows: the rows of p and -p differ in the signs of every other element.
+  SmallVector<Value> timesRows(const Matrix &matrix, ArrayRef<Value> x);
+  /// M x, M having the points as columns: powers of p and -p differ in sign or not at all.
+  SmallVector<Value> timesColumns(const Matrix &matrix, ArrayRef<Value> x);
+  /// M x M^T of points x points vectors, `at` says where each lies; the results go to `to`, a row after the other.
+  void transformBack(const Matrix &matrix, llvm::function_ref<Value(int64_t)> at, Value to);
+
+  /// Memory of the function's frame, in elements.
+  Value allocate(int64_t elements);
+  Value loadVector(Value from) { return e.load(e.vectorOf(element), from, 4); }
+
+  Window window;
+  Filtering filtering;
+  int64_t points;
+
+private:
+  Value both(Value x, Value y);
+  Value isInside(const Picture &picture, Value from, int64_t count, unsigned axis);
+  Value loadChannels(const Picture &picture, Value from, Value channel);
+  Value sum(ArrayRef<double> factors, ArrayRef<Value> values);
+};
+
+} // namespace mlir::bigm::cpu

@@ -45,6 +45,8 @@ namespace {
 /// Rows of a block. The places of twelve do not all fit the scalar registers, but to read two of them again costs a port
 /// that stands idle half the time.
 constexpr unsigned mostRows = 12;
+/// Rows from which on a block asks for at most 11 bytes of a panel a cycle, on two units that multiply and add.
+constexpr unsigned leastRowsFromAfar = 6;
 /// Rows and panels of one unit: enough for what a unit fetches to be used often, few enough for its sums to stay near, and
 /// for the rows that its epilogues touch, each on a page of its own, to be about as many as the first level of the TLB holds.
 constexpr unsigned mostRowsOfUnit = 96, mostPanels = 16;
@@ -248,16 +250,23 @@ private:
       length *= constantOf(loop.size).value_or(int64_t(1) << 20);
     return length;
   }
-  /// Steps of the sum for which a panel of columns stays in the first level cache.
-  int64_t mostSteps(unsigned vectors) {
-    int64_t bytes = int64_t(vectors) * target.lanes * element.getIntOrFloatBitWidth() / 8;
-    return std::max<int64_t>(64, target.nearBytes * 3 / 4 / bytes);
+  /// Steps of the sum that are one chunk. A block of enough rows multiplies so long by one panel's step that the next comes
+  /// from the second level cache in time: what a unit reads must stay there. Else the panel must stay in the first level.
+  int64_t mostSteps(unsigned vectors, unsigned tile) {
+    int64_t each = element.getIntOrFloatBitWidth() / 8, bytes = int64_t(vectors) * target.lanes * each;
+    int64_t near = target.nearBytes * 3 / 4 / bytes;
+    int64_t own = tile >= leastRowsFromAfar ? target.ownBytes / (bytes + mostRowsOfUnit * each) : 0;
+    return std::max<int64_t>({64, near, own});
   }
-  /// A sum that is a little too long for that is one all the same: a step of two registers comes from the second level in
-  /// time.
-  bool staysWhole(unsigned vectors) { return sumLength() <= mostSteps(vectors) * (vectors <= 2 ? 7 : 4) / 4; }
-  /// What a block loses by writing its sums to memory and reading them again once a chunk, six steps' time.
-  double chunksCost(unsigned vectors) { return staysWhole(vectors) ? 1 : 1 / (1 + 6.0 / double(mostSteps(vectors))); }
+  /// A sum that is a little too long for that is one all the same.
+  bool staysWhole(unsigned vectors, unsigned tile) {
+    return sumLength() <= mostSteps(vectors, tile) * (vectors <= 2 ? 7 : 4) / 4;
+  }
+  /// What a block loses by writing its sums to memory, as a rule the second level cache, and reading them again once a
+  /// chunk: ten steps' time.
+  double chunksCost(unsigned vectors, unsigned tile) {
+    return staysWhole(vectors, tile) ? 1 : 1 / (1 + 10.0 / double(mostSteps(vectors, tile)));
+  }
 
   /// All loops of rows are run through as one, so that only the last block of all has rows that do not count.
   void chooseBlock() {
@@ -286,7 +295,7 @@ private:
         // With one vector abreast each broadcast serves one multiplication: the loads are as many as those.
         double loads = vectors == 1 ? 0.85 : 1;
         double score = speedOf(tile * vectors, target.registers - 4) * lanesUsed(vectors) * rowsUsed * loads;
-        score *= chunksCost(vectors);
+        score *= chunksCost(vectors, tile);
         if (score > best.score + 1e-9)
           best = {score, 0, tile, vectors, {}};
       }
@@ -395,8 +404,8 @@ private:
   void chooseUnit() {
     int64_t bytes = element.getIntOrFloatBitWidth() / 8;
     // Of the sum: the loops whose product fits lie whole in a chunk, the next one out is cut.
-    int64_t most = mostSteps(c.vectors), inside = 1;
-    if (staysWhole(c.vectors))
+    int64_t most = mostSteps(c.vectors, c.tile), inside = 1;
+    if (staysWhole(c.vectors, c.tile))
       most = sumLength();
     int depth = int(c.reduced.size()) - 1;
     for (; depth >= 0; --depth) {

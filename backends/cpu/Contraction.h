@@ -6,8 +6,9 @@
 //
 // Around the block stand loops in the order of Goto and van de Geijn (Anatomy of High-Performance Matrix Multiplication,
 // 2008), for the same reason: a unit of work is `tiles` blocks of rows by `panels` blocks of columns, and passes over it
-// once for each chunk of the sum, short enough for the chunk of one panel to stay in the first level cache while all
-// tiles go over it, and that of all tiles in the second while all panels do. What is summed so far waits on the stack.
+// once for each chunk of the sum, short enough for the chunk of all tiles and of a panel to stay in the second level cache
+// while all panels go over it, and where blocks have few rows, that of a panel in the first while all tiles do. What is
+// summed so far waits on the stack.
 #pragma once
 #include "backends/cpu/EmitNest.h"
 

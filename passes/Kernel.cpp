@@ -109,6 +109,12 @@ LogicalResult NestOp::verify() {
   if (reduces() != !getFinish().empty() || reduces() != !getKinds().empty())
     return emitOpError("needs kinds and `finish` exactly when it reduces");
   SmallVector<AffineExpr> extents(getSizes().getResults().take_front(getParallel()));
+  if (auto margins = (*this)->getAttrOfType<DenseI64ArrayAttr>(marginsAttr)) {
+    if (getNumResults() != 1 || margins.size() != 2 * int64_t(extents.size()))
+      return emitOpError("needs one result and two margins for each of its dimensions");
+    for (auto [i, extent] : llvm::enumerate(extents))
+      extent = extent + (margins[2 * i] + margins[2 * i + 1]);
+  }
   for (Type type : getResultTypes()) {
     SmallVector<AffineExpr> sizes = sizesOf(type);
     if (sizes.size() != extents.size() ||

@@ -36,6 +36,9 @@ void setLayout(NestOp nest, unsigned result, ArrayRef<int64_t> layout);
 
 /// On an argument of a function: the order of its dimensions in memory; row-major without.
 constexpr llvm::StringLiteral layoutAttr("kernel.layout");
+/// Attribute of a nest with one result that lies in the middle of a larger tensor of zeros: of each dimension how many are
+/// before it and behind it.
+constexpr llvm::StringLiteral marginsAttr("margins");
 /// Attribute of nests that run together, slice by slice (backends/cpu/Chains.h): an array that begins with the number of
 /// their chain. What one of them makes or reads is alive as long as the chain runs.
 constexpr llvm::StringLiteral chainAttr("chain");

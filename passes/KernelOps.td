@@ -30,7 +30,8 @@ def Kernel_NestOp : Kernel_Op<"nest", [SingleBlock]> {
     Other attributes, set by passes: `contraction` (the body is a product of two plain loads, summed);
     `layouts` (for each result the order of its dimensions in memory, outermost first; row-major without);
     `places` (for each result an index into the entry's buffers, or a map `()[symbols] -> (byte offset)` in the arena);
-    `scratch` (the byte offset of the nest's own scratch memory in the arena).
+    `scratch` (the byte offset of the nest's own scratch memory in the arena);
+    `margins` (of the only result: how many zeros lie before and behind it along each dimension, in a tensor larger by these).
   }];
   let arguments = (ins AffineMapAttr:$sizes, I64Attr:$parallel, DefaultValuedAttr<StrArrayAttr, "{}">:$kinds, UnitAttr:$contraction);
   let results = (outs Variadic<AnyRankedTensor>:$results);

@@ -26,6 +26,8 @@ struct Units {
   AffineExpr inner;
 };
 std::optional<Units> unitsOf(NestOp nest, const Target &target) {
+  if (nest->hasAttr(marginsAttr)) // two launches
+    return std::nullopt;
   auto from = [](ArrayRef<Loop> loops, AffineExpr inner) {
     Units units{{}, inner};
     for (const Loop &loop : loops) {

@@ -6,6 +6,7 @@
 #include "backends/cpu/EmitObject.h"
 #include "backends/cpu/ObjectCache.h"
 #include "backends/cpu/PackOperands.h"
+#include "backends/cpu/PadInPlace.h"
 #include "backends/cpu/Scan.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
@@ -155,7 +156,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
     return nullptr;
   // Panels before hoisting: those of weights are then packed once.
   for (func::FuncOp func : work->getOps<func::FuncOp>())
-    packOperands(func, *target);
+    packOperands(func, *target), padInPlace(func);
   PassManager hoist(context);
   hoist.enableVerifier(options.verify);
   hoist.addPass(createHoistInvariant());

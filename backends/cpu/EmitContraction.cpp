@@ -93,18 +93,20 @@ private:
     panels = knownPanels && *knownPanels % c.panels == 0
                  ? e.constant(c.panels)
                  : e.minimum(e.sub(e.evaluate(panelCount), firstPanel), e.constant(c.panels));
-    if (reads && !c.packedRows)
-      tabulateRows();
+    bool places = reads && !c.packedRows;
+    joined = epilogueJoinsRows();
+    if (places || (!joined && c.rows.size() > 1))
+      tabulateRows(places);
   }
 
-  /// The places of all rows of the unit in the first operand, in elements from row 0. Rows run through several loops as
-  /// through one, so a block goes on in the next line of a picture and in the next picture. Places behind the last row
-  /// are row 0, read and not used.
-  void tabulateRows() {
-    Value count = e.constant(int64_t(c.tile) * c.tiles);
-    if (!allTiles)
-      count = e.mul(tiles, e.constant(c.tile));
-    rowTable = allocateBytes(8 * int64_t(c.tile) * c.tiles);
+  /// Tables of all rows of the unit: their places in the first operand, in elements from row 0, and the numbers of their
+  /// loops where the epilogue needs these. Rows run through several loops as through one, so a block goes on in the next line
+  /// of a picture and in the next picture. Places behind the last row are row 0, read and not used.
+  void tabulateRows(bool places) {
+    int64_t most = int64_t(c.tile) * c.tiles;
+    Value count = allTiles ? e.constant(most) : e.mul(tiles, e.constant(c.tile));
+    rowTable = places ? allocateBytes(8 * most) : Value();
+    digitTable = joined ? Value() : allocateBytes(8 * most * int64_t(c.rows.size()));
     SmallVector<Value> counters;
     Value rest = firstRow;
     for (size_t i = c.rows.size(); i-- > 0;) {
@@ -116,9 +118,13 @@ private:
     auto over = scf::ForOp::create(b, e.constant(0), count, e.constant(1), counters);
     b.setInsertionPointToStart(over.getBody());
     Value offset = e.constant(0), row = over.getInductionVar();
+    if (!joined)
+      for (auto [i, counter] : llvm::enumerate(over.getRegionIterArgs()))
+        e.storeRaw(counter, digitPlace(row, i), 8);
     SmallVector<Value> next(over.getRegionIterArgs().begin(), over.getRegionIterArgs().end());
     for (auto [loop, counter] : llvm::zip(c.rows, over.getRegionIterArgs()))
-      offset = e.add(offset, e.mul(counter, e.evaluate(*coefficientOf(placeA, loop.dim))));
+      if (places)
+        offset = e.add(offset, e.mul(counter, e.evaluate(*coefficientOf(placeA, loop.dim))));
     Value carry = e.constant(1);
     for (size_t i = c.rows.size(); i-- > 0;) {
       next[i] = e.add(next[i], carry);
@@ -128,14 +134,21 @@ private:
       next[i] = arith::SelectOp::create(b, full, e.constant(0), next[i]);
       carry = arith::ExtUIOp::create(b, b.getI64Type(), full);
     }
-    if (!allTiles) {
-      Value counts = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, row, rowsLeft);
-      offset = arith::SelectOp::create(b, counts, offset, e.constant(0));
+    if (places) {
+      if (!allTiles) {
+        Value counts = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, row, rowsLeft);
+        offset = arith::SelectOp::create(b, counts, offset, e.constant(0));
+      }
+      e.storeRaw(offset, e.elementPointer(rowTable, row, b.getI64Type()), 8);
     }
-    e.storeRaw(offset, e.elementPointer(rowTable, row, b.getI64Type()), 8);
     if (!next.empty())
       scf::YieldOp::create(b, next);
     b.setInsertionPointAfter(over);
+  }
+
+  Value digitPlace(Value row, size_t loop) {
+    Value index = e.add(e.mul(row, e.constant(int64_t(c.rows.size()))), e.constant(int64_t(loop)));
+    return e.elementPointer(digitTable, index, b.getI64Type());
   }
 
   /// All blocks of the unit, a panel of columns after the other.
@@ -303,19 +316,14 @@ private:
     });
     return all;
   }
+  /// The dimensions of the nest at a row of the unit.
   SmallVector<Value> dimsOf(Value row) {
     SmallVector<Value> dims = unit.dims;
-    bool joined = epilogueJoinsRows();
     for (size_t i = c.rows.size(); i-- > 0;) {
-      bool last = i + 1 == c.rows.size();
-      if (joined) {
-        dims[c.rows[i].dim] = last ? row : e.constant(0);
-        continue;
-      }
-      Value size = e.evaluate(c.rows[i].size);
-      dims[c.rows[i].dim] = i ? Value(arith::RemUIOp::create(b, row, size)) : row;
-      if (i)
-        row = arith::DivUIOp::create(b, row, size);
+      if (!joined && c.rows.size() > 1)
+        dims[c.rows[i].dim] = e.load(b.getI64Type(), digitPlace(row, i), 8);
+      else
+        dims[c.rows[i].dim] = i + 1 == c.rows.size() ? e.add(firstRow, row) : e.constant(0);
     }
     return dims;
   }
@@ -337,7 +345,7 @@ private:
       reads.push_back({{Slot::Result, {}, unsigned(i), {}}, place});
     Value tileRow = e.mul(tile.number, e.constant(c.tile));
     for (unsigned i = 0; i < tile.rows; ++i) {
-      SmallVector<Value> dims = dimsOf(e.add(firstRow, e.add(tileRow, e.constant(i))));
+      SmallVector<Value> dims = dimsOf(e.add(tileRow, e.constant(i)));
       dims[c.vectorDim] = tile.columns.begin;
       for (auto &[slot, place] : reads) {
         Type tensor = slot.kind == Slot::Tensor ? slot.tensor.getType() : nest.getResult(slot.result).getType();
@@ -353,7 +361,7 @@ private:
     unsigned vectors = tile.columns.vectors;
     auto inRegisters = [&] {
       for (unsigned i = 0; i < tile.rows; ++i) {
-        SmallVector<Value> dims = dimsOf(e.add(firstRow, e.add(tileRow, e.constant(i))));
+        SmallVector<Value> dims = dimsOf(e.add(tileRow, e.constant(i)));
         for (unsigned j = 0; j < vectors; ++j)
           store(dims, tile.columns, j, sums[i * vectors + j]);
       }
@@ -380,7 +388,7 @@ private:
     if (tile.rows > 1 && !(known && *known % c.tile == 0))
       count = e.minimum(e.sub(rowsLeft, tileRow), count);
     loopOrOnce(count, [&](Value row) {
-      SmallVector<Value> dims = dimsOf(e.add(firstRow, e.add(tileRow, row)));
+      SmallVector<Value> dims = dimsOf(e.add(tileRow, row));
       Value accumulator = e.add(tile.accumulator, e.mul(row, e.constant(c.vectors)));
       for (unsigned j = 0; j < tile.columns.vectors; ++j)
         store(dims, tile.columns, j, sumAt(e.add(accumulator, e.constant(j))));
@@ -391,7 +399,7 @@ private:
   void finishUnit(llvm::function_ref<Value(Value)> sumAt) {
     int64_t most = int64_t(c.tile) * c.tiles;
     loopOrOnce(allTiles ? e.constant(most) : e.minimum(rowsLeft, e.constant(most)), [&](Value row) {
-      SmallVector<Value> dims = dimsOf(e.add(firstRow, row));
+      SmallVector<Value> dims = dimsOf(row);
       loopOrOnce(panels, [&](Value panel) {
         Value accumulator = e.mul(e.add(e.mul(panel, e.constant(most)), row), e.constant(c.vectors));
         byColumns(e.mul(e.add(firstPanel, panel), e.constant(c.width())), [&](const Columns &columns) {
@@ -419,7 +427,8 @@ private:
   Value firstRow, rowsLeft, tiles; // of the unit; blocks along its rows
   bool allTiles = false;           // every unit has all its rows
   Value firstPanel, panels;
-  Value rowTable;
+  bool joined = true; // everything that the epilogue touches runs through the rows as through one loop
+  Value rowTable, digitTable;
   SmallVector<Value> outsideChunk; // numbers of iterations of the loops around the chunk
   Value chunkFrom, chunkTo;
 };

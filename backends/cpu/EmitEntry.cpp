@@ -6,7 +6,9 @@
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitScatter.h"
 #include "backends/cpu/ObjectCache.h"
+#include "backends/cpu/PadInPlace.h"
 #include "backends/cpu/Scan.h"
+#include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -39,6 +41,9 @@ std::string keyOf(NestOp nest) {
   DenseMap<Value, unsigned> numbers;
   auto layout = [&](ArrayRef<int64_t> dims) { llvm::interleave(dims, out, ","); };
   out << nest.getSizes() << nest.getParallel() << nest.getKinds() << nest.getContraction() << '\n';
+  for (StringRef name : {StringRef(winogradAttr), StringRef(marginsAttr)})
+    if (Attribute attribute = nest->getAttr(name))
+      out << name << attribute;
   for (Value tensor : tensors) {
     out << tensor.getType();
     layout(layoutOf(tensor));
@@ -153,6 +158,8 @@ private:
       std::string name = (contraction ? "contract" : nest.reduces() ? "reduce" : "point") +
                          nameOf(key);
       kernel.launches = contraction ? emitContraction(emitter, *contraction, name) : emitNest(emitter, name);
+      if (nest->hasAttr(marginsAttr))
+        kernel.launches.insert(kernel.launches.begin(), emitMargins(emitter, name + "_margins"));
       kernel.slots = emitter.slots;
       SmallVector<Value> tensors = tensorsOf(nest);
       for (Slot &slot : kernel.slots)

@@ -156,8 +156,9 @@ Schedule cpu::prepare(NestOp nest) {
   });
   for (Value result : nest.getResults()) {
     SmallVector<AffineExpr> dims;
+    auto margins = nest->getAttrOfType<DenseI64ArrayAttr>(marginsAttr);
     for (unsigned i = 0; i < nest.getParallel(); ++i)
-      dims.push_back(getAffineDimExpr(i, context));
+      dims.push_back(getAffineDimExpr(i, context) + (margins ? margins[2 * i] : 0));
     s.stores.push_back(linearPlace(dims, stridesOf(result), context));
   }
 

@@ -1,9 +1,9 @@
 // Which convolutions run by Winograd's filtering, how their weights are transformed, and what one unit of work is.
 #include "backends/cpu/Winograd.h"
 #include "backends/cpu/PackOperands.h"
+#include "backends/cpu/PadInPlace.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -149,30 +149,6 @@ void goForward(NestOp nest, const Window &window, unsigned symbols) {
       load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), symbols, places, nest.getContext())));
     }
   }
-}
-
-/// The load of a nest that only puts zeros around a tensor.
-LoadOp paddedBy(Value tensor) {
-  auto nest = tensor.getDefiningOp<NestOp>();
-  if (!nest || nest.reduces() || nest.getNumResults() != 1)
-    return {};
-  auto yield = cast<YieldOp>(nest.getBody().front().getTerminator());
-  auto load = yield.getValues().front().getDefiningOp<LoadOp>();
-  if (!load || !load.getInside() || !load.getAt().empty() || !matchPattern(load.getOtherwise(), m_PosZeroFloat()))
-    return {};
-  // The guard must be the bounds of what is read, no less.
-  SmallVector<AffineExpr> sizes = sizesOf(load.getTensor().getType());
-  for (auto [i, constraint] : llvm::enumerate(load.getInside()->getConstraints())) {
-    bool known = !load.getInside()->isEq(i) &&
-                 llvm::any_of(llvm::zip(load.getMap().getResults(), sizes), [&](auto pair) {
-                   auto [index, size] = pair;
-                   return canonical(constraint) == canonical(index) ||
-                          canonical(constraint) == canonical(size - 1 - index);
-                 });
-    if (!known)
-      return {};
-  }
-  return load;
 }
 
 /// The kernel finds what lies outside of its input by itself, so a copy with zeros around it is not needed.

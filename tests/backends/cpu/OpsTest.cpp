@@ -27,6 +27,24 @@ TEST(Pointwise, UnaryF32) {
     expectSame(unary(op), {11}, op == std::string("atan") ? 5e-6 : 2e-6);
   }
 }
+TEST(Pointwise, ErfEverywhere) {
+  // Beyond the ends of its approximation, at infinity, and of what is no number.
+  expectSame(R"(#s = affine_map<()[s0] -> (s0, 5)>
+    func.func @f(%x: tensor<?x5xf32, #s>) -> (tensor<?x5xf32, #s>, tensor<?x5xf32, #s>, tensor<?x5xf32, #s>)
+        attributes {bigm.symbols = ["N"]} {
+    %three = bigm.constant 3.0 : f32 -> tensor<?x5xf32, #s>
+    %zero = bigm.constant 0.0 : f32 -> tensor<?x5xf32, #s>
+    %a = bigm.mul %x, %three : tensor<?x5xf32, #s>
+    %b = bigm.div %x, %zero : tensor<?x5xf32, #s>
+    %below = bigm.sub %x, %three : tensor<?x5xf32, #s>
+    %c = bigm.log %below : tensor<?x5xf32, #s>
+    %r = bigm.erf %a : tensor<?x5xf32, #s>
+    %s = bigm.erf %b : tensor<?x5xf32, #s>
+    %t = bigm.erf %c : tensor<?x5xf32, #s>
+    return %r, %s, %t : tensor<?x5xf32, #s>, tensor<?x5xf32, #s>, tensor<?x5xf32, #s>
+  })",
+             {77}, 5e-7);
+}
 TEST(Pointwise, UnaryF64) {
   for (const char *op : {"neg", "exp", "log", "atan", "tanh", "erf", "sigmoid", "round"}) {
     SCOPED_TRACE(op);

@@ -23,6 +23,7 @@ void openJson(const SourceContext &, Table &);
 void openJsonLines(const SourceContext &, Table &);
 void openVoc(const SourceContext &, Table &);
 void openCoco(const SourceContext &, Table &);
+void openConll(const SourceContext &, Table &);
 
 /// Values in memory.
 class Resident : public Column {

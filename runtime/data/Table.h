@@ -19,7 +19,7 @@ struct Field {
   int64_t classes = 0;        // > 0 for labels: values are 0 .. classes-1
   std::vector<std::string> labels;
   std::string meaning;        // "box", "point", "score", or nothing
-  std::vector<Field> parts;   // of a list's elements: numbers and classes
+  std::vector<Field> parts;   // of a list's elements: numbers, classes and texts
 
   bool isList() const { return kind == "list"; }
   bool isPhoto() const { return kind == "photo"; }
@@ -31,6 +31,9 @@ struct Field {
   bool isFromPictures() const { return isPhoto() || isPicture(); }
   std::string typeText() const; // "u8[3, 48, 48]", "label[10]"
 };
+
+/// The fields that are classes, those in lists among them, with their names: `kind`, `things.kind`.
+std::vector<std::pair<std::string, Field *>> classesOf(std::vector<Field> &fields);
 
 /// `idx("a.gz", "b.gz")`, as the manifest's `from` and `test` say it.
 struct SourceSpec {
@@ -52,6 +55,8 @@ public:
   /// Where the field is a list: how many elements the record has, and the bytes of their part number `part`.
   virtual int64_t elements(int64_t) const { return 0; }
   virtual std::span<const uint8_t> part(int64_t, size_t) const { return {}; }
+  /// The same of a part that is text: that of each element.
+  virtual std::vector<std::string> partTexts(int64_t, size_t) const { return {}; }
 };
 
 struct Table {
@@ -66,7 +71,7 @@ struct Table {
 
   const Field *field(const std::string &name) const; // null when there is none
   /// The named records in order, all fields. A list becomes NAME.PART [n, B, ...], B being what the longest has and 1 at
-  /// least, what is not there zeros, and NAME.length i32[n].
+  /// least, what is not there zeros, and NAME.length i32[n]; parts that are text stand in `texts`, record after record.
   Batch batch(const int64_t *records, int64_t n) const;
 };
 

@@ -318,6 +318,7 @@ public:
   /// `fit vocabulary = characters(data.train.field)` and `words(...)`; nothing when it is another fit.
   bool checkVocabulary(const ast::FitDecl &d, const ast::CallExpr &call, Module *m);
   std::map<const ast::FitDecl *, Val> vocabularies;
+  std::vector<const ast::Expr *> windowsBy; // tokenizers that sources of the `data` being checked count windows by
   std::string raggedName; // what the type of the field being derived calls its open dimension
   Val fitValue(const ast::FitDecl &d, Module *m, SourceRange where);
   std::optional<Val> dataMember(const ast::MemberExpr &e, const ScopePtr &scope);

@@ -4,6 +4,7 @@
 // `label[10][N]`. The function `DATA.prepare` turns raw fields into raw and derived ones; `DATA.prepare.train` also
 // applies `augment train`.
 #include "Checker.h"
+#include <utility>
 
 namespace bigm::sema {
 
@@ -40,7 +41,7 @@ const ast::Clause *Checker::clause(const std::vector<ast::Clause> &list, const s
 std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope, const std::vector<Field> &fields) {
   // A csv may say which column a field reads: `csv("labels.csv", picture: "file")`.
   std::map<std::string, std::vector<std::string>> sources = {
-      {"idx", {}}, {"csv", {"separator"}}, {"npy", {}}, {"folder", {}}, {"tsv", {}}, {"text", {"window", "stride"}},
+      {"idx", {}}, {"csv", {"separator"}}, {"npy", {}}, {"folder", {}}, {"tsv", {}}, {"text", {"window", "stride", "by"}},
       {"lines", {}}, {"json", {"at"}}, {"jsonl", {}}, {"voc", {"set"}}, {"coco", {"pictures"}}, {"conll", {}}};
   for (const char *columns : {"csv", "tsv", "json", "jsonl"})
     for (const Field &f : fields)
@@ -69,6 +70,11 @@ std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope,
   spec.name = name->name;
   bool ok = true;
   for (auto &a : call->arguments) {
+    if (spec.name == "text" && a.name.text == "by") { // perhaps fitted on this very text: looked up once the fields are known
+      spec.options["by"] = source(a.value->range);
+      windowsBy.push_back(a.value.get());
+      continue;
+    }
     Val v = eval(*a.value, scope);
     if (v.poison()) {
       ok = false;
@@ -371,6 +377,14 @@ void Checker::checkData(const ast::DataDecl &d, Module *m) {
     out.prepareTrain = out.name + ".prepare.train";
   program->data[set.index] = out;
   set.ok = ok;
+  for (const ast::Expr *by : std::exchange(windowsBy, {})) {
+    Val v = eval(*by, globalScope(m));
+    if (!v.is(Val::Kind::Tokenizer) && !v.poison())
+      fail(Diag::TokensNeedText, by->range, {"by", "a vocabulary or a tokenizer", describe(v)},
+           "for example `const subwords = tokenizer(\"tokenizer.json\")`");
+    else if (v.is(Val::Kind::Tokenizer) && v.text != source(by->range))
+      fail(Diag::TokenizerWithoutName, by->range, {}, "write `const subwords = tokenizer(\"tokenizer.json\")` and `by: subwords`");
+  }
   if (!ok || out.prepare.empty())
     return;
   auto make = [&](bool train) {

@@ -10,6 +10,7 @@ struct SourceContext {
   const SourceSpec &spec;
   const std::string &dataDir;
   unsigned threads;
+  const CutBy &cut;
 };
 
 void openIdx(const SourceContext &, Table &);

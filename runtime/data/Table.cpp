@@ -93,6 +93,13 @@ Batch Table::batch(const int64_t *records, int64_t n) const {
       auto &texts = out.texts[fields[i].name];
       for (int64_t r = 0; r < n; ++r)
         texts.push_back(columns[i]->text(records[r]));
+      if (!idsBy.empty()) {
+        auto &rows = out.ids[fields[i].name + "." + idsBy];
+        for (int64_t r = 0; r < n; ++r) {
+          auto ids = columns[i]->ids(records[r]);
+          rows.emplace_back(ids.begin(), ids.end());
+        }
+      }
       continue;
     }
     if (fields[i].isPhoto()) {
@@ -239,7 +246,7 @@ std::vector<std::string> sourceNames() {
 }
 
 Table openTable(const std::string &declaration, const SourceSpec &spec, const std::vector<Field> &fields,
-                const std::string &dataDir, unsigned threads) {
+                const std::string &dataDir, unsigned threads, const CutBy &cut) {
   Table table;
   table.source = fmt::format("{}({})", spec.name, fmt::join(spec.strings, ", "));
   table.fields = fields;
@@ -252,7 +259,7 @@ Table openTable(const std::string &declaration, const SourceSpec &spec, const st
   for (auto &s : kSources)
     if (spec.name == s.name) {
       try {
-        s.open({spec, dataDir, std::max(1u, threads)}, table);
+        s.open({spec, dataDir, std::max(1u, threads), cut}, table);
       } catch (const Error &e) {
         fail("data `{}`: {}", declaration, e.what());
       }

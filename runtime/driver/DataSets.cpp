@@ -59,7 +59,8 @@ const data::Table &DataSets::table(const std::string &data, const std::string &s
     fields = d.fields;
     declared = data::classesOf(fields);
   }
-  data::Table opened = data::openTable(d.name, clause == "test" ? d.test : clause == "valid" ? d.valid : d.from, fields, dataDir, unsigned(threads));
+  data::Table opened = data::openTable(d.name, clause == "test" ? d.test : clause == "valid" ? d.valid : d.from, fields, dataDir, unsigned(threads),
+                                           [this](const std::string &tokenizer, const std::string &text) { return cut(tokenizer, text); });
   for (auto &n : opened.notes)
     if (note)
       note(fmt::format("data `{}`: {}", d.name, n));
@@ -96,17 +97,54 @@ std::vector<int64_t> DataSets::records(const std::string &data, const std::strin
       all = std::move(apart);
     }
     if (all.empty())
-      data::fail("data `{}`: its split `{}` has no whole window of {} characters", d.name, split, t.window);
+      data::fail("data `{}`: its split `{}` has no whole window of {} {}", d.name, split, t.window, t.unit);
   }
   return all;
 }
 
-void DataSets::makeTokenizers(const std::string &sourceDir, const std::function<void(const std::string &, int64_t)> &done) {
-  for (auto &t : session.program().tokenizers) {
-    if (t.kind == "file") {
-      tokenizers_.insert_or_assign(t.name, readTokenizer(t, sourceDir, dataDir));
-      continue;
+data::CutText DataSets::cut(const std::string &name, const std::string &text) const {
+  auto &programs = session.program().tokenizers;
+  auto program = std::find_if(programs.begin(), programs.end(), [&](auto &t) { return t.name == name; });
+  text::EncodeOptions options;
+  options.special = options.limits = false;
+  options.offsets = true;
+  data::CutText out;
+  try {
+    text::Encoding whole;
+    if (program != programs.end() && program->kind != "file") {
+      // Where characters and words stand does not depend on the vocabulary, which is perhaps to be fitted on these windows.
+      TokenizerProgram any = *program;
+      any.unknown = true;
+      whole = fitTokenizer(any, [] { return nullptr; }).encode(text, options);
+    } else {
+      whole = tokenizers_.at(name).encode(text, options);
+      out.ids = std::move(whole.ids);
     }
+    for (const text::Span &s : whole.offsets)
+      out.spans.emplace_back(s.begin, s.end);
+  } catch (const text::Error &e) {
+    data::fail("the text cannot be cut by `{}`: {}", name, e.what());
+  }
+  return out;
+}
+
+void DataSets::readTokenizers(const std::string &sourceDir, const RunFolder *run) {
+  for (auto &t : session.program().tokenizers) {
+    std::string kept = "tokenizer." + t.name + ".json";
+    if (t.kind != "file" || tokenizers_.count(t.name))
+      continue;
+    if (run && run->has(kept))
+      tokenizers_.insert_or_assign(t.name, text::Tokenizer::fromFile(run->file(kept)));
+    else
+      tokenizers_.insert_or_assign(t.name, readTokenizer(t, sourceDir, dataDir));
+  }
+}
+
+void DataSets::makeTokenizers(const std::string &sourceDir, const std::function<void(const std::string &, int64_t)> &done) {
+  readTokenizers(sourceDir);
+  for (auto &t : session.program().tokenizers) {
+    if (t.kind == "file")
+      continue;
     std::string split = t.split.empty() ? "train" : t.split;
     auto list = records(t.data, split);
     const data::Table &from = table(t.data, split);

@@ -124,7 +124,9 @@ void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string
         batch.fields[step.output] = elementIds(step, tokenizer->second, texts->second, lengths);
         continue;
       }
-      flow::IdRows rows = flow::idRows(tokenizer->second, texts->second, optionsOf(step), step.length);
+      auto known = batch.ids.find(step.input + "." + step.tokenizer);
+      flow::IdRows rows = known != batch.ids.end() ? flow::paddedRows(known->second, tokenizer->second.padding(), step.length, step.atMost)
+                                                   : flow::idRows(tokenizer->second, texts->second, optionsOf(step), step.length);
       batch.fields[step.output] = std::move(rows.ids);
       batch.fields[step.output + ".length"] = std::move(rows.lengths);
     } catch (const text::Error &e) {

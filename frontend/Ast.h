@@ -287,7 +287,7 @@ struct Parameter {
 ///   augment     -                            name = split, body
 ///   loss        value                        any `a = b` lines before it stand in `let` clauses
 ///   let         value                        name           (`seen = looks(image)` inside train/evaluate)
-///   optimize    call
+///   optimize    calls                        the `{ learn embed }` of each in options
 ///   batch, epochs, seed, lr, clip, precision, target, serve, weights, cache, bucket: expressions in order
 ///   freeze, learn: expressions (paths; `all` is a Ref)
 ///   start       file                         flag = "if present"
@@ -304,9 +304,19 @@ struct Clause {
   std::vector<Name> names; // beside expressions, for `report`
   std::vector<Parameter> fields;
   std::unique_ptr<Block> body;            // may be null
-  std::vector<std::pair<Name, ExprPtr>> options; // `seed 7` behind a split, `{ keep embed }` behind a precision
+  std::vector<std::pair<Name, ExprPtr>> options; // `seed 7` behind a split; `{ keep embed }` behind a precision, `{ learn embed }` behind an optimiser
   std::string flag;
   std::vector<Clause> clauses;
+
+  /// The options that stand in braces behind expression i: those between it and the next one.
+  std::vector<const Expr *> optionsOf(size_t i) const {
+    std::vector<const Expr *> out;
+    for (auto &[word, e] : options)
+      if (e->range.begin > expressions[i]->range.begin &&
+          (i + 1 == expressions.size() || e->range.begin < expressions[i + 1]->range.begin))
+        out.push_back(e.get());
+    return out;
+  }
 };
 
 struct Decl {

@@ -280,8 +280,8 @@ private:
       Doc condition = concat({doc::text("when "), expr(*c.expressions[0])});
       return c.flag.empty() ? condition : concat({condition, doc::text(" flat for "), expr(*c.expressions[1])});
     }
-    if (word == "precision")
-      return precision(c);
+    if (!c.options.empty())
+      return withOptions(c);
     std::vector<Doc> parts;
     for (size_t i = 0; i < c.expressions.size(); ++i) {
       if (i)
@@ -293,24 +293,22 @@ private:
     return doc::align(doc::fill(std::move(parts)), 0);
   }
 
-  /// The options between one precision and the next belong to the first.
-  Doc precision(const Clause &c) {
+  /// `int8 { keep embed }`, `adamw(lr: 1e-3) { learn embed }`.
+  Doc withOptions(const Clause &c) {
     std::vector<Doc> parts;
-    size_t option = 0;
     for (size_t i = 0; i < c.expressions.size(); ++i) {
-      bool last = i + 1 == c.expressions.size();
-      uint32_t next = last ? c.range.end : c.expressions[i + 1]->range.begin;
-      std::string kept;
+      if (i)
+        parts.push_back(line());
       std::vector<Doc> one{expr(*c.expressions[i])};
-      for (; option < c.options.size() && c.options[option].second->range.begin < next; ++option) {
-        one.push_back(doc::text(kept.empty() ? " { keep " : ", "));
-        one.push_back(expr(*c.options[option].second));
-        kept = "keep";
+      std::vector<const Expr *> options = c.optionsOf(i);
+      for (const Expr *option : options) {
+        one.push_back(doc::text(option == options[0] ? " { " + c.options[0].first.text + " " : ", "));
+        one.push_back(expr(*option));
       }
-      one.push_back(doc::text(std::string(kept.empty() ? "" : " }") + (last ? "" : ", ")));
+      one.push_back(doc::text(std::string(options.empty() ? "" : " }") + (i + 1 == c.expressions.size() ? "" : ",")));
       parts.push_back(concat(std::move(one)));
     }
-    return concat(std::move(parts));
+    return doc::align(doc::fill(std::move(parts)), 0);
   }
 
   // ------------------------------------------------------------------------------------------------------ statements

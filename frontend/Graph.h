@@ -180,6 +180,7 @@ struct HostStep {
   std::string input, tokenizer, output;
   int64_t atMost = 0, length = 0; // ids of a row at most; of each row, cut or padded; 0: as many as the longest has
   bool special = true;            // with the special tokens of the tokenizer
+  bool each = false;              // `input` is a text of the elements of a list: one id each, as far apart as they
   std::string op = "tokens";
   std::vector<std::string> outputs;
   Spec settings;
@@ -191,6 +192,7 @@ struct TokenizerProgram {
   std::string data, split, field;
   int64_t atLeast = 1, atMost = 0; // 0: as many tokens as there are
   bool unknown = false, lower = false;
+  bool elements = false; // `field` is a text of the elements of a list: words between spaces, cut no further
 };
 struct DataProgram {
   std::string name;

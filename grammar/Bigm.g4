@@ -41,8 +41,9 @@ parameter  : name ':' type ('=' expr)? ;
 clauses : '{' clause* '}' ;
 
 clause
-  : keyword=('from' | 'test' | 'valid' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'steps' | 'seed' | 'lr' | 'clip' | 'serve' | 'weights'
+  : keyword=('from' | 'test' | 'valid' | 'loss' | 'batch' | 'epochs' | 'steps' | 'seed' | 'lr' | 'clip' | 'serve' | 'weights'
       | 'cache' | 'freeze' | 'learn' | 'require') exprs                        # plainClause
+  | 'optimize' optimizer (',' optimizer)*                                       # optimizeClause
   | 'fields' '{' (field ','?)* '}'                                             # fieldsClause
   | 'split' record ('seed' expr | 'in' name)?                                  # splitClause
   | 'derive' name (':' type)? '=' expr                                         # deriveClause
@@ -57,6 +58,7 @@ clause
   | name '=' expr                                                              # letClause
   ;
 
+optimizer : expr ('{' ('learn' exprs)* '}')? ;
 entry     : (name '=')? expr ;
 target    : name (':' targetPart ('-' targetPart)*)? ;
 targetPart : name | NUMBER ;

@@ -171,6 +171,11 @@ private:
           diagnostics.error(Diag::Expected, word.range, {"`order`", "`" + word.text + "`"}).hint = "write `split { ... } in order`";
         out.flag = "in order";
       }
+    } else if (auto *c = cast<Parser::OptimizeClauseContext>(tree)) {
+      for (auto *optimizer : c->optimizer()) {
+        out.expressions.push_back(expr(optimizer->expr()));
+        addOptions(out, optimizer->LEARN(), optimizer->exprs());
+      }
     } else if (auto *c = cast<Parser::DeriveClauseContext>(tree)) {
       out.name = name(c->name());
       out.type = c->type() ? type(c->type()) : nullptr;
@@ -208,11 +213,7 @@ private:
     } else if (auto *c = cast<Parser::PrecisionClauseContext>(tree)) {
       for (auto *precision : c->precision()) {
         out.expressions.push_back(reference(precision->name()));
-        auto keeps = precision->KEEP();
-        auto lists = precision->exprs();
-        for (size_t i = 0; i < lists.size(); ++i)
-          for (ExprPtr &kept : exprs(lists[i]))
-            out.options.emplace_back(name(keeps[i]->getSymbol()), std::move(kept));
+        addOptions(out, precision->KEEP(), precision->exprs());
       }
     } else if (auto *c = cast<Parser::LetClauseContext>(tree)) {
       out.keyword = {"let", range(c->name())};
@@ -224,6 +225,14 @@ private:
       out.expressions.push_back(expr(c->expr()));
     }
     return out;
+  }
+
+  /// `{ keep embed, head  keep norm }`: each word with the list behind it.
+  void addOptions(Clause &out, const std::vector<antlr4::tree::TerminalNode *> &words,
+                  const std::vector<Parser::ExprsContext *> &lists) {
+    for (size_t i = 0; i < lists.size(); ++i)
+      for (ExprPtr &e : exprs(lists[i]))
+        out.options.emplace_back(name(words[i]->getSymbol()), std::move(e));
   }
 
   // ------------------------------------------------------------------------------------------------------ statements

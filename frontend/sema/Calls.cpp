@@ -107,9 +107,7 @@ Val Checker::evalCall(const ast::CallExpr &e, const ScopePtr &scope, const Given
     Args args = evalArguments(e.arguments, scope, nullptr);
     if (piped)
       args.insert(args.begin(), *piped);
-    Given by{callee, e.callee->range, "by", e.callee.get(), {}};
-    args.push_back(by);
-    return callBuiltin(*findBuiltin("tokens"), args, e.range);
+    return apply(callee, args, e.range, source(e.callee->range));
   }
   const ast::CallableDecl *decl =
       callee.is(Val::Kind::Callable) && callee.callable->kind == Callable::Kind::Decl ? callee.callable->decl : nullptr;
@@ -151,6 +149,11 @@ Val Checker::apply(const Val &f, const Args &args, SourceRange where, const std:
     return {};
   if (f.is(Val::Kind::Unknown))
     return {};
+  if (f.is(Val::Kind::Tokenizer)) { // `line |> vocabulary`
+    Args all = args;
+    all.push_back(Given{f, where, "by", nullptr, {}});
+    return callBuiltin(*findBuiltin("tokens"), all, where);
+  }
   if (!f.is(Val::Kind::Callable))
     return fail(Diag::NotCallable, where, {text, describe(f)});
   if (depth > 200)

@@ -318,6 +318,7 @@ public:
   /// `fit vocabulary = characters(data.train.field)` and `words(...)`; nothing when it is another fit.
   bool checkVocabulary(const ast::FitDecl &d, const ast::CallExpr &call, Module *m);
   std::map<const ast::FitDecl *, Val> vocabularies;
+  std::vector<const ast::Expr *> windowsBy; // tokenizers that sources of the `data` being checked count windows by
   std::string raggedName; // what the type of the field being derived calls its open dimension
   Val fitValue(const ast::FitDecl &d, Module *m, SourceRange where);
   std::optional<Val> dataMember(const ast::MemberExpr &e, const ScopePtr &scope);
@@ -357,14 +358,22 @@ public:
   void readStop(Training &t, const ast::Clause &c, PhaseProgram &out);
   /// Whether a training may change the tensor: its model's, or one of an instance that belongs to no training.
   bool learnable(const Training &t, const std::string &tensor) const;
-  bool readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out);
+  /// The parts that expressions name, relative to the model; `all` is no part unless the model has one called so.
+  bool readPaths(Training &t, const std::vector<const ast::Expr *> &paths, bool all, std::vector<std::string> &out);
   void readKept(const ast::Clause &c, DeployProgram &deploy);
   /// The instance that `declaration name = Model(...)` makes; null after an error, which `needsModel` words.
   std::shared_ptr<Instance> rootInstance(const ast::Expr &model, const std::string &name, Module *m, Diag needsModel,
                                          const std::string &hint);
   std::shared_ptr<Instance> trainInstance(const ast::TrainDecl &d, Module *m, SourceRange where);
   std::optional<double> numberClause(const std::string &path, const ast::Clause *c, const ScopePtr &scope);
-  Val optimizer(Training &t, const ast::Clause *phase, const ScopePtr &scope);
+  /// One of the optimisers of an `optimize`, with `lr` clauses and overrides in its settings.
+  Val optimizer(Training &t, const ast::Clause *phase, const ast::Clause &optimize, size_t index, const ScopePtr &scope);
+  /// For each tensor the number of the optimiser that learns it; nothing after an error.
+  std::optional<std::vector<size_t>> chooseOptimizers(Training &t, const ast::Clause &optimize,
+                                                      const std::vector<std::string> &tensors);
+  /// `optimize.lr` sets what an optimiser without braces is given, `optimize.adamw.lr` what any of that name is.
+  static std::vector<std::string> overridePaths(const std::string &base, const std::string &optimizer,
+                                                const std::string &setting, bool rest);
   void applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out,
                       const ScopePtr &scope);
   // ------------------------------------------------------------ models that ONNX files describe: OnnxModel.cpp

@@ -4,6 +4,7 @@
 // `label[10][N]`. The function `DATA.prepare` turns raw fields into raw and derived ones; `DATA.prepare.train` also
 // applies `augment train`.
 #include "Checker.h"
+#include <utility>
 
 namespace bigm::sema {
 
@@ -40,11 +41,14 @@ const ast::Clause *Checker::clause(const std::vector<ast::Clause> &list, const s
 std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope, const std::vector<Field> &fields) {
   // A csv may say which column a field reads: `csv("labels.csv", picture: "file")`.
   std::map<std::string, std::vector<std::string>> sources = {
-      {"idx", {}}, {"csv", {"separator"}}, {"npy", {}}, {"folder", {}}, {"tsv", {}}, {"text", {"window", "stride"}},
-      {"lines", {}}, {"json", {"at"}}, {"jsonl", {}}, {"voc", {"set"}}, {"coco", {"pictures"}}};
+      {"idx", {}}, {"csv", {"separator"}}, {"npy", {}}, {"folder", {}}, {"tsv", {}}, {"text", {"window", "stride", "by"}},
+      {"lines", {}}, {"json", {"at"}}, {"jsonl", {}}, {"voc", {"set"}}, {"coco", {"pictures"}}, {"conll", {}}};
   for (const char *columns : {"csv", "tsv", "json", "jsonl"})
     for (const Field &f : fields)
       sources[columns].push_back(f.name);
+  for (const Field &f : fields)
+    for (const Field &part : f.parts)
+      sources["conll"].push_back(part.name);
   auto *call = ast::as<ast::CallExpr>(&e);
   auto *name = call ? ast::as<ast::RefExpr>(call->callee.get()) : nullptr;
   std::vector<std::string> names;
@@ -58,7 +62,7 @@ std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope,
   if (known == sources.end()) {
     std::string near = didYouMean(name->name, names);
     fail(Diag::UnknownSource, name->range, {name->name},
-         near.empty() ? "sources are `coco`, `csv`, `folder`, `idx`, `json`, `jsonl`, `lines`, `npy`, `text`, `tsv` and `voc`"
+         near.empty() ? "sources are `coco`, `conll`, `csv`, `folder`, `idx`, `json`, `jsonl`, `lines`, `npy`, `text`, `tsv` and `voc`"
                       : "did you mean `" + near + "`?");
     return std::nullopt;
   }
@@ -66,6 +70,11 @@ std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope,
   spec.name = name->name;
   bool ok = true;
   for (auto &a : call->arguments) {
+    if (spec.name == "text" && a.name.text == "by") { // perhaps fitted on this very text: looked up once the fields are known
+      spec.options["by"] = source(a.value->range);
+      windowsBy.push_back(a.value.get());
+      continue;
+    }
     Val v = eval(*a.value, scope);
     if (v.poison()) {
       ok = false;
@@ -220,8 +229,12 @@ void Checker::evalDerived(DataSet &set, const ScopePtr &scope, const std::string
       continue;
     raggedName = openDimension(set, c.type.get(), scope);
     Val v = eval(*c.expressions[0], scope);
-    if (!raggedName.empty() && v.is(Val::Kind::Tensor) && !v.host.empty())
-      scope->names[raggedName] = {Val::of(Dim::symbol(raggedName)), c.type->range};
+    if (!raggedName.empty() && v.is(Val::Kind::Tensor) && !v.host.empty()) {
+      // The ids of a list's elements are as many as those, and the name stands for that size.
+      auto ofList = [&](auto &list) { return v.type.shape.size() == 2 && v.type.shape[1] == list.second; };
+      bool elements = std::any_of(set.lists.begin(), set.lists.end(), ofList);
+      scope->names[raggedName] = {Val::of(elements ? v.type.shape[1] : Dim::symbol(raggedName)), c.type->range};
+    }
     raggedName.clear();
     if (!v.poison() && !v.is(Val::Kind::Tensor))
       v = fail(Diag::NotATensor, c.expressions[0]->range, {describe(v)});
@@ -364,6 +377,14 @@ void Checker::checkData(const ast::DataDecl &d, Module *m) {
     out.prepareTrain = out.name + ".prepare.train";
   program->data[set.index] = out;
   set.ok = ok;
+  for (const ast::Expr *by : std::exchange(windowsBy, {})) {
+    Val v = eval(*by, globalScope(m));
+    if (!v.is(Val::Kind::Tokenizer) && !v.poison())
+      fail(Diag::TokensNeedText, by->range, {"by", "a vocabulary or a tokenizer", describe(v)},
+           "for example `const subwords = tokenizer(\"tokenizer.json\")`");
+    else if (v.is(Val::Kind::Tokenizer) && v.text != source(by->range))
+      fail(Diag::TokenizerWithoutName, by->range, {}, "write `const subwords = tokenizer(\"tokenizer.json\")` and `by: subwords`");
+  }
   if (!ok || out.prepare.empty())
     return;
   auto make = [&](bool train) {
@@ -380,7 +401,8 @@ void Checker::checkData(const ast::DataDecl &d, Module *m) {
           rec->output(name, v.tensor);
         if (v.is(Val::Kind::Record))
           for (size_t i = 0; i < v.items.size(); ++i)
-            rec->output(name + "." + v.names[i], v.items[i].tensor);
+            if (v.items[i].is(Val::Kind::Tensor))
+              rec->output(name + "." + v.names[i], v.items[i].tensor);
       };
       for (const Field &f : out.fields)
         give(f.name);

@@ -94,7 +94,7 @@ bool Checker::readListField(DataSet &set, const ast::Name &name, const ast::List
   bool ok = true;
   for (auto &part : static_cast<const ast::RecordType &>(*type.element).fields) {
     auto one = readField(part.name, *part.type, set.module);
-    if (one && one->kind != "tensor" && one->kind != "label") {
+    if (one && one->kind != "tensor" && one->kind != "label" && one->kind != "text") {
       fail(Diag::ListFieldPart, part.type->range, {name.text + "." + part.name.text, source(part.type->range)});
       one.reset();
     }
@@ -105,9 +105,11 @@ bool Checker::readListField(DataSet &set, const ast::Name &name, const ast::List
     ok &= one.has_value();
     if (!one)
       continue;
-    TensorType batch = one->type;
-    batch.shape.insert(batch.shape.begin(), {Dim::symbol("N"), longest});
-    set.batch[name.text + "." + one->name] = batch;
+    if (one->kind != "text") {
+      TensorType batch = one->type;
+      batch.shape.insert(batch.shape.begin(), {Dim::symbol("N"), longest});
+      set.batch[name.text + "." + one->name] = batch;
+    }
     field.parts.push_back(std::move(*one));
   }
   set.lists[name.text] = longest;
@@ -145,6 +147,16 @@ Val Checker::bindList(const DataSet &set, const Field &field) {
   list.data = set.index;
   for (const Field &part : field.parts) {
     std::string name = field.name + "." + part.name;
+    if (part.kind == "text") {
+      Val v;
+      v.kind = Val::Kind::Text;
+      v.text = name;
+      v.host = field.name;
+      v.data = set.index;
+      list.names.push_back(part.name);
+      list.items.push_back(std::move(v));
+      continue;
+    }
     const TensorType &type = set.batch.at(name);
     Val v = fieldInput(set.index, name, type, set.where.at(field.name));
     v.meaning = part.meaning;
@@ -159,6 +171,10 @@ Val Checker::changedList(const Val &before, Val after, const ast::AssignStmt &as
   Val out = before;
   for (size_t i = 0; same && i < before.items.size(); ++i) {
     const Val *part = after.field(before.names[i]);
+    if (before.items[i].is(Val::Kind::Text)) {
+      same = part && part->is(Val::Kind::Text) && part->text == before.items[i].text;
+      continue;
+    }
     same = part && part->is(Val::Kind::Tensor) && part->type.shape == before.items[i].type.shape &&
            part->type.elem == before.items[i].type.elem;
     if (same) {
@@ -169,7 +185,7 @@ Val Checker::changedList(const Val &before, Val after, const ast::AssignStmt &as
     return out;
   std::string parts;
   for (size_t i = 0; i < before.items.size(); ++i)
-    parts += (i ? ", " : "") + before.names[i] + ": " + before.items[i].type.str();
+    parts += (i ? ", " : "") + before.names[i] + ": " + (before.items[i].is(Val::Kind::Text) ? "text" : before.items[i].type.str());
   return fail(Diag::AugmentType, assign.value->range, {assign.name.text, "{ " + parts + " }", describe(after)},
               "give all its parts: `" + assign.name.text + " = { " + before.names[0] + ": changed, ... }`");
 }

@@ -1,5 +1,5 @@
-// `--set path=value`: train.NAME.[PHASE.]CLAUSE, train.NAME.[PHASE.]optimize.SETTING, data.NAME.seed, const.NAME,
-// evaluate.NAME.require.METRIC.
+// `--set path=value`: train.NAME.[PHASE.]CLAUSE, train.NAME.[PHASE.]optimize.[OPTIMISER.]SETTING, data.NAME.seed,
+// const.NAME, evaluate.NAME.require.METRIC.
 #include "Checker.h"
 #include <cerrno>
 #include <cstdlib>
@@ -30,21 +30,32 @@ std::optional<Val> Checker::overridden(const std::string &path) {
   return std::nullopt;
 }
 
+std::vector<std::string> Checker::overridePaths(const std::string &base, const std::string &optimizer,
+                                                const std::string &setting, bool rest) {
+  std::vector<std::string> out;
+  if (rest)
+    out.push_back(base + "optimize." + setting);
+  out.push_back(base + "optimize." + optimizer + "." + setting);
+  return out;
+}
+
 void Checker::checkOverrides(Module &main) {
   if (overrides.empty())
     return;
   std::vector<std::string> known;
   auto optimizerPaths = [&](const std::string &base, const ast::Clause *optimize) {
-    if (!optimize || optimize->expressions.empty())
-      return;
-    const ast::Expr *e = optimize->expressions[0].get();
-    if (auto *call = ast::as<ast::CallExpr>(e))
-      e = call->callee.get();
-    auto *ref = ast::as<ast::RefExpr>(e);
-    Found f = ref ? findDecl(ref->name, &main) : Found{};
-    if (f.decl && f.decl->kind == ast::Decl::Kind::Fn)
+    for (size_t i = 0; optimize && i < optimize->expressions.size(); ++i) {
+      const ast::Expr *e = optimize->expressions[i].get();
+      if (auto *call = ast::as<ast::CallExpr>(e))
+        e = call->callee.get();
+      auto *ref = ast::as<ast::RefExpr>(e);
+      Found f = ref ? findDecl(ref->name, &main) : Found{};
+      if (!f.decl || f.decl->kind != ast::Decl::Kind::Fn)
+        continue;
       for (auto *p : signature(static_cast<const ast::CallableDecl &>(*f.decl)).settings)
-        known.push_back(base + "optimize." + p->name.text);
+        for (auto &path : overridePaths(base, f.decl->name.text, p->name.text, optimize->optionsOf(i).empty()))
+          known.push_back(path);
+    }
   };
   for (auto &d : main.tree.decls) {
     if (d->kind == ast::Decl::Kind::Const)

@@ -18,7 +18,7 @@ bool Checker::learnable(const Training &t, const std::string &tensor) const {
   return tensor.compare(0, t.name.size() + 1, t.name + ".") == 0 || isShared(tensor);
 }
 
-bool Checker::readPaths(Training &t, const ast::Clause &c, std::vector<std::string> &out) {
+bool Checker::readPaths(Training &t, const std::vector<const ast::Expr *> &paths, bool all, std::vector<std::string> &out) {
   std::vector<std::string> known;
   if (t.instance)
     listPaths(*t.instance, "", known);
@@ -28,19 +28,19 @@ bool Checker::readPaths(Training &t, const ast::Clause &c, std::vector<std::stri
       listPaths(*shared, decl->name.text + ".", known);
     }
   bool ok = true;
-  for (auto &e : c.expressions) {
+  for (const ast::Expr *e : paths) {
     std::string path = exprPath(*e);
     if (path.compare(0, t.name.size() + 1, t.name + ".") == 0)
       path = path.substr(t.name.size() + 1);
-    if (path == "all" && c.keyword.text == "learn" && std::find(known.begin(), known.end(), path) == known.end())
+    if (path == "all" && all && std::find(known.begin(), known.end(), path) == known.end())
       continue;
     if (std::find(known.begin(), known.end(), path) == known.end()) {
-      std::string near = didYouMean(path, known), all;
+      std::string near = didYouMean(path, known), parts;
       for (auto &name : known)
         if (name.find('.') == name.npos)
-          all += (all.empty() ? "`" : ", `") + name + "`";
+          parts += (parts.empty() ? "`" : ", `") + name + "`";
       fail(Diag::UnknownPart, e->range, {t.name, source(e->range)},
-           !near.empty() ? "did you mean `" + near + "`?" : "its parts are " + all);
+           !near.empty() ? "did you mean `" + near + "`?" : "its parts are " + parts);
       ok = false;
       continue;
     }
@@ -177,14 +177,10 @@ void Checker::readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out
     readStop(t, *stop, out);
 }
 
-Val Checker::optimizer(Training &t, const ast::Clause *phase, const ScopePtr &scope) {
-  const ast::Clause *c = phase ? clause(phase->clauses, "optimize") : nullptr;
-  bool own = c;
-  if (!c)
-    c = clause(t.decl->clauses, "optimize");
-  if (!c || c->expressions.size() != 1)
-    return c ? fail(Diag::OneValue, c->range, {"optimize"}) : Val{};
-  const ast::Expr &e = *c->expressions[0];
+Val Checker::optimizer(Training &t, const ast::Clause *phase, const ast::Clause &optimize, size_t index,
+                       const ScopePtr &scope) {
+  bool own = phase && clause(phase->clauses, "optimize") == &optimize;
+  const ast::Expr &e = *optimize.expressions[index];
   auto *call = ast::as<ast::CallExpr>(&e);
   Val callee = eval(call ? *call->callee : e, scope);
   if (callee.poison())
@@ -208,18 +204,21 @@ Val Checker::optimizer(Training &t, const ast::Clause *phase, const ScopePtr &sc
     }
     args.push_back({v, where, setting, nullptr, {}});
   };
+  bool rest = optimize.optionsOf(index).empty();
   const ast::Clause *lr = phase ? clause(phase->clauses, "lr") : nullptr;
   if (!lr && !own)
     lr = clause(t.decl->clauses, "lr");
-  if (lr && lr->expressions.size() == 1)
+  if (rest && lr && lr->expressions.size() == 1)
     replace("lr", eval(*lr->expressions[0], scope), lr->range);
   for (auto *p : sig.settings) {
     std::string base = "train." + t.name + ".";
-    if (auto v = overridden(base + "optimize." + p->name.text))
-      replace(p->name.text, *v, e.range);
+    std::vector<std::string> bases = {base};
     if (phase)
-      if (auto v = overridden(base + phase->name.text + ".optimize." + p->name.text))
-        replace(p->name.text, *v, e.range);
+      bases.push_back(base + phase->name.text + ".");
+    for (auto &from : bases)
+      for (const std::string &path : overridePaths(from, decl->name.text, p->name.text, rest))
+        if (auto v = overridden(path))
+          replace(p->name.text, *v, e.range);
   }
   Val made = callDecl(*decl, callee.callable->module, args, e.range, false);
   if (made.is(Val::Kind::Callable) && made.callable->kind == Callable::Kind::Bound && sig.inputs.size() == 4)
@@ -228,6 +227,41 @@ Val Checker::optimizer(Training &t, const ast::Clause *phase, const ScopePtr &sc
     return fail(Diag::NotAnOptimizer, e.range, {describe(made)},
                 "an optimiser is a `fn` with settings and the inputs (weight, gradient, step, steps)");
   return {};
+}
+
+std::optional<std::vector<size_t>> Checker::chooseOptimizers(Training &t, const ast::Clause &optimize,
+                                                             const std::vector<std::string> &tensors) {
+  const size_t count = optimize.expressions.size();
+  std::vector<Learning> learns(count); // `learned` empty: what no other names
+  bool ok = true;
+  for (size_t i = 0; i < count; ++i) {
+    learns[i].root = t.name;
+    ok = readPaths(t, optimize.optionsOf(i), false, learns[i].learned) && ok;
+  }
+  if (!ok)
+    return std::nullopt;
+  std::vector<size_t> chosen;
+  for (const std::string &tensor : tensors) {
+    std::vector<size_t> named, rest;
+    for (size_t i = 0; i < count; ++i)
+      if (learns[i].learned.empty())
+        rest.push_back(i);
+      else if (!learns[i].frozenName(tensor))
+        named.push_back(i);
+    const std::vector<size_t> &those = named.empty() ? rest : named;
+    if (those.empty()) {
+      fail(Diag::NoOptimizerFor, optimize.range, {tensor}, "an optimiser without braces takes all that the others do not name");
+      return std::nullopt;
+    }
+    if (those.size() > 1) {
+      Diagnostic &d = error(Diag::TwoOptimizers, optimize.expressions[those[1]]->range, {tensor});
+      note(d, optimize.expressions[those[0]]->range, "this one as well");
+      d.hint = "say which parts an optimiser learns: `adamw(lr: 1e-3) { learn embed }`";
+      return std::nullopt;
+    }
+    chosen.push_back(those[0]);
+  }
+  return chosen;
 }
 
 void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns,
@@ -278,22 +312,31 @@ void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, 
       g = rec->add(Op::Mul, {g, rec->broadcast(scale, type.shape)}, type);
     }
   }
-  Val opt = optimizer(t, phase, scope);
-  if (opt.poison())
-    return;
   const ast::Clause *c = phase ? clause(phase->clauses, "optimize") : nullptr;
   if (!c)
     c = clause(t.decl->clauses, "optimize");
-  SourceRange at = c->expressions[0]->range;
+  if (!c)
+    return;
+  std::vector<Val> optimizers;
+  for (size_t i = 0; i < c->expressions.size(); ++i) {
+    optimizers.push_back(optimizer(t, phase, *c, i, scope));
+    if (optimizers.back().poison())
+      return;
+  }
+  std::optional<std::vector<size_t>> chosen = chooseOptimizers(t, *c, out.learned);
+  if (!chosen)
+    return;
   for (size_t i = 0; i < weights.size(); ++i) {
     const TensorDecl decl = program->tensors[tensors[i]];
+    SourceRange at = c->expressions[(*chosen)[i]]->range;
     Owner slots;
     slots.prefix = decl.name + "/";
     slots.kind = TensorDecl::Kind::Slot;
     owner = &slots;
     rec->scope = decl.name;
     auto given = [&](Value v) { return Given{tensorVal(v), at, "", nullptr, {}}; };
-    Val next = apply(opt, {given(weights[i]), given(gradients[i]), given(rec->step()), given(rec->steps())}, at, source(at));
+    Val next = apply(optimizers[(*chosen)[i]],
+                     {given(weights[i]), given(gradients[i]), given(rec->step()), given(rec->steps())}, at, source(at));
     owner = nullptr;
     if (next.poison())
       return;
@@ -326,7 +369,12 @@ void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out
     const ast::Clause *c = phase ? clause(phase->clauses, keyword) : nullptr;
     if (!c)
       c = clause(t.decl->clauses, keyword);
-    return !c || readPaths(t, *c, list);
+    if (!c)
+      return true;
+    std::vector<const ast::Expr *> named;
+    for (auto &e : c->expressions)
+      named.push_back(e.get());
+    return readPaths(t, named, std::string(keyword) == "learn", list);
   };
   bool ok = paths("freeze", learns.frozen);
   ok = paths("learn", learns.learned) && ok;

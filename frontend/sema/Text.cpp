@@ -48,13 +48,20 @@ Val Checker::builtinTokens(const BuiltinCall &call) {
     step.special = call.args[4]->value.boolean;
     step.output += step.special ? "" : ".plain";
   }
+  // A text of the elements of a list: one id each, in a tensor beside the list's other parts.
+  step.each = !text->value.host.empty();
+  for (int i : {2, 3, 4})
+    if (step.each && call.args[i])
+      return fail(Diag::TokensOfElements, call.args[i]->where, {text->value.text});
   DataSet *set = nullptr;
   for (auto &[decl, known] : dataSets)
     if (known->index == text->value.data)
       set = known.get();
   DataProgram &data = program->data[text->value.data];
   Dim length(step.length);
-  if (step.length == 0) {
+  if (step.each) {
+    length = set->lists.at(text->value.host);
+  } else if (step.length == 0) {
     // The rows of a batch are as long as its longest; the dimension is called as the field's type calls it.
     std::string symbol;
     for (auto &[name, owner] : set->raggeds)
@@ -98,7 +105,12 @@ Val Checker::builtinPresent(const BuiltinCall &call) {
   if (lengths.poison())
     return {};
   const Val &given = call.args[0]->value;
-  TensorType ids = given.is(Val::Kind::Record) ? given.items[0].type : given.type;
+  TensorType ids = given.type;
+  if (given.is(Val::Kind::Record)) { // a list: as wide as any of its parts
+    auto prefix = inputPrefixes.find(given.data);
+    std::string longest = (prefix == inputPrefixes.end() ? "" : prefix->second + "_") + given.host + "_most";
+    ids.shape = {Dim::symbol("N"), Dim::symbol(longest)};
+  }
   ids.elem = Elem::I32;
   ids.shape.resize(2);
   TensorType mask = ids;
@@ -147,6 +159,7 @@ bool Checker::checkVocabulary(const ast::FitDecl &d, const ast::CallExpr &call, 
       } else if (a.name.empty()) {
         if (a.value.is(Val::Kind::Text) && texts++ == 0) {
           out.field = a.value.text;
+          out.elements = !a.value.host.empty();
           continue;
         }
         fail(texts > 1 ? Diag::TooManyArguments : Diag::VocabularyOfText, a.where,

@@ -1,6 +1,5 @@
 #include "Lists.h"
 #include <algorithm>
-#include <fmt/ranges.h>
 
 namespace bigm::data {
 namespace {
@@ -11,6 +10,12 @@ public:
       : ends(std::move(ends)) {
     int64_t count = this->ends.empty() ? 0 : this->ends.back();
     for (size_t p = 0; p < parts.size(); ++p) {
+      texts.push_back(fields[p].isText() ? std::move(parts[p]) : nullptr);
+      if (texts.back()) {
+        each.push_back(0);
+        bytes.emplace_back();
+        continue;
+      }
       size_t one = size_t(product(fields[p].shape)) * sizeOf(fields[p].elem);
       each.push_back(one);
       std::vector<uint8_t> all(one * size_t(count));
@@ -24,12 +29,19 @@ public:
   std::span<const uint8_t> part(int64_t record, size_t p) const override {
     return {bytes[p].data() + size_t(begin(record)) * each[p], size_t(elements(record)) * each[p]};
   }
+  std::vector<std::string> partTexts(int64_t record, size_t p) const override {
+    std::vector<std::string> out;
+    for (int64_t i = begin(record); i < ends[size_t(record)]; ++i)
+      out.push_back(texts[p]->text(i));
+    return out;
+  }
 
 private:
   int64_t begin(int64_t record) const { return record > 0 ? ends[size_t(record) - 1] : 0; }
   std::vector<int64_t> ends;
   std::vector<size_t> each;
   std::vector<std::vector<uint8_t>> bytes;
+  std::vector<std::unique_ptr<Column>> texts; // of the parts that are text; null for others
 };
 
 } // namespace
@@ -41,12 +53,8 @@ Lists::Lists(const Field &field) : field(field) {
 
 std::unique_ptr<Column> Lists::finish(Field &own) {
   std::vector<std::unique_ptr<Column>> parts;
-  for (size_t p = 0; p < cells.size(); ++p) {
+  for (size_t p = 0; p < cells.size(); ++p)
     parts.push_back(cells[p].finish(own.parts[p], 1));
-    if (own.parts[p].labels != field.parts[p].labels)
-      fail("the classes of `{}.{}` have names in the data: {}; the program says them, `label{{...}}`, so that every source numbers them alike",
-           field.name, field.parts[p].name, fmt::join(own.parts[p].labels, ", "));
-  }
   return std::make_unique<ListColumn>(std::move(ends), std::move(parts), field.parts);
 }
 

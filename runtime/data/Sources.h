@@ -10,6 +10,7 @@ struct SourceContext {
   const SourceSpec &spec;
   const std::string &dataDir;
   unsigned threads;
+  const CutBy &cut;
 };
 
 void openIdx(const SourceContext &, Table &);
@@ -23,6 +24,7 @@ void openJson(const SourceContext &, Table &);
 void openJsonLines(const SourceContext &, Table &);
 void openVoc(const SourceContext &, Table &);
 void openCoco(const SourceContext &, Table &);
+void openConll(const SourceContext &, Table &);
 
 /// Values in memory.
 class Resident : public Column {

@@ -35,6 +35,18 @@ std::string Field::typeText() const {
   return shape.empty() ? data::name(elem) : data::name(elem) + shapeText(shape);
 }
 
+std::vector<std::pair<std::string, Field *>> classesOf(std::vector<Field> &fields) {
+  std::vector<std::pair<std::string, Field *>> out;
+  for (Field &f : fields) {
+    if (f.isLabel())
+      out.emplace_back(f.name, &f);
+    for (Field &part : f.parts)
+      if (part.isLabel())
+        out.emplace_back(f.name + "." + part.name, &part);
+  }
+  return out;
+}
+
 const Field *Table::field(const std::string &name) const {
   for (auto &f : fields)
     if (f.name == name)
@@ -51,6 +63,13 @@ static void addLists(const Field &field, const Column &column, const int64_t *re
   }
   for (size_t p = 0; p < field.parts.size(); ++p) {
     const Field &part = field.parts[p];
+    if (part.isText()) {
+      auto &texts = out.texts[field.name + "." + part.name];
+      for (int64_t r = 0; r < n; ++r)
+        for (std::string &text : column.partTexts(records[r], p))
+          texts.push_back(std::move(text));
+      continue;
+    }
     std::vector<int64_t> shape{n, longest};
     shape.insert(shape.end(), part.shape.begin(), part.shape.end());
     Tensor t(part.elem, std::move(shape));
@@ -74,6 +93,13 @@ Batch Table::batch(const int64_t *records, int64_t n) const {
       auto &texts = out.texts[fields[i].name];
       for (int64_t r = 0; r < n; ++r)
         texts.push_back(columns[i]->text(records[r]));
+      if (!idsBy.empty()) {
+        auto &rows = out.ids[fields[i].name + "." + idsBy];
+        for (int64_t r = 0; r < n; ++r) {
+          auto ids = columns[i]->ids(records[r]);
+          rows.emplace_back(ids.begin(), ids.end());
+        }
+      }
       continue;
     }
     if (fields[i].isPhoto()) {
@@ -107,7 +133,7 @@ struct Source {
 };
 constexpr Source kSources[] = {{"idx", openIdx}, {"csv", openCsv}, {"npy", openNpy}, {"folder", openFolder},
                                {"tsv", openTsv}, {"text", openText}, {"lines", openLines}, {"json", openJson}, {"jsonl", openJsonLines},
-                               {"voc", openVoc}, {"coco", openCoco}};
+                               {"voc", openVoc}, {"coco", openCoco}, {"conll", openConll}};
 
 /// Kinds of fields that only some sources have.
 struct Unread {
@@ -117,7 +143,7 @@ struct Unread {
 };
 const Unread kUnread[] = {{&Field::isText, "text", {"csv", "json", "jsonl", "lines", "text", "tsv"}},
                           {&Field::isPhoto, "an image", {"coco", "csv", "folder", "json", "jsonl", "tsv", "voc"}},
-                          {&Field::isList, "a list", {"coco", "json", "jsonl", "voc"}}};
+                          {&Field::isList, "a list", {"coco", "conll", "json", "jsonl", "voc"}}};
 
 /// Element i as a number; 64-bit integers beyond 2^53 never get here (see toField).
 double numberAt(const Numbers &n, size_t i) {
@@ -220,7 +246,7 @@ std::vector<std::string> sourceNames() {
 }
 
 Table openTable(const std::string &declaration, const SourceSpec &spec, const std::vector<Field> &fields,
-                const std::string &dataDir, unsigned threads) {
+                const std::string &dataDir, unsigned threads, const CutBy &cut) {
   Table table;
   table.source = fmt::format("{}({})", spec.name, fmt::join(spec.strings, ", "));
   table.fields = fields;
@@ -233,7 +259,7 @@ Table openTable(const std::string &declaration, const SourceSpec &spec, const st
   for (auto &s : kSources)
     if (spec.name == s.name) {
       try {
-        s.open({spec, dataDir, std::max(1u, threads)}, table);
+        s.open({spec, dataDir, std::max(1u, threads), cut}, table);
       } catch (const Error &e) {
         fail("data `{}`: {}", declaration, e.what());
       }

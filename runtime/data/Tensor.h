@@ -55,6 +55,7 @@ struct Batch {
   int64_t size = 0; // N
   std::map<std::string, Tensor> fields;
   std::map<std::string, std::vector<std::string>> texts; // fields that are text
+  std::map<std::string, std::vector<std::vector<int32_t>>> ids; // FIELD.TOKENIZER: ids of texts that a source made itself
   std::map<std::string, std::vector<std::shared_ptr<const Picture>>> pictures; // fields that are pictures of any size
 };
 

@@ -1,6 +1,6 @@
 // text("input.txt"): the whole file as one record, or, with `window: 65`, each run of 65 characters of it. The windows that
 // training sees begin at any character; those of other splits, every `stride` characters (as many as the window has,
-// unless said), so that a text is not judged again and again.
+// unless said), so that a text is not judged again and again. With `by: words` both count that tokenizer's tokens.
 // lines("a.txt"): a record a line; lines with nothing but spaces are left out.
 #include "Cells.h"
 #include <algorithm>
@@ -28,27 +28,36 @@ int64_t whole(const SourceContext &context, const char *name) {
   return int64_t(*n);
 }
 
-/// Windows of one text, found by where its characters begin.
+/// Where each character stands.
+CutText characters(const std::string &text) {
+  CutText cut;
+  for (size_t i = 0; i < text.size(); ++i)
+    if ((uint8_t(text[i]) & 0xC0) != 0x80)
+      cut.spans.emplace_back(uint32_t(i), uint32_t(text.size()));
+  for (size_t i = 1; i < cut.spans.size(); ++i)
+    cut.spans[i - 1].second = cut.spans[i].first;
+  return cut;
+}
+
+/// Windows of one text, of so many characters or tokens.
 class Windows : public Column {
 public:
-  Windows(std::string content, int64_t window) : content(std::move(content)), window(window) {
-    for (size_t i = 0; i < this->content.size(); ++i)
-      if ((uint8_t(this->content[i]) & 0xC0) != 0x80)
-        starts.push_back(uint32_t(i));
-    starts.push_back(uint32_t(this->content.size()));
-  }
-  int64_t count() const { return int64_t(starts.size()) - window; }
-  int64_t characters() const { return int64_t(starts.size()) - 1; }
+  Windows(std::string content, CutText cut, int64_t window) : content(std::move(content)), cut(std::move(cut)), window(window) {}
+  int64_t units() const { return int64_t(cut.spans.size()); }
+  int64_t count() const { return units() - window + 1; }
   void copy(int64_t, uint8_t *) const override {}
   std::string text(int64_t record) const override {
-    size_t begin = starts[size_t(record)], end = starts[size_t(record + window)];
+    size_t begin = cut.spans[size_t(record)].first, end = cut.spans[size_t(record + window - 1)].second;
     return content.substr(begin, end - begin);
+  }
+  std::span<const int32_t> ids(int64_t record) const override {
+    return cut.ids.empty() ? std::span<const int32_t>() : std::span(cut.ids).subspan(size_t(record), size_t(window));
   }
 
 private:
   std::string content;
+  CutText cut;
   int64_t window;
-  std::vector<uint32_t> starts;
 };
 
 } // namespace
@@ -60,8 +69,11 @@ void openText(const SourceContext &context, Table &table) {
   if (content.empty())
     fail("{}: is empty; expected text", path);
   int64_t window = whole(context, "window"), stride = whole(context, "stride");
+  auto by = context.spec.options.find("by");
   if (window == 0 && stride > 0)
     fail("`stride` says how far windows stand apart, and `window: 65` says how long they are");
+  if (window == 0 && by != context.spec.options.end())
+    fail("`by` says in what windows are counted, and `window: 65` says how long they are");
   if (window == 0) {
     auto texts = std::make_unique<Texts>();
     texts->add(content);
@@ -71,9 +83,18 @@ void openText(const SourceContext &context, Table &table) {
   }
   if (content.size() >= uint64_t(1) << 32)
     fail("{}: is larger than 4 GiB", path);
-  auto windows = std::make_unique<Windows>(std::move(content), window);
+  CutText cut;
+  if (by == context.spec.options.end()) {
+    cut = characters(content);
+  } else {
+    const std::string &tokenizer = std::get<std::string>(by->second);
+    cut = context.cut(tokenizer, content);
+    table.unit = "tokens";
+    table.idsBy = cut.ids.empty() ? "" : tokenizer;
+  }
+  auto windows = std::make_unique<Windows>(std::move(content), std::move(cut), window);
   if (windows->count() < 1)
-    fail("{}: has {} characters, and a window has {}", path, windows->characters(), window);
+    fail("{}: has {} {}, and a window has {}", path, windows->units(), table.unit, window);
   table.count = windows->count();
   table.window = window;
   table.stride = stride > 0 ? stride : window;

@@ -23,6 +23,18 @@ std::string clauseOf(const DataProgram &d, const std::string &split) {
   return "from";
 }
 
+/// The column of a text field, and for `sentence.word` the part of its list. The program was checked to have it.
+std::pair<size_t, std::optional<size_t>> columnOf(const data::Table &table, const std::string &field) {
+  for (size_t i = 0; i < table.fields.size(); ++i) {
+    if (table.fields[i].name == field)
+      return {i, std::nullopt};
+    for (size_t p = 0; p < table.fields[i].parts.size(); ++p)
+      if (table.fields[i].name + "." + table.fields[i].parts[p].name == field)
+        return {i, p};
+  }
+  throw std::runtime_error(fmt::format("bug in bigmc: {} has no field `{}`", table.source, field));
+}
+
 } // namespace
 
 DataSets::DataSets(Session &session, std::string dataDir, int threads)
@@ -40,18 +52,24 @@ const data::Table &DataSets::table(const std::string &data, const std::string &s
   if (found != tables.end())
     return found->second;
   // Classes without names get them from `from`, and the other sources must have the same.
-  auto unnamed = [](const data::Field &f) { return f.isLabel() && f.labels.empty(); };
-  if (clause != "from" && std::any_of(d.fields.begin(), d.fields.end(), unnamed))
+  std::vector<data::Field> fields = d.fields;
+  auto declared = data::classesOf(fields);
+  if (clause != "from" && std::any_of(declared.begin(), declared.end(), [](auto &c) { return c.second->labels.empty(); })) {
     table(data, "train");
-  data::Table opened = data::openTable(d.name, clause == "test" ? d.test : clause == "valid" ? d.valid : d.from, d.fields, dataDir, unsigned(threads));
+    fields = d.fields;
+    declared = data::classesOf(fields);
+  }
+  data::Table opened = data::openTable(d.name, clause == "test" ? d.test : clause == "valid" ? d.valid : d.from, fields, dataDir, unsigned(threads),
+                                           [this](const std::string &tokenizer, const std::string &text) { return cut(tokenizer, text); });
   for (auto &n : opened.notes)
     if (note)
       note(fmt::format("data `{}`: {}", d.name, n));
-  for (size_t i = 0; i < opened.fields.size(); ++i)
-    if (unnamed(d.fields[i]) && !opened.fields[i].labels.empty()) {
+  auto there = data::classesOf(opened.fields);
+  for (size_t i = 0; i < there.size(); ++i)
+    if (auto &[field, own] = there[i]; declared[i].second->labels.empty() && !own->labels.empty()) {
       if (clause != "from")
-        data::fail("data `{}`: the field `{}` holds names of classes in `{}`, and numbers in `from`", d.name, opened.fields[i].name, clause);
-      session.nameClasses(d.name, opened.fields[i].name, opened.fields[i].labels);
+        data::fail("data `{}`: the field `{}` holds names of classes in `{}`, and numbers in `from`", d.name, field, clause);
+      session.nameClasses(d.name, field, own->labels);
     }
   return tables.emplace(std::pair{data, clause}, std::move(opened)).first->second;
 }
@@ -79,30 +97,74 @@ std::vector<int64_t> DataSets::records(const std::string &data, const std::strin
       all = std::move(apart);
     }
     if (all.empty())
-      data::fail("data `{}`: its split `{}` has no whole window of {} characters", d.name, split, t.window);
+      data::fail("data `{}`: its split `{}` has no whole window of {} {}", d.name, split, t.window, t.unit);
   }
   return all;
 }
 
-void DataSets::makeTokenizers(const std::string &sourceDir, const std::function<void(const std::string &, int64_t)> &done) {
-  for (auto &t : session.program().tokenizers) {
-    if (t.kind == "file") {
-      tokenizers_.insert_or_assign(t.name, readTokenizer(t, sourceDir, dataDir));
-      continue;
+data::CutText DataSets::cut(const std::string &name, const std::string &text) const {
+  auto &programs = session.program().tokenizers;
+  auto program = std::find_if(programs.begin(), programs.end(), [&](auto &t) { return t.name == name; });
+  text::EncodeOptions options;
+  options.special = options.limits = false;
+  options.offsets = true;
+  data::CutText out;
+  try {
+    text::Encoding whole;
+    if (program != programs.end() && program->kind != "file") {
+      // Where characters and words stand does not depend on the vocabulary, which is perhaps to be fitted on these windows.
+      TokenizerProgram any = *program;
+      any.unknown = true;
+      whole = fitTokenizer(any, [] { return nullptr; }).encode(text, options);
+    } else {
+      whole = tokenizers_.at(name).encode(text, options);
+      out.ids = std::move(whole.ids);
     }
+    for (const text::Span &s : whole.offsets)
+      out.spans.emplace_back(s.begin, s.end);
+  } catch (const text::Error &e) {
+    data::fail("the text cannot be cut by `{}`: {}", name, e.what());
+  }
+  return out;
+}
+
+void DataSets::readTokenizers(const std::string &sourceDir, const RunFolder *run) {
+  for (auto &t : session.program().tokenizers) {
+    std::string kept = "tokenizer." + t.name + ".json";
+    if (t.kind != "file" || tokenizers_.count(t.name))
+      continue;
+    if (run && run->has(kept))
+      tokenizers_.insert_or_assign(t.name, text::Tokenizer::fromFile(run->file(kept)));
+    else
+      tokenizers_.insert_or_assign(t.name, readTokenizer(t, sourceDir, dataDir));
+  }
+}
+
+void DataSets::makeTokenizers(const std::string &sourceDir, const std::function<void(const std::string &, int64_t)> &done) {
+  readTokenizers(sourceDir);
+  for (auto &t : session.program().tokenizers) {
+    if (t.kind == "file")
+      continue;
     std::string split = t.split.empty() ? "train" : t.split;
     auto list = records(t.data, split);
     const data::Table &from = table(t.data, split);
-    size_t column = 0, at = 0;
-    while (column < from.fields.size() && from.fields[column].name != t.field)
-      ++column;
-    if (column == from.fields.size())
-      throw std::runtime_error(fmt::format("bug in bigmc: `{}` is fitted on `{}`, which `{}` does not have", t.name, t.field, t.data));
+    size_t at = 0;
+    auto [column, part] = columnOf(from, t.field);
     // Windows of a text overlap: one after the other, they show each character once.
     size_t step = from.window > 0 ? size_t(from.window) : 1;
     std::string text;
     bool tail = false;
-    auto fitted = fitTokenizer(t, [&]() -> const std::string * {
+    std::vector<std::string> elements; // of the record before `at`, where the field is in a list; taken from the end
+    auto fitted = fitTokenizer(t, [&, column = column, part = part]() -> const std::string * {
+      if (part) {
+        while (elements.empty() && at < list.size())
+          elements = from.columns[column]->partTexts(list[at++], *part);
+        if (elements.empty())
+          return nullptr;
+        text = std::move(elements.back());
+        elements.pop_back();
+        return &text;
+      }
       if (at >= list.size()) {
         if (tail || step == 1)
           return nullptr;
@@ -123,10 +185,10 @@ void DataSets::saveTexts(const RunFolder &folder) const {
   for (auto &[name, tokenizer] : tokenizers_)
     data::writeAtomically(folder.file("tokenizer." + name + ".json"), tokenizer.json().data(), tokenizer.json().size());
   nlohmann::ordered_json classes = nlohmann::ordered_json::object();
-  for (auto &[data, field] : session.namedByData())
-    for (auto &f : session.program().dataNamed(data).fields)
-      if (f.name == field)
-        classes[data + "." + field] = f.labels;
+  for (auto &[set, field] : session.namedByData())
+    for (std::vector<data::Field> fields = session.program().dataNamed(set).fields; auto &[name, f] : data::classesOf(fields))
+      if (name == field)
+        classes[set + "." + field] = f->labels;
   if (!classes.empty())
     folder.writeJson("classes.json", classes);
 }
@@ -148,15 +210,15 @@ void DataSets::loadTexts(const RunFolder &folder) {
   if (!classes.is_object())
     return;
   for (auto &d : std::vector<DataProgram>(session.program().data))
-    for (auto &f : d.fields)
-      if (auto found = classes.find(d.name + "." + f.name); found != classes.end() && f.isLabel() && f.labels.empty()) {
+    for (auto &[field, f] : data::classesOf(d.fields))
+      if (auto found = classes.find(d.name + "." + field); found != classes.end() && f->labels.empty()) {
         std::vector<std::string> names;
         for (auto &name : *found)
           if (name.is_string())
             names.push_back(name.get<std::string>());
-        if (int64_t(names.size()) > f.classes)
-          data::fail("{}: names {} classes of `{}`, which is {}", folder.file("classes.json"), names.size(), f.name, f.typeText());
-        session.nameClasses(d.name, f.name, names);
+        if (int64_t(names.size()) > f->classes)
+          data::fail("{}: names {} classes of `{}`, which is {}", folder.file("classes.json"), names.size(), field, f->typeText());
+        session.nameClasses(d.name, field, names);
       }
 }
 
@@ -171,12 +233,14 @@ void DataSets::bucket(const std::string &name, const std::string &split, std::ve
   auto &known = lengths[name + "." + clauseOf(d, split)];
   if (known.empty()) {
     known.resize(size_t(from.count));
-    size_t column = 0;
-    while (from.fields[column].name != step->input)
-      ++column;
+    size_t column = columnOf(from, step->input).first;
     const text::Tokenizer &tokenizer = tokenizers_.at(step->tokenizer);
     for (int64_t r = 0; r < from.count; ++r)
       try {
+        if (step->each) {
+          known[size_t(r)] = int32_t(from.columns[column]->elements(r));
+          continue;
+        }
         known[size_t(r)] = int32_t(idsOf(tokenizer, from.columns[column]->text(r), *step).size());
       } catch (const text::Error &e) {
         data::fail("{}: record {}: {}", from.source, r, e.what());

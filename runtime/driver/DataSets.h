@@ -15,8 +15,13 @@ public:
   /// Told what a reader should know of a source, when it is opened; may be empty.
   std::function<void(const std::string &)> note;
 
+  /// A text cut by a tokenizer of the program, which one from a file must have been read for.
+  data::CutText cut(const std::string &tokenizer, const std::string &text) const;
   bool hasSplit(const std::string &data, const std::string &split) const;
   const data::Table &table(const std::string &data, const std::string &split);
+  /// Reads the tokenizers that come from files, which windows in tokens need before records can be counted; those that a
+  /// run keeps, from there.
+  void readTokenizers(const std::string &sourceDir, const RunFolder *run = nullptr);
   /// Makes the tokenizers: reads files (looked for in `sourceDir` and the data folder), fits the others on their splits.
   /// `done` is told the name and the number of tokens of each that is fitted.
   void makeTokenizers(const std::string &sourceDir, const std::function<void(const std::string &, int64_t)> &done);

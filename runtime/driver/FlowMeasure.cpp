@@ -55,6 +55,10 @@ json truthOf(const data::Table &table, int64_t record) {
       for (int64_t i = 0; i < column.elements(record); ++i) {
         json element = json::object();
         for (size_t p = 0; p < field.parts.size(); ++p) {
+          if (field.parts[p].isText()) {
+            element[field.parts[p].name] = column.partTexts(record, p)[size_t(i)];
+            continue;
+          }
           size_t each = size_t(data::product(field.parts[p].shape)) * data::sizeOf(field.parts[p].elem);
           element[field.parts[p].name] = valueOf(field.parts[p], column.part(record, p).data() + size_t(i) * each);
         }

@@ -96,7 +96,7 @@ DataProgram dataProgram(const json &j) {
   d.bucket = text(j, "bucket");
   for (auto &s : j.value("host", json::array()))
     d.host.push_back({text(s, "input"), text(s, "tokenizer"), text(s, "output"), s.value("at_most", int64_t(0)),
-                      s.value("length", int64_t(0)), s.value("special", true), text(s, "op"), list<std::string>(s, "outputs"),
+                      s.value("length", int64_t(0)), s.value("special", true), s.value("each", false), text(s, "op"), list<std::string>(s, "outputs"),
                       spec(s.value("settings", json()))});
   d.derived = list<std::string>(j, "derived");
   for (auto &f : j.at("fields")) {
@@ -155,7 +155,7 @@ Program parseProgram(std::string_view manifest) {
       p.data.push_back(dataProgram(d));
     for (auto &t : j.value("tokenizers", json::array()))
       p.tokenizers.push_back({text(t, "name"), text(t, "kind"), text(t, "file"), text(t, "data"), text(t, "split"), text(t, "field"),
-                              t.value("at_least", int64_t(1)), t.value("at_most", int64_t(0)), t.value("unknown", false), t.value("lower", false)});
+                              t.value("at_least", int64_t(1)), t.value("at_most", int64_t(0)), t.value("unknown", false), t.value("lower", false), t.value("elements", false)});
     for (auto &f : j.value("fits", json::array()))
       p.fits.push_back({text(f, "name"), text(f, "data"), text(f, "split"), text(f, "begin"), text(f, "step")});
     for (auto &t : j.value("trains", json::array())) {

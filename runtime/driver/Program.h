@@ -34,6 +34,7 @@ struct HostStep {
   std::string input, tokenizer, output;
   int64_t atMost = 0, length = 0;
   bool special = true;
+  bool each = false; // one id for each element of a list
   std::string op = "tokens";
   std::vector<std::string> outputs; // all that it makes
   data::SourceSpec settings;
@@ -41,7 +42,7 @@ struct HostStep {
 struct TokenizerProgram {
   std::string name, kind, file, data, split, field;
   int64_t atLeast = 1, atMost = 0;
-  bool unknown = false, lower = false;
+  bool unknown = false, lower = false, elements = false;
 };
 struct DataProgram {
   std::string name;

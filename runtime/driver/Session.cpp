@@ -58,9 +58,9 @@ Session::~Session() = default;
 const Program &Session::program() const { return state->program; }
 void Session::nameClasses(const std::string &data, const std::string &field, std::vector<std::string> names) {
   for (auto &d : state->program.data)
-    for (auto &f : d.fields)
-      if (d.name == data && f.name == field) {
-        f.labels = std::move(names);
+    for (auto &[name, f] : data::classesOf(d.fields))
+      if (d.name == data && name == field) {
+        f->labels = std::move(names);
         state->named.emplace_back(data, field);
         return;
       }

@@ -25,7 +25,8 @@ public:
   ~Session();
 
   const Program &program() const;
-  /// Gives the classes of a label field the names that its data or its run has for them.
+  /// Gives the classes of a label field, or of a list's part (`sentence.tag`), the names that its data or its run has for
+  /// them.
   void nameClasses(const std::string &data, const std::string &field, std::vector<std::string> names);
   /// The (data, field) whose classes were named so.
   const std::vector<std::pair<std::string, std::string>> &namedByData() const;

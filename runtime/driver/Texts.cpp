@@ -49,8 +49,8 @@ std::vector<std::pair<std::string, std::string>> tokenizerFiles(const std::strin
 
 text::Tokenizer fitTokenizer(const TokenizerProgram &program, const std::function<const std::string *()> &next) {
   bool characters = program.kind == "characters";
-  text::VocabularyFit fit(characters ? text::VocabularyFit::Kind::Characters : text::VocabularyFit::Kind::Words,
-                          {program.atLeast, program.atMost, program.unknown, program.lower});
+  using Kind = text::VocabularyFit::Kind;
+  text::VocabularyFit fit(characters ? Kind::Characters : program.elements ? Kind::Elements : Kind::Words, {program.atLeast, program.atMost, program.unknown, program.lower});
   while (const std::string *text = next())
     fit.add(*text);
   if (characters && !program.unknown && program.atMost > 0 && fit.different() > size_t(program.atMost))
@@ -86,6 +86,27 @@ static void onPictures(const HostStep &step, data::Batch &batch) {
     batch.fields[output] = std::move(slots.tensors.at(output));
 }
 
+/// Ids of the elements of lists, one each: i32[N, B] beside the list's other parts.
+static data::Tensor elementIds(const HostStep &step, const text::Tokenizer &tokenizer, const std::vector<std::string> &texts,
+                               const data::Tensor &lengths) {
+  const int32_t *each = lengths.as<int32_t>();
+  int64_t n = lengths.shape[0], longest = std::max<int64_t>(1, n > 0 ? *std::max_element(each, each + n) : 1);
+  data::Tensor out(data::Elem::I32, {n, longest});
+  std::fill_n(out.as<int32_t>(), n * longest, tokenizer.padding());
+  text::EncodeOptions options;
+  options.special = options.limits = false;
+  size_t at = 0;
+  for (int64_t r = 0; r < n; ++r)
+    for (int32_t i = 0; i < each[r]; ++i, ++at) {
+      std::vector<int32_t> ids = tokenizer.encode(texts[at], options).ids;
+      if (ids.size() != 1)
+        data::fail("the element `{}` of `{}` has {} ids by `{}`, and an element of a list is one token: fit the vocabulary on `{}`",
+                   texts[at], step.input, ids.size(), step.tokenizer, step.input);
+      out.as<int32_t>()[r * longest + i] = ids[0];
+    }
+  return out;
+}
+
 void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string, text::Tokenizer> &tokenizers, data::Batch &batch) {
   for (auto &step : steps) {
     if (step.op != "tokens") {
@@ -97,7 +118,15 @@ void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string
     if (tokenizer == tokenizers.end() || texts == batch.texts.end())
       continue; // not made yet, or not of this batch: a function that needs it says so
     try {
-      flow::IdRows rows = flow::idRows(tokenizer->second, texts->second, optionsOf(step), step.length);
+      if (step.each) {
+        const data::Tensor &lengths = batch.fields.at(step.input.substr(0, step.input.find('.')) + ".length");
+        batch.fields[step.output + ".length"] = lengths;
+        batch.fields[step.output] = elementIds(step, tokenizer->second, texts->second, lengths);
+        continue;
+      }
+      auto known = batch.ids.find(step.input + "." + step.tokenizer);
+      flow::IdRows rows = known != batch.ids.end() ? flow::paddedRows(known->second, tokenizer->second.padding(), step.length, step.atMost)
+                                                   : flow::idRows(tokenizer->second, texts->second, optionsOf(step), step.length);
       batch.fields[step.output] = std::move(rows.ids);
       batch.fields[step.output + ".length"] = std::move(rows.lengths);
     } catch (const text::Error &e) {

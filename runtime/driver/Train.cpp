@@ -516,6 +516,7 @@ Trainer::Outcome Trainer::runPhase(const TrainProgram &train, const PhaseProgram
 Result Trainer::run() {
   CatchInterrupt catching(options.catchInterrupt);
   interrupted = 0;
+  data.readTokenizers(options.sourceDir, options.resume ? &folder : nullptr);
   plan();
   begin();
   if (state.done) {

@@ -13,5 +13,7 @@ struct IdRows {
 /// Throws text::Error for a text that the vocabulary cannot express.
 IdRows idRows(const text::Tokenizer &tokenizer, const std::vector<std::string> &texts, const text::EncodeOptions &options,
               int64_t length);
+/// The same of rows of ids; of each at most so many, 0 being no bound.
+IdRows paddedRows(const std::vector<std::vector<int32_t>> &rows, int32_t padding, int64_t length, int64_t atMost);
 
 } // namespace bigm::flow

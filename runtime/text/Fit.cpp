@@ -7,7 +7,9 @@ namespace bigm::text {
 namespace {
 
 Json preTokenizer(VocabularyFit::Kind kind) {
-  return kind == VocabularyFit::Kind::Characters ? Json{{"type", "FixedLength"}, {"length", 1}} : Json{{"type", "Whitespace"}};
+  if (kind == VocabularyFit::Kind::Characters)
+    return {{"type", "FixedLength"}, {"length", 1}};
+  return {{"type", kind == VocabularyFit::Kind::Elements ? "WhitespaceSplit" : "Whitespace"}};
 }
 Json normalizer(bool lower) { return lower ? Json{{"type", "Lowercase"}} : Json(nullptr); }
 

@@ -9,6 +9,7 @@ class VocabularyFit {
 public:
   enum class Kind {
     Characters, // one token a character, ordered by code point
+    Elements,   // what stands between spaces: words that were cut before, elements of a list
     Words,      // runs of word characters and of others between spaces, the most frequent first, then by bytes
   };
   struct Options {

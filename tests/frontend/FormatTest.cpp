@@ -207,8 +207,9 @@ flow f(a: stream text, b: { x: i32, y: f32[..., D] }?) -> list<{ z: label }> {
 
 train t on d, e {
   seen = looks(image)
-  loss   mean(seen)
-  bucket by length
+  loss     mean(seen)
+  optimize muon(lr: 0.02), adamw(lr: 3e-3) { learn embed, head.weight }, sgd(lr: 0.1) { learn norm }
+  bucket   by length
   phase one { start from "w"  learn all  stop when valid.loss <= 0.1  lr 1e-4  clip 1.0  seed 3 }
 }
 

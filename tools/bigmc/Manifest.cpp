@@ -48,7 +48,7 @@ json describe(const DataProgram &d) {
   json fields = json::array(), split = json::array(), host = json::array();
   for (const HostStep &s : d.host)
     host.push_back({{"op", s.op}, {"input", s.input}, {"tokenizer", s.tokenizer}, {"output", s.output}, {"outputs", s.outputs}, {"at_most", s.atMost},
-                    {"length", s.length}, {"special", s.special}, {"settings", describe(s.settings)}});
+                    {"length", s.length}, {"special", s.special}, {"each", s.each}, {"settings", describe(s.settings)}});
   for (const Field &f : d.fields)
     fields.push_back(describe(f));
   for (const auto &[name, share] : d.split)
@@ -189,7 +189,7 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   m["tokenizers"] = json::array();
   for (const TokenizerProgram &t : program.tokenizers)
     m["tokenizers"].push_back({{"name", t.name}, {"kind", t.kind}, {"file", t.file}, {"data", t.data}, {"split", t.split}, {"field", t.field},
-                               {"at_least", t.atLeast}, {"at_most", t.atMost}, {"unknown", t.unknown}, {"lower", t.lower}});
+                               {"at_least", t.atLeast}, {"at_most", t.atMost}, {"unknown", t.unknown}, {"lower", t.lower}, {"elements", t.elements}});
   m["fits"] = json::array();
   for (const FitProgram &f : program.fits)
     m["fits"].push_back({{"name", f.name}, {"data", f.data}, {"split", f.split}, {"begin", f.begin}, {"step", f.step}});

@@ -132,12 +132,16 @@ TEST_F(BoxSources, ListsInJson) {
   Field unnamed = cells();
   unnamed.parts[1].labels.clear();
   write("a.jsonl", R"({"cells": [{"where": [1, 2, 3, 4], "kind": "dog"}]})");
-  EXPECT_THAT(error(source("jsonl", "a.jsonl"), {unnamed}), HasSubstr("the classes of `cells.kind` have names in the data: dog; the program says them"));
+  EXPECT_THAT(open(source("jsonl", "a.jsonl"), {unnamed}).fields[0].parts[1].labels, ElementsAre("dog")); // named by the data
+  Field named = cells();
+  named.parts.push_back({.name = "said", .kind = "text", .elem = Elem::U8, .shape = {}, .classes = 0, .labels = {}});
+  write("a.jsonl", R"({"cells": [{"where": [1, 2, 3, 4], "kind": "dog", "said": "a b"}, {"where": [1, 2, 3, 4], "kind": "dog", "said": ""}]})");
+  EXPECT_THAT(all(open(source("jsonl", "a.jsonl"), {named})).texts.at("cells.said"), ElementsAre("a b", ""));
 }
 
 TEST_F(BoxSources, OtherSourcesHaveNoLists) {
   write("a.csv", "photo,cells\nx,y\n");
-  EXPECT_THAT(error(source("csv", "a.csv"), {cells()}), HasSubstr("the field `cells` is a list, which `csv` does not read; it is read by coco, json, jsonl, voc"));
+  EXPECT_THAT(error(source("csv", "a.csv"), {cells()}), HasSubstr("the field `cells` is a list, which `csv` does not read; it is read by coco, conll, json, jsonl, voc"));
 }
 
 TEST_F(BoxSources, PicturesOfAnySize) {

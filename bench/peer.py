@@ -161,8 +161,45 @@ def tensorflow(work):
     return lambda: step(x, y).numpy()
 
 
+def llama(kind):
+    """llama.cpp on the weights of our library, which bench/compare has built: one token behind `past` others."""
+    def make(work):
+        import ctypes
+        import llama_cpp as cpp
+        from gguf_file import write
+        stem = os.path.splitext(os.path.basename(work.program))[0]
+        path = os.path.join(CACHE, f"{stem}_{kind}.gguf")
+        os.makedirs(CACHE, exist_ok=True)
+        write(os.path.join(HERE, "out", "libraries", stem, "share", stem, "weights.safetensors"), kind, path)
+        quiet = cpp.llama_log_callback(lambda level, text, data: None)
+        cpp.llama_log_set(quiet, ctypes.c_void_p(0))
+        cpp.llama_backend_init()
+        model = cpp.llama_model_load_from_file(path.encode(), cpp.llama_model_default_params())
+        options = cpp.llama_context_default_params()
+        options.n_ctx = work.dims[-1]
+        options.n_threads = options.n_threads_batch = THREADS
+        context = cpp.llama_init_from_model(model, options)
+        if not context:
+            sys.exit(f"llama.cpp does not load {path}")
+        memory = cpp.llama_get_memory(context)
+
+        def decode(ids):
+            tokens = (cpp.llama_token * len(ids))(*ids)
+            if cpp.llama_decode(context, cpp.llama_batch_get_one(tokens, len(ids))):
+                sys.exit("llama.cpp does not decode")
+            return cpp.llama_get_logits_ith(context, -1)
+        decode([i % 97 for i in range(work.past)])
+
+        def call(token=5):
+            cpp.llama_memory_seq_rm(memory, 0, work.past, -1)
+            return decode([token])
+        call.keep = quiet
+        return call
+    return make
+
+
 PEERS = {"eager": torch_peer(False), "inductor": torch_peer(True), "mm": matmul, "ort": onnxruntime, "openvino": openvino,
-         "iree": iree, "tensorflow": tensorflow}
+         "iree": iree, "tensorflow": tensorflow, **{f"llama_{kind}": llama(kind) for kind in ("f16", "bf16", "q8_0")}}
 
 
 def main():

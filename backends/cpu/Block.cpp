@@ -12,12 +12,16 @@ BlockCode::BlockCode(Emitter &e, const Contraction &c)
     : e(e), c(c), b(e.builder), nest(c.s.nest), lanes(e.target.lanes) {
   element = nest.getBody().front().getTerminator()->getOperand(0).getType();
   elementA = LoadOp(c.a).getType(), elementB = LoadOp(c.b).getType();
+  if (c.onDots)
+    elementA = elementB = b.getI32Type(); // pairs
   placeA = c.s.exprs.find(LoadOp(c.a))->second[0];
   placeB = c.s.exprs.find(LoadOp(c.b))->second[0];
 }
 
 /// The operands may be kept in fewer bits than the sum.
 Value BlockCode::widened(Value value) {
+  if (c.onDots)
+    return value;
   Type wide = isa<VectorType>(value.getType()) ? e.vectorOf(element) : element;
   if (value.getType() == wide)
     return value;
@@ -160,6 +164,15 @@ SmallVector<Value> BlockCode::reduce(size_t depth, const Columns &columns, Value
   return SmallVector<Value>(over.getResults());
 }
 
+Value BlockCode::addPairs(Value sum, Value x, Value y) {
+  auto pairs = [&](Value value) -> Value {
+    return LLVM::BitcastOp::create(b, VectorType::get({2 * int64_t(lanes)}, b.getBF16Type()), value);
+  };
+  return LLVM::CallIntrinsicOp::create(b, sum.getType(), b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
+                                       ValueRange{sum, pairs(x), pairs(y)})
+      .getResult(0);
+}
+
 SmallVector<Value> BlockCode::step(const Columns &columns, Value a, Value bPlace, ArrayRef<Value> rowOffsets,
                                    ArrayRef<Value> sums) {
   auto loadVectors = [&](Value base, Type inMemory, bool padded) {
@@ -189,7 +202,8 @@ SmallVector<Value> BlockCode::step(const Columns &columns, Value a, Value bPlace
       llvm::fill(factors, e.splat(widened(e.load(elementA, row, elementA.getIntOrFloatBitWidth() / 8))));
     for (unsigned j = 0; j < columns.vectors; ++j) {
       Value sum = sums[i * columns.vectors + j];
-      result.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factors[j], vectors[j], sum));
+      result.push_back(c.onDots ? addPairs(sum, factors[j], vectors[j])
+                                : LLVM::FMulAddOp::create(b, sum.getType(), factors[j], vectors[j], sum).getResult());
     }
   }
   return result;

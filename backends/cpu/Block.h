@@ -67,6 +67,8 @@ private:
   /// Eight registers of 16 rows of 64 bytes each.
   void configureTiles();
   Value widened(Value value);
+  /// Adds to each lane of the sum the two products of its pairs.
+  Value addPairs(Value sum, Value x, Value y);
   /// One step of the sum.
   SmallVector<Value> step(const Columns &columns, Value a, Value b, ArrayRef<Value> rowOffsets, ArrayRef<Value> sums);
 };

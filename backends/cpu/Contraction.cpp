@@ -72,7 +72,10 @@ int64_t stepOf(AffineExpr expr, unsigned dim) {
 
 /// The width of the panels in which a load lies along a dimension, 0 when it does not.
 int64_t panelsOf(LoadOp load, unsigned dim) {
-  AffineExpr index = load.getMap().getNumResults() ? load.getMap().getResults().back() : AffineExpr();
+  ArrayRef<AffineExpr> indices = load.getMap().getResults();
+  if (load->hasAttr(pairPanels))
+    indices = indices.drop_back();
+  AffineExpr index = indices.size() ? indices.back() : AffineExpr();
   auto binary = dyn_cast_or_null<AffineBinaryOpExpr>(index);
   if (!binary || index.getKind() != AffineExprKind::Mod ||
       binary.getLHS() != getAffineDimExpr(dim, load.getContext()) || !constantOf(binary.getRHS()))
@@ -92,6 +95,19 @@ SmallVector<unsigned> tilesOf(AffineExpr size, unsigned most) {
   for (unsigned tile = most; tile * 2 > most; --tile)
     tiles.push_back(tile);
   return tiles;
+}
+
+/// Half of a sum of products, each with an even factor; null where one has none.
+AffineExpr halfOf(AffineExpr expr) {
+  if (auto constant = constantOf(expr))
+    return *constant % 2 ? AffineExpr() : getAffineConstantExpr(*constant / 2, expr.getContext());
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary || (expr.getKind() != AffineExprKind::Add && expr.getKind() != AffineExprKind::Mul))
+    return {};
+  AffineExpr left = halfOf(binary.getLHS()), right = halfOf(binary.getRHS());
+  if (expr.getKind() == AffineExprKind::Add)
+    return left && right ? left + right : AffineExpr();
+  return right ? binary.getLHS() * right : left ? left * binary.getRHS() : AffineExpr();
 }
 
 struct Choice {
@@ -116,6 +132,8 @@ public:
     c.s = prepare(nest);
     if (nest->hasAttr(onTilesAttr))
       return planOnTiles();
+    if (nest->hasAttr(onDotsAttr))
+      stepByPairs();
     if (!findOperands() || !chooseVectors())
       return std::nullopt;
     c.reduced = c.s.reduced;
@@ -188,7 +206,25 @@ private:
         if (!load.getAt().empty() || !coefficientOf(place, d))
           return false;
       }
+    if (c.onDots)
+      for (LoadOp load : loads)
+        if (AffineExpr &place = c.s.exprs[load][0]; !(place = halfOf(place)))
+          return false;
     return true;
+  }
+
+  /// From here on a step of the sum is a pair, and the operands are arrays of pairs.
+  void stepByPairs() {
+    c.onDots = true;
+    unsigned dim = nest->getAttrOfType<IntegerAttr>(onDotsAttr).getInt();
+    AffineExpr k = getAffineDimExpr(dim, nest.getContext());
+    for (LoadOp load : nest.getBody().front().getOps<LoadOp>()) {
+      AffineExpr &place = c.s.exprs[load][0];
+      place = canonical(place.replace(k, k * 2));
+    }
+    for (Loop &loop : c.s.reduced)
+      if (loop.dim == dim)
+        loop.size = canonical((loop.size + 1).floorDiv(2));
   }
 
   bool isContiguous(LoadOp load, unsigned dim) {

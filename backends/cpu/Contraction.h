@@ -21,6 +21,7 @@ struct Contraction {
   bool onTiles = false;        // both lie in panels for AMX (PackTiles.h): blocks are 32 x 32
   unsigned winograd = 0;       // the side of a tile, by Winograd's filtering (Winograd.h): `rows` run through tiles
   unsigned positions = 1;      // of its transform, when sums of all of them wait in scratch memory
+  bool onDots = false;         // both are read in pairs of bf16 (PackDots.cpp), and a step of the sum is a pair
   unsigned vectorDim = 0;
   AffineExpr vectorSize;
   unsigned lanes = 1;
@@ -56,6 +57,10 @@ struct Contraction {
 constexpr const char *rowPanels = "row_panels";
 /// Attribute of a contraction whose operands lie in panels for AMX (PackTiles.h).
 constexpr const char *onTilesAttr = "on_tiles";
+/// Attribute of a contraction of bf16 whose operands are read in pairs: the dimension of the sum along which two steps are one.
+constexpr const char *onDotsAttr = "on_dots";
+/// Attribute of a load whose last index is the place in a pair, and the one before it that in a panel of columns.
+constexpr const char *pairPanels = "pair_panels";
 
 /// The plan for a nest that is marked as a contraction; nothing when it has no dimension to run vectors along: then it
 /// runs as any reduction.

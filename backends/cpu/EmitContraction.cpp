@@ -36,9 +36,14 @@ public:
             fetchForEpilogue(tile);
             finish(tile, accumulate(tile, zeros(tile.rows, tile.columns.vectors)));
           });
-        Value memory = allocate(c.accumulators());
-        passOver(memory);
-        finishUnit([&](Value index) { return loadSum(accumulatorPlace(memory, index)); });
+        auto inChunks = [&] {
+          Value memory = allocate(c.accumulators());
+          passOver(memory);
+          finishUnit([&](Value index) { return loadSum(accumulatorPlace(memory, index)); });
+        };
+        if (!maybeOneRow())
+          return inChunks();
+        choose(isOneRow(), [&] { alongOneRow(); }, inChunks);
       });
       return {{name, c.units, c.cost}};
     }
@@ -161,13 +166,26 @@ private:
                                     e.constant(int64_t(c.tile) * c.vectors));
           Tile tile{columns, panel, number, accumulator, c.tile};
           // A batch of one is common, and its one row is not worth a whole block.
-          if (c.tile == 1 || c.onTiles || constantOf(c.rowCount()) || least() > 1)
+          if (!maybeOneRow())
             return each(tile);
           Tile single = tile;
           single.rows = 1;
-          choose(Value(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rowsLeft, e.constant(1))),
-                 [&] { each(single); }, [&] { each(tile); });
+          choose(isOneRow(), [&] { each(single); }, [&] { each(tile); });
         });
+      });
+    });
+  }
+  bool maybeOneRow() { return c.tile > 1 && !c.onTiles && !constantOf(c.rowCount()) && least() <= 1; }
+  Value isOneRow() { return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rowsLeft, e.constant(1)); }
+
+  /// The unit's only row, all of the sum at once: nothing is used twice, so that chunks would only break up the run of
+  /// memory in which the panels lie.
+  void alongOneRow() {
+    loopOrOnce(panels, [&](Value panel) {
+      Value begin = e.mul(e.add(firstPanel, panel), e.constant(c.width()));
+      byColumns(begin, [&](const Columns &columns) {
+        Tile tile{columns, panel, e.constant(0), e.constant(0), 1};
+        finish(tile, accumulate(tile, zeros(1, columns.vectors)));
       });
     });
   }

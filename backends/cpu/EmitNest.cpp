@@ -22,6 +22,8 @@ public:
     AffineExpr cost = s.cost;
     if (!s.turned.empty())
       return emitTurned(e, name);
+    if (s.pair)
+      return emitPairs(e, name);
     if (!nest.reduces()) {
       forUnits(name, 1, [&](Point &point, Value, Value blockBegin) { pointwise(point, blockBegin); });
       return {{name, s.units, cost}};

@@ -16,6 +16,9 @@ llvm::SmallVector<Launch> emitNest(Emitter &emitter, const std::string &name);
 /// The same for a nest that turns memory: it reads along other loops than it writes.
 llvm::SmallVector<Launch> emitTurned(Emitter &emitter, const std::string &name);
 
+/// The same for a nest that writes pairs of what it reads from two places.
+llvm::SmallVector<Launch> emitPairs(Emitter &emitter, const std::string &name);
+
 /// As many vectors as each has lanes, turned: element j of vector i becomes element i of vector j.
 llvm::SmallVector<Value> turnSquare(ImplicitLocOpBuilder &builder, llvm::SmallVector<Value> square);
 

@@ -83,11 +83,18 @@ struct ErfAsRational : OpRewritePattern<math::ErfOp> {
 };
 
 /// bf16 as its bits. Once conversions are integer operations nothing computes with it any more, but LLVM would still take
-/// a shuffle of bf16 apart into conversions of each element, by functions that the C library need not have.
+/// a shuffle of bf16 apart into conversions of each element, by functions that the C library need not have. Instructions that
+/// take bf16 are given it.
 struct BitsOfBf16 : PassWrapper<BitsOfBf16, OperationPass<LLVM::LLVMFuncOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(BitsOfBf16)
   void runOnOperation() override {
     Type bits = IntegerType::get(&getContext(), 16);
+    SmallVector<std::pair<OpOperand *, Type>> taken;
+    getOperation().walk([&](LLVM::CallIntrinsicOp call) {
+      for (OpOperand &operand : call->getOpOperands())
+        if (getElementTypeOrSelf(operand.get().getType()).isBF16())
+          taken.push_back({&operand, operand.get().getType()});
+    });
     AttrTypeReplacer replacer;
     replacer.addReplacement([&](BFloat16Type) { return bits; });
     replacer.addReplacement([&](FloatAttr number) -> Attribute {
@@ -100,6 +107,10 @@ struct BitsOfBf16 : PassWrapper<BitsOfBf16, OperationPass<LLVM::LLVMFuncOp>> {
     });
     replacer.recursivelyReplaceElementsIn(getOperation(), /*replaceAttrs=*/true, /*replaceLocs=*/false,
                                           /*replaceTypes=*/true);
+    for (auto [operand, type] : taken) {
+      OpBuilder builder(operand->getOwner());
+      operand->set(LLVM::BitcastOp::create(builder, operand->getOwner()->getLoc(), type, operand->get()));
+    }
   }
 };
 

@@ -185,6 +185,8 @@ void cpu::packOperands(func::FuncOp func, const Target &target) {
     if (nest.getContraction()) {
       if (target.tiles && packTiles(nest, names ? names.size() : 0))
         continue;
+      if (target.dots && !target.tiles && packDots(nest, target, names ? names.size() : 0))
+        continue;
       if (packWinograd(nest, target, names ? names.size() : 0))
         continue;
       packColumns(nest, target, names ? names.size() : 0);

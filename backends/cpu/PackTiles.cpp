@@ -4,8 +4,8 @@
 // reads of one line each. So both operands are packed: the rows as [row / 32][sum / 32][32][32], two tiles a step of the
 // sum, the columns as [column / 32][sum / 32][2][16 pairs of the sum][16][2], for the instruction adds products of pairs.
 // Panels end in zeros; no block has an edge but where it is written. Other contractions of bf16 are widened to f32 as they
-// are packed (PackOperands.cpp). AVX512-BF16 is no third way: its product of pairs runs at the speed of f32 on the machines
-// that have AMX.
+// are packed (PackOperands.cpp). On machines without AMX, products of pairs in vectors
+// stand in (PackDots.cpp); on those that have it they run at the speed of f32.
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/PackOperands.h"
 #include "ir/Dims.h"
@@ -74,10 +74,10 @@ std::optional<Product> productOf(NestOp nest) {
   return {};
 }
 
-/// A copy of what the load reads. `sizes` are those of the copy; `dims` says of each dimension of the contraction where the
-/// copy's element stands in it, zeros stand where one of `inside` is negative.
-Value pack(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<AffineExpr> dims, ArrayRef<AffineExpr> inside,
-           unsigned symbols) {
+} // namespace
+
+Value cpu::packBy(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<AffineExpr> dims,
+                  ArrayRef<AffineExpr> inside, unsigned symbols) {
   OpBuilder builder(nest);
   Type element = load.getType();
   NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
@@ -101,7 +101,6 @@ Value pack(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<Affine
   eraseUnread(copy);
   return packing.getResult(0);
 }
-} // namespace
 
 bool cpu::packTiles(NestOp nest, unsigned symbols) {
   auto product = productOf(nest);
@@ -137,7 +136,7 @@ bool cpu::packTiles(NestOp nest, unsigned symbols) {
   }
   dims[product->sum] = step;
   left(inside, rowCount, place), left(inside, sum, step);
-  pack(nest, product->rowsOf, {ceil32(rowCount), ceil32(sum), number(32), number(32)}, dims, inside, symbols);
+  packBy(nest, product->rowsOf, {ceil32(rowCount), ceil32(sum), number(32), number(32)}, dims, inside, symbols);
   AffineExpr k = d(product->sum), column = d(product->column);
   product->rowsOf.setMapAttr(AffineMapAttr::get(AffineMap::get(
       nest.dims(), symbols, {row.floorDiv(32), k.floorDiv(32), row % 32, k % 32}, context)));
@@ -147,7 +146,7 @@ bool cpu::packTiles(NestOp nest, unsigned symbols) {
   place = d(0) * 32 + d(2) * 16 + d(4), step = d(1) * 32 + d(3) * 2 + d(5);
   dims[product->column] = place, dims[product->sum] = step;
   left(inside, columnCount, place), left(inside, sum, step);
-  pack(nest, product->columnsOf, {ceil32(columnCount), ceil32(sum), number(2), number(16), number(16), number(2)}, dims,
+  packBy(nest, product->columnsOf, {ceil32(columnCount), ceil32(sum), number(2), number(16), number(16), number(2)}, dims,
        inside, symbols);
   product->columnsOf.setMapAttr(AffineMapAttr::get(
       AffineMap::get(nest.dims(), symbols,

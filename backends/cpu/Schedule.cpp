@@ -264,6 +264,34 @@ static bool turn(Schedule &s) {
   return false;
 }
 
+/// A nest that writes pairs and reads vectors for each half: decides to interleave them in registers.
+static bool pairUp(Schedule &s, unsigned lanes) {
+  NestOp nest = s.nest;
+  if (nest.reduces() || s.stores.size() != 1 || isa<IntegerType>(cast<RankedTensorType>(nest.getResult(0).getType()).getElementType()))
+    return false;
+  auto writes = [&](const Loop &loop, int64_t step) {
+    auto own = coefficientOf(s.stores[0], loop.dim);
+    return own && constantOf(*own) == step;
+  };
+  auto pair = llvm::find_if(s.outer, [&](const Loop &loop) { return constantOf(loop.size) == 2 && writes(loop, 1); });
+  auto vector = llvm::find_if(s.outer, [&](const Loop &loop) {
+    auto size = constantOf(loop.size);
+    return size && *size % lanes == 0 && *size <= 8 * lanes && writes(loop, 2);
+  });
+  if (pair == s.outer.end() || vector == s.outer.end())
+    return false;
+  bool fits = true;
+  nest->walk([&](LoadOp load) {
+    auto step = coefficientOf(s.exprs[load][0], vector->dim);
+    fits &= load.getAt().empty() && step && (constantOf(*step) == 0 || constantOf(*step) == 1);
+  });
+  if (!fits)
+    return false;
+  s.pair = *pair, s.vector = *vector;
+  llvm::erase_if(s.outer, [&](const Loop &loop) { return loop.dim == s.pair->dim || loop.dim == s.vector->dim; });
+  return true;
+}
+
 Schedule cpu::schedule(NestOp nest, const Target &target) {
   Schedule s = prepare(nest);
   AffineExpr one = getAffineConstantExpr(1, nest.getContext());
@@ -285,6 +313,15 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
   joinLoops(s, s.outer);
   joinLoops(s, s.reduced);
 
+  if (pairUp(s, target.lanes)) {
+    s.block = one, s.inner = one, s.units = one;
+    if (!s.outer.empty())
+      s.inner = (s.outer.back().size + (Schedule::pairsBlock - 1)).floorDiv(Schedule::pairsBlock);
+    for (const Loop &loop : s.outer)
+      s.units = s.units * (loop.dim == s.outer.back().dim ? s.inner : loop.size);
+    s.units = canonical(s.units);
+    return s;
+  }
   if (turn(s)) {
     s.block = getAffineConstantExpr(Schedule::turnedBlock, nest.getContext());
     s.inner = (s.vector->size + s.block - 1).floorDiv(Schedule::turnedBlock) *

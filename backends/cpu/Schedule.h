@@ -27,6 +27,10 @@ struct Schedule {
   /// A nest that turns memory: it reads along these loops (outermost first, one contiguous run together) and writes
   /// along `vector`. Square blocks are turned in registers.
   llvm::SmallVector<Loop> turned;
+  /// A nest that writes pairs: a loop of two whose halves come from two places. `vector` is written two elements apart, and
+  /// its size is a multiple of the lanes; the innermost of `outer` is cut in blocks.
+  std::optional<Loop> pair;
+  static constexpr int64_t pairsBlock = 64; // iterations of it in one unit
   unsigned vectors = 1;                 // registers abreast in one block of a parallel vector loop of a reduction
   static constexpr int64_t turnedBlock = 64; // elements each way of one unit of a nest that turns memory
   /// The product of the sizes of `turned`.

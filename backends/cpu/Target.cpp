@@ -28,6 +28,7 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
       target.ownBytes = bytes;
     level = host.lookup("avx512vl") && host.lookup("avx512dq") ? 4 : host.lookup("avx2") && host.lookup("fma") ? 3 : 2;
     target.tiles = level == 4 && host.lookup("amx-tile") && host.lookup("amx-bf16");
+    target.dots = level == 4 && host.lookup("avx512bf16");
   } else if (name == "x86-64-v2" || name == "x86-64-v3" || name == "x86-64-v4") {
     target.cpu = name;
     level = name.back() - '0';

@@ -14,6 +14,7 @@ struct Target {
   unsigned registers = 16; // vector registers
   bool masks = false;   // loads and stores under a mask are cheap
   bool tiles = false;   // AMX: products of 16 x 32 by 32 x 16 bf16 in one instruction
+  bool dots = false;    // AVX512-BF16: adds the products of pairs of bf16 to a vector of f32
   int64_t nearBytes = 32 << 10; // of a core's first level cache for data
   int64_t ownBytes = 512 << 10; // of its second level cache
 };

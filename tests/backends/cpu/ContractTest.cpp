@@ -209,6 +209,47 @@ TEST(Contract, ProductsOfBf16OnTiles) {
   }
 }
 
+TEST(Contract, ProductsOfBf16InPairs) {
+  // Where the machine adds products of pairs: sums of odd and even length, edges both ways, columns of one panel and of many,
+  // weights by rows and by columns, an epilogue, and lengths that put rows a page apart.
+  for (auto [m, n, k] : std::vector<std::array<int64_t, 3>>{
+           {1, 300, 317}, {3, 177, 200}, {17, 77, 131}, {17, 33, 128}, {77, 17, 78}, {64, 96, 2048}, {100, 5, 203}})
+    for (bool byRows : {false, true}) {
+      SCOPED_TRACE(std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (byRows ? " by rows" : ""));
+      auto type = [](int64_t a, int64_t b) { return "tensor<" + std::to_string(a) + "x" + std::to_string(b) + "xbf16>"; };
+      std::string A = type(m, k), B = byRows ? type(n, k) : type(k, n), C = type(m, n);
+      expectSame("func.func @f(%a: " + A + ", %b: " + B + " {bigm.tensor = 0 : i64}, %g: " + C + ") -> " + C + " {\n"
+                 "%c = bigm.contract %a, %b lhs affine_map<(i, j, l) -> (i, l)> rhs affine_map<(i, j, l) -> " +
+                 (byRows ? "(j, l)" : "(l, j)") + "> reduced affine_map<() -> (" + std::to_string(k) + ")> : (" + A + ", " + B +
+                 ") -> " + C + "\n%d = bigm.mul %c, %g : " + C + "\nreturn %d : " + C + "\n}",
+                 {}, 1e-2);
+    }
+}
+TEST(Contract, BatchesOfBf16InPairs) {
+  // Products for each head, of an open number of rows and over an open sum; and a convolution, whose windows are read as they
+  // lie where channels are even.
+  for (int64_t t : {1, 3, 64, 77}) {
+    SCOPED_TRACE(t);
+    expectSame(R"(#q = affine_map<()[s0] -> (2, 3, s0, 34)>
+      #s = affine_map<()[s0] -> (2, 3, s0, s0)>
+      func.func @f(%q: tensor<2x3x?x34xbf16, #q>, %k: tensor<2x3x?x34xbf16, #q>)
+          -> (tensor<2x3x?x?xbf16, #s>, tensor<2x3x?x34xbf16, #q>) attributes {bigm.symbols = ["T"]} {
+      %s = bigm.contract %q, %k lhs affine_map<(b, h, i, j, d) -> (b, h, i, d)> rhs affine_map<(b, h, i, j, d) -> (b, h, j, d)>
+          reduced affine_map<()[s0] -> (34)> : (tensor<2x3x?x34xbf16, #q>, tensor<2x3x?x34xbf16, #q>) -> tensor<2x3x?x?xbf16, #s>
+      %o = bigm.contract %s, %k lhs affine_map<(b, h, i, d, j) -> (b, h, i, j)> rhs affine_map<(b, h, i, d, j) -> (b, h, j, d)>
+          reduced affine_map<()[s0] -> (s0)> : (tensor<2x3x?x?xbf16, #s>, tensor<2x3x?x34xbf16, #q>) -> tensor<2x3x?x34xbf16, #q>
+      return %s, %o : tensor<2x3x?x?xbf16, #s>, tensor<2x3x?x34xbf16, #q> })",
+               {t}, 1e-2);
+  }
+  for (std::string c : {"6", "7"})
+    expectSame("func.func @f(%x: tensor<2x9x11x" + c + "xbf16>, %w: tensor<3x3x" + c + "x40xbf16>) -> tensor<2x7x9x40xbf16> {\n"
+               "%y = bigm.contract %x, %w lhs affine_map<(n, h, w, o, i, j, c) -> (n, h + i, w + j, c)> "
+               "rhs affine_map<(n, h, w, o, i, j, c) -> (i, j, c, o)> reduced affine_map<() -> (3, 3, " + c + ")> "
+               ": (tensor<2x9x11x" + c + "xbf16>, tensor<3x3x" + c + "x40xbf16>) -> tensor<2x7x9x40xbf16>\n"
+               "return %y : tensor<2x7x9x40xbf16> }",
+               {}, 1e-2);
+}
+
 TEST(Contract, WeightsKeptNarrow) {
   // Weights of 8 or 16 bits with the scale of their channel, as `precision` writes them: one row (what decoding does), some rows
   // and many, weights by rows and by columns, panels and none.
@@ -230,6 +271,24 @@ TEST(Contract, WeightsKeptNarrow) {
                    " reduced affine_map<() -> (" + std::to_string(k) + ")> : (" + A + ", " + W + ") -> " + C + "\n"
                    "return %c : " + C + "\n}");
       }
+}
+
+TEST(Contract, OneRowOfAnOpenNumber) {
+  // One row goes along all of a sum that several rows go along in chunks; columns end inside of a register.
+  for (const char *element : {"f32", "i8", "bf16"})
+    for (int64_t n : {1, 2, 13}) {
+      SCOPED_TRACE(std::string(element) + " " + std::to_string(n));
+      std::string W = std::string("tensor<1031x700x") + element + ">", F = "tensor<1031x700xf32>";
+      std::string widen = element == std::string("f32") ? "" : "%v = bigm.cast %w : " + W + " -> " + F + "\n";
+      expectSame("#x = affine_map<()[s0] -> (s0, 700)>\n#y = affine_map<()[s0] -> (s0, 1031)>\n"
+                 "func.func @f(%x: tensor<?x700xf32, #x>, %w: " + W + " {bigm.tensor = 0 : i64}, %s: tensor<?x1031xf32, #y>) "
+                 "-> tensor<?x1031xf32, #y> attributes {bigm.symbols = [\"N\"]} {\n" + widen +
+                 "%c = bigm.contract %x, " + (widen.empty() ? "%w" : "%v") + " lhs affine_map<(i, j, l) -> (i, l)> "
+                 "rhs affine_map<(i, j, l) -> (j, l)> reduced affine_map<()[s0] -> (700)> : (tensor<?x700xf32, #x>, " + F +
+                 ") -> tensor<?x1031xf32, #y>\n%d = bigm.add %c, %s : tensor<?x1031xf32, #y>\n"
+                 "return %d : tensor<?x1031xf32, #y> }",
+                 {n}, 1e-5);
+    }
 }
 
 TEST(Contract, ChainOverHeads) {

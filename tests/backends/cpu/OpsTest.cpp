@@ -361,3 +361,20 @@ TEST(Narrow, Pointwise) {
       }
   }
 }
+
+TEST(Shape, PairsFromTwoPlaces) {
+  // Written two abreast and read as vectors: interleaved in registers. Rows of whole registers and of others, a block and more
+  // of them, and halves that are computed on the way.
+  for (const char *element : {"f32", "f64", "bf16"})
+    for (auto [rows, columns] : std::vector<std::pair<int, int>>{{3, 32}, {131, 16}, {5, 21}, {2, 160}}) {
+      SCOPED_TRACE(std::string(element) + " " + std::to_string(rows) + "x" + std::to_string(columns));
+      std::string size = std::to_string(rows) + "x" + std::to_string(columns);
+      std::string X = "tensor<2x" + size + "x" + element + ">", Y = "tensor<" + size + "x2x" + element + ">",
+                  B = "tensor<" + std::to_string(columns) + "x" + element + ">";
+      expectSame("func.func @f(%x: " + X + ", %b: " + B + ") -> (" + Y + ", " + Y + ") {\n"
+                 "%y = bigm.view %x, affine_map<(i, j, p) -> (p, i, j)> : " + X + " -> " + Y + "\n"
+                 "%v = bigm.view %b, affine_map<(i, j, p) -> (j)> : " + B + " -> " + Y + "\n"
+                 "%z = bigm.mul %y, %v : " + Y + "\nreturn %y, %z : " + Y + ", " + Y + " }",
+                 {}, element == std::string("bf16") ? 1e-2 : 1e-6);
+    }
+}

@@ -137,6 +137,29 @@ TEST(Spills, ProductsOfBf16RunOnTilesWhereTheMachineHasThem) {
   EXPECT_FALSE(onTiles(assemblyOf(product("100", "bf16"), "x86-64-v4")));
 }
 
+TEST(Spills, ProductsOfBf16RunInPairsWhereTheMachineAddsThem) {
+  auto dots = [](const std::string &type, const std::string &target) {
+    auto lines = assemblyOf("func.func @f(%x: " + type + ", %w: " + type + ") -> " + type + " {\n" +
+                                "%c = bigm.contract %x, %w lhs affine_map<(i, j, k) -> (i, k)> rhs affine_map<(i, j, k) -> (k, j)> "
+                                "reduced affine_map<() -> (300)> : (" + type + ", " + type + ") -> " + type + "\nreturn %c : " + type + " }",
+                            target);
+    // The check of loops counts multiply-adds by name.
+    for (std::string &line : lines)
+      if (size_t at = line.find("vdpbf16ps"); at != std::string::npos)
+        line.replace(at, 9, "vfmadd231ps");
+      else if (line.find("vfmadd") != std::string::npos)
+        line.clear();
+    return innerLoopsOf(lines);
+  };
+  auto host = *mlir::bigm::cpu::parseTarget("host");
+  bool there = host.dots && !host.tiles;
+  Loops loops = dots("tensor<300x300xbf16>", "host");
+  EXPECT_EQ(loops.largest >= 8, there);
+  EXPECT_EQ(loops.spills, "");
+  EXPECT_EQ(dots("tensor<300x300xf32>", "host").found, 0);
+  EXPECT_EQ(dots("tensor<300x300xbf16>", "x86-64-v4").found, 0);
+}
+
 TEST(Spills, Convolutions) {
   // 3x3 with stride 2, channels last as between two layers, and a depthwise one.
   expectNoSpills(R"(#x = affine_map<()[s0] -> (s0, 57, 57, 64)>

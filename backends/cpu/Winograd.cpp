@@ -13,6 +13,8 @@ using namespace mlir::bigm::kernel;
 namespace {
 /// Rows of a block, as for other contractions, and tiles of a unit: enough for weights to be used often.
 constexpr int64_t mostRows = 12, mostTiles = 48;
+/// Bytes of what a unit transforms: they lie on the stack of whoever calls.
+constexpr int64_t mostBytes = 512 << 10;
 /// Columns for which a unit transforms its input; fewer, and the same would be transformed too often.
 constexpr int64_t leastColumns = 128;
 /// Units that keep the cores of a common machine busy, and the multiplications below which one is not worth handing out.
@@ -29,7 +31,7 @@ int64_t bytesOfTile(unsigned points, int64_t channels, const Target &target) {
   return int64_t(points) * points * llvm::alignTo(channels, target.lanes) * 4;
 }
 int64_t mostTilesOf(unsigned points, int64_t channels, const Target &target) {
-  return std::min(mostTiles, target.ownBytes / 2 / bytesOfTile(points, channels, target));
+  return std::min(mostTiles, std::min(mostBytes, target.ownBytes / 2) / bytesOfTile(points, channels, target));
 }
 
 /// Weights up to which gradients to them go by tiles: their sums are kept for each position and each part of the sum.

@@ -45,12 +45,14 @@ void BlockCode::choose(Value condition, llvm::function_ref<void()> then, llvm::f
 }
 Value BlockCode::atMost(Value x, Value y) { return arith::CmpIOp::create(b, arith::CmpIPredicate::sle, x, y); }
 
-void BlockCode::loop(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body) {
-  auto over = scf::ForOp::create(b, from, to, e.constant(step));
-  b.setInsertionPointToStart(over.getBody());
-  body(over.getInductionVar());
-  b.setInsertionPointAfter(over);
+void BlockCode::loop(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body) { e.loop(from, to, step, body); }
+
+Value BlockCode::allocate(int64_t bytes) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(entry);
+  return LLVM::AllocaOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), b.getI8Type(), e.constant(bytes), 64);
 }
+Value BlockCode::loadVector(Value place) { return e.load(e.vectorOf(element), place, element.getIntOrFloatBitWidth() / 8); }
 
 Value BlockCode::accumulatorPlace(Value memory, Value index) {
   int64_t bytes = int64_t(lanes) * element.getIntOrFloatBitWidth() / 8;
@@ -61,6 +63,15 @@ Value BlockCode::partsOf(const Contraction &of, Value unit, Value split) {
   Value part = e.add(e.mul(split, e.evaluate(of.units)), unit);
   Value at = e.mul(part, e.constant(of.accumulators() * of.accumulatorBytes()));
   return e.elementPointer(e.pointer({Slot::Scratch, {}, 0, {}}), at, b.getI8Type());
+}
+
+Value BlockCode::sumOfParts(const Contraction &of, Value unit, Value index) {
+  auto over = scf::ForOp::create(b, e.constant(0), e.constant(of.splits), e.constant(1), zeros(1, 1));
+  b.setInsertionPointToStart(over.getBody());
+  Value part = loadVector(accumulatorPlace(partsOf(of, unit, over.getInductionVar()), index));
+  scf::YieldOp::create(b, Value(arith::AddFOp::create(b, over.getRegionIterArg(0), part)));
+  b.setInsertionPointAfter(over);
+  return over.getResult(0);
 }
 
 void BlockCode::forUnits(const std::string &name, unsigned splits, llvm::function_ref<void(Unit)> each) {
@@ -87,11 +98,7 @@ void BlockCode::forUnits(const std::string &name, unsigned splits, llvm::functio
   auto digit = [&](AffineExpr count, bool last) -> Value {
     if (constantOf(count) == 1)
       return e.constant(0);
-    if (last)
-      return rest;
-    Value size = e.evaluate(count), value = arith::RemUIOp::create(b, rest, size);
-    rest = arith::DivUIOp::create(b, rest, size);
-    return value;
+    return last ? rest : e.digit(rest, count);
   };
   unit.inner = digit(c.inner, c.outer.empty());
   for (size_t i = c.outer.size(); i-- > 0;)

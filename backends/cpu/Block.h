@@ -52,6 +52,15 @@ protected:
   void tileOp(StringRef name, ArrayRef<int> registers, ArrayRef<Value> operands = {});
   /// Partial sums of a unit in scratch memory.
   Value partsOf(const Contraction &of, Value unit, Value split);
+  /// All parts of one accumulator, in order.
+  Value sumOfParts(const Contraction &of, Value unit, Value index);
+  /// One step of the sum: a row of `b`, and an element of `a` for each of its rows.
+  SmallVector<Value> step(const Columns &columns, Value a, Value b, ArrayRef<Value> rowOffsets, ArrayRef<Value> sums);
+
+  /// Memory of the function's frame: bounded by the plan, whatever the sizes.
+  Value allocate(int64_t bytes);
+  /// A register of sums from memory.
+  Value loadVector(Value place);
 
   Emitter &e;
   const Contraction &c;
@@ -69,8 +78,6 @@ private:
   Value widened(Value value);
   /// Adds to each lane of the sum the two products of its pairs.
   Value addPairs(Value sum, Value x, Value y);
-  /// One step of the sum.
-  SmallVector<Value> step(const Columns &columns, Value a, Value b, ArrayRef<Value> rowOffsets, ArrayRef<Value> sums);
 };
 
 } // namespace mlir::bigm::cpu

@@ -15,11 +15,6 @@ constexpr double mostShared = 16 * 1024;
 /// Bytes that the kernels of a chain pass on before they go to the next slices: they stay in the first caches.
 constexpr int64_t bytesTogether = 32 * 1024;
 
-double guess(AffineExpr size) {
-  auto constant = constantOf(size);
-  return constant ? double(*constant) : 128;
-}
-
 /// The dimensions that the units of a nest run through, outermost first, and the units inside of them.
 struct Units {
   SmallVector<unsigned> dims;
@@ -127,7 +122,7 @@ struct Chain {
           int64_t each = elementBytes(type);
           for (unsigned d = 0; d < nest.getParallel(); ++d)
             if (!llvm::is_contained(ArrayRef<unsigned>(own).take_front(shared), d))
-              each *= int64_t(guess(nest.size(d)));
+              each *= guess(nest.size(d));
           bytes += each;
         }
       int64_t together = std::max<int64_t>(1, bytesTogether / std::max<int64_t>(1, bytes));

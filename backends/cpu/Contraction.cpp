@@ -53,10 +53,6 @@ constexpr unsigned mostRowsOfUnit = 96, mostPanels = 16;
 /// Units that keep the cores of a common machine busy, and the multiplications below which a unit is not worth handing out.
 constexpr int64_t enoughUnits = 32, leastWork = 128 * 1024;
 
-int64_t guess(AffineExpr size) {
-  auto constant = constantOf(size);
-  return constant ? *constant : 128;
-}
 /// The size when every open size is 1.
 int64_t least(AffineExpr size, unsigned symbols) {
   SmallVector<AffineExpr> ones(symbols, getAffineConstantExpr(1, size.getContext()));

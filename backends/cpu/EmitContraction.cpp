@@ -37,9 +37,9 @@ public:
             finish(tile, accumulate(tile, zeros(tile.rows, tile.columns.vectors)));
           });
         auto inChunks = [&] {
-          Value memory = allocate(c.accumulators());
+          Value memory = allocate(bytesOf(c.accumulators()));
           passOver(memory);
-          finishUnit([&](Value index) { return loadSum(accumulatorPlace(memory, index)); });
+          finishUnit([&](Value index) { return loadVector(accumulatorPlace(memory, index)); });
         };
         if (!maybeOneRow())
           return inChunks();
@@ -55,12 +55,7 @@ public:
     forUnits(name, 1, [&](Unit unit) {
       enter(unit, /*reads=*/false);
       finishUnit([&](Value index) {
-        auto over = scf::ForOp::create(b, e.constant(0), e.constant(c.splits), e.constant(1), zeros(1, 1));
-        b.setInsertionPointToStart(over.getBody());
-        Value part = loadSum(accumulatorPlace(partsOf(c, unit.number, over.getInductionVar()), index));
-        scf::YieldOp::create(b, Value(arith::AddFOp::create(b, over.getRegionIterArg(0), part)));
-        b.setInsertionPointAfter(over);
-        return Value(over.getResult(0));
+        return sumOfParts(c, unit.number, index);
       });
     });
     return {{parts, c.units * int64_t(c.splits), c.cost}, {name, c.units, c.units * (c.accumulators() * c.splits)}};
@@ -110,8 +105,8 @@ private:
   void tabulateRows(bool places) {
     int64_t most = int64_t(c.tile) * c.tiles;
     Value count = allTiles ? e.constant(most) : e.mul(tiles, e.constant(c.tile));
-    rowTable = places ? allocateBytes(8 * most) : Value();
-    digitTable = joined ? Value() : allocateBytes(8 * most * int64_t(c.rows.size()));
+    rowTable = places ? allocate(8 * most) : Value();
+    digitTable = joined ? Value() : allocate(8 * most * int64_t(c.rows.size()));
     SmallVector<Value> counters;
     Value rest = firstRow;
     for (size_t i = c.rows.size(); i-- > 0;) {
@@ -214,7 +209,7 @@ private:
           return accumulatorPlace(memory, e.add(tile.accumulator, e.constant(int64_t(row * c.vectors + j))));
         };
         for (size_t i = 0; i < tile.rows * tile.columns.vectors; ++i)
-          sums.push_back(loadSum(place(i)));
+          sums.push_back(loadVector(place(i)));
         for (auto [i, sum] : llvm::enumerate(accumulate(tile, sums)))
           e.storeRaw(sum, place(i), alignment());
       });
@@ -289,7 +284,7 @@ private:
   /// of 64 bytes, and a step of 32 products reads two tiles of each operand. Registers 0 to 3 sum, 4 and 5 hold rows, 6 and
   /// 7 columns. Panels end in zeros, so every block is whole. Sums leave by way of the stack.
   void sumOnTiles() {
-    Value memory = allocate(int64_t(c.tile) * c.vectors);
+    Value memory = allocate(bytesOf(int64_t(c.tile) * c.vectors));
     Value steps = e.evaluate((c.reduced.front().size + 31).floorDiv(32));
     Value panelBytes = e.mul(steps, e.constant(2048));
     Value first = e.pointer({Slot::Tensor, LoadOp(c.a).getTensor(), 0, {}});
@@ -312,7 +307,7 @@ private:
       });
       for (int i = 0; i < 4; ++i)
         tileOp("llvm.x86.tilestored64", {i}, {at(memory, e.constant(i / 2 * 16 * 128 + i % 2 * 64)), e.constant(128)});
-      finishRows(tile, [&](Value index) { return loadSum(accumulatorPlace(memory, e.sub(index, tile.accumulator))); });
+      finishRows(tile, [&](Value index) { return loadVector(accumulatorPlace(memory, e.sub(index, tile.accumulator))); });
     });
   }
 
@@ -385,10 +380,10 @@ private:
       }
     };
     auto inMemory = [&] {
-      Value memory = allocate(int64_t(c.tile) * c.vectors);
+      Value memory = allocate(bytesOf(int64_t(c.tile) * c.vectors));
       for (auto [i, sum] : llvm::enumerate(sums))
         e.storeRaw(sum, accumulatorPlace(memory, e.constant(int64_t(i / vectors * c.vectors + i % vectors))), alignment());
-      finishRows(tile, [&](Value index) { return loadSum(accumulatorPlace(memory, e.sub(index, tile.accumulator))); });
+      finishRows(tile, [&](Value index) { return loadVector(accumulatorPlace(memory, e.sub(index, tile.accumulator))); });
     };
     if (llvm::range_size(nest.getFinish().front()) > longestUnrolledEpilogue)
       return inMemory();
@@ -430,16 +425,7 @@ private:
 
   // ---------------------------------------------------------------- memory
   unsigned alignment() { return element.getIntOrFloatBitWidth() / 8; }
-  Value loadSum(Value place) { return e.load(e.vectorOf(element), place, alignment()); }
-  /// Memory of the function's frame: bounded by the plan, whatever the sizes.
-  Value allocateBytes(int64_t bytes) {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(entry);
-    return LLVM::AllocaOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), b.getI8Type(), e.constant(bytes), 64);
-  }
-  Value allocate(int64_t accumulators) {
-    return allocateBytes(accumulators * lanes * element.getIntOrFloatBitWidth() / 8);
-  }
+  int64_t bytesOf(int64_t accumulators) { return accumulators * c.accumulatorBytes(); }
 
   Unit unit;
   Value firstRow, rowsLeft, tiles; // of the unit; blocks along its rows

@@ -41,7 +41,7 @@ std::string keyOf(NestOp nest) {
   DenseMap<Value, unsigned> numbers;
   auto layout = [&](ArrayRef<int64_t> dims) { llvm::interleave(dims, out, ","); };
   out << nest.getSizes() << nest.getParallel() << nest.getKinds() << nest.getContraction() << '\n';
-  for (StringRef name : {StringRef(winogradAttr), StringRef(marginsAttr)})
+  for (StringRef name : {StringRef(onTilesAttr), StringRef(onDotsAttr), StringRef(winogradAttr), StringRef(marginsAttr)})
     if (Attribute attribute = nest->getAttr(name))
       out << name << attribute;
   for (Value tensor : tensors) {

@@ -99,9 +99,7 @@ private:
       if (constantOf(digit.second) == 1) {
         value = e.constant(0);
       } else if (i + 1 < digits.size()) {
-        Value size = e.evaluate(digit.second);
-        value = arith::RemUIOp::create(b, rest, size);
-        rest = arith::DivUIOp::create(b, rest, size);
+        value = e.digit(rest, digit.second);
       }
       if (digit.first < 0)
         blockBegin = e.mul(value, e.constant(*constantOf(s.block)));

@@ -46,22 +46,14 @@ public:
     auto units = scf::ForOp::create(b, e.begin, e.end, e.constant(1));
     b.setInsertionPointToStart(units.getBody());
     Value rest = units.getInductionVar();
-    auto digit = [&](AffineExpr size) {
-      if (constantOf(size) == 1)
-        return e.constant(0);
-      Value count = e.evaluate(size);
-      Value value = arith::RemUIOp::create(b, rest, count);
-      rest = arith::DivUIOp::create(b, rest, count);
-      return value;
-    };
     int64_t block = Schedule::turnedBlock;
     auto blocks = [&](AffineExpr size) { return (size + (block - 1)).floorDiv(block); };
     point.dims.assign(nest.dims(), Value());
     point.vectorDim = s.vector->dim;
-    Value column = e.mul(digit(blocks(s.vector->size)), e.constant(block));
-    Value row = e.mul(digit(blocks(s.turnedSize())), e.constant(block));
+    Value column = e.mul(e.digit(rest, blocks(s.vector->size)), e.constant(block));
+    Value row = e.mul(e.digit(rest, blocks(s.turnedSize())), e.constant(block));
     for (const Loop &outer : llvm::reverse(s.outer))
-      point.dims[outer.dim] = digit(outer.size);
+      point.dims[outer.dim] = e.digit(rest, outer.size);
     columns = e.evaluate(s.vector->size), rows = e.evaluate(s.turnedSize());
     over(row, e.minimum(e.add(row, e.constant(block)), rows), [&](Value row) {
       over(column, e.minimum(e.add(column, e.constant(block)), columns), [&](Value column) { square(row, column); });

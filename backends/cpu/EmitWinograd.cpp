@@ -30,11 +30,11 @@ public:
 
 private:
   void emitUnit(const Unit &unit) {
-    transformed = allocate(points * points * position);
-    sums = allocate(most * points * points * c.width());
-    results = allocate(int64_t(filtering.m) * filtering.m * lanes);
+    transformed = allocateElements(points * points * position);
+    sums = allocateElements(most * points * points * c.width());
+    results = allocateElements(int64_t(filtering.m) * filtering.m * lanes);
     Picture picture{window.input, placeA,   window.axisY, window.axisX, window.ky,
-                    window.kx,    points, channels, allocate(points * points * line)};
+                    window.kx,    points, channels, allocateElements(points * points * line)};
     Value blocks = e.evaluate(c.rowBlocks());
     Value rowBlock = arith::RemUIOp::create(b, unit.inner, blocks);
     Value columnBlock = arith::DivUIOp::create(b, unit.inner, blocks);
@@ -57,7 +57,7 @@ private:
       loop(e.constant(0), e.constant(points * points), 1, [&](Value place) {
         Value index = e.add(e.mul(panel, e.constant(points * points)), place);
         Value own = e.elementPointer(weights, e.mul(index, e.constant(channels * c.width())), element);
-        loop(e.constant(0), tiles, 1, [&](Value block) { multiply(place, block, own); });
+        loop(e.constant(0), tiles, 1, [&](Value block) { multiplyBlock(place, block, own); });
       });
       byColumns(e.mul(panel, e.constant(c.width())), [&](const Columns &columns) {
         loop(e.constant(0), count, 1, [&](Value tile) { transformSums(tile, columns); });
@@ -66,30 +66,13 @@ private:
   }
 
   // ---------------------------------------------------------------- products
-  void multiply(Value place, Value block, Value weights) {
+  void multiplyBlock(Value place, Value block, Value weights) {
     Value row = e.mul(block, e.constant(c.tile));
     Value rows = e.elementPointer(transformed, e.add(e.mul(place, e.constant(position)), e.mul(row, e.constant(line))), element);
-    auto over = scf::ForOp::create(b, e.constant(0), e.constant(channels), e.constant(1), zeros(c.tile, c.vectors));
-    b.setInsertionPointToStart(over.getBody());
-    Value channel = over.getInductionVar();
-    SmallVector<Value> factors, next;
-    for (unsigned j = 0; j < c.vectors; ++j) {
-      Value offset = e.add(e.mul(channel, e.constant(c.width())), e.constant(int64_t(j) * lanes));
-      factors.push_back(loadVector(e.elementPointer(weights, offset, element)));
-    }
-    for (unsigned i = 0; i < c.tile; ++i) {
-      Value at = e.elementPointer(rows, e.add(channel, e.constant(i * line)), element);
-      Value factor = e.splat(e.load(element, at, 4));
-      for (unsigned j = 0; j < c.vectors; ++j) {
-        Value sum = over.getRegionIterArg(i * c.vectors + j);
-        next.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factor, factors[j], sum));
-      }
-    }
-    scf::YieldOp::create(b, next);
-    b.setInsertionPointAfter(over);
+    SmallVector<Value> added = multiply(e.constant(channels), rows, 1, line, weights, c.width(), zeros(c.tile, c.vectors));
     for (unsigned i = 0; i < c.tile; ++i)
       for (unsigned j = 0; j < c.vectors; ++j)
-        e.storeRaw(over.getResult(i * c.vectors + j), sumPlace(e.add(row, e.constant(i)), place, j), 4);
+        e.storeRaw(added[i * c.vectors + j], sumPlace(e.add(row, e.constant(i)), place, j), 4);
   }
   Value sumPlace(Value tile, Value place, unsigned vector) {
     Value index = e.add(e.mul(tile, e.constant(points * points)), place);

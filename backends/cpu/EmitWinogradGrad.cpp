@@ -33,13 +33,13 @@ public:
 
 private:
   void emitUnit(const Unit &unit) {
-    rows = allocate(points * points * positionV), factors = allocate(points * points * positionZ);
+    rows = allocateElements(points * points * positionV), factors = allocateElements(points * points * positionZ);
     sums = partsOf(c, unit.number, unit.split);
     Value firstColumn = e.mul(unit.inner, e.constant(columns));
     auto [axisY, axisX] = *axesOf(window);
     Picture input{window.input, placeA, window.axisY, window.axisX, window.ky, window.kx, points, channels,
-                  allocate(points * points * line)};
-    Picture gradient{window.weights, placeB, axisY, axisX, window.y, window.x, 4, columns, allocate(16 * columns)};
+                  allocateElements(points * points * line)};
+    Picture gradient{window.weights, placeB, axisY, axisX, window.y, window.x, 4, columns, allocateElements(16 * columns)};
     if (auto size = *constantOf(c.vectorSize); size % columns)
       gradient.left = e.sub(e.constant(size), firstColumn);
 
@@ -56,13 +56,13 @@ private:
       });
       loop(e.constant(0), e.constant(points * points), 1, [&](Value position) {
         loop(e.constant(0), e.constant(c.panels), 1, [&](Value panel) {
-          loop(e.constant(0), e.constant(c.tiles), 1, [&](Value block) { multiply(position, panel, block, count); });
+          loop(e.constant(0), e.constant(c.tiles), 1, [&](Value block) { multiplyBlock(position, panel, block, count); });
         });
       });
     });
   }
 
-  void multiply(Value position, Value panel, Value block, Value count) {
+  void multiplyBlock(Value position, Value panel, Value block, Value count) {
     Value row = e.mul(block, e.constant(c.tile));
     Value from = e.elementPointer(rows, e.add(e.mul(position, e.constant(positionV)), row), element);
     Value by = e.elementPointer(
@@ -74,25 +74,9 @@ private:
     SmallVector<Value> start;
     for (size_t i = 0; i < size_t(c.tile) * c.vectors; ++i)
       start.push_back(loadVector(place(i)));
-    auto over = scf::ForOp::create(b, e.constant(0), count, e.constant(1), start);
-    b.setInsertionPointToStart(over.getBody());
-    Value tile = over.getInductionVar();
-    Value columnsOf = e.elementPointer(by, e.mul(tile, e.constant(columns)), element);
-    Value rowsOf = e.elementPointer(from, e.mul(tile, e.constant(line)), element);
-    SmallVector<Value> vectors, next;
-    for (unsigned j = 0; j < c.vectors; ++j)
-      vectors.push_back(loadVector(e.elementPointer(columnsOf, e.constant(int64_t(j) * lanes), element)));
-    for (unsigned i = 0; i < c.tile; ++i) {
-      Value factor = e.splat(e.load(element, e.elementPointer(rowsOf, e.constant(i), element), 4));
-      for (unsigned j = 0; j < c.vectors; ++j) {
-        Value sum = over.getRegionIterArg(i * c.vectors + j);
-        next.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factor, vectors[j], sum));
-      }
-    }
-    scf::YieldOp::create(b, next);
-    b.setInsertionPointAfter(over);
+    SmallVector<Value> added = multiply(count, from, line, 1, by, columns, start);
     for (size_t i = 0; i < size_t(c.tile) * c.vectors; ++i)
-      e.storeRaw(over.getResult(unsigned(i)), place(i), 4);
+      e.storeRaw(added[i], place(i), 4);
   }
 
   int64_t channels, line, columns; // line: elements of a pixel's channels in whole vectors; columns of a unit
@@ -108,7 +92,7 @@ public:
 
   void run(const std::string &name) {
     forUnits(name, 1, [&](Unit unit) {
-      Value added = allocate(points * points * lanes), results = allocate(9 * lanes);
+      Value added = allocateElements(points * points * lanes), results = allocateElements(9 * lanes);
       Value panels = e.evaluate((c.vectorSize + (c.width() - 1)).floorDiv(c.width()));
       Value channel = arith::DivUIOp::create(b, unit.inner, panels);
       Value panel = arith::RemUIOp::create(b, unit.inner, panels);
@@ -121,12 +105,7 @@ public:
                                     e.constant(int64_t(of.tile) * of.tiles)),
                               channel);
             Value index = e.add(e.mul(row, e.constant(of.vectors)), e.constant(v));
-            auto over = scf::ForOp::create(b, e.constant(0), e.constant(of.splits), e.constant(1), zeros(1, 1));
-            b.setInsertionPointToStart(over.getBody());
-            Value part = loadVector(accumulatorPlace(partsOf(of, block, over.getInductionVar()), index));
-            scf::YieldOp::create(b, Value(arith::AddFOp::create(b, over.getRegionIterArg(0), part)));
-            b.setInsertionPointAfter(over);
-            e.storeRaw(over.getResult(0), e.elementPointer(added, e.mul(position, e.constant(lanes)), element), 4);
+            e.storeRaw(sumOfParts(of, block, index), e.elementPointer(added, e.mul(position, e.constant(lanes)), element), 4);
           });
           transformBack(filtering.a, [&](int64_t at) { return e.elementPointer(added, e.constant(at * lanes), element); }, results);
           loop(e.constant(0), e.constant(3), 1, [&](Value y) {

@@ -160,6 +160,21 @@ Value Emitter::evaluate(AffineExpr expr, ArrayRef<Value> dims, ValueRange at, in
 
 // ---------------------------------------------------------------- vectors and memory
 
+Value Emitter::digit(Value &rest, AffineExpr size) {
+  if (constantOf(size) == 1)
+    return constant(0);
+  Value count = evaluate(size), value = arith::RemUIOp::create(builder, rest, count);
+  rest = arith::DivUIOp::create(builder, rest, count);
+  return value;
+}
+
+void Emitter::loop(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body) {
+  auto over = scf::ForOp::create(builder, from, to, constant(step));
+  builder.setInsertionPointToStart(over.getBody());
+  body(over.getInductionVar());
+  builder.setInsertionPointAfter(over);
+}
+
 VectorType Emitter::vectorOf(Type element) { return VectorType::get({int64_t(target.lanes)}, element); }
 Value Emitter::splat(Value scalar) {
   if (isa<VectorType>(scalar.getType()))

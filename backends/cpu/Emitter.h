@@ -45,6 +45,11 @@ public:
   Value mul(Value a, Value b);
   Value sub(Value a, Value b);
   Value minimum(Value a, Value b);
+  /// The lowest digit of a number in base `size`; the number without it stays in `rest`.
+  Value digit(Value &rest, AffineExpr size);
+
+  /// Loop from `from` to `to` by `step`; the builder stands behind it afterwards.
+  void loop(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body);
 
   // Vectors.
   VectorType vectorOf(Type element);

@@ -23,11 +23,6 @@ constexpr double leastProducts = 64 * 1024, leastRows = 16;
 constexpr double leastColumns = 64;
 constexpr int64_t page = 4096;
 
-double guess(AffineExpr size) {
-  auto constant = constantOf(size);
-  return constant ? double(*constant) : 128;
-}
-
 /// Whether every index is a dimension of its own or a constant.
 bool isPlain(LoadOp load) {
   llvm::SmallDenseSet<AffineExpr> seen;

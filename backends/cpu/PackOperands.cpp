@@ -43,11 +43,6 @@ constexpr double leastRows = 16;
 /// Elements between two steps of the sum from which on rows are packed.
 constexpr int64_t leastStride = 64;
 
-double guess(AffineExpr size) {
-  auto constant = constantOf(size);
-  return constant ? double(*constant) : 128;
-}
-
 /// Whether columns are weights, which every call reads from memory.
 bool keepsNarrow(LoadOp load, bool columns) {
   auto argument = dyn_cast<BlockArgument>(load.getTensor());

@@ -21,11 +21,6 @@ namespace {
 constexpr double leastProducts = 256 * 1024;
 constexpr int64_t leastRows = 16, leastColumns = 16;
 
-double guess(AffineExpr size) {
-  auto constant = constantOf(size);
-  return constant ? double(*constant) : 128;
-}
-
 struct Product {
   LoadOp rowsOf, columnsOf;
   SmallVector<unsigned> rows; // dimensions of the nest, outermost first
@@ -118,7 +113,7 @@ bool cpu::packTiles(NestOp nest, unsigned symbols) {
   }
   AffineExpr columnCount = nest.size(product->column), sum = nest.size(product->sum);
   if (guess(rowCount) < leastRows || guess(columnCount) < leastColumns || guess(sum) < 32 ||
-      guess(rowCount) * guess(columnCount) * guess(sum) < leastProducts)
+      double(guess(rowCount)) * guess(columnCount) * guess(sum) < leastProducts)
     return false;
   auto ceil32 = [](AffineExpr size) { return canonical((size + 31).floorDiv(32)); };
   auto left = [&](SmallVector<AffineExpr> &inside, AffineExpr size, AffineExpr at) {

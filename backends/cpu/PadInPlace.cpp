@@ -98,42 +98,39 @@ Launch cpu::emitMargins(Emitter &e, const std::string &name) {
   int64_t along = layout[inner];
 
   e.openFunction(name);
-  auto over = scf::ForOp::create(b, e.begin, e.end, e.constant(1));
-  b.setInsertionPointToStart(over.getBody());
-  Value rest = over.getInductionVar(), outside = arith::ConstantOp::create(b, b.getBoolAttr(false));
-  for (size_t i = inner; i-- > 0;) {
-    Value size = e.evaluate(sizes[layout[i]]);
-    Value digit = arith::RemUIOp::create(b, rest, size);
-    rest = arith::DivUIOp::create(b, rest, size);
-    if (!hasMargin(layout[i]))
-      continue;
-    Value end = e.sub(size, e.constant(margins[2 * layout[i] + 1]));
-    Value before = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, digit, e.constant(margins[2 * layout[i]]));
-    Value behind = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, digit, end);
-    outside = arith::OrIOp::create(b, outside, arith::OrIOp::create(b, before, behind));
-  }
-  Value each = e.evaluate(run), length = e.mul(e.evaluate(sizes[along]), each);
-  Value line = e.elementPointer(e.pointer({Slot::Result, {}, 0, {}}), e.mul(over.getInductionVar(), length), element);
-  auto fill = [&](Value from, Value count) {
-    auto loop = [&](Value begin, Value end, int64_t step, Type type) {
-      auto places = scf::ForOp::create(b, begin, end, e.constant(step));
-      b.setInsertionPointToStart(places.getBody());
-      Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
-      e.storeRaw(zero, e.elementPointer(line, e.add(from, places.getInductionVar()), element), unsigned(elementBytes(tensor)));
-      b.setInsertionPointAfter(places);
+  e.loop(e.begin, e.end, 1, [&](Value unit) {
+    Value rest = unit, outside = arith::ConstantOp::create(b, b.getBoolAttr(false));
+    for (size_t i = inner; i-- > 0;) {
+      Value digit = e.digit(rest, sizes[layout[i]]);
+      if (!hasMargin(layout[i]))
+        continue;
+      Value end = e.sub(e.evaluate(sizes[layout[i]]), e.constant(margins[2 * layout[i] + 1]));
+      Value before = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, digit, e.constant(margins[2 * layout[i]]));
+      Value behind = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, digit, end);
+      outside = arith::OrIOp::create(b, outside, arith::OrIOp::create(b, before, behind));
+    }
+    Value each = e.evaluate(run), length = e.mul(e.evaluate(sizes[along]), each);
+    Value line = e.elementPointer(e.pointer({Slot::Result, {}, 0, {}}), e.mul(unit, length), element);
+    auto fill = [&](Value from, Value count) {
+      auto store = [&](Type type) {
+        return [&, type](Value place) {
+          Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+          e.storeRaw(zero, e.elementPointer(line, e.add(from, place), element), unsigned(elementBytes(tensor)));
+        };
+      };
+      Value whole = e.mul(arith::DivUIOp::create(b, count, e.constant(e.target.lanes)), e.constant(e.target.lanes));
+      e.loop(e.constant(0), whole, e.target.lanes, store(e.vectorOf(element)));
+      e.loop(whole, count, 1, store(element));
     };
-    Value whole = e.mul(arith::DivUIOp::create(b, count, e.constant(e.target.lanes)), e.constant(e.target.lanes));
-    loop(e.constant(0), whole, e.target.lanes, e.vectorOf(element));
-    loop(whole, count, 1, element);
-  };
-  auto when = scf::IfOp::create(b, outside, /*withElse=*/true);
-  b.setInsertionPointToStart(when.thenBlock());
-  fill(e.constant(0), length);
-  b.setInsertionPointToStart(when.elseBlock());
-  fill(e.constant(0), e.mul(e.constant(margins[2 * along]), each));
-  Value last = e.mul(e.constant(margins[2 * along + 1]), each);
-  fill(e.sub(length, last), last);
-  b.setInsertionPointAfter(over);
+    auto when = scf::IfOp::create(b, outside, /*withElse=*/true);
+    b.setInsertionPointToStart(when.thenBlock());
+    fill(e.constant(0), length);
+    b.setInsertionPointToStart(when.elseBlock());
+    fill(e.constant(0), e.mul(e.constant(margins[2 * along]), each));
+    Value last = e.mul(e.constant(margins[2 * along + 1]), each);
+    fill(e.sub(length, last), last);
+    b.setInsertionPointAfter(when);
+  });
   e.closeFunction();
   AffineExpr margin = run * (margins[2 * along] + margins[2 * along + 1]);
   return {name, units, canonical(units * margin)};

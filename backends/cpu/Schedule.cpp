@@ -14,6 +14,8 @@ std::optional<int64_t> cpu::constantOf(AffineExpr expr) {
   return constant ? std::optional(constant.getValue()) : std::nullopt;
 }
 
+int64_t cpu::guess(AffineExpr size) { return constantOf(size).value_or(128); }
+
 static AffineExpr replaceDim(AffineExpr expr, unsigned dim, AffineExpr by) {
   return expr.replace(getAffineDimExpr(dim, expr.getContext()), by);
 }

@@ -61,5 +61,7 @@ void joinLoops(Schedule &schedule, llvm::SmallVectorImpl<Loop> &loops);
 std::optional<AffineExpr> coefficientOf(AffineExpr expr, unsigned dim);
 /// The number that an expression is.
 std::optional<int64_t> constantOf(AffineExpr expr);
+/// The size, or 128 for an open one: what plans count with.
+int64_t guess(AffineExpr size);
 
 } // namespace mlir::bigm::cpu

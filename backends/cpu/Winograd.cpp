@@ -20,7 +20,7 @@ constexpr int64_t leastColumns = 128;
 /// Units that keep the cores of a common machine busy, and the multiplications below which one is not worth handing out.
 constexpr int64_t enoughUnits = 32, leastWork = 128 * 1024;
 
-int64_t guess(AffineExpr size) {
+int64_t knownOrOne(AffineExpr size) {
   auto constant = constantOf(size);
   return constant ? *constant : 1; // one image; 56 x 56 or 7 x 7 are known where it counts
 }
@@ -302,7 +302,7 @@ static bool markGradient(NestOp nest, const Window &window, const Target &target
       !axesOf(window))
     return false;
   int64_t channels = *constantOf(nest.size(window.channel)), columns = *constantOf(nest.size(window.column));
-  int64_t height = guess(nest.size(window.y)), width = guess(nest.size(window.x));
+  int64_t height = knownOrOne(nest.size(window.y)), width = knownOrOne(nest.size(window.x));
   if (channels * columns > mostWeights || gradientPanels(channels, columns, target) == 0)
     return false;
   // In products of a channel with a register of columns, for one picture of sixteen.
@@ -331,7 +331,7 @@ bool cpu::packWinograd(NestOp nest, const Target &target, unsigned symbols) {
       !llvm::all_of(s.stores, [&](AffineExpr store) { return isOne(coefficientOf(store, window->column)); }))
     return false;
   int64_t channels = *constantOf(nest.size(window->channel)), columns = *constantOf(nest.size(window->column));
-  int64_t height = guess(nest.size(window->y)), width = guess(nest.size(window->x));
+  int64_t height = knownOrOne(nest.size(window->y)), width = knownOrOne(nest.size(window->x));
   unsigned best = 1;
   double least = 0.85 * cyclesOf(1, height, width, channels, columns, target);
   for (unsigned m : {2u, 4u}) {
@@ -390,11 +390,11 @@ Contraction cpu::planWinograd(NestOp nest, const Target &target) {
   int64_t known = 1;
   for (unsigned dim : window.images) {
     c.rows.push_back({dim, nest.size(dim)});
-    known *= guess(nest.size(dim));
+    known *= knownOrOne(nest.size(dim));
   }
   for (unsigned dim : {window.y, window.x})
     c.rows.push_back({dim, canonical((nest.size(dim) + (c.winograd - 1)).floorDiv(c.winograd))});
-  int64_t tiles = known * guess(c.rows[c.rows.size() - 2].size) * guess(c.rows.back().size);
+  int64_t tiles = known * knownOrOne(c.rows[c.rows.size() - 2].size) * knownOrOne(c.rows.back().size);
   int64_t channels = *constantOf(nest.size(window.channel));
 
   // Few tiles that do not count, few passes over the weights.

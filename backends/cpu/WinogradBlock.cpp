@@ -16,10 +16,7 @@ SmallVector<Value> WinogradCode::dimsOf(Value tile) {
   Value rest = tile;
   for (size_t i = c.rows.size(); i-- > 0;) {
     const Loop &loop = c.rows[i];
-    Value size = i ? e.evaluate(loop.size) : Value();
-    Value digit = i ? Value(arith::RemUIOp::create(b, rest, size)) : rest;
-    if (i)
-      rest = arith::DivUIOp::create(b, rest, size);
+    Value digit = i ? e.digit(rest, loop.size) : rest;
     bool picture = i + 2 < c.rows.size();
     dims[loop.dim] = picture ? digit : e.mul(digit, e.constant(c.winograd));
   }
@@ -167,8 +164,18 @@ SmallVector<Value> WinogradCode::timesColumns(const Matrix &matrix, ArrayRef<Val
   return result;
 }
 
-Value WinogradCode::allocate(int64_t elements) {
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(entry);
-  return LLVM::AllocaOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), b.getI8Type(), e.constant(elements * 4), 64);
+SmallVector<Value> WinogradCode::multiply(Value count, Value a, int64_t stepA, int64_t apart, Value by, int64_t stepB,
+                                          SmallVector<Value> sums) {
+  Columns whole{{}, c.vectors, SmallVector<Value>(c.vectors)};
+  SmallVector<Value> rowOffsets;
+  for (unsigned i = 0; i < c.tile; ++i)
+    rowOffsets.push_back(e.constant(i * apart));
+  auto over = scf::ForOp::create(b, e.constant(0), count, e.constant(1), sums);
+  b.setInsertionPointToStart(over.getBody());
+  Value index = over.getInductionVar();
+  scf::YieldOp::create(b, step(whole, e.elementPointer(a, e.mul(index, e.constant(stepA)), element),
+                               e.elementPointer(by, e.mul(index, e.constant(stepB)), element), rowOffsets,
+                               SmallVector<Value>(over.getRegionIterArgs())));
+  b.setInsertionPointAfter(over);
+  return SmallVector<Value>(over.getResults());
 }

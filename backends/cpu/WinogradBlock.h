@@ -37,9 +37,11 @@ protected:
   /// M x M^T of points x points vectors, `at` says where each lies; the results go to `to`, a row after the other.
   void transformBack(const Matrix &matrix, llvm::function_ref<Value(int64_t)> at, Value to);
 
-  /// Memory of the function's frame, in elements.
-  Value allocate(int64_t elements);
-  Value loadVector(Value from) { return e.load(e.vectorOf(element), from, 4); }
+  /// Adds up `count` steps of a block: from each to the next `a` moves on by `stepA` elements and `b` by `stepB`; rows of `a`
+  /// lie `apart`.
+  SmallVector<Value> multiply(Value count, Value a, int64_t stepA, int64_t apart, Value b, int64_t stepB,
+                              SmallVector<Value> sums);
+  Value allocateElements(int64_t elements) { return allocate(elements * 4); }
 
   Window window;
   Filtering filtering;

@@ -42,16 +42,11 @@ int64_t Contraction::accumulatorBytes() const {
 }
 
 namespace {
-/// Rows of a block. The places of twelve do not all fit the scalar registers, but to read two of them again costs a port
-/// that stands idle half the time.
-constexpr unsigned mostRows = 12;
 /// Rows from which on a block asks for at most 11 bytes of a panel a cycle, on two units that multiply and add.
 constexpr unsigned leastRowsFromAfar = 6;
 /// Rows and panels of one unit: enough for what a unit fetches to be used often, few enough for its sums to stay near, and
 /// for the rows that its epilogues touch, each on a page of its own, to be about as many as the first level of the TLB holds.
 constexpr unsigned mostRowsOfUnit = 96, mostPanels = 16;
-/// Units that keep the cores of a common machine busy, and the multiplications below which a unit is not worth handing out.
-constexpr int64_t enoughUnits = 32, leastWork = 128 * 1024;
 
 /// The size when every open size is 1.
 int64_t least(AffineExpr size, unsigned symbols) {

@@ -53,6 +53,12 @@ struct Contraction {
   AffineExpr scratchBytes() const;
 };
 
+/// Rows of a block. The places of twelve do not all fit the scalar registers, but to read two of them again costs a port
+/// that stands idle half the time.
+constexpr unsigned mostRows = 12;
+/// Units that keep the cores of a common machine busy, and the multiplications below which a unit is not worth handing out.
+constexpr int64_t enoughUnits = 32, leastWork = 128 * 1024;
+
 /// Attribute of a load: its panels hold rows of a block, not columns.
 constexpr const char *rowPanels = "row_panels";
 /// Attribute of a contraction whose operands lie in panels for AMX (PackTiles.h).

@@ -11,14 +11,12 @@ using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
 namespace {
-/// Rows of a block, as for other contractions, and tiles of a unit: enough for weights to be used often.
-constexpr int64_t mostRows = 12, mostTiles = 48;
+/// Tiles of a unit: enough for weights to be used often.
+constexpr int64_t mostTiles = 48;
 /// Bytes of what a unit transforms: they lie on the stack of whoever calls.
 constexpr int64_t mostBytes = 512 << 10;
 /// Columns for which a unit transforms its input; fewer, and the same would be transformed too often.
 constexpr int64_t leastColumns = 128;
-/// Units that keep the cores of a common machine busy, and the multiplications below which one is not worth handing out.
-constexpr int64_t enoughUnits = 32, leastWork = 128 * 1024;
 
 int64_t knownOrOne(AffineExpr size) {
   auto constant = constantOf(size);
@@ -29,6 +27,10 @@ bool isOne(std::optional<AffineExpr> coefficient) { return coefficient && consta
 /// Bytes of what a unit transforms for one tile.
 int64_t bytesOfTile(unsigned points, int64_t channels, const Target &target) {
   return int64_t(points) * points * llvm::alignTo(channels, target.lanes) * 4;
+}
+/// Rows of a block of so many registers abreast.
+int64_t mostRowsOf(unsigned vectors, const Target &target) {
+  return std::min(mostRows, (target.registers - 1 - vectors) / vectors);
 }
 int64_t mostTilesOf(unsigned points, int64_t channels, const Target &target) {
   return std::min(mostTiles, std::min(mostBytes, target.ownBytes / 2) / bytesOfTile(points, channels, target));
@@ -365,7 +367,7 @@ static Contraction planGradient(NestOp nest, const Window &window, const Target 
   for (unsigned dim : {window.y, window.x})
     c.rows.push_back({dim, canonical((nest.size(dim) + 3).floorDiv(4))});
   int64_t channels = *constantOf(nest.size(window.channel));
-  int64_t rows = std::min<int64_t>(mostRows, (target.registers - 1 - c.vectors) / c.vectors);
+  int64_t rows = mostRowsOf(c.vectors, target);
   c.tiles = unsigned(llvm::divideCeil(channels, rows)), c.tile = unsigned(llvm::divideCeil(channels, c.tiles));
   c.panels = unsigned(gradientPanels(channels, *constantOf(c.vectorSize), target));
   c.reduced = {{window.y, c.rowCount()}}; // all tiles
@@ -399,7 +401,7 @@ Contraction cpu::planWinograd(NestOp nest, const Target &target) {
 
   // Few tiles that do not count, few passes over the weights.
   int64_t most = mostTilesOf(points, channels, target);
-  int64_t rows = std::min<int64_t>(mostRows, (target.registers - 1 - c.vectors) / c.vectors);
+  int64_t rows = mostRowsOf(c.vectors, target);
   double least = 1e300;
   for (int64_t tile = 1; tile <= std::min(rows, most); ++tile)
     for (int64_t blocks = 1; blocks * tile <= most; ++blocks) {

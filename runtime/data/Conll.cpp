@@ -69,14 +69,7 @@ void openConll(const SourceContext &context, Table &table) {
     if (!part.isText() && !part.shape.empty())
       fail("`conll` has texts, classes and numbers in its columns, and `{}.{}` is {}", field.name, part.name, part.typeText());
   std::string path = under(context.dataDir, context.spec.strings[0]), content = readText(path);
-  std::vector<std::string_view> lines;
-  for (size_t at = content.starts_with("\xef\xbb\xbf") ? 3 : 0; at < content.size();) {
-    size_t end = std::min(content.find('\n', at), content.size());
-    lines.push_back(std::string_view(content).substr(at, end - at));
-    if (lines.back().ends_with('\r'))
-      lines.back().remove_suffix(1);
-    at = end + 1;
-  }
+  std::vector<std::string_view> lines = linesOf(std::string_view(content).substr(content.starts_with("\xef\xbb\xbf") ? 3 : 0));
   auto parts = [](std::string_view line) { // lines between sentences
     return line.find_first_not_of(" \t") == line.npos || line.starts_with("-DOCSTART-");
   };

@@ -145,6 +145,18 @@ std::string readText(const std::string &path, uint64_t limit) {
   return std::string(bytes.begin(), bytes.end());
 }
 
+std::vector<std::string_view> linesOf(std::string_view text) {
+  std::vector<std::string_view> lines;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = std::min(text.find('\n', at), text.size());
+    lines.push_back(text.substr(at, end - at));
+    if (lines.back().ends_with('\r'))
+      lines.back().remove_suffix(1);
+    at = end + 1;
+  }
+  return lines;
+}
+
 std::string under(const std::string &folder, const std::string &name) {
   if (folder.empty() || (!name.empty() && name[0] == '/'))
     return name;

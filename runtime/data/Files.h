@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace bigm::data {
@@ -31,6 +32,8 @@ private:
 
 /// The whole file as text, gzip undone.
 std::string readText(const std::string &path, uint64_t limit = uint64_t(4) << 30);
+/// The lines of a text, without their ends (\n or \r\n).
+std::vector<std::string_view> linesOf(std::string_view text);
 /// `name` under `folder`, unless it is absolute or `folder` is empty.
 std::string under(const std::string &folder, const std::string &name);
 /// Writes a file that is either the old one or the new one, whole, after any crash: a temporary beside it, flushed to

@@ -157,10 +157,7 @@ void openJsonLines(const SourceContext &context, Table &table) {
   Records records(context, table);
   std::string content = readText(records.path);
   int64_t line = 0;
-  for (size_t at = 0; at < content.size();) {
-    size_t end = std::min(content.find('\n', at), content.size());
-    std::string_view text = std::string_view(content).substr(at, end - at);
-    at = end + 1;
+  for (std::string_view text : linesOf(content)) {
     ++line;
     if (text.find_first_not_of(" \t\r") == text.npos)
       continue;

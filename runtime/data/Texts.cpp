@@ -106,12 +106,7 @@ void openLines(const SourceContext &context, Table &table) {
   std::string path = under(context.dataDir, context.spec.strings[0]);
   std::string content = readText(path);
   auto texts = std::make_unique<Texts>();
-  for (size_t at = 0; at < content.size();) {
-    size_t end = std::min(content.find('\n', at), content.size());
-    std::string_view line = std::string_view(content).substr(at, end - at);
-    if (line.ends_with('\r'))
-      line.remove_suffix(1);
-    at = end + 1;
+  for (std::string_view line : linesOf(content)) {
     if (line.find_first_not_of(" \t") == line.npos)
       continue;
     texts->add(line);

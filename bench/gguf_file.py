@@ -3,8 +3,6 @@
 usage: gguf_file.py WEIGHTS.safetensors KIND OUT.gguf    (KIND: f16, bf16 or q8_0)
 Weights of 8 bits are read with their scales. Sizes are those of examples/zoo/llama.bigm.
 """
-import json
-import struct
 import sys
 
 VOCAB, WIDTH, DEPTH, HEADS, GROUPS, HIDDEN, BASE, EPSILON, CONTEXT = 49152, 576, 30, 9, 3, 1536, 10000.0, 1e-5, 2048
@@ -15,20 +13,8 @@ NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.
 
 def read(path):
     """Our tensors by name without that of the model, as f32."""
-    import numpy as np
-    with open(path, "rb") as file:
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-        data = file.read()
-    raw = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        begin, end = entry["data_offsets"]
-        if entry["dtype"] == "BF16":
-            value = (np.frombuffer(data[begin:end], np.uint16).astype(np.uint32) << 16).view(np.float32)
-        else:
-            value = np.frombuffer(data[begin:end], {"F32": np.float32, "I8": np.int8}[entry["dtype"]]).astype(np.float32)
-        raw[name.split(".", 1)[1]] = value.reshape(entry["shape"])
+    from safetensors.torch import load_file  # numpy has no bf16
+    raw = {name.split(".", 1)[1]: value.float().numpy() for name, value in load_file(path).items()}
     return {name: value * raw[name + ".scale"][:, None] if name + ".scale" in raw else value
             for name, value in raw.items() if not name.endswith(".scale")}
 

@@ -1,5 +1,6 @@
 // Choice of the block: which loop runs in vectors, which rows stand in registers, how many blocks are one unit of work, and
 // how much of the sum one pass covers.
+#include "backends/cpu/Panels.h"
 #include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
 #include <numeric>
@@ -47,6 +48,9 @@ constexpr unsigned leastRowsFromAfar = 6;
 /// Rows and panels of one unit: enough for what a unit fetches to be used often, few enough for its sums to stay near, and
 /// for the rows that its epilogues touch, each on a page of its own, to be about as many as the first level of the TLB holds.
 constexpr unsigned mostRowsOfUnit = 96, mostPanels = 16;
+/// Blocks of one unit each way, on tiles: what they sum in chunks, 4 KB each, and a chunk of their operands stay in the second
+/// level cache.
+constexpr int64_t mostTiles = 8;
 
 /// The size when every open size is 1.
 int64_t least(AffineExpr size, unsigned symbols) {
@@ -150,25 +154,39 @@ private:
   /// Both operands lie in panels: what moves only the first makes the rows.
   Contraction planOnTiles() {
     loads.assign(nest.getBody().front().getOps<LoadOp>().begin(), nest.getBody().front().getOps<LoadOp>().end());
-    bool swapped = nest->getAttrOfType<IntegerAttr>(onTilesAttr).getInt() == 0; // the number of the vector operand
-    c.a = loads[swapped ? 1 : 0], c.b = loads[swapped ? 0 : 1];
+    ArrayRef<int64_t> how = nest->getAttrOfType<DenseI64ArrayAttr>(onTilesAttr).asArrayRef();
+    c.a = loads[1 - how[0]], c.b = loads[how[0]], c.piecesA = how[1], c.piecesB = how[2];
     c.onTiles = true, c.lanes = target.lanes, c.vectors = 32 / target.lanes, c.tile = 32;
     element = Float32Type::get(nest.getContext());
-    c.reduced = c.s.reduced, c.cost = c.s.cost;
+    c.cost = c.s.cost;
     for (const Loop &loop : c.s.outer)
       if (LoadOp(c.b).getMap().isFunctionOfDim(loop.dim))
         c.vectorDim = loop.dim, c.vectorSize = loop.size;
       else
         c.rows.push_back(loop);
-    auto known = constantOf(c.rowCount());
+    AffineExpr length = getAffineConstantExpr(1, nest.getContext());
+    for (const Loop &loop : c.s.reduced)
+      length = length * loop.size;
+    AffineExpr steps = canonical((length + 31).floorDiv(32));
+    c.reduced = {{c.s.reduced.front().dim, steps}};
+    // A panel's chunk of columns stays in half of the first level cache while all rows of the unit pass over it.
+    int64_t near = std::max<int64_t>(2, target.nearBytes / 2 / (c.piecesB * Panels::pieceBytes));
+    auto known = constantOf(c.rowCount()), knownSteps = constantOf(steps);
+    if (!knownSteps || *knownSteps * 2 > near * 3)
+      c.chunk = knownSteps ? llvm::divideCeil(*knownSteps, llvm::divideCeil(*knownSteps, near)) : near;
     int64_t tiles = llvm::divideCeil(known ? *known : int64_t(1) << 20, 32), panels = llvm::divideCeil(guess(c.vectorSize), 32);
-    c.tiles = std::min<int64_t>(8, tiles), c.panels = std::min<int64_t>(8, panels);
-    // A block of tiles does in one cycle what takes one of registers sixteen.
-    int64_t want = std::min<int64_t>(enoughUnits, int64_t(products() / (16.0 * leastWork)));
+    c.tiles = std::min<int64_t>(mostTiles, tiles), c.panels = std::min<int64_t>(mostTiles, panels);
+    // A block of tiles does in one cycle what takes one of registers sixteen, or as many fewer as it multiplies pieces.
+    double speed = 16.0 / (c.piecesA == c.piecesB && c.piecesA > 1 ? 6 : std::max(c.piecesA, c.piecesB));
+    int64_t want = std::min<int64_t>(enoughUnits, int64_t(products() / (speed * leastWork)));
     while (c.panels > 1 && leastUnits() < want)
       c.panels = llvm::divideCeil(c.panels, 2u);
     while (c.tiles > 1 && known && leastUnits() < want)
       c.tiles = llvm::divideCeil(c.tiles, 2u);
+    // Few results of long sums: parts of the sum side by side.
+    if (known && constantOf(c.vectorSize) && leastUnits() < want && (!knownSteps || *knownSteps >= 8 * near))
+      for (c.splits = 2; c.splits < 32 && leastUnits() * c.splits < want;)
+        c.splits *= 2;
     countUnits();
     return c;
   }

@@ -1,5 +1,6 @@
 // Contractions whose first operand is broadcast: products of matrices, convolutions, and the gradients of both.
 #include "backends/cpu/Block.h"
+#include "backends/cpu/Panels.h"
 #include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -21,10 +22,10 @@ public:
   ContractionEmitter(Emitter &e, const Contraction &c) : BlockCode(e, c) {}
 
   SmallVector<Launch> run(const std::string &name) {
-    if (c.onTiles) {
+    if (c.onTiles && c.splits == 1) {
       forUnits(name, 1, [&](Unit unit) {
         enter(unit, /*reads=*/false);
-        sumOnTiles();
+        passOnTiles();
       });
       return {{name, c.units, c.cost}};
     }
@@ -49,8 +50,9 @@ public:
     }
     std::string parts = name + "_parts";
     forUnits(parts, c.splits, [&](Unit unit) {
-      enter(unit);
-      passOver(partsOf(c, unit.number, unit.split));
+      enter(unit, /*reads=*/!c.onTiles);
+      Value memory = partsOf(c, unit.number, unit.split);
+      c.onTiles ? passOnTiles(memory) : passOver(memory);
     });
     forUnits(name, 1, [&](Unit unit) {
       enter(unit, /*reads=*/false);
@@ -281,35 +283,91 @@ private:
   }
 
   /// The same on the tile registers of AMX (Intel SDM vol. 1, chapter 18): a block of 32 x 32 sums is four tiles of 16 rows
-  /// of 64 bytes, and a step of 32 products reads two tiles of each operand. Registers 0 to 3 sum, 4 and 5 hold rows, 6 and
-  /// 7 columns. Panels end in zeros, so every block is whole. Sums leave by way of the stack.
-  void sumOnTiles() {
-    Value memory = allocate(bytesOf(int64_t(c.tile) * c.vectors));
-    Value steps = e.evaluate((c.reduced.front().size + 31).floorDiv(32));
-    Value panelBytes = e.mul(steps, e.constant(2048));
-    Value first = e.pointer({Slot::Tensor, LoadOp(c.a).getTensor(), 0, {}});
-    Value second = e.pointer({Slot::Tensor, LoadOp(c.b).getTensor(), 0, {}});
-    Value firstBlock = arith::DivUIOp::create(b, firstRow, e.constant(32));
-    auto at = [&](Value base, Value bytes) { return e.elementPointer(base, bytes, b.getI8Type()); };
-    forBlocks([&](Tile tile) {
-      Value rows = at(first, e.mul(e.add(firstBlock, tile.number), panelBytes));
-      Value columns = at(second, e.mul(e.add(firstPanel, tile.panel), panelBytes));
+  /// of 64 bytes, and a step of 32 products reads two tiles of each operand, for each of their pieces. Registers 0 to 3 sum,
+  /// 4 and 5 hold rows, 6 and 7 columns. Panels end in zeros, so every block is whole. Sums leave by way of memory: `parts`,
+  /// or the frame, from where the epilogue takes them.
+  void passOnTiles(Value parts = {}) {
+    AffineExpr steps = c.reduced.front().size;
+    bool whole = !c.chunk && !parts;
+    Value memory = parts ? parts : allocate(bytesOf(whole ? int64_t(c.tile) * c.vectors : c.accumulators()));
+    auto blockOf = [&](const Tile &tile) {
+      return accumulatorPlace(memory, whole ? e.constant(0) : tile.accumulator);
+    };
+    auto finishBlock = [&](const Tile &tile) {
+      finishRows(tile, [&](Value index) {
+        return loadVector(accumulatorPlace(memory, whole ? e.sub(index, tile.accumulator) : index));
+      });
+    };
+    auto zero = [&] {
       for (int i = 0; i < 4; ++i)
         tileOp("llvm.x86.tilezero", {i}, {});
-      loop(e.constant(0), steps, 1, [&](Value step) {
-        Value offset = e.mul(step, e.constant(2048));
-        for (int i = 0; i < 2; ++i) {
-          tileOp("llvm.x86.tileloadd64", {4 + i}, {at(at(rows, offset), e.constant(1024 * i)), e.constant(64)});
-          tileOp("llvm.x86.tileloadd64", {6 + i}, {at(at(columns, offset), e.constant(1024 * i)), e.constant(64)});
-        }
-        for (int i = 0; i < 4; ++i)
-          tileOp("llvm.x86.tdpbf16ps", {i, 4 + i / 2, 6 + i % 2}, {});
-      });
+    };
+    auto sumsOf = [&](StringRef name, Value block) {
       for (int i = 0; i < 4; ++i)
-        tileOp("llvm.x86.tilestored64", {i}, {at(memory, e.constant(i / 2 * 16 * 128 + i % 2 * 64)), e.constant(128)});
-      finishRows(tile, [&](Value index) { return loadVector(accumulatorPlace(memory, e.sub(index, tile.accumulator))); });
+        tileOp(name, {i}, {bytesFrom(block, e.constant(i / 2 * 16 * 128 + i % 2 * 64)), e.constant(128)});
+    };
+    Value from = parts ? unit.from : e.constant(0), to = parts ? unit.to : e.evaluate(steps);
+    auto chunk = [&](Value begin, Value end) {
+      forBlocks([&](Tile tile) {
+        Value block = blockOf(tile);
+        if (whole)
+          zero();
+        else
+          choose(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, begin, from), zero,
+                 [&] { sumsOf("llvm.x86.tileloadd64", block); });
+        multiplyOnTiles(tile, begin, end);
+        sumsOf("llvm.x86.tilestored64", block);
+        if (whole)
+          finishBlock(tile);
+        else if (!parts)
+          choose(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, end, to), [&] { finishBlock(tile); }, [] {});
+      });
+    };
+    if (!c.chunk && !parts)
+      return chunk(from, to);
+    if (parts) // none of the sum may be left for this part
+      choose(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, from, to), [&] {
+        Value none = zeros(1, 1).front();
+        loop(e.constant(0), e.constant(c.accumulators()), 1,
+             [&](Value i) { e.storeRaw(none, accumulatorPlace(memory, i), alignment()); });
+      }, [] {});
+    loop(from, to, c.chunk ? c.chunk : int64_t(1) << 40,
+         [&](Value at) { chunk(at, c.chunk ? e.minimum(e.add(at, e.constant(c.chunk)), to) : to); });
+  }
+
+  /// Adds to the tiles the products of the steps from `from` to `to`.
+  void multiplyOnTiles(const Tile &tile, Value from, Value to) {
+    Value steps = e.evaluate(c.reduced.front().size);
+    int64_t rowBytes = c.piecesA * Panels::pieceBytes, columnBytes = c.piecesB * Panels::pieceBytes;
+    auto panelOf = [&](LoadOp load, Value panel, int64_t bytes) {
+      return bytesFrom(e.pointer({Slot::Tensor, load.getTensor(), 0, {}}), e.mul(e.mul(panel, steps), e.constant(bytes)));
+    };
+    Value firstBlock = arith::DivUIOp::create(b, firstRow, e.constant(c.tile));
+    Value rows = panelOf(c.a, e.add(firstBlock, tile.number), rowBytes);
+    Value columns = panelOf(c.b, e.add(firstPanel, tile.panel), columnBytes);
+    loop(from, to, 1, [&](Value step) {
+      Value row = bytesFrom(rows, e.mul(step, e.constant(rowBytes))), column = bytesFrom(columns, e.mul(step, e.constant(columnBytes)));
+      int atA = -1, atB = -1; // the pieces in registers
+      auto load = [&](int &at, int piece, int registers, Value base) {
+        if (at == piece)
+          return;
+        at = piece;
+        for (int i = 0; i < 2; ++i)
+          tileOp("llvm.x86.tileloadd64", {registers + i},
+                 {bytesFrom(base, e.constant(piece * Panels::pieceBytes + 1024 * i)), e.constant(64)});
+      };
+      // Those of the largest product first; each next one takes one other piece where it can.
+      int most = int(std::max(c.piecesA, c.piecesB));
+      for (int i = 0; i < int(c.piecesA); ++i)
+        for (int n = 0, count = std::min<int>(c.piecesB, most - i); n < count; ++n) {
+          int j = i % 2 ? count - 1 - n : n;
+          load(atA, i, 4, row), load(atB, j, 6, column);
+          for (int t = 0; t < 4; ++t)
+            tileOp("llvm.x86.tdpbf16ps", {t, 4 + t / 2, 6 + t % 2}, {});
+        }
     });
   }
+  Value bytesFrom(Value base, Value bytes) { return e.elementPointer(base, bytes, b.getI8Type()); }
 
   // ---------------------------------------------------------------- epilogue
   /// Whether everything that the epilogue touches runs through the rows as through one loop.

@@ -7,6 +7,7 @@
 #include "backends/cpu/EmitScatter.h"
 #include "backends/cpu/ObjectCache.h"
 #include "backends/cpu/PadInPlace.h"
+#include "backends/cpu/Panels.h"
 #include "backends/cpu/Scan.h"
 #include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
@@ -41,7 +42,8 @@ std::string keyOf(NestOp nest) {
   DenseMap<Value, unsigned> numbers;
   auto layout = [&](ArrayRef<int64_t> dims) { llvm::interleave(dims, out, ","); };
   out << nest.getSizes() << nest.getParallel() << nest.getKinds() << nest.getContraction() << '\n';
-  for (StringRef name : {StringRef(onTilesAttr), StringRef(onDotsAttr), StringRef(winogradAttr), StringRef(marginsAttr)})
+  for (StringRef name : {StringRef(onTilesAttr), StringRef(onDotsAttr), StringRef(winogradAttr), StringRef(marginsAttr),
+                         StringRef(Panels::attr)})
     if (Attribute attribute = nest->getAttr(name))
       out << name << attribute;
   for (Value tensor : tensors) {

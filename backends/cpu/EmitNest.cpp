@@ -3,7 +3,7 @@
 // A unit is one iteration of all outer loops together with one block of the vector loop. Units write disjoint elements
 // and each is computed in one fixed order, so a result does not depend on how units are spread over threads. A sum that
 // is split writes its parts to scratch memory in a first function; a second one adds them in order.
-#include "backends/cpu/EmitNest.h"
+#include "backends/cpu/Panels.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -20,6 +20,8 @@ public:
   SmallVector<Launch> run(const std::string &name) {
     NestOp nest = s.nest;
     AffineExpr cost = s.cost;
+    if (auto panels = Panels::of(nest))
+      return emitPanels(e, *panels, name);
     if (!s.turned.empty())
       return emitTurned(e, name);
     if (s.pair)

@@ -18,7 +18,7 @@ namespace mlir::bigm::cpu {
 /// Packs the vector operand of each contraction where that pays.
 void packOperands(func::FuncOp func, const Target &target);
 
-/// Packs both operands of a product of bf16 for the tiles of AMX (PackTiles.cpp) and marks it; whether it did.
+/// Packs both operands of a product of f32 or bf16 for the tiles of AMX (PackTiles.cpp) and marks it; whether it did.
 bool packTiles(kernel::NestOp nest, unsigned symbols);
 /// Packs the operands of a product of bf16 for instructions that add products of pairs (PackDots.cpp) and marks it; whether it
 /// did.
@@ -26,9 +26,10 @@ bool packDots(kernel::NestOp nest, const Target &target, unsigned symbols);
 
 /// A copy of what the load reads, which it then reads. `sizes` are those of the copy; `dims` says of each dimension of the
 /// contraction where the copy's element stands in it, zeros stand where one of `inside` is negative. The load's map is left to
-/// the caller.
+/// the caller. Its elements are those of the load, or `convert` makes ones of the type `element` of them.
 Value packBy(kernel::NestOp nest, kernel::LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<AffineExpr> dims,
-             ArrayRef<AffineExpr> inside, unsigned symbols);
+             ArrayRef<AffineExpr> inside, unsigned symbols, Type element = {},
+             llvm::function_ref<Value(OpBuilder &, Value)> convert = {});
 
 /// The load of a nest that only copies, when the tensor is the result of one.
 kernel::LoadOp copiedBy(Value tensor);

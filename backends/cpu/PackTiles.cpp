@@ -1,15 +1,16 @@
-// Panels for the tile registers of AMX.
+// Chooses the products that run on the tile registers of AMX and packs their operands (Panels.h).
 //
-// A product of bf16 in f32 is 16 times as fast there as in vectors (one core: 3 TFLOP/s), if a register is filled by 16
-// reads of one line each. So both operands are packed: the rows as [row / 32][sum / 32][32][32], two tiles a step of the
-// sum, the columns as [column / 32][sum / 32][2][16 pairs of the sum][16][2], for the instruction adds products of pairs.
-// Panels end in zeros; no block has an edge but where it is written. Other contractions of bf16 are widened to f32 as they
-// are packed (PackOperands.cpp). On machines without AMX, products of pairs in vectors
-// stand in (PackDots.cpp); on those that have it they run at the speed of f32.
+// sum(k: x[rows, k] * y[k, column]): rows and the sum may each be several dimensions of the nest, run through as one, and
+// what the rows read may be windows. Other contractions of bf16 are widened to f32 as they are packed (PackOperands.cpp). On
+// machines without AMX, products of pairs in vectors stand in (PackDots.cpp); on those that have it they run at the speed of
+// f32.
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/PackOperands.h"
+#include "backends/cpu/Panels.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/InferenceEntries.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -17,65 +18,263 @@ using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
 namespace {
-/// Products below which packing and the configuration of the tiles cost more than they save, and the least rows and columns.
+/// Products below which packing and the configuration of the tiles cost more than they save.
 constexpr double leastProducts = 256 * 1024;
-constexpr int64_t leastRows = 16, leastColumns = 16;
+/// Products a cycle of one core, as measured: with one piece, with f32 in vectors and in three pieces; and numbers packed.
+constexpr double tilesSpeed = 400, vectorsSpeed = 27, packSpeed = 2.5;
+constexpr int64_t width = 32; // of panels, each way
+constexpr int64_t lanes = 16; // read at once along memory
 
-struct Product {
-  LoadOp rowsOf, columnsOf;
-  SmallVector<unsigned> rows; // dimensions of the nest, outermost first
-  unsigned column = 0, sum = 0;
-  unsigned columnsNumber = 0; // which of the nest's loads
+struct Operand {
+  LoadOp load;
+  SmallVector<AffineExpr> indices; // in what is read in the end, copies seen through
+  AffineExpr place;                // there, in elements
+  SmallVector<unsigned> own;       // dimensions of the nest, outermost first
+  Panels panels;
 };
 
-/// sum(k: x[rows..., k] * y[k, column]) over bf16, whatever the order of indices.
-std::optional<Product> productOf(NestOp nest) {
-  Block &body = nest.getBody().front();
-  SmallVector<LoadOp> loads(body.getOps<LoadOp>());
-  if (nest.getKinds().size() != 1 || nest.dims() != nest.getParallel() + 1 || loads.size() != 2 ||
-      !body.getTerminator()->getOperand(0).getType().isF32())
-    return {};
-  Product product;
-  product.sum = nest.getParallel();
-  for (LoadOp load : loads) {
-    if (load.getInside() || !load.getAt().empty() || !load.getType().isBF16() ||
-        !load.getMap().isFunctionOfDim(product.sum))
-      return {};
-    llvm::SmallDenseSet<AffineExpr> seen;
-    for (AffineExpr index : load.getMap().getResults())
-      if (!isa<AffineConstantExpr>(index) && (!isa<AffineDimExpr>(index) || !seen.insert(index).second))
-        return {};
-  }
-  Schedule s = prepare(nest);
-  for (unsigned number : {1u, 0u}) {
-    LoadOp columns = loads[number], rows = loads[1 - number];
-    SmallVector<unsigned> own, others;
-    for (unsigned d = 0; d < nest.getParallel(); ++d) {
-      bool inColumns = columns.getMap().isFunctionOfDim(d), inRows = rows.getMap().isFunctionOfDim(d);
-      if (inColumns == inRows && constantOf(nest.size(d)) != 1)
-        return {};
-      if (inColumns != inRows)
-        (inColumns ? own : others).push_back(d);
-    }
-    if (own.size() != 1 || others.empty())
-      continue;
-    auto step = coefficientOf(s.stores[0], own.front());
-    if (!step || constantOf(*step) != 1)
-      continue;
-    product.columnsOf = columns, product.rowsOf = rows, product.rows = others, product.column = own.front();
-    product.columnsNumber = number;
-    return product;
-  }
-  return {};
-}
+class Tiling {
+public:
+  Tiling(NestOp nest, unsigned symbols) : nest(nest), symbols(symbols) {}
 
+  bool run() {
+    if (!findProduct() || !orderSum() || !fits(rows) || !fits(columns) || !pays())
+      return false;
+    for (Operand *operand : {&rows, &columns})
+      pack(*operand);
+    nest->setAttr(onTilesAttr, DenseI64ArrayAttr::get(nest.getContext(), {columnsNumber, rows.panels.pieces,
+                                                                        columns.panels.pieces}));
+    return true;
+  }
+
+private:
+  AffineExpr dim(unsigned d) { return getAffineDimExpr(d, nest.getContext()); }
+  AffineExpr number(int64_t value) { return getAffineConstantExpr(value, nest.getContext()); }
+
+  static unsigned piecesOf(Type type) { return type.isF32() ? 3 : type.isBF16() || type.isInteger(8) ? 1 : 0; }
+
+  bool findProduct() {
+    Block &body = nest.getBody().front();
+    SmallVector<LoadOp> loads(body.getOps<LoadOp>());
+    if (nest.getKinds().size() != 1 || loads.size() != 2 || !body.getTerminator()->getOperand(0).getType().isF32())
+      return false;
+    for (LoadOp load : loads)
+      if (load.getInside() || !load.getAt().empty() || !piecesOf(load.getType()))
+        return false;
+    s = prepare(nest);
+    for (unsigned which : {1u, 0u}) {
+      rows = operand(loads[1 - which]), columns = operand(loads[which]), columnsNumber = which;
+      if (sharesOut() && columns.own.size() == 1 && !rows.own.empty() && isPlain(columns) &&
+          strideOf(s.stores[0], columns.own.front()) == 1)
+        return true;
+    }
+    return false;
+  }
+
+  Operand operand(LoadOp load) {
+    Operand result;
+    result.load = load;
+    result.indices.assign(load.getMap().getResults().begin(), load.getMap().getResults().end());
+    Value source = behindCopy(load, copiedBy(load.getTensor()), result.indices);
+    result.place = number(0);
+    for (auto [index, stride] : llvm::zip(result.indices, stridesOf(source)))
+      result.place = result.place + index * stride;
+    result.place = canonical(result.place);
+    return result;
+  }
+
+  /// Each parallel dimension is of one operand; the rows' in the order of the result in memory.
+  bool sharesOut() {
+    for (int64_t d : nest.layout(0)) {
+      bool inColumns = columns.place.isFunctionOfDim(d), inRows = rows.place.isFunctionOfDim(d);
+      if (constantOf(nest.size(d)) == 1)
+        continue;
+      if (inColumns == inRows)
+        return false;
+      (inColumns ? columns : rows).own.push_back(d);
+    }
+    return true;
+  }
+  bool isPlain(const Operand &operand) {
+    llvm::SmallDenseSet<AffineExpr> seen;
+    return llvm::all_of(operand.indices, [&](AffineExpr index) {
+      return isa<AffineConstantExpr>(index) || (isa<AffineDimExpr>(index) && seen.insert(index).second);
+    });
+  }
+  std::optional<int64_t> strideOf(AffineExpr place, unsigned d) {
+    auto step = coefficientOf(place, d);
+    return step ? constantOf(*step) : std::nullopt;
+  }
+
+  /// The sum's dimensions, that along which an operand lies innermost.
+  bool orderSum() {
+    for (unsigned d = nest.getParallel(); d < nest.dims(); ++d)
+      if (constantOf(nest.size(d)) != 1) {
+        if (!columns.place.isFunctionOfDim(d) || !rows.place.isFunctionOfDim(d))
+          return false;
+        sum.push_back(d);
+      }
+    if (sum.empty())
+      return false;
+    auto inner = llvm::find_if(sum, [&](unsigned d) { return strideOf(rows.place, d) == 1; });
+    if (inner == sum.end())
+      inner = llvm::find_if(sum, [&](unsigned d) { return strideOf(columns.place, d) == 1; });
+    if (inner != sum.end())
+      std::rotate(inner, inner + 1, sum.end());
+    return isClosed(sum);
+  }
+  /// What is run through as one loop is divided by all sizes but the outermost.
+  bool isClosed(ArrayRef<unsigned> dims) {
+    return llvm::all_of(dims.drop_front(), [&](unsigned d) { return bool(constantOf(nest.size(d))); });
+  }
+  AffineExpr sizeOf(ArrayRef<unsigned> dims) {
+    AffineExpr size = number(1);
+    for (unsigned d : dims)
+      size = size * nest.size(d);
+    return canonical(size);
+  }
+
+  /// Whether vectors can be read along the operand's memory.
+  bool fits(Operand &operand) {
+    operand.panels = {&operand == &columns, false, piecesOf(operand.load.getType())};
+    auto runs = [&](ArrayRef<unsigned> dims) {
+      if (strideOf(operand.place, dims.back()) != 1)
+        return false;
+      auto size = constantOf(nest.size(dims.back()));
+      return dims.size() == 1 || (size && *size % lanes == 0);
+    };
+    operand.panels.alongSum = runs(sum);
+    return (operand.panels.alongSum || runs(operand.own)) && isClosed(operand.own);
+  }
+
+  /// Counted in cycles, for the least that open sizes can be.
+  bool pays() {
+    auto padded = [](int64_t size) { return double(llvm::alignTo(size, width)); };
+    AffineExpr rowCount = sizeOf(rows.own), columnCount = sizeOf(columns.own), length = sizeOf(sum);
+    bool narrow = rows.panels.pieces == 1 && columns.panels.pieces == 1;
+    auto size = [&](AffineExpr expr) {
+      SmallVector<AffineExpr> ones(nest.symbols(), number(1));
+      return narrow ? guess(expr) : constantOf(canonical(expr.replaceSymbols(ones))).value_or(1);
+    };
+    double m = size(rowCount), n = size(columnCount), k = size(length);
+    if (m < lanes || n < lanes || k < width || m * n * k < leastProducts)
+      return false;
+    if (narrow)
+      return true;
+    unsigned products = rows.panels.pieces == columns.panels.pieces ? 6 : 3;
+    double onTiles = padded(m) * padded(n) * padded(k) * products / tilesSpeed + padded(m) * padded(k) / packSpeed;
+    if (!isSteady(columns.load))
+      onTiles += padded(n) * padded(k) / packSpeed;
+    return onTiles < m * n * k / vectorsSpeed;
+  }
+  bool isSteady(LoadOp load) {
+    LoadOp copy = copiedBy(load.getTensor());
+    auto argument = dyn_cast<BlockArgument>(copy ? copy.getTensor() : load.getTensor());
+    return argument && SteadyValues(nest->getParentOfType<func::FuncOp>()).isSteadyTensor(argument);
+  }
+
+  /// Says where in `dims` of the nest the number `index` of all of `own` stands.
+  void spread(SmallVectorImpl<AffineExpr> &dims, ArrayRef<unsigned> own, AffineExpr index) {
+    for (unsigned d : llvm::reverse(own)) {
+      bool last = d == own.front();
+      dims[d] = last ? index : index % nest.size(d);
+      index = index.floorDiv(nest.size(d));
+    }
+  }
+  AffineExpr joined(ArrayRef<unsigned> own) {
+    AffineExpr index = number(0);
+    for (unsigned d : own)
+      index = index * nest.size(d) + dim(d);
+    return index;
+  }
+
+  void pack(Operand &operand) {
+    AffineExpr count = sizeOf(operand.own), length = sizeOf(sum);
+    auto panels = [&](AffineExpr size) { return canonical((size + (width - 1)).floorDiv(width)); };
+    SmallVector<AffineExpr> sizes{panels(count), panels(length), number(operand.panels.pieces)}, at;
+    AffineExpr place, step, own = joined(operand.own), k = joined(sum);
+    at = {own.floorDiv(width), k.floorDiv(width), number(0)};
+    if (operand.panels.columns) {
+      sizes.append({number(2), number(16), number(16), number(2)});
+      place = dim(0) * width + dim(3) * 16 + dim(5), step = dim(1) * width + dim(4) * 2 + dim(6);
+      at.append({(own % width).floorDiv(16), (k % width).floorDiv(2), own % 16, k % 2});
+    } else {
+      sizes.append({number(width), number(width)});
+      place = dim(0) * width + dim(3), step = dim(1) * width + dim(4);
+      at.append({own % width, k % width});
+    }
+    SmallVector<AffineExpr> dims(nest.dims(), number(0)), inside;
+    spread(dims, operand.own, place), spread(dims, sum, step);
+    for (auto [size, index] : {std::pair(count, place), std::pair(length, step)})
+      if (auto known = constantOf(size); !known || *known % width)
+        inside.push_back(size - 1 - index);
+    MLIRContext *context = nest.getContext();
+    Type narrow = BFloat16Type::get(context);
+    auto convert = [&](OpBuilder &builder, Value value) { return pieceOf(builder, value, operand.panels.pieces, sizes.size()); };
+    Value packed = packBy(nest, operand.load, sizes, dims, inside, symbols, narrow, convert);
+    operand.panels.setOn(cast<NestOp>(packed.getDefiningOp()));
+    operand.load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), symbols, at, context)));
+    widen(operand.load, narrow);
+  }
+
+  /// The piece by the number in dimension 2 of the panel; what is left of the number after those before it.
+  Value pieceOf(OpBuilder &builder, Value value, unsigned pieces, unsigned dims) {
+    Location loc = value.getLoc();
+    Type f32 = builder.getF32Type(), i32 = builder.getI32Type(), narrow = builder.getBF16Type();
+    if (value.getType() == narrow)
+      return value;
+    if (isa<IntegerType>(value.getType()))
+      value = arith::SIToFPOp::create(builder, loc, f32, value);
+    Value chosen = value;
+    if (pieces > 1) {
+      Value mask = arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(int32_t(0xFFFF0000)));
+      Value number = IndexOp::create(builder, loc, builder.getI64Type(),
+                                     AffineMap::get(dims, symbols, dim(2)));
+      for (unsigned i = 0; i < pieces; ++i) {
+        Value bits = arith::BitcastOp::create(builder, loc, i32, value);
+        Value piece = arith::BitcastOp::create(builder, loc, f32, arith::AndIOp::create(builder, loc, bits, mask).getResult());
+        Value index = arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(i));
+        Value is = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, number, index);
+        chosen = i ? arith::SelectOp::create(builder, loc, is, piece, chosen).getResult() : piece;
+        value = arith::SubFOp::create(builder, loc, value, piece);
+      }
+    }
+    return arith::TruncFOp::create(builder, loc, narrow, chosen);
+  }
+
+  /// The load gives bf16 from now on, which the body widens.
+  void widen(LoadOp load, Type narrow) {
+    Type f32 = Float32Type::get(nest.getContext());
+    if (load.getType() == narrow)
+      return;
+    Value wide = load.getResult();
+    Operation *wider = nullptr;
+    if (!load.getType().isF32())
+      wider = *load->user_begin(), wide = wider->getResult(0);
+    OpBuilder builder(nest.getContext());
+    builder.setInsertionPointAfter(wider ? wider : load.getOperation());
+    load.getResult().setType(narrow);
+    auto extended = arith::ExtFOp::create(builder, load.getLoc(), f32, load.getResult());
+    wide.replaceAllUsesExcept(extended.getResult(), extended);
+    if (wider)
+      wider->erase();
+  }
+
+  NestOp nest;
+  unsigned symbols;
+  Schedule s;
+  Operand rows, columns;
+  int64_t columnsNumber = 0;
+  SmallVector<unsigned> sum;
+};
 } // namespace
 
-Value cpu::packBy(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<AffineExpr> dims,
-                  ArrayRef<AffineExpr> inside, unsigned symbols) {
+Value cpu::packBy(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<AffineExpr> dims, ArrayRef<AffineExpr> inside,
+                  unsigned symbols, Type element, llvm::function_ref<Value(OpBuilder &, Value)> convert) {
   OpBuilder builder(nest);
-  Type element = load.getType();
-  NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
+  Type type = load.getType();
+  NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element ? element : type), sizes, symbols,
+                              sizes.size());
   OpBuilder inner = OpBuilder::atBlockEnd(&packing.getBody().front());
   SmallVector<AffineExpr> places;
   for (AffineExpr index : load.getMap().getResults())
@@ -87,67 +286,14 @@ Value cpu::packBy(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef
   if (!inside.empty()) {
     SmallVector<bool> equal(inside.size(), false);
     guard = IntegerSetAttr::get(IntegerSet::get(sizes.size(), symbols, inside, equal));
-    zero = arith::ConstantOp::create(inner, load.getLoc(), inner.getZeroAttr(element));
+    zero = arith::ConstantOp::create(inner, load.getLoc(), inner.getZeroAttr(type));
   }
   auto map = AffineMapAttr::get(AffineMap::get(sizes.size(), symbols, places, nest.getContext()));
-  Value value = LoadOp::create(inner, load.getLoc(), element, source, ValueRange(), zero, map, guard);
-  YieldOp::create(inner, load.getLoc(), value);
+  Value value = LoadOp::create(inner, load.getLoc(), type, source, ValueRange(), zero, map, guard);
+  YieldOp::create(inner, load.getLoc(), convert ? convert(inner, value) : value);
   load.getTensorMutable().assign(packing.getResult(0));
   eraseUnread(copy);
   return packing.getResult(0);
 }
 
-bool cpu::packTiles(NestOp nest, unsigned symbols) {
-  auto product = productOf(nest);
-  if (!product)
-    return false;
-  MLIRContext *context = nest.getContext();
-  auto d = [&](unsigned i) { return getAffineDimExpr(i, context); };
-  auto number = [&](int64_t value) { return getAffineConstantExpr(value, context); };
-  AffineExpr rowCount = number(1), row = number(0);
-  for (unsigned dim : product->rows) {
-    if (dim != product->rows.front() && !constantOf(nest.size(dim)))
-      return false; // places would be divided by an open size
-    rowCount = canonical(rowCount * nest.size(dim));
-    row = row * nest.size(dim) + d(dim);
-  }
-  AffineExpr columnCount = nest.size(product->column), sum = nest.size(product->sum);
-  if (guess(rowCount) < leastRows || guess(columnCount) < leastColumns || guess(sum) < 32 ||
-      double(guess(rowCount)) * guess(columnCount) * guess(sum) < leastProducts)
-    return false;
-  auto ceil32 = [](AffineExpr size) { return canonical((size + 31).floorDiv(32)); };
-  auto left = [&](SmallVector<AffineExpr> &inside, AffineExpr size, AffineExpr at) {
-    if (auto known = constantOf(size); !known || *known % 32)
-      inside.push_back(size - 1 - at);
-  };
-
-  // [row / 32][sum / 32][32][32]
-  SmallVector<AffineExpr> dims(nest.dims(), number(0)), inside;
-  AffineExpr place = d(0) * 32 + d(2), step = d(1) * 32 + d(3), rest = place;
-  for (unsigned dim : llvm::reverse(product->rows)) {
-    bool last = dim == product->rows.front();
-    dims[dim] = last ? rest : rest % nest.size(dim);
-    rest = rest.floorDiv(nest.size(dim));
-  }
-  dims[product->sum] = step;
-  left(inside, rowCount, place), left(inside, sum, step);
-  packBy(nest, product->rowsOf, {ceil32(rowCount), ceil32(sum), number(32), number(32)}, dims, inside, symbols);
-  AffineExpr k = d(product->sum), column = d(product->column);
-  product->rowsOf.setMapAttr(AffineMapAttr::get(AffineMap::get(
-      nest.dims(), symbols, {row.floorDiv(32), k.floorDiv(32), row % 32, k % 32}, context)));
-
-  // [column / 32][sum / 32][2][16][16][2]
-  dims.assign(nest.dims(), number(0)), inside.clear();
-  place = d(0) * 32 + d(2) * 16 + d(4), step = d(1) * 32 + d(3) * 2 + d(5);
-  dims[product->column] = place, dims[product->sum] = step;
-  left(inside, columnCount, place), left(inside, sum, step);
-  packBy(nest, product->columnsOf, {ceil32(columnCount), ceil32(sum), number(2), number(16), number(16), number(2)}, dims,
-       inside, symbols);
-  product->columnsOf.setMapAttr(AffineMapAttr::get(
-      AffineMap::get(nest.dims(), symbols,
-                     {column.floorDiv(32), k.floorDiv(32), (column % 32).floorDiv(16), (k % 32).floorDiv(2), column % 16,
-                      k % 2},
-                     context)));
-  nest->setAttr(onTilesAttr, IntegerAttr::get(IntegerType::get(context, 64), product->columnsNumber));
-  return true;
-}
+bool cpu::packTiles(NestOp nest, unsigned symbols) { return Tiling(nest, symbols).run(); }

@@ -1,4 +1,4 @@
-#include "backends/cpu/Schedule.h"
+#include "backends/cpu/Panels.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -297,6 +297,11 @@ static bool pairUp(Schedule &s, unsigned lanes) {
 Schedule cpu::schedule(NestOp nest, const Target &target) {
   Schedule s = prepare(nest);
   AffineExpr one = getAffineConstantExpr(1, nest.getContext());
+  if (Panels::of(nest)) {
+    s.outer.clear(), s.block = one;
+    s.inner = s.units = Panels::units(nest);
+    return s;
+  }
 
   // Reduction loops go along the memory of the largest operand: the smallest step innermost.
   LoadOp main;

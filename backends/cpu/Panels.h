@@ -1,0 +1,41 @@
+// Panels for the tile registers of AMX, and the pieces in which f32 goes through them.
+//
+// The tiles multiply bf16 and sum in f32, one core at about 3 TFLOP/s, 16 times the speed of its f32 vectors. An f32 number
+// is exactly the sum of three bf16: its upper 8 bits of significand, the next 8, the last 8. Of the nine products of two
+// such sums the six largest are summed; what is left out is below 2^-21 of a product, less than the sums of f32 lose
+// themselves. Six products of tiles for one of vectors leave a factor of 2.4 (the idea: Henry, Tang and Heinecke, Leveraging
+// the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations, 2019). bf16 and int8 are one piece.
+//
+// Two things differ from sums of f32 vectors: a factor that is infinite gives NaN, since its later pieces are; and numbers
+// below 2^-126 count as zeros.
+#pragma once
+#include "backends/cpu/EmitNest.h"
+#include "mlir/IR/BuiltinAttributes.h"
+
+namespace mlir::bigm::cpu {
+
+/// One operand in panels of 32: rows as [row / 32][sum / 32][piece][32][32], two tiles of 16 rows a piece; columns as
+/// [column / 32][sum / 32][piece][2][16 pairs of the sum][16][2], since the instruction adds products of pairs. Panels end
+/// in zeros.
+struct Panels {
+  bool columns = false;
+  bool alongSum = false; // memory runs along the sum, not along rows or columns
+  unsigned pieces = 1;
+
+  static constexpr int64_t pieceBytes = 2048; // of one step: 32 rows or columns by 32 of the sum
+  int64_t stepBytes() const { return pieces * pieceBytes; }
+
+  /// Of the nest that packs: as an attribute.
+  static constexpr llvm::StringLiteral attr{"panels"};
+  void setOn(kernel::NestOp nest) const;
+  static std::optional<Panels> of(kernel::NestOp nest);
+
+  static constexpr int64_t stepsOfUnit = 4;
+  /// Units of the nest that packs.
+  static AffineExpr units(kernel::NestOp nest);
+};
+
+/// A nest that packs a panel.
+llvm::SmallVector<Launch> emitPanels(Emitter &emitter, const Panels &panels, const std::string &name);
+
+} // namespace mlir::bigm::cpu

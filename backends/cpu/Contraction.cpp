@@ -51,6 +51,8 @@ constexpr unsigned mostRowsOfUnit = 96, mostPanels = 16;
 /// Blocks of one unit each way, on tiles: what they sum in chunks, 4 KB each, and a chunk of their operands stay in the second
 /// level cache.
 constexpr int64_t mostTiles = 8;
+/// Units on tiles are as large as this many allow: what a unit fetches is used the more often.
+constexpr int64_t enoughUnitsOnTiles = 16;
 
 /// The size when every open size is 1.
 int64_t least(AffineExpr size, unsigned symbols) {
@@ -178,11 +180,11 @@ private:
     c.tiles = std::min<int64_t>(mostTiles, tiles), c.panels = std::min<int64_t>(mostTiles, panels);
     // A block of tiles does in one cycle what takes one of registers sixteen, or as many fewer as it multiplies pieces.
     double speed = 16.0 / (c.piecesA == c.piecesB && c.piecesA > 1 ? 6 : std::max(c.piecesA, c.piecesB));
-    int64_t want = std::min<int64_t>(enoughUnits, int64_t(products() / (speed * leastWork)));
-    while (c.panels > 1 && leastUnits() < want)
-      c.panels = llvm::divideCeil(c.panels, 2u);
-    while (c.tiles > 1 && known && leastUnits() < want)
-      c.tiles = llvm::divideCeil(c.tiles, 2u);
+    int64_t want = std::min<int64_t>(enoughUnitsOnTiles, int64_t(products() / (speed * leastWork)));
+    while (leastUnits() < want && (c.panels > 1 || (c.tiles > 1 && known))) {
+      unsigned &larger = c.panels > 1 && (c.panels >= c.tiles || !known) ? c.panels : c.tiles;
+      larger = llvm::divideCeil(larger, 2u);
+    }
     // Few results of long sums: parts of the sum side by side.
     if (known && constantOf(c.vectorSize) && leastUnits() < want && (!knownSteps || *knownSteps >= 8 * near))
       for (c.splits = 2; c.splits < 32 && leastUnits() * c.splits < want;)

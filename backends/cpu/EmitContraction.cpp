@@ -345,8 +345,20 @@ private:
     Value firstBlock = arith::DivUIOp::create(b, firstRow, e.constant(c.tile));
     Value rows = panelOf(c.a, e.add(firstBlock, tile.number), rowBytes);
     Value columns = panelOf(c.b, e.add(firstPanel, tile.panel), columnBytes);
+    // What comes after the last step: the rows of the next block.
+    Value nextRows = bytesFrom(rows, e.mul(e.add(steps, from), e.constant(rowBytes)));
+    // While all rows pass over a panel of columns, they ask for the next one, each for its part.
+    int64_t lines = llvm::divideCeil(columnBytes / lineBytes, int64_t(c.tiles));
+    Value nextColumns = bytesFrom(columns, e.mul(steps, e.constant(columnBytes)));
+    nextColumns = bytesFrom(nextColumns, e.mul(tile.number, e.constant(lines * lineBytes)));
     loop(from, to, 1, [&](Value step) {
       Value row = bytesFrom(rows, e.mul(step, e.constant(rowBytes))), column = bytesFrom(columns, e.mul(step, e.constant(columnBytes)));
+      Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, e.add(step, e.constant(1)), to);
+      Value nextRow = arith::SelectOp::create(b, isLast, nextRows, bytesFrom(row, e.constant(rowBytes)));
+      Value nextColumn = bytesFrom(nextColumns, e.mul(step, e.constant(columnBytes)));
+      for (int64_t line = 0; line < lines; ++line)
+        LLVM::Prefetch::create(b, bytesFrom(nextColumn, e.constant(line * lineBytes)), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+      int64_t asked = 0, products = 4 * productsOfPieces();
       int atA = -1, atB = -1; // the pieces in registers
       auto load = [&](int &at, int piece, int registers, Value base) {
         if (at == piece)
@@ -363,10 +375,16 @@ private:
           int j = i % 2 ? count - 1 - n : n;
           load(atA, i, 4, row), load(atB, j, 6, column);
           for (int t = 0; t < 4; ++t)
+          {
             tileOp("llvm.x86.tdpbf16ps", {t, 4 + t / 2, 6 + t % 2}, {});
+            for (int64_t upTo = asked + rowBytes / products; asked < std::min(upTo, rowBytes); asked += lineBytes)
+              LLVM::Prefetch::create(b, bytesFrom(nextRow, e.constant(asked)), /*rw=*/0, /*hint=*/3, /*cache=*/1);
+          }
         }
     });
   }
+  static constexpr int64_t lineBytes = 64;
+  int64_t productsOfPieces() { return c.piecesA == c.piecesB && c.piecesA > 1 ? 6 : std::max(c.piecesA, c.piecesB); }
   Value bytesFrom(Value base, Value bytes) { return e.elementPointer(base, bytes, b.getI8Type()); }
 
   // ---------------------------------------------------------------- epilogue

@@ -18,8 +18,8 @@ std::optional<Panels> Panels::of(NestOp nest) {
   auto values = nest->getAttrOfType<DenseI64ArrayAttr>(attr);
   return values ? std::optional(Panels{values[0] != 0, values[1] != 0, unsigned(values[2])}) : std::nullopt;
 }
-AffineExpr Panels::units(NestOp nest) {
-  return canonical(nest.size(0) * (nest.size(1) + (stepsOfUnit - 1)).floorDiv(stepsOfUnit));
+AffineExpr Panels::units(NestOp nest) const {
+  return canonical(nest.size(!alongSum) * (nest.size(alongSum) + (blocksOfUnit - 1)).floorDiv(blocksOfUnit));
 }
 
 namespace {
@@ -36,13 +36,12 @@ public:
   SmallVector<Launch> run(const std::string &name) {
     e.openFunction(name);
     e.loop(e.begin, e.end, 1, [&](Value unit) {
-      AffineExpr blocks = (nest.size(1) + (Panels::stepsOfUnit - 1)).floorDiv(Panels::stepsOfUnit);
-      Value rest = unit;
-      Value from = e.mul(e.digit(rest, blocks), e.constant(Panels::stepsOfUnit));
-      Value to = e.minimum(e.add(from, e.constant(Panels::stepsOfUnit)), e.evaluate(nest.size(1)));
-      panel = rest;
+      AffineExpr along = nest.size(panels.alongSum);
+      Value rest = unit, most = e.constant(Panels::blocksOfUnit);
+      Value from = e.mul(e.digit(rest, (along + (Panels::blocksOfUnit - 1)).floorDiv(Panels::blocksOfUnit)), most);
+      Value to = e.minimum(e.add(from, most), e.evaluate(along));
       e.loop(from, to, 1, [&](Value at) {
-        step = at;
+        panel = panels.alongSum ? rest : at, step = panels.alongSum ? at : rest;
         Value number = e.add(e.mul(panel, e.evaluate(nest.size(1))), step);
         target = e.elementPointer(e.pointer({Slot::Result, {}, 0, {}}), e.mul(number, e.constant(panels.stepBytes())),
                                   b.getI8Type());
@@ -50,7 +49,7 @@ public:
       });
     });
     e.closeFunction();
-    return {{name, Panels::units(nest), s.cost}};
+    return {{name, s.units, s.cost}};
   }
 
 private:

@@ -30,9 +30,9 @@ struct Panels {
   void setOn(kernel::NestOp nest) const;
   static std::optional<Panels> of(kernel::NestOp nest);
 
-  static constexpr int64_t stepsOfUnit = 4;
-  /// Units of the nest that packs.
-  static AffineExpr units(kernel::NestOp nest);
+  /// A unit of the nest that packs is so many blocks of 32 by 32 that lie side by side in memory.
+  static constexpr int64_t blocksOfUnit = 4;
+  AffineExpr units(kernel::NestOp nest) const;
 };
 
 /// A nest that packs a panel.

@@ -297,9 +297,9 @@ static bool pairUp(Schedule &s, unsigned lanes) {
 Schedule cpu::schedule(NestOp nest, const Target &target) {
   Schedule s = prepare(nest);
   AffineExpr one = getAffineConstantExpr(1, nest.getContext());
-  if (Panels::of(nest)) {
+  if (auto panels = Panels::of(nest)) {
     s.outer.clear(), s.block = one;
-    s.inner = s.units = Panels::units(nest);
+    s.inner = s.units = panels->units(nest);
     return s;
   }
 

@@ -178,11 +178,11 @@ void cpu::packOperands(func::FuncOp func, const Target &target) {
   SmallVector<NestOp> nests(func.getBody().front().getOps<NestOp>());
   for (NestOp nest : nests)
     if (nest.getContraction()) {
+      if (packWinograd(nest, target, names ? names.size() : 0))
+        continue;
       if (target.tiles && packTiles(nest, names ? names.size() : 0))
         continue;
       if (target.dots && !target.tiles && packDots(nest, target, names ? names.size() : 0))
-        continue;
-      if (packWinograd(nest, target, names ? names.size() : 0))
         continue;
       packColumns(nest, target, names ? names.size() : 0);
       packRows(nest, target, names ? names.size() : 0);

@@ -27,9 +27,10 @@ bool packDots(kernel::NestOp nest, const Target &target, unsigned symbols);
 /// A copy of what the load reads, which it then reads. `sizes` are those of the copy; `dims` says of each dimension of the
 /// contraction where the copy's element stands in it, zeros stand where one of `inside` is negative. The load's map is left to
 /// the caller. Its elements are those of the load, or `convert` makes ones of the type `element` of them.
+/// What made the operand by a copy is passed over, or with `throughCopy` false read.
 Value packBy(kernel::NestOp nest, kernel::LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<AffineExpr> dims,
              ArrayRef<AffineExpr> inside, unsigned symbols, Type element = {},
-             llvm::function_ref<Value(OpBuilder &, Value)> convert = {});
+             llvm::function_ref<Value(OpBuilder &, Value)> convert = {}, bool throughCopy = true);
 
 /// The load of a nest that only copies, when the tensor is the result of one.
 kernel::LoadOp copiedBy(Value tensor);

@@ -6,6 +6,7 @@
 // f32.
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/PackOperands.h"
+#include "backends/cpu/PadInPlace.h"
 #include "backends/cpu/Panels.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -29,8 +30,11 @@ struct Operand {
   LoadOp load;
   SmallVector<AffineExpr> indices; // in what is read in the end, copies seen through
   AffineExpr place;                // there, in elements
+  bool throughCopy = true;
+  bool joins = true; // dimensions that memory moves through as through one
   SmallVector<unsigned> own;       // dimensions of the nest, outermost first
   Panels panels;
+  bool inVectors = true; // packed by whole vectors
 };
 
 class Tiling {
@@ -38,7 +42,7 @@ public:
   Tiling(NestOp nest, unsigned symbols) : nest(nest), symbols(symbols) {}
 
   bool run() {
-    if (!findProduct() || !orderSum() || !fits(rows) || !fits(columns) || !pays())
+    if (!findProduct() || !pays())
       return false;
     for (Operand *operand : {&rows, &columns})
       pack(*operand);
@@ -63,23 +67,41 @@ private:
         return false;
     s = prepare(nest);
     for (unsigned which : {1u, 0u}) {
-      rows = operand(loads[1 - which]), columns = operand(loads[which]), columnsNumber = which;
-      if (sharesOut() && columns.own.size() == 1 && !rows.own.empty() && isPlain(columns) &&
-          strideOf(s.stores[0], columns.own.front()) == 1)
-        return true;
+      columnsNumber = which;
+      for (bool rowsThrough : {true, false})
+        for (bool columnsThrough : {true, false}) {
+          rows = operand(loads[1 - which], rowsThrough), columns = operand(loads[which], columnsThrough);
+          columns.panels.columns = true, sum.clear();
+          if (sharesOut() && columns.own.size() == 1 && !rows.own.empty() && isPlain(columns) &&
+              strideOf(s.stores[0], columns.own.front()) == 1 && orderSum() && fits(rows) && fits(columns))
+            return true;
+        }
     }
     return false;
   }
 
-  Operand operand(LoadOp load) {
+  /// Whether zeros may come to lie around the tensor (PadInPlace.h): its strides change.
+  static bool mayGetMargins(Value tensor) {
+    return llvm::any_of(tensor.getUsers(), [](Operation *user) {
+      auto reader = dyn_cast<LoadOp>(user);
+      auto copy = reader ? reader->getParentOfType<NestOp>() : NestOp();
+      return copy && copy.getNumResults() == 1 && paddedBy(copy.getResult(0)) == reader;
+    });
+  }
+  /// With what it reads, seen through a copy that made it or as it lies.
+  Operand operand(LoadOp load, bool throughCopy) {
     Operand result;
-    result.load = load;
+    result.load = load, result.throughCopy = throughCopy;
     result.indices.assign(load.getMap().getResults().begin(), load.getMap().getResults().end());
-    Value source = behindCopy(load, copiedBy(load.getTensor()), result.indices);
+    Value source = load.getTensor();
+    if (throughCopy)
+      source = behindCopy(load, copiedBy(source), result.indices);
+    result.joins = !mayGetMargins(source);
     result.place = number(0);
     for (auto [index, stride] : llvm::zip(result.indices, stridesOf(source)))
       result.place = result.place + index * stride;
     result.place = canonical(result.place);
+    result.panels.pieces = piecesOf(load.getType());
     return result;
   }
 
@@ -121,11 +143,22 @@ private:
       inner = llvm::find_if(sum, [&](unsigned d) { return strideOf(columns.place, d) == 1; });
     if (inner != sum.end())
       std::rotate(inner, inner + 1, sum.end());
-    return isClosed(sum);
+    return true;
   }
-  /// What is run through as one loop is divided by all sizes but the outermost.
-  bool isClosed(ArrayRef<unsigned> dims) {
-    return llvm::all_of(dims.drop_front(), [&](unsigned d) { return bool(constantOf(nest.size(d))); });
+
+  /// Whether the operand's memory moves through both dimensions as through one.
+  bool joins(const Operand &operand, unsigned outer, unsigned inner) {
+    if (!operand.joins)
+      return false;
+    auto x = coefficientOf(operand.place, outer), y = coefficientOf(operand.place, inner);
+    return x && y && canonical(*x) == canonical(*y * nest.size(inner));
+  }
+  /// Dimensions that are run through as one: an index among all is divided by the sizes of those that do not join.
+  bool isClosed(const Operand &operand, ArrayRef<unsigned> dims) {
+    for (size_t i = 1; i < dims.size(); ++i)
+      if (!joins(operand, dims[i - 1], dims[i]) && !constantOf(nest.size(dims[i])))
+        return false;
+    return true;
   }
   AffineExpr sizeOf(ArrayRef<unsigned> dims) {
     AffineExpr size = number(1);
@@ -134,27 +167,36 @@ private:
     return canonical(size);
   }
 
-  /// Whether vectors can be read along the operand's memory.
+  /// Whether vectors can be read along the operand's memory. What is packed once may be read otherwise.
   bool fits(Operand &operand) {
-    operand.panels = {&operand == &columns, false, piecesOf(operand.load.getType())};
+    if (!isClosed(operand, sum) || !isClosed(operand, operand.own))
+      return false;
     auto runs = [&](ArrayRef<unsigned> dims) {
       if (strideOf(operand.place, dims.back()) != 1)
         return false;
-      auto size = constantOf(nest.size(dims.back()));
-      return dims.size() == 1 || (size && *size % lanes == 0);
+      for (size_t i = dims.size() - 1; i > 0; --i) { // vectors may run on where dimensions join
+        if (auto size = constantOf(nest.size(dims[i])); size && *size % lanes == 0)
+          return true;
+        if (!joins(operand, dims[i - 1], dims[i]))
+          return false;
+      }
+      return true;
     };
     operand.panels.alongSum = runs(sum);
-    return (operand.panels.alongSum || runs(operand.own)) && isClosed(operand.own);
+    operand.inVectors = operand.panels.alongSum || runs(operand.own);
+    return operand.inVectors || (!operand.throughCopy && isSteady(operand.load));
   }
 
-  /// Counted in cycles, for the least that open sizes can be.
+  /// Counted in cycles. An open size may be 1; two of them, as inputs and their lengths, are many rows, but where sequences
+  /// go on from what a cache holds, a row each.
   bool pays() {
     auto padded = [](int64_t size) { return double(llvm::alignTo(size, width)); };
     AffineExpr rowCount = sizeOf(rows.own), columnCount = sizeOf(columns.own), length = sizeOf(sum);
     bool narrow = rows.panels.pieces == 1 && columns.panels.pieces == 1;
     auto size = [&](AffineExpr expr) {
       SmallVector<AffineExpr> ones(nest.symbols(), number(1));
-      return narrow ? guess(expr) : constantOf(canonical(expr.replaceSymbols(ones))).value_or(1);
+      return narrow || (isManyOpen(expr) && !goesOn()) ? guess(expr)
+                                                        : constantOf(canonical(expr.replaceSymbols(ones))).value_or(1);
     };
     double m = size(rowCount), n = size(columnCount), k = size(length);
     if (m < lanes || n < lanes || k < width || m * n * k < leastProducts)
@@ -167,18 +209,38 @@ private:
       onTiles += padded(n) * padded(k) / packSpeed;
     return onTiles < m * n * k / vectorsSpeed;
   }
+  bool isManyOpen(AffineExpr size) {
+    unsigned open = 0;
+    for (unsigned i = 0; i < nest.symbols(); ++i)
+      open += size.isFunctionOfSymbol(i);
+    return open > 1;
+  }
+  bool goesOn() {
+    bool cached = false;
+    nest->getParentOfType<func::FuncOp>().walk([&](AttendOp attend) { cached |= attend.getCached(); });
+    return cached;
+  }
   bool isSteady(LoadOp load) {
     LoadOp copy = copiedBy(load.getTensor());
     auto argument = dyn_cast<BlockArgument>(copy ? copy.getTensor() : load.getTensor());
     return argument && SteadyValues(nest->getParentOfType<func::FuncOp>()).isSteadyTensor(argument);
   }
 
-  /// Says where in `dims` of the nest the number `index` of all of `own` stands.
-  void spread(SmallVectorImpl<AffineExpr> &dims, ArrayRef<unsigned> own, AffineExpr index) {
-    for (unsigned d : llvm::reverse(own)) {
-      bool last = d == own.front();
-      dims[d] = last ? index : index % nest.size(d);
-      index = index.floorDiv(nest.size(d));
+  /// Says where in `dims` of the nest the number `index` of all of `own` stands. Of dimensions that join the inner one counts
+  /// on, past its size, and the outer one stays 0: that is the same place in memory.
+  void spread(const Operand &operand, SmallVectorImpl<AffineExpr> &dims, ArrayRef<unsigned> own, AffineExpr index) {
+    for (size_t i = own.size(); i-- > 0;) {
+      unsigned inner = own[i];
+      dims[inner] = index;
+      AffineExpr size = nest.size(own[i]);
+      for (; i > 0 && joins(operand, own[i - 1], own[i]); --i) {
+        dims[own[i - 1]] = number(0);
+        size = size * nest.size(own[i - 1]);
+      }
+      if (i == 0)
+        break;
+      dims[inner] = index % canonical(size);
+      index = index.floorDiv(canonical(size));
     }
   }
   AffineExpr joined(ArrayRef<unsigned> own) {
@@ -204,15 +266,16 @@ private:
       at.append({own % width, k % width});
     }
     SmallVector<AffineExpr> dims(nest.dims(), number(0)), inside;
-    spread(dims, operand.own, place), spread(dims, sum, step);
+    spread(operand, dims, operand.own, place), spread(operand, dims, sum, step);
     for (auto [size, index] : {std::pair(count, place), std::pair(length, step)})
       if (auto known = constantOf(size); !known || *known % width)
         inside.push_back(size - 1 - index);
     MLIRContext *context = nest.getContext();
     Type narrow = BFloat16Type::get(context);
     auto convert = [&](OpBuilder &builder, Value value) { return pieceOf(builder, value, operand.panels.pieces, sizes.size()); };
-    Value packed = packBy(nest, operand.load, sizes, dims, inside, symbols, narrow, convert);
-    operand.panels.setOn(cast<NestOp>(packed.getDefiningOp()));
+    Value packed = packBy(nest, operand.load, sizes, dims, inside, symbols, narrow, convert, operand.throughCopy);
+    if (operand.inVectors)
+      operand.panels.setOn(cast<NestOp>(packed.getDefiningOp()));
     operand.load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), symbols, at, context)));
     widen(operand.load, narrow);
   }
@@ -270,7 +333,7 @@ private:
 } // namespace
 
 Value cpu::packBy(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<AffineExpr> dims, ArrayRef<AffineExpr> inside,
-                  unsigned symbols, Type element, llvm::function_ref<Value(OpBuilder &, Value)> convert) {
+                  unsigned symbols, Type element, llvm::function_ref<Value(OpBuilder &, Value)> convert, bool throughCopy) {
   OpBuilder builder(nest);
   Type type = load.getType();
   NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element ? element : type), sizes, symbols,
@@ -279,7 +342,7 @@ Value cpu::packBy(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef
   SmallVector<AffineExpr> places;
   for (AffineExpr index : load.getMap().getResults())
     places.push_back(index.replaceDims(dims));
-  LoadOp copy = copiedBy(load.getTensor());
+  LoadOp copy = throughCopy ? copiedBy(load.getTensor()) : LoadOp();
   Value source = behindCopy(load, copy, places);
   IntegerSetAttr guard;
   Value zero;

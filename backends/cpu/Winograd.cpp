@@ -60,6 +60,16 @@ double cyclesOf(unsigned m, int64_t height, int64_t width, int64_t channels, int
   return std::max(compute, memory) + 0.3 * std::min(compute, memory);
 }
 
+/// The same on the tile registers of AMX (PackTiles.cpp): products of pieces, windows packed for each place of the filter. Of
+/// a gradient to the weights the rows are the windows' places and the sum is the picture.
+double cyclesOnTiles(int64_t height, int64_t width, int64_t channels, int64_t columns, bool toWeights) {
+  auto padded = [](int64_t size) { return double(llvm::alignTo(size, 32)); };
+  double pixels = padded(height * width), places = padded(9 * channels), results = padded(columns);
+  double products = pixels * places * results / 33, packing = pixels * places / (toWeights ? 0.7 : 1.2);
+  double bytes = toWeights ? 0 : places * results * 6, memory = bytes > double(8 << 20) ? bytes / 5 : bytes / 16;
+  return products + packing + 0.5 * memory;
+}
+
 /// G as a tensor: read from there its numbers cost a load each, in an expression a choice among all.
 Value tableOf(OpBuilder &builder, Location loc, const Filtering &filtering, unsigned symbols) {
   MLIRContext *context = builder.getContext();
@@ -313,7 +323,8 @@ static bool markGradient(NestOp nest, const Window &window, const Target &target
   double direct = double(height * width * 9 * channels * vectors) * 1.2;
   double transforms = double(tiles) * 36 * 7 * double(chunks * llvm::divideCeil(channels, target.lanes) + vectors);
   double products = double(tiles) * 36 * double(channels * vectors) * 1.35, sums = 108.0 * double(channels * vectors);
-  if (transforms + products + sums > 0.85 * direct)
+  if (transforms + products + sums > 0.85 * direct ||
+      (target.tiles && cyclesOnTiles(height, width, channels, columns, true) < transforms + products + sums))
     return false;
   readBehindPadding(nest, input, window.channel, symbols);
   nest->setAttr(winogradAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), 4));
@@ -342,7 +353,7 @@ bool cpu::packWinograd(NestOp nest, const Target &target, unsigned symbols) {
     if (double cycles = cyclesOf(m, height, width, channels, columns, target); cycles < least)
       best = m, least = cycles;
   }
-  if (best == 1)
+  if (best == 1 || (target.tiles && cyclesOnTiles(height, width, channels, columns, false) < least))
     return false;
   int64_t abreast = std::min<int64_t>(2, llvm::divideCeil(columns, target.lanes));
   goForward(nest, *window, symbols);

@@ -4,6 +4,7 @@
 #include "backends/cpu/Target.h"
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <map>
 
 using bigm::test::expectSame;
 
@@ -56,4 +57,40 @@ TEST(Tiles, LayersAndTheirGradients) {
       expectSame(layer(t, i, o), {n});
     }
   expectOnTiles(layer("96", "128", "160"), 5);
+}
+
+namespace {
+/// A convolution of k x k with a stride, of pictures whose channels lie innermost.
+std::string convolution(int64_t channels, int64_t columns, int64_t side, int64_t k, int64_t stride) {
+  std::string text = R"(#x = affine_map<()[s0] -> (s0, $C, $H, $H)>
+    #y = affine_map<()[s0] -> (s0, $O, $M, $M)>
+    #r = affine_map<()[s0] -> (s0, 5, $M, $M)>
+    func.func @f(%x: tensor<?x$Cx$Hx$Hxf32, #x>, %u: tensor<$Cx$Cxf32>, %w: tensor<$Ox$Cx$Kx$Kxf32>, %v: tensor<5x$Oxf32>)
+        -> (tensor<?x5x$Mx$Mxf32, #r>, tensor<$Ox$Cx$Kx$Kxf32>) attributes {bigm.symbols = ["N"]} {
+    %a = bigm.contract %x, %u lhs affine_map<(n, o, h, w, c) -> (n, c, h, w)> rhs affine_map<(n, o, h, w, c) -> (o, c)>
+        reduced affine_map<()[s0] -> ($C)> : (tensor<?x$Cx$Hx$Hxf32, #x>, tensor<$Cx$Cxf32>) -> tensor<?x$Cx$Hx$Hxf32, #x>
+    %b = bigm.contract %a, %w lhs affine_map<(n, o, h, w, c, i, j) -> (n, c, h * $S + i, w * $S + j)>
+        rhs affine_map<(n, o, h, w, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> ($C, $K, $K)>
+        : (tensor<?x$Cx$Hx$Hxf32, #x>, tensor<$Ox$Cx$Kx$Kxf32>) -> tensor<?x$Ox$Mx$Mxf32, #y>
+    %c = bigm.contract %b, %a lhs affine_map<(o, c, i, j, n, h, w) -> (n, o, h, w)>
+        rhs affine_map<(o, c, i, j, n, h, w) -> (n, c, h * $S + i, w * $S + j)> reduced affine_map<()[s0] -> (s0, $M, $M)>
+        : (tensor<?x$Ox$Mx$Mxf32, #y>, tensor<?x$Cx$Hx$Hxf32, #x>) -> tensor<$Ox$Cx$Kx$Kxf32>
+    %d = bigm.contract %b, %v lhs affine_map<(n, o, h, w, c) -> (n, c, h, w)> rhs affine_map<(n, o, h, w, c) -> (o, c)>
+        reduced affine_map<()[s0] -> ($O)> : (tensor<?x$Ox$Mx$Mxf32, #y>, tensor<5x$Oxf32>) -> tensor<?x5x$Mx$Mxf32, #r>
+    return %d, %c : tensor<?x5x$Mx$Mxf32, #r>, tensor<$Ox$Cx$Kx$Kxf32> })";
+  std::map<char, int64_t> numbers = {{'C', channels}, {'O', columns}, {'H', side},
+                                     {'K', k},        {'S', stride},  {'M', (side - k) / stride + 1}};
+  for (size_t at; (at = text.find('$')) != std::string::npos;)
+    text.replace(at, 2, std::to_string(numbers.at(text[at + 1])));
+  return text;
+}
+} // namespace
+
+TEST(Tiles, Convolutions) {
+  for (auto [channels, columns, side, k, stride] : {std::tuple{64, 60, 24, 3, 2}, {64, 96, 13, 3, 1}, {48, 80, 25, 1, 2}})
+    for (int64_t n : {1, 2}) {
+      SCOPED_TRACE(std::to_string(channels) + " channels, " + std::to_string(n) + " pictures");
+      expectSame(convolution(channels, columns, side, k, stride), {n});
+    }
+  expectOnTiles(convolution(64, 60, 24, 3, 2), 3);
 }

@@ -51,8 +51,6 @@ constexpr unsigned mostRowsOfUnit = 96, mostPanels = 16;
 /// Blocks of one unit each way, on tiles: what they sum in chunks, 4 KB each, and a chunk of their operands stay in the second
 /// level cache.
 constexpr int64_t mostTiles = 8;
-/// Units on tiles are as large as this many allow: what a unit fetches is used the more often.
-constexpr int64_t enoughUnitsOnTiles = 16;
 
 /// The size when every open size is 1.
 int64_t least(AffineExpr size, unsigned symbols) {
@@ -157,7 +155,7 @@ private:
   Contraction planOnTiles() {
     loads.assign(nest.getBody().front().getOps<LoadOp>().begin(), nest.getBody().front().getOps<LoadOp>().end());
     ArrayRef<int64_t> how = nest->getAttrOfType<DenseI64ArrayAttr>(onTilesAttr).asArrayRef();
-    c.a = loads[1 - how[0]], c.b = loads[how[0]], c.piecesA = how[1], c.piecesB = how[2];
+    c.a = loads[1 - how[0]], c.b = loads[how[0]], c.piecesA = how[1], c.piecesB = how[2], c.wholeB = how[3];
     c.onTiles = true, c.lanes = target.lanes, c.vectors = 32 / target.lanes, c.tile = 32;
     element = Float32Type::get(nest.getContext());
     c.cost = c.s.cost;
@@ -173,21 +171,26 @@ private:
     c.reduced = {{c.s.reduced.front().dim, steps}};
     // A panel's chunk of columns stays in half of the first level cache while all rows of the unit pass over it.
     int64_t near = std::max<int64_t>(2, target.nearBytes / 2 / (c.piecesB * Panels::pieceBytes));
+    if (c.wholeB)
+      near = Panels::stepsTogether;
     auto known = constantOf(c.rowCount()), knownSteps = constantOf(steps);
-    if (!knownSteps || *knownSteps * 2 > near * 3)
+    if (c.wholeB)
+      c.chunk = knownSteps && *knownSteps <= near ? 0 : near;
+    else if (!knownSteps || *knownSteps * 2 > near * 3)
       c.chunk = knownSteps ? llvm::divideCeil(*knownSteps, llvm::divideCeil(*knownSteps, near)) : near;
     int64_t tiles = llvm::divideCeil(known ? *known : int64_t(1) << 20, 32), panels = llvm::divideCeil(guess(c.vectorSize), 32);
     c.tiles = std::min<int64_t>(mostTiles, tiles), c.panels = std::min<int64_t>(mostTiles, panels);
-    // A block of tiles does in one cycle what takes one of registers sixteen, or as many fewer as it multiplies pieces.
+    // A block of tiles does in one cycle what takes one of registers sixteen, or as many fewer as it multiplies pieces. Two
+    // units for each core, no more: what a unit fetches is used the more often the larger it is.
     double speed = 16.0 / (c.piecesA == c.piecesB && c.piecesA > 1 ? 6 : std::max(c.piecesA, c.piecesB));
-    int64_t want = std::min<int64_t>(enoughUnitsOnTiles, int64_t(products() / (speed * leastWork)));
+    int64_t want = std::min<int64_t>(2 * target.cores, int64_t(products() / (speed * leastWork)));
     while (leastUnits() < want && (c.panels > 1 || (c.tiles > 1 && known))) {
       unsigned &larger = c.panels > 1 && (c.panels >= c.tiles || !known) ? c.panels : c.tiles;
       larger = llvm::divideCeil(larger, 2u);
     }
     // Few results of long sums: parts of the sum side by side.
-    if (known && constantOf(c.vectorSize) && leastUnits() < want && (!knownSteps || *knownSteps >= 8 * near))
-      for (c.splits = 2; c.splits < 32 && leastUnits() * c.splits < want;)
+    if (known && constantOf(c.vectorSize) && leastUnits() < 8 && (!knownSteps || *knownSteps >= 8 * near))
+      for (c.splits = 2; leastUnits() * c.splits < 8;)
         c.splits *= 2;
     countUnits();
     return c;

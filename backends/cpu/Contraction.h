@@ -20,6 +20,7 @@ struct Contraction {
   bool vectorsOfA = false;     // a runs along the vector dimension too (depthwise): it is loaded in vectors, not broadcast
   bool onTiles = false;        // both lie in panels for AMX (Panels.h): blocks are 32 x 32, a step of the sum is 32
   unsigned piecesA = 1, piecesB = 1; // of a number in them
+  bool wholeB = false;               // numbers of b lie whole and are cut into pieces as a unit reads them
   unsigned winograd = 0;       // the side of a tile, by Winograd's filtering (Winograd.h): `rows` run through tiles
   unsigned positions = 1;      // of its transform, when sums of all of them wait in scratch memory
   bool onDots = false;         // both are read in pairs of bf16 (PackDots.cpp), and a step of the sum is a pair
@@ -63,7 +64,7 @@ constexpr int64_t enoughUnits = 32, leastWork = 128 * 1024;
 /// Attribute of a load: its panels hold rows of a block, not columns.
 constexpr const char *rowPanels = "row_panels";
 /// Attribute of a contraction whose operands lie in panels for AMX (Panels.h): which load is that of the columns, the
-/// pieces of rows and of columns.
+/// pieces of rows and of columns, and whether the columns' numbers lie whole.
 constexpr const char *onTilesAttr = "on_tiles";
 /// Attribute of a contraction of bf16 whose operands are read in pairs: the dimension of the sum along which two steps are one.
 constexpr const char *onDotsAttr = "on_dots";

@@ -153,9 +153,11 @@ private:
     return e.elementPointer(digitTable, index, b.getI64Type());
   }
 
-  /// All blocks of the unit, a panel of columns after the other.
-  void forBlocks(llvm::function_ref<void(Tile)> each) {
+  /// All blocks of the unit, a panel of columns after the other; `before` opens each panel.
+  void forBlocks(llvm::function_ref<void(Tile)> each, llvm::function_ref<void(Value)> before = {}) {
     loopOrOnce(panels, [&](Value panel) {
+      if (before)
+        before(panel);
       Value begin = e.mul(e.add(firstPanel, panel), e.constant(c.width()));
       byColumns(begin, [&](const Columns &columns) {
         loopOrOnce(tiles, [&](Value number) {
@@ -307,7 +309,13 @@ private:
         tileOp(name, {i}, {bytesFrom(block, e.constant(i / 2 * 16 * 128 + i % 2 * 64)), e.constant(128)});
     };
     Value from = parts ? unit.from : e.constant(0), to = parts ? unit.to : e.evaluate(steps);
+    if (c.wholeB)
+      cutColumns = allocate((c.chunk ? c.chunk : *constantOf(steps)) * c.piecesB * Panels::pieceBytes);
     auto chunk = [&](Value begin, Value end) {
+      auto cut = [&](Value panel) {
+        if (c.wholeB)
+          cutPanel(panel, begin, end);
+      };
       forBlocks([&](Tile tile) {
         Value block = blockOf(tile);
         if (whole)
@@ -321,7 +329,7 @@ private:
           finishBlock(tile);
         else if (!parts)
           choose(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, end, to), [&] { finishBlock(tile); }, [] {});
-      });
+      }, cut);
     };
     if (!c.chunk && !parts)
       return chunk(from, to);
@@ -344,18 +352,25 @@ private:
     };
     Value firstBlock = arith::DivUIOp::create(b, firstRow, e.constant(c.tile));
     Value rows = panelOf(c.a, e.add(firstBlock, tile.number), rowBytes);
-    Value columns = panelOf(c.b, e.add(firstPanel, tile.panel), columnBytes);
+    Value columns = c.wholeB ? bytesFrom(cutColumns, e.mul(from, e.constant(-columnBytes)))
+                             : panelOf(c.b, e.add(firstPanel, tile.panel), columnBytes);
     // What comes after the last step: the rows of the next block.
     Value nextRows = bytesFrom(rows, e.mul(e.add(steps, from), e.constant(rowBytes)));
     // While all rows pass over a panel of columns, they ask for the next one, each for its part.
-    int64_t lines = llvm::divideCeil(columnBytes / lineBytes, int64_t(c.tiles));
-    Value nextColumns = bytesFrom(columns, e.mul(steps, e.constant(columnBytes)));
+    int64_t inMemory = c.wholeB ? wholeBytes : columnBytes, lines = llvm::divideCeil(inMemory / lineBytes, int64_t(c.tiles));
+    // Behind the unit's last comes the first one in the next chunk.
+    Value number = e.add(tile.panel, e.constant(1));
+    Value isLastPanel = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, number, panels);
+    Value nextPanel = e.add(firstPanel, arith::SelectOp::create(b, isLastPanel, e.constant(0), number));
+    Value nextFrom = arith::SelectOp::create(b, isLastPanel, to, from);
+    Value nextColumns = c.wholeB ? wholeColumns(nextPanel, nextFrom) : panelOf(c.b, nextPanel, inMemory);
+    nextColumns = bytesFrom(nextColumns, e.mul(e.sub(nextFrom, from), e.constant(inMemory)));
     nextColumns = bytesFrom(nextColumns, e.mul(tile.number, e.constant(lines * lineBytes)));
     loop(from, to, 1, [&](Value step) {
       Value row = bytesFrom(rows, e.mul(step, e.constant(rowBytes))), column = bytesFrom(columns, e.mul(step, e.constant(columnBytes)));
       Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, e.add(step, e.constant(1)), to);
       Value nextRow = arith::SelectOp::create(b, isLast, nextRows, bytesFrom(row, e.constant(rowBytes)));
-      Value nextColumn = bytesFrom(nextColumns, e.mul(step, e.constant(columnBytes)));
+      Value nextColumn = bytesFrom(nextColumns, e.mul(step, e.constant(inMemory)));
       for (int64_t line = 0; line < lines; ++line)
         LLVM::Prefetch::create(b, bytesFrom(nextColumn, e.constant(line * lineBytes)), /*rw=*/0, /*hint=*/2, /*cache=*/1);
       int64_t asked = 0, products = 4 * productsOfPieces();
@@ -383,7 +398,39 @@ private:
         }
     });
   }
-  static constexpr int64_t lineBytes = 64;
+  static constexpr int64_t lineBytes = 64, wholeBytes = 32 * 32 * 4; // the latter of a step of columns
+  Value cutColumns; // pieces of a panel's chunk
+
+  /// Where step 0 of a panel would lie, were all steps side by side with those of the chunk that begins at `chunk`.
+  Value wholeColumns(Value panel, Value chunk) {
+    Value panels = e.evaluate((c.vectorSize + 31).floorDiv(32));
+    Value together = arith::DivUIOp::create(b, chunk, e.constant(Panels::stepsTogether));
+    Value before = e.mul(e.add(e.mul(together, panels), panel), e.constant(Panels::stepsTogether));
+    return bytesFrom(e.pointer({Slot::Tensor, LoadOp(c.b).getTensor(), 0, {}}),
+                     e.mul(e.sub(before, chunk), e.constant(wholeBytes)));
+  }
+  /// Cuts the columns' numbers of a chunk into pieces, for all rows of the unit.
+  void cutPanel(Value panel, Value from, Value to) {
+    Value source = wholeColumns(e.add(firstPanel, panel), from);
+    int64_t pairBytes = 2 * 32 * 4, halfBytes = 1024;
+    // Pairs of the sum are lines of a piece, and come to lie a piece's half, 16 of them, after the other.
+    loop(from, to, 1, [&](Value step) {
+      Value first = bytesFrom(source, e.mul(step, e.constant(wholeBytes)));
+      Value target = bytesFrom(cutColumns, e.mul(e.sub(step, from), e.constant(c.piecesB * Panels::pieceBytes)));
+      loop(e.constant(0), e.constant(16), 1, [&](Value pair) {
+        Value place = bytesFrom(first, e.mul(pair, e.constant(pairBytes)));
+        Value line = bytesFrom(target, e.mul(pair, e.constant(lineBytes)));
+        for (int64_t half : {0, 1}) {
+          auto read = [&](int64_t row) {
+            return piecesOf(b, e.load(e.vectorOf(b.getF32Type()), bytesFrom(place, e.constant(row * 128 + half * 64)), 64),
+                            c.piecesB);
+          };
+          for (auto [piece, words] : llvm::enumerate(inPairs(b, read(0), read(1))))
+            e.storeRaw(words, bytesFrom(line, e.constant(int64_t(piece) * Panels::pieceBytes + half * halfBytes)), 64);
+        }
+      });
+    });
+  }
   int64_t productsOfPieces() { return c.piecesA == c.piecesB && c.piecesA > 1 ? 6 : std::max(c.piecesA, c.piecesB); }
   Value bytesFrom(Value base, Value bytes) { return e.elementPointer(base, bytes, b.getI8Type()); }
 

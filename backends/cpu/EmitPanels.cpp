@@ -22,6 +22,30 @@ AffineExpr Panels::units(NestOp nest) const {
   return canonical(nest.size(!alongSum) * (nest.size(alongSum) + (blocksOfUnit - 1)).floorDiv(blocksOfUnit));
 }
 
+static Value splat(ImplicitLocOpBuilder &b, Type words, uint32_t value) {
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(cast<VectorType>(words), llvm::APInt(32, value)));
+}
+
+SmallVector<Value> cpu::piecesOf(ImplicitLocOpBuilder &b, Value numbers, unsigned pieces) {
+  auto words = VectorType::get(cast<VectorType>(numbers.getType()).getShape(), b.getI32Type());
+  SmallVector<Value> result;
+  for (unsigned i = 0; i < pieces; ++i) {
+    // Of numbers below 2^-126 something is left in the lower half even of the last.
+    Value piece = arith::AndIOp::create(b, arith::BitcastOp::create(b, words, numbers), splat(b, words, 0xFFFF0000));
+    result.push_back(piece);
+    if (i + 1 < pieces)
+      numbers = arith::SubFOp::create(b, numbers, arith::BitcastOp::create(b, numbers.getType(), piece));
+  }
+  return result;
+}
+
+SmallVector<Value> cpu::inPairs(ImplicitLocOpBuilder &b, ArrayRef<Value> even, ArrayRef<Value> odd) {
+  SmallVector<Value> result;
+  for (auto [x, y] : llvm::zip(even, odd))
+    result.push_back(arith::OrIOp::create(b, arith::ShRUIOp::create(b, x, splat(b, x.getType(), 16)), y));
+  return result;
+}
+
 namespace {
 /// Numbers of a tile: 16 rows, or 16 pairs of the sum.
 constexpr int64_t lines = 16, lineBytes = 64;
@@ -122,8 +146,8 @@ private:
 
   /// The pieces of one row's or column's 32 numbers of the sum, as 16 words of two.
   SmallVector<Value> alongSum(Value half, Value line) {
-    SmallVector<Value> first = piecesOf(read(dimsAt(half, line, e.constant(0)), half, line, e.constant(0)));
-    SmallVector<Value> second = piecesOf(read(dimsAt(half, line, e.constant(lines)), half, line, e.constant(lines)));
+    SmallVector<Value> first = pieces(read(dimsAt(half, line, e.constant(0)), half, line, e.constant(0)));
+    SmallVector<Value> second = pieces(read(dimsAt(half, line, e.constant(lines)), half, line, e.constant(lines)));
     SmallVector<int64_t> upper;
     for (int64_t i = 0; i < 2 * lines; ++i)
       upper.push_back(2 * i + 1);
@@ -139,13 +163,10 @@ private:
   /// The pieces of 16 rows' or columns' numbers for one pair of the sum.
   SmallVector<Value> acrossSum(Value half, Value pair) {
     Value even = e.mul(pair, e.constant(2)), odd = e.add(even, e.constant(1)), none = e.constant(0);
-    SmallVector<Value> first = piecesOf(read(dimsAt(half, none, even), half, none, even));
-    SmallVector<Value> second = piecesOf(read(dimsAt(half, none, odd), half, none, odd));
-    SmallVector<Value> result;
-    for (auto [x, y] : llvm::zip(first, second))
-      result.push_back(arith::OrIOp::create(b, arith::ShRUIOp::create(b, x, splat(16)), y));
-    return result;
+    return inPairs(b, pieces(read(dimsAt(half, none, even), half, none, even)),
+                   pieces(read(dimsAt(half, none, odd), half, none, odd)));
   }
+  SmallVector<Value> pieces(Value numbers) { return piecesOf(b, numbers, panels.pieces); }
 
   /// 16 numbers along memory, f32, zeros where a guard fails.
   Value read(ArrayRef<Value> dims, Value half, Value line, Value sum) {
@@ -176,23 +197,6 @@ private:
       return value;
     return isa<FloatType>(element) ? arith::ExtFOp::create(b, wide, value).getResult()
                                    : arith::SIToFPOp::create(b, wide, value).getResult();
-  }
-
-  /// What each piece is, in the upper halves of words.
-  SmallVector<Value> piecesOf(Value number) {
-    SmallVector<Value> pieces;
-    for (unsigned i = 0; i < panels.pieces; ++i) {
-      Value bits = arith::BitcastOp::create(b, words, number);
-      // Of numbers below 2^-126 something is left in the lower half even of the last.
-      Value piece = arith::AndIOp::create(b, bits, splat(0xFFFF0000));
-      pieces.push_back(piece);
-      if (i + 1 < panels.pieces)
-        number = arith::SubFOp::create(b, number, arith::BitcastOp::create(b, number.getType(), piece));
-    }
-    return pieces;
-  }
-  Value splat(uint32_t value) {
-    return arith::ConstantOp::create(b, DenseElementsAttr::get(words, b.getI32IntegerAttr(int32_t(value)).getValue()));
   }
 
   Emitter &e;

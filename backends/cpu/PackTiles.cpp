@@ -35,6 +35,7 @@ struct Operand {
   SmallVector<unsigned> own;       // dimensions of the nest, outermost first
   Panels panels;
   bool inVectors = true; // packed by whole vectors
+  bool whole = false;    // the panel holds numbers, not pieces
 };
 
 class Tiling {
@@ -44,10 +45,11 @@ public:
   bool run() {
     if (!findProduct() || !pays())
       return false;
+    columns.whole = columns.panels.pieces > 1 && isSteady(columns.load) && weightsComeFromMemory();
     for (Operand *operand : {&rows, &columns})
       pack(*operand);
-    nest->setAttr(onTilesAttr, DenseI64ArrayAttr::get(nest.getContext(), {columnsNumber, rows.panels.pieces,
-                                                                        columns.panels.pieces}));
+    nest->setAttr(onTilesAttr, DenseI64ArrayAttr::get(nest.getContext(), {columnsNumber, rows.panels.pieces, columns.panels.pieces,
+                                                                        columns.whole}));
     return true;
   }
 
@@ -205,9 +207,19 @@ private:
       return true;
     unsigned products = rows.panels.pieces == columns.panels.pieces ? 6 : 3;
     double onTiles = padded(m) * padded(n) * padded(k) * products / tilesSpeed + padded(m) * padded(k) / packSpeed;
-    if (!isSteady(columns.load))
-      onTiles += padded(n) * padded(k) / packSpeed;
+    onTiles += padded(n) * padded(k) / packSpeed;
     return onTiles < m * n * k / vectorsSpeed;
+  }
+  /// Whether the function's weights are too many for the caches of a core.
+  bool weightsComeFromMemory() {
+    auto func = nest->getParentOfType<func::FuncOp>();
+    SteadyValues steady(func);
+    double bytes = 0;
+    for (BlockArgument argument : func.getArguments())
+      if (steady.isSteadyTensor(argument))
+        if (auto count = constantOf(elementCount(argument.getType())))
+          bytes += double(*count) * double(elementBytes(argument.getType()));
+    return bytes > double(4 << 20);
   }
   bool isManyOpen(AffineExpr size) {
     unsigned open = 0;
@@ -256,7 +268,12 @@ private:
     SmallVector<AffineExpr> sizes{panels(count), panels(length), number(operand.panels.pieces)}, at;
     AffineExpr place, step, own = joined(operand.own), k = joined(sum);
     at = {own.floorDiv(width), k.floorDiv(width), number(0)};
-    if (operand.panels.columns) {
+    if (operand.whole) {
+      int64_t together = Panels::stepsTogether * width;
+      sizes = {canonical((length + (together - 1)).floorDiv(together)), sizes[0], number(together), number(width)};
+      place = dim(1) * width + dim(3), step = dim(0) * together + dim(2);
+      at = {k.floorDiv(together), own.floorDiv(width), k % together, own % width};
+    } else if (operand.panels.columns) {
       sizes.append({number(2), number(16), number(16), number(2)});
       place = dim(0) * width + dim(3) * 16 + dim(5), step = dim(1) * width + dim(4) * 2 + dim(6);
       at.append({(own % width).floorDiv(16), (k % width).floorDiv(2), own % 16, k % 2});
@@ -268,9 +285,14 @@ private:
     SmallVector<AffineExpr> dims(nest.dims(), number(0)), inside;
     spread(operand, dims, operand.own, place), spread(operand, dims, sum, step);
     for (auto [size, index] : {std::pair(count, place), std::pair(length, step)})
-      if (auto known = constantOf(size); !known || *known % width)
+      if (auto known = constantOf(size); !known || *known % (operand.whole ? Panels::stepsTogether * width : width))
         inside.push_back(size - 1 - index);
     MLIRContext *context = nest.getContext();
+    if (operand.whole) {
+      packBy(nest, operand.load, sizes, dims, inside, symbols, {}, {}, operand.throughCopy);
+      operand.load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), symbols, at, context)));
+      return;
+    }
     Type narrow = BFloat16Type::get(context);
     auto convert = [&](OpBuilder &builder, Value value) { return pieceOf(builder, value, operand.panels.pieces, sizes.size()); };
     Value packed = packBy(nest, operand.load, sizes, dims, inside, symbols, narrow, convert, operand.throughCopy);

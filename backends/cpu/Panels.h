@@ -16,7 +16,8 @@ namespace mlir::bigm::cpu {
 
 /// One operand in panels of 32: rows as [row / 32][sum / 32][piece][32][32], two tiles of 16 rows a piece; columns as
 /// [column / 32][sum / 32][piece][2][16 pairs of the sum][16][2], since the instruction adds products of pairs. Panels end
-/// in zeros.
+/// in zeros. Weights of f32 that come from memory in every call lie whole, as [sum / 128][column / 32][128][32], in the order
+/// in which a unit reads them, and are cut into pieces then: a third less to read.
 struct Panels {
   bool columns = false;
   bool alongSum = false; // memory runs along the sum, not along rows or columns
@@ -24,6 +25,9 @@ struct Panels {
 
   static constexpr int64_t pieceBytes = 2048; // of one step: 32 rows or columns by 32 of the sum
   int64_t stepBytes() const { return pieces * pieceBytes; }
+
+  /// Of columns that lie whole: steps of one panel that lie together.
+  static constexpr int64_t stepsTogether = 4;
 
   /// Of the nest that packs: as an attribute.
   static constexpr llvm::StringLiteral attr{"panels"};
@@ -34,6 +38,11 @@ struct Panels {
   static constexpr int64_t blocksOfUnit = 4;
   AffineExpr units(kernel::NestOp nest) const;
 };
+
+/// The pieces of f32 numbers, each in the upper half of a word.
+llvm::SmallVector<Value> piecesOf(ImplicitLocOpBuilder &builder, Value numbers, unsigned pieces);
+/// Words of two: the pieces of numbers at even places of the sum below those at odd ones.
+llvm::SmallVector<Value> inPairs(ImplicitLocOpBuilder &builder, llvm::ArrayRef<Value> even, llvm::ArrayRef<Value> odd);
 
 /// A nest that packs a panel.
 llvm::SmallVector<Launch> emitPanels(Emitter &emitter, const Panels &panels, const std::string &name);

@@ -3,6 +3,7 @@
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/X86TargetParser.h"
 #include <algorithm>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -26,6 +27,8 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
       target.nearBytes = bytes;
     if (long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); bytes > 0)
       target.ownBytes = bytes;
+    if (unsigned cores = std::thread::hardware_concurrency())
+      target.cores = std::clamp<int64_t>(cores, 2, 32);
     level = host.lookup("avx512vl") && host.lookup("avx512dq") ? 4 : host.lookup("avx2") && host.lookup("fma") ? 3 : 2;
     target.tiles = level == 4 && host.lookup("amx-tile") && host.lookup("amx-bf16");
     target.dots = level == 4 && host.lookup("avx512bf16");

@@ -17,6 +17,7 @@ struct Target {
   bool dots = false;    // AVX512-BF16: adds the products of pairs of bf16 to a vector of f32
   int64_t nearBytes = 32 << 10; // of a core's first level cache for data
   int64_t ownBytes = 512 << 10; // of its second level cache
+  int64_t cores = 16;
 };
 
 /// `host`, `x86-64-v2`, `x86-64-v3` or `x86-64-v4`.

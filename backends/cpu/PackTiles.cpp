@@ -208,7 +208,7 @@ private:
     unsigned products = rows.panels.pieces == columns.panels.pieces ? 6 : 3;
     double onTiles = padded(m) * padded(n) * padded(k) * products / tilesSpeed + padded(m) * padded(k) / packSpeed;
     onTiles += padded(n) * padded(k) / packSpeed;
-    return onTiles < m * n * k / vectorsSpeed;
+    return onTiles < 0.75 * m * n * k / vectorsSpeed;
   }
   /// Whether the function's weights are too many for the caches of a core.
   bool weightsComeFromMemory() {

@@ -1,4 +1,5 @@
 #include "backends/cpu/Report.h"
+#include "backends/cpu/Panels.h"
 #include "backends/cpu/Scan.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
@@ -155,6 +156,10 @@ private:
     });
     if (nest.reduces())
       report.flops += points * nest.getKinds().size();
+    if (Panels::of(nest)) { // cutting numbers into pieces is moving them
+      report.kind = "packing", report.flops = 0;
+      return report;
+    }
     report.kind = nest.getContraction() ? "contraction" : nest.reduces() ? "reduction" : computes ? "pointwise" : "copy";
     return report;
   }

@@ -1,0 +1,121 @@
+// What a contraction does with its sums: the nest's epilogue, from registers or from memory.
+#include "backends/cpu/ContractionCode.h"
+#include "ir/Dims.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::bigm;
+using namespace mlir::bigm::cpu;
+using namespace mlir::bigm::kernel;
+
+namespace {
+/// Epilogues up to this many ops are unrolled over the block; longer ones run in a loop over its rows in memory.
+constexpr unsigned longestUnrolledEpilogue = 6;
+} // namespace
+
+bool ContractionEmitter::epilogueJoinsRows() {
+  auto joins = [&](AffineExpr expr) {
+    for (size_t i = 1; i < c.rows.size(); ++i) {
+      auto x = coefficientOf(expr, c.rows[i - 1].dim), y = coefficientOf(expr, c.rows[i].dim);
+      if (!x || !y || canonical(*x) != canonical(*y * c.rows[i].size))
+        return false;
+    }
+    return true;
+  };
+  bool all = llvm::all_of(c.s.stores, joins);
+  nest.getFinish().walk([&](Operation *op) {
+    if (auto it = c.s.exprs.find(op); it != c.s.exprs.end())
+      all &= llvm::all_of(it->second, joins);
+  });
+  return all;
+}
+
+SmallVector<Value> ContractionEmitter::dimsOf(Value row) {
+  SmallVector<Value> dims = unit.dims;
+  for (size_t i = c.rows.size(); i-- > 0;) {
+    if (!joined && c.rows.size() > 1)
+      dims[c.rows[i].dim] = e.load(b.getI64Type(), digitPlace(row, i), 8);
+    else
+      dims[c.rows[i].dim] = i + 1 == c.rows.size() ? e.add(firstRow, row) : e.constant(0);
+  }
+  return dims;
+}
+
+void ContractionEmitter::fetchForEpilogue(const Tile &tile) {
+  SmallVector<std::pair<Slot, AffineExpr>> reads;
+  nest.getFinish().walk([&](LoadOp load) {
+    AffineExpr place = c.s.exprs.find(load)->second[0];
+    auto step = load.getAt().empty() && !load.getInside() ? coefficientOf(place, c.vectorDim) : std::nullopt;
+    if (step && constantOf(*step) == 1 &&
+        llvm::any_of(c.rows, [&](const Loop &loop) { return place.isFunctionOfDim(loop.dim); }))
+      reads.push_back({{Slot::Tensor, load.getTensor(), 0, {}}, place});
+  });
+  if (reads.empty())
+    return;
+  for (auto [i, place] : llvm::enumerate(c.s.stores))
+    reads.push_back({{Slot::Result, {}, unsigned(i), {}}, place});
+  Value tileRow = e.mul(tile.number, e.constant(c.tile));
+  for (unsigned i = 0; i < tile.rows; ++i) {
+    SmallVector<Value> dims = dimsOf(e.add(tileRow, e.constant(i)));
+    dims[c.vectorDim] = tile.columns.begin;
+    for (auto &[slot, place] : reads) {
+      Type tensor = slot.kind == Slot::Tensor ? slot.tensor.getType() : nest.getResult(slot.result).getType();
+      Value at = e.elementPointer(e.pointer(slot), e.mul(e.evaluate(place, dims), e.constant(elementBytes(tensor))),
+                                  b.getI8Type());
+      LLVM::Prefetch::create(b, at, /*rw=*/slot.kind == Slot::Result, /*hint=*/3, /*cache=*/1);
+    }
+  }
+}
+
+void ContractionEmitter::finish(const Tile &tile, const SmallVector<Value> &sums) {
+  Value tileRow = e.mul(tile.number, e.constant(c.tile));
+  unsigned vectors = tile.columns.vectors;
+  auto inRegisters = [&] {
+    for (unsigned i = 0; i < tile.rows; ++i) {
+      SmallVector<Value> dims = dimsOf(e.add(tileRow, e.constant(i)));
+      for (unsigned j = 0; j < vectors; ++j)
+        store(dims, tile.columns, j, sums[i * vectors + j]);
+    }
+  };
+  auto inMemory = [&] {
+    Value memory = allocate(bytesOf(int64_t(c.tile) * c.vectors));
+    for (auto [i, sum] : llvm::enumerate(sums))
+      e.storeRaw(sum, accumulatorPlace(memory, e.constant(int64_t(i / vectors * c.vectors + i % vectors))), alignment());
+    finishRows(tile, [&](Value index) { return loadVector(accumulatorPlace(memory, e.sub(index, tile.accumulator))); });
+  };
+  if (llvm::range_size(nest.getFinish().front()) > longestUnrolledEpilogue)
+    return inMemory();
+  auto known = constantOf(c.rowCount());
+  if (tile.rows == 1 || (known && *known % c.tile == 0))
+    return inRegisters();
+  choose(atMost(e.add(tileRow, e.constant(c.tile)), rowsLeft), inRegisters, inMemory);
+}
+
+void ContractionEmitter::finishRows(const Tile &tile, llvm::function_ref<Value(Value)> sumAt) {
+  Value tileRow = e.mul(tile.number, e.constant(c.tile));
+  auto known = constantOf(c.rowCount());
+  Value count = e.constant(tile.rows);
+  if (tile.rows > 1 && !(known && *known % c.tile == 0))
+    count = e.minimum(e.sub(rowsLeft, tileRow), count);
+  loopOrOnce(count, [&](Value row) {
+    SmallVector<Value> dims = dimsOf(e.add(tileRow, row));
+    Value accumulator = e.add(tile.accumulator, e.mul(row, e.constant(c.vectors)));
+    for (unsigned j = 0; j < tile.columns.vectors; ++j)
+      store(dims, tile.columns, j, sumAt(e.add(accumulator, e.constant(j))));
+  });
+}
+
+void ContractionEmitter::finishUnit(llvm::function_ref<Value(Value)> sumAt) {
+  int64_t most = int64_t(c.tile) * c.tiles;
+  loopOrOnce(allTiles ? e.constant(most) : e.minimum(rowsLeft, e.constant(most)), [&](Value row) {
+    SmallVector<Value> dims = dimsOf(row);
+    loopOrOnce(panels, [&](Value panel) {
+      Value accumulator = e.mul(e.add(e.mul(panel, e.constant(most)), row), e.constant(c.vectors));
+      byColumns(e.mul(e.add(firstPanel, panel), e.constant(c.width())), [&](const Columns &columns) {
+        for (unsigned j = 0; j < columns.vectors; ++j)
+          store(dims, columns, j, sumAt(e.add(accumulator, e.constant(j))));
+      });
+    });
+  });
+}

@@ -37,6 +37,7 @@ struct Panels {
   /// A unit of the nest that packs is so many blocks of 32 by 32 that lie side by side in memory.
   static constexpr int64_t blocksOfUnit = 4;
   AffineExpr units(kernel::NestOp nest) const;
+  static constexpr int64_t operationsOfBlock = 2 * 32 * 32; // two a number: whole vectors are cut
 };
 
 /// The pieces of f32 numbers, each in the upper half of a word.

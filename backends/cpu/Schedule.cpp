@@ -300,6 +300,7 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
   if (auto panels = Panels::of(nest)) {
     s.outer.clear(), s.block = one;
     s.inner = s.units = panels->units(nest);
+    s.cost = canonical(nest.size(0) * nest.size(1) * Panels::operationsOfBlock);
     return s;
   }
 

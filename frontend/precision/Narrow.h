@@ -10,15 +10,11 @@
 // smaller than the steps between the numbers that are left.
 #pragma once
 #include "frontend/Graph.h"
-#include <string>
+#include <vector>
 
 namespace bigm {
 
-/// `precision` is "f32" (then nothing changes), "bf16", "f16" or "int8"; it applies to what every `deploy`
-/// ships, less what that keeps, and to everything where there is no `deploy`.
-Program narrowed(const Program &, const std::string &precision);
-
-/// What a program's own `deploy`s ask for; "f32" where none says anything or they differ.
-std::string precisionOf(const Program &);
+/// The weights that the deploys ship (keptBy in Kept.h says which and how), kept so in all functions.
+Program narrowed(const Program &, const std::vector<DeployProgram> &);
 
 } // namespace bigm

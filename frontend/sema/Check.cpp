@@ -1,6 +1,7 @@
 // All declarations of a file, and those that nothing reaches: these are evaluated with symbolic settings, so that a
 // model is checked whether or not anything trains it.
 #include "Training.h"
+#include "precision/Kept.h"
 
 namespace bigm::sema {
 
@@ -154,6 +155,13 @@ void Checker::checkAll(Module &main) {
       if (d.name.text == deploy.train)
         if (auto *precision = clause(static_cast<const ast::DeployDecl &>(d).clauses, "precision"))
           readKept(*precision, deploy);
+    });
+  if (auto conflict = conflictIn(*program, program->deploys))
+    each(K::Deploy, [&](const ast::Decl &d) {
+      const std::string &first = program->deploys[conflict->first].train, &second = program->deploys[conflict->second].train;
+      if (d.name.text == second)
+        fail(Diag::PrecisionConflict, d.name.range, {second, conflict->weight, conflict->secondKeeps, first, conflict->firstKeeps},
+             "a library has each weight once: give both the same precision, or `keep` in both what they share");
     });
   for (auto &stop : stops) {
     const TrainProgram &train = program->trains[stop.training->index];

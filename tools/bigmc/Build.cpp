@@ -44,7 +44,8 @@ int build(const BuildOptions &options) {
   auto checked = checkProgram(options.program.file, sets, options.data);
   if (!checked)
     return UserError;
-  applyPrecision(*checked, options.code);
+  if (!applyPrecision(*checked, options.code))
+    return UserError;
   int code = Done;
   CodeOptions how = options.code;
   how.explain |= !options.memory.empty();

@@ -103,8 +103,8 @@ int emit(const EmitOptions &options) {
   auto checked = checkProgram(options.program.file, options.program.sets, options.program.data);
   if (!checked)
     return UserError;
-  if (!options.code.precision.empty())
-    applyPrecision(*checked, options.code);
+  if (!showPrecision(*checked, options.code))
+    return UserError;
   if (options.stage == "types") {
     print(std::cout, checked->program, options.model);
     return Done;

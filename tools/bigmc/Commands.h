@@ -20,6 +20,7 @@ struct ProgramOptions {
 struct CodeOptions {
   std::vector<std::string> targets; // `cpu:x86-64-v3`; none: see Targets.h
   std::string precision; // of weights: "f32", "bf16", "f16", "int8"; empty: as the program's `deploy`s say
+  std::string deploy;    // of which the precision is shown, in commands that show f32 when left out
   bool noCache = false; // make everything anew
   bool explain = false; // report every function's kernels and memory
   bool marks = false;   // entries say which kernel runs, for `profile`

@@ -131,8 +131,8 @@ int profile(const ProfileOptions &given) {
   auto checked = checkProgram(options.program.file, sets, options.program.data);
   if (!checked)
     return UserError;
-  if (!options.code.precision.empty())
-    applyPrecision(*checked, options.code);
+  if (!showPrecision(*checked, options.code))
+    return UserError;
   int code = Done;
   auto compiled = compile(*checked, options.code, code);
   auto module = compiled ? openCompiled(*compiled, code) : nullptr;

@@ -77,7 +77,12 @@ std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::strin
     code = UserError;
     return std::nullopt;
   }
-  opened.precision = applyPrecision(*opened.checked, options);
+  auto precision = applyPrecision(*opened.checked, options);
+  if (!precision) {
+    code = UserError;
+    return std::nullopt;
+  }
+  opened.precision = *precision;
   auto compiled = compile(*opened.checked, options, code);
   opened.module = compiled ? openCompiled(*compiled, code) : nullptr;
   return opened.module ? std::optional(std::move(opened)) : std::nullopt;

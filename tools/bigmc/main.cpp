@@ -53,6 +53,11 @@ void addPrecision(CLI::App *c, CodeOptions &code, const char *otherwise = "what 
   c->add_option("--precision", code.precision, std::string("how weights are kept: f32, bf16, f16 or int8; when left out ") + otherwise)
       ->check(CLI::IsMember({"f32", "bf16", "f16", "int8"}));
 }
+/// In commands that show code, of training too.
+void addShownPrecision(CLI::App *c, CodeOptions &code) {
+  addPrecision(c, code, "f32");
+  c->add_option("--deploy", code.deploy, "as this `deploy` ships its weights")->excludes("--precision");
+}
 void addSizes(CLI::App *c, CodeOptions &code, std::string &memory) {
   c->add_option("--size", code.sizes, "an open size of the function, e.g. N=128; 32 when left out")
       ->type_name("NAME=SIZE")
@@ -199,7 +204,7 @@ int main(int argc, char **argv) {
   profileCommand->add_flag("--json", profileOptions.json, "one JSON object on standard output");
   addThreads(profileCommand, profileOptions.threads);
   addCode(profileCommand, profileOptions.code);
-  addPrecision(profileCommand, profileOptions.code, "f32");
+  addShownPrecision(profileCommand, profileOptions.code);
   addSizes(profileCommand, profileOptions.code, profileOptions.memory);
 
   ImportOptions importOptions;
@@ -219,7 +224,7 @@ int main(int argc, char **argv) {
       ->check(CLI::IsMember({"ast", "types", "ir", "grad", "fused", "lowered", "llvm", "asm"}));
   emitCommand->add_option("--model", emitOptions.model, "only functions whose name starts with this");
   addCode(emitCommand, emitOptions.code);
-  addPrecision(emitCommand, emitOptions.code, "f32");
+  addShownPrecision(emitCommand, emitOptions.code);
 
   try {
     KeptBrackets kept(argc, argv);

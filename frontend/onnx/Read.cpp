@@ -4,12 +4,14 @@
 #define ONNX_NAMESPACE onnx
 #include "frontend/onnx/Onnx.h"
 #include "frontend/onnx/Data.h"
+#include "frontend/onnx/Lengths.h"
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/stubs/logging.h>
 #include <onnx/onnx_pb.h>
 #include <set>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace bigm::onnx {
@@ -272,17 +274,45 @@ template <class Parse> auto guarded(std::string &error, Parse parse) -> decltype
 }
 const char *notOnnx = "is not an ONNX model: it cannot be read as one, or is cut off";
 
+template <class Proto> bool parse(Proto &proto, std::string_view bytes) {
+  return bytes.size() <= size_t(INT32_MAX) && lengthsFit(bytes, *Proto::descriptor()) && proto.ParseFromArray(bytes.data(), int(bytes.size()));
+}
+
+/// A file in memory, while it is read.
+class Mapped {
+public:
+  explicit Mapped(const std::string &path) {
+    int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat about;
+    if (file < 0 || ::fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) {
+      if (file >= 0)
+        ::close(file);
+      throw Malformed("cannot be opened");
+    }
+    size = size_t(about.st_size);
+    at = size ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0) : nullptr;
+    ::close(file);
+    if (at == MAP_FAILED)
+      throw Malformed("cannot be read");
+  }
+  ~Mapped() {
+    if (size)
+      ::munmap(at, size);
+  }
+  Mapped(const Mapped &) = delete;
+  std::string_view bytes() const { return {static_cast<const char *>(at), size}; }
+
+private:
+  void *at = nullptr;
+  size_t size = 0;
+};
+
 } // namespace
 
 std::shared_ptr<const Model> read(const std::string &path, std::string &error) {
   return guarded(error, [&]() -> std::shared_ptr<const Model> {
-    int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-      throw Malformed("cannot be opened");
-    google::protobuf::io::FileInputStream stream(file);
-    stream.SetCloseOnDelete(true);
     ::onnx::ModelProto proto;
-    if (!proto.ParseFromZeroCopyStream(&stream))
+    if (!parse(proto, Mapped(path).bytes()))
       throw Malformed(notOnnx);
     size_t slash = path.rfind('/');
     auto model = Reader(slash == std::string::npos ? "." : path.substr(0, slash)).model(proto);
@@ -294,7 +324,7 @@ std::shared_ptr<const Model> read(const std::string &path, std::string &error) {
 std::shared_ptr<const Model> read(std::string_view bytes, const std::string &folder, std::string &error) {
   return guarded(error, [&]() -> std::shared_ptr<const Model> {
     ::onnx::ModelProto proto;
-    if (bytes.size() > size_t(INT32_MAX) || !proto.ParseFromArray(bytes.data(), int(bytes.size())))
+    if (!parse(proto, bytes))
       throw Malformed(notOnnx);
     return Reader(folder).model(proto);
   });
@@ -303,7 +333,7 @@ std::shared_ptr<const Model> read(std::string_view bytes, const std::string &fol
 std::shared_ptr<const Tensor> readTensor(std::string_view bytes, std::string &error) {
   return guarded(error, [&]() -> std::shared_ptr<const Tensor> {
     ::onnx::TensorProto proto;
-    if (bytes.size() > size_t(INT32_MAX) || !proto.ParseFromArray(bytes.data(), int(bytes.size())))
+    if (!parse(proto, bytes))
       throw Malformed("is not a tensor");
     return Reader("").tensor(proto);
   });

@@ -196,6 +196,8 @@ Val centred(NodeCall &c, size_t operand, size_t zero, bool perRow) {
 
 Val integerConvolution(NodeCall &c, size_t x, size_t xZero, size_t w, size_t wZero) {
   Val left = centred(c, x, xZero, false), right = centred(c, w, wZero, true);
+  if (left.rank() < 3 || right.rank() != left.rank())
+    refuse("weights " + typeText(right) + " over " + typeText(left));
   Window window(c, left, kernelOf(c.t, right));
   return convolve(c.t, c.t.pad(left, window.low, window.high, window.none, c.t.scalar(0, Type::I32)), right, window,
                   c.integer("group", 1));

@@ -132,6 +132,8 @@ Vals einsum(NodeCall &c) {
       if (n == 1 && isalpha((unsigned char)letter))
         right += letter;
   }
+  if (parts.empty())
+    refuse("no operand");
   for (auto &p : parts)
     p = diagonal(c.t, p);
   Lettered result = parts[0];

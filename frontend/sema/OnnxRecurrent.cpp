@@ -24,6 +24,8 @@ struct Recurrence {
     x = batchFirst ? t.transpose(c.x(0), {1, 0, 2}) : c.x(0);
     if (x.rank() != 3)
       refuse("a sequence " + typeText(x));
+    if (c.x(2).rank() != 3)
+      refuse("weights " + typeText(c.x(2)) + " of what the steps hand on");
     steps = x.shape[0];
     batch = x.shape[1];
     hidden = c.integer("hidden_size", c.x(2).shape.back().constant().value_or(0));

@@ -375,7 +375,8 @@ def Bigm_ContractOp : Bigm_Op<"contract", [DeclareOpInterfaceMethods<Bigm_Contra
   let description = [{
     result[d] = sum over r of lhs[lhs_map(d, r)] * rhs[rhs_map(d, r)]. Iteration dimensions are the result's dimensions,
     then the reduced ones, whose sizes are the results of `reduced`, a map `()[symbols] -> (sizes)`. Matrix products,
-    convolutions of any kind and their gradients are this one op.
+    convolutions of any kind and their gradients are this one op. All have one element type, or the factors are ui8 or i8 and
+    the result i32.
   }];
   let arguments = (ins Bigm_NumberTensor:$lhs, Bigm_NumberTensor:$rhs, AffineMapAttr:$lhs_map, AffineMapAttr:$rhs_map,
                        AffineMapAttr:$reduced);

@@ -188,8 +188,10 @@ LogicalResult ArgMinOp::verify() { return verifyArg(*this, getX(), getDim(), get
 
 LogicalResult ContractOp::verify() {
   auto lhs = cast<RankedTensorType>(getLhs().getType()), rhs = cast<RankedTensorType>(getRhs().getType());
-  if (lhs.getElementType() != rhs.getElementType() || lhs.getElementType() != getType().getElementType())
-    return emitOpError() << "has one element type";
+  // Products of eight bits are exact in i32, of any two signs.
+  bool bytes = lhs.getElementType().isInteger(8) && rhs.getElementType().isInteger(8) && getType().getElementType().isInteger(32);
+  if (!bytes && (lhs.getElementType() != rhs.getElementType() || lhs.getElementType() != getType().getElementType()))
+    return emitOpError() << "has one element type, or factors of 8 bits and sums of i32";
   if (getReduced().getNumDims())
     return emitOpError() << "has reduced sizes over symbols alone";
   SmallVector<AffineExpr> sizes = iterationSizes();

@@ -189,6 +189,11 @@ struct ChooseLayout : bigm::impl::ChooseLayoutBase<ChooseLayout> {
     wish(vectors->b.getTensor(), placeOf(vectors->b, vectors->dim));
     if (vectors->shared)
       return wish(vectors->a.getTensor(), placeOf(vectors->a, vectors->dim));
+    // Products of eight bits go by groups of neighbours along the sum.
+    if (vectors->a.getType().isInteger(8))
+      for (unsigned dim = nest.getParallel(); dim < nest.dims(); ++dim)
+        if (placeOf(vectors->a, dim) >= 0)
+          return wish(vectors->a.getTensor(), placeOf(vectors->a, dim));
     // The broadcast operand of a convolution: channels too. Dimension 0 is the batch.
     if (hasWindow(vectors->a))
       for (int64_t i = 1; i < rankOf(vectors->a.getTensor()); ++i)

@@ -154,6 +154,15 @@ const char *obstacle(NestOp producer, LoadOp load) {
   return nullptr;
 }
 
+/// Whether it makes a number of a contraction's sum in i32: once, while the sum is in registers. Where residuals are added one after
+/// the other, each would otherwise be made of all sums before it.
+bool endsWholeSum(NestOp producer) {
+  return llvm::any_of(producer.getBody().front().getOps<LoadOp>(), [](LoadOp load) {
+    auto sum = load.getTensor().getDefiningOp<NestOp>();
+    return sum && sum.getContraction() && load.getType().isInteger(32);
+  });
+}
+
 /// Why the producer is better computed once, into memory; null when substituting it pays.
 const char *lossOf(NestOp producer, ArrayRef<LoadOp> loads) {
   Cost cost = costOf(producer);
@@ -180,6 +189,8 @@ const char *lossOf(NestOp producer, ArrayRef<LoadOp> loads) {
     return !cost.dear || loads.size() == 1 ? nullptr : "it is read in several places and dear to compute";
   if (cost.dear)
     return "several kernels read it, and it is dear to compute";
+  if (endsWholeSum(producer))
+    return "several kernels read it, and it is the end of a sum of whole numbers";
   if (cost.fullLoads > 2)
     return "several kernels read it, and it reads more than two tensors";
   return consumers.size() <= 6 ? nullptr : "more than six kernels read it";

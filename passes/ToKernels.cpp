@@ -348,8 +348,10 @@ private:
     size_t parallel = cast<RankedTensorType>(result.getType()).getRank();
     bool real = isa<FloatType>(elementOf(result));
     auto product = [&](unsigned dims) -> Value {
-      Value x = load(op.lhsValue(), dims, op.lhsIndexing().getResults());
-      Value y = load(op.rhsValue(), dims, op.rhsIndexing().getResults());
+      auto factor = [&](Value tensor, AffineMap indexing) {
+        return formula::convert(builder, loc, load(tensor, dims, indexing.getResults()), elementOf(tensor), elementOf(result));
+      };
+      Value x = factor(op.lhsValue(), op.lhsIndexing()), y = factor(op.rhsValue(), op.rhsIndexing());
       return real ? Value(arith::MulFOp::create(builder, loc, x, y)) : Value(arith::MulIOp::create(builder, loc, x, y));
     };
     if (sizes.size() == parallel)

@@ -13,18 +13,20 @@ BlockCode::BlockCode(Emitter &e, const Contraction &c)
   element = nest.getBody().front().getTerminator()->getOperand(0).getType();
   elementA = LoadOp(c.a).getType(), elementB = LoadOp(c.b).getType();
   if (c.onDots)
-    elementA = elementB = b.getI32Type(); // pairs
+    elementA = elementB = b.getI32Type(); // words
   placeA = c.s.exprs.find(LoadOp(c.a))->second[0];
   placeB = c.s.exprs.find(LoadOp(c.b))->second[0];
 }
 
 /// The operands may be kept in fewer bits than the sum.
-Value BlockCode::widened(Value value) {
+Value BlockCode::widened(LoadOp of, Value value) {
   if (c.onDots)
     return value;
   Type wide = isa<VectorType>(value.getType()) ? e.vectorOf(element) : element;
   if (value.getType() == wide)
     return value;
+  if (isa<IntegerType>(element))
+    return isUnsigned(of) ? Value(arith::ExtUIOp::create(b, wide, value)) : Value(arith::ExtSIOp::create(b, wide, value));
   if (isa<IntegerType>(getElementTypeOrSelf(value.getType())))
     return arith::SIToFPOp::create(b, wide, value);
   return arith::ExtFOp::create(b, wide, value);
@@ -69,7 +71,8 @@ Value BlockCode::sumOfParts(const Contraction &of, Value unit, Value index) {
   auto over = scf::ForOp::create(b, e.constant(0), e.constant(of.splits), e.constant(1), zeros(1, 1));
   b.setInsertionPointToStart(over.getBody());
   Value part = loadVector(accumulatorPlace(partsOf(of, unit, over.getInductionVar()), index));
-  scf::YieldOp::create(b, Value(arith::AddFOp::create(b, over.getRegionIterArg(0), part)));
+  Value before = over.getRegionIterArg(0);
+  scf::YieldOp::create(b, isa<IntegerType>(element) ? Value(arith::AddIOp::create(b, before, part)) : Value(arith::AddFOp::create(b, before, part)));
   b.setInsertionPointAfter(over);
   return over.getResult(0);
 }
@@ -171,18 +174,45 @@ SmallVector<Value> BlockCode::reduce(size_t depth, const Columns &columns, Value
   return SmallVector<Value>(over.getResults());
 }
 
-Value BlockCode::addPairs(Value sum, Value x, Value y) {
-  auto pairs = [&](Value value) -> Value {
-    return LLVM::BitcastOp::create(b, VectorType::get({2 * int64_t(lanes)}, b.getBF16Type()), value);
+bool BlockCode::multipliesBytes() { return e.target.bytes && isUnsigned(c.a) != isUnsigned(c.b); }
+
+BlockCode::Word BlockCode::wordOf(LoadOp of, Value value) {
+  if (of.getType().isBF16())
+    return {LLVM::BitcastOp::create(b, VectorType::get({2 * int64_t(lanes)}, b.getBF16Type()), value)};
+  if (multipliesBytes())
+    return {LLVM::BitcastOp::create(b, VectorType::get({4 * int64_t(lanes)}, b.getI8Type()), value)};
+  // Elsewhere the even and the odd bytes of a word are two pairs of i16.
+  Type pairs = VectorType::get({2 * int64_t(lanes)}, b.getI16Type());
+  auto eight = [&](Type type) { return arith::ConstantOp::create(b, DenseElementsAttr::get(cast<ShapedType>(type), b.getIntegerAttr(getElementTypeOrSelf(type), 8))); };
+  Value all = LLVM::BitcastOp::create(b, pairs, value);
+  if (isUnsigned(of)) {
+    Value low = arith::ConstantOp::create(b, DenseElementsAttr::get(cast<ShapedType>(pairs), b.getI16IntegerAttr(0xff)));
+    return {arith::AndIOp::create(b, all, low), arith::ShRUIOp::create(b, all, eight(pairs))};
+  }
+  Value high = arith::ShLIOp::create(b, all, eight(pairs));
+  return {arith::ShRSIOp::create(b, high, eight(pairs)), arith::ShRSIOp::create(b, all, eight(pairs))};
+}
+
+Value BlockCode::addWords(Value sum, const Word &x, const Word &y) {
+  auto intrinsic = [&](StringRef name, ValueRange operands) {
+    return LLVM::CallIntrinsicOp::create(b, sum.getType(), b.getStringAttr(name), operands).getResult(0);
   };
-  return LLVM::CallIntrinsicOp::create(b, sum.getType(), b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
-                                       ValueRange{sum, pairs(x), pairs(y)})
-      .getResult(0);
+  if (LoadOp(c.a).getType().isBF16())
+    return intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", {sum, x[0], y[0]});
+  if (multipliesBytes()) { // the first factor counts as u8
+    bool turned = isUnsigned(c.b);
+    return intrinsic(lanes == 16 ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256",
+                     {sum, turned ? y[0] : x[0], turned ? x[0] : y[0]});
+  }
+  StringRef name = lanes == 16 ? "llvm.x86.avx512.pmaddw.d.512" : lanes == 8 ? "llvm.x86.avx2.pmadd.wd" : "llvm.x86.sse2.pmadd.wd";
+  for (auto [left, right] : llvm::zip(x, y))
+    sum = arith::AddIOp::create(b, sum, intrinsic(name, {left, right}));
+  return sum;
 }
 
 SmallVector<Value> BlockCode::step(const Columns &columns, Value a, Value bPlace, ArrayRef<Value> rowOffsets,
                                    ArrayRef<Value> sums) {
-  auto loadVectors = [&](Value base, Type inMemory, bool padded) {
+  auto loadVectors = [&](LoadOp of, Value base, Type inMemory, bool padded) {
     SmallVector<Value> vectors;
     unsigned bytes = inMemory.getIntOrFloatBitWidth() / 8;
     for (unsigned j = 0; j < columns.vectors; ++j) {
@@ -194,23 +224,32 @@ SmallVector<Value> BlockCode::step(const Columns &columns, Value a, Value bPlace
       } else {
         vectors.push_back(e.load(type, at, bytes));
       }
-      vectors.back() = widened(vectors.back());
+      vectors.back() = widened(of, vectors.back());
     }
     return vectors;
   };
-  SmallVector<Value> vectors = loadVectors(bPlace, elementB, c.packed), result; // panels end in zeros
+  SmallVector<Value> vectors = loadVectors(c.b, bPlace, elementB, c.packed), result; // panels end in zeros
+  SmallVector<Word> words;
+  if (c.onDots)
+    for (Value vector : vectors)
+      words.push_back(wordOf(c.b, vector));
   if (ahead)
     LLVM::Prefetch::create(b, e.elementPointer(bPlace, ahead, elementB), /*rw=*/0, /*hint=*/2, /*cache=*/1);
   for (auto [i, offset] : llvm::enumerate(rowOffsets)) {
     Value row = e.elementPointer(a, offset, elementA);
     SmallVector<Value> factors =
-        c.vectorsOfA ? loadVectors(row, elementA, false) : SmallVector<Value>(columns.vectors);
+        c.vectorsOfA ? loadVectors(c.a, row, elementA, false) : SmallVector<Value>(columns.vectors);
     if (!c.vectorsOfA)
-      llvm::fill(factors, e.splat(widened(e.load(elementA, row, elementA.getIntOrFloatBitWidth() / 8))));
+      llvm::fill(factors, e.splat(widened(c.a, e.load(elementA, row, elementA.getIntOrFloatBitWidth() / 8))));
+    Word word = c.onDots ? wordOf(c.a, factors[0]) : Word();
     for (unsigned j = 0; j < columns.vectors; ++j) {
       Value sum = sums[i * columns.vectors + j];
-      result.push_back(c.onDots ? addPairs(sum, factors[j], vectors[j])
-                                : LLVM::FMulAddOp::create(b, sum.getType(), factors[j], vectors[j], sum).getResult());
+      if (c.onDots)
+        result.push_back(addWords(sum, word, words[j]));
+      else if (isa<IntegerType>(element))
+        result.push_back(arith::AddIOp::create(b, sum, arith::MulIOp::create(b, factors[j], vectors[j])));
+      else
+        result.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factors[j], vectors[j], sum).getResult());
     }
   }
   return result;

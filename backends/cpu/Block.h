@@ -75,9 +75,14 @@ protected:
 private:
   /// Eight registers of 16 rows of 64 bytes each.
   void configureTiles();
-  Value widened(Value value);
-  /// Adds to each lane of the sum the two products of its pairs.
-  Value addPairs(Value sum, Value x, Value y);
+  Value widened(kernel::LoadOp of, Value value);
+  /// A vector of words as the instructions that add up their products take it: one value, or pairs of i16 in two.
+  using Word = SmallVector<Value, 2>;
+  /// Whether the target has an instruction for words of u8 and i8.
+  bool multipliesBytes();
+  Word wordOf(kernel::LoadOp of, Value value);
+  /// Adds the products of two vectors of words, word by word.
+  Value addWords(Value sum, const Word &x, const Word &y);
 };
 
 } // namespace mlir::bigm::cpu

@@ -3,6 +3,7 @@
 #include "backends/cpu/Panels.h"
 #include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include <numeric>
 
 using namespace mlir;
@@ -42,6 +43,8 @@ int64_t Contraction::accumulatorBytes() const {
   return int64_t(lanes) * element.getIntOrFloatBitWidth() / 8;
 }
 
+bool cpu::isUnsigned(LoadOp load) { return isa<arith::ExtUIOp>(*load->user_begin()); }
+
 namespace {
 /// Rows from which on a block asks for at most 11 bytes of a panel a cycle, on two units that multiply and add.
 constexpr unsigned leastRowsFromAfar = 6;
@@ -68,7 +71,7 @@ int64_t stepOf(AffineExpr expr, unsigned dim) {
 /// The width of the panels in which a load lies along a dimension, 0 when it does not.
 int64_t panelsOf(LoadOp load, unsigned dim) {
   ArrayRef<AffineExpr> indices = load.getMap().getResults();
-  if (load->hasAttr(pairPanels))
+  if (load->hasAttr(wordPanels))
     indices = indices.drop_back();
   AffineExpr index = indices.size() ? indices.back() : AffineExpr();
   auto binary = dyn_cast_or_null<AffineBinaryOpExpr>(index);
@@ -92,14 +95,14 @@ SmallVector<unsigned> tilesOf(AffineExpr size, unsigned most) {
   return tiles;
 }
 
-/// Half of a sum of products, each with an even factor; null where one has none.
-AffineExpr halfOf(AffineExpr expr) {
+/// A sum of products over `by`, which divides a factor of each; null where it divides none.
+AffineExpr partOf(AffineExpr expr, int64_t by) {
   if (auto constant = constantOf(expr))
-    return *constant % 2 ? AffineExpr() : getAffineConstantExpr(*constant / 2, expr.getContext());
+    return *constant % by ? AffineExpr() : getAffineConstantExpr(*constant / by, expr.getContext());
   auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
   if (!binary || (expr.getKind() != AffineExprKind::Add && expr.getKind() != AffineExprKind::Mul))
     return {};
-  AffineExpr left = halfOf(binary.getLHS()), right = halfOf(binary.getRHS());
+  AffineExpr left = partOf(binary.getLHS(), by), right = partOf(binary.getRHS(), by);
   if (expr.getKind() == AffineExprKind::Add)
     return left && right ? left + right : AffineExpr();
   return right ? binary.getLHS() * right : left ? left * binary.getRHS() : AffineExpr();
@@ -128,7 +131,7 @@ public:
     if (nest->hasAttr(onTilesAttr))
       return planOnTiles();
     if (nest->hasAttr(onDotsAttr))
-      stepByPairs();
+      stepByWords();
     if (!findOperands() || !chooseVectors())
       return std::nullopt;
     c.reduced = c.s.reduced;
@@ -202,7 +205,7 @@ private:
     if (loads.size() != 2 || loads[0].getInside() || loads[1].getInside())
       return false;
     element = nest.getBody().front().getTerminator()->getOperand(0).getType();
-    if (!element.isF32() && !element.isF64())
+    if (!element.isF32() && !element.isF64() && !element.isInteger(32))
       return false;
     for (LoadOp load : loads)
       for (unsigned d = 0; d < nest.dims(); ++d) {
@@ -222,23 +225,25 @@ private:
       }
     if (c.onDots)
       for (LoadOp load : loads)
-        if (AffineExpr &place = c.s.exprs[load][0]; !(place = halfOf(place)))
+        if (AffineExpr &place = c.s.exprs[load][0]; !(place = partOf(place, elementsInWord(load))))
           return false;
     return true;
   }
 
-  /// From here on a step of the sum is a pair, and the operands are arrays of pairs.
-  void stepByPairs() {
+  /// From here on a step of the sum is a word, a pair of bf16 or four of eight bits, and the operands are arrays of words.
+  void stepByWords() {
     c.onDots = true;
     unsigned dim = nest->getAttrOfType<IntegerAttr>(onDotsAttr).getInt();
     AffineExpr k = getAffineDimExpr(dim, nest.getContext());
+    int64_t each = 1;
     for (LoadOp load : nest.getBody().front().getOps<LoadOp>()) {
       AffineExpr &place = c.s.exprs[load][0];
-      place = canonical(place.replace(k, k * 2));
+      each = elementsInWord(load);
+      place = canonical(place.replace(k, k * each));
     }
     for (Loop &loop : c.s.reduced)
       if (loop.dim == dim)
-        loop.size = canonical((loop.size + 1).floorDiv(2));
+        loop.size = canonical((loop.size + (each - 1)).floorDiv(each));
   }
 
   bool isContiguous(LoadOp load, unsigned dim) {

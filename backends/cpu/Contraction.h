@@ -23,7 +23,7 @@ struct Contraction {
   bool wholeB = false;               // numbers of b lie whole and are cut into pieces as a unit reads them
   unsigned winograd = 0;       // the side of a tile, by Winograd's filtering (Winograd.h): `rows` run through tiles
   unsigned positions = 1;      // of its transform, when sums of all of them wait in scratch memory
-  bool onDots = false;         // both are read in pairs of bf16 (PackDots.cpp), and a step of the sum is a pair
+  bool onDots = false;         // both are read in words, pairs of bf16 or four of eight bits (PackDots.cpp), a step of the sum each
   unsigned vectorDim = 0;
   AffineExpr vectorSize;
   unsigned lanes = 1;
@@ -66,10 +66,15 @@ constexpr const char *rowPanels = "row_panels";
 /// Attribute of a contraction whose operands lie in panels for AMX (Panels.h): which load is that of the columns, the
 /// pieces of rows and of columns, and whether the columns' numbers lie whole.
 constexpr const char *onTilesAttr = "on_tiles";
-/// Attribute of a contraction of bf16 whose operands are read in pairs: the dimension of the sum along which two steps are one.
+/// Attribute of a contraction of bf16 or of eight bits whose operands are read in words: the dimension of the sum along which the
+/// steps of a word are one.
 constexpr const char *onDotsAttr = "on_dots";
-/// Attribute of a load whose last index is the place in a pair, and the one before it that in a panel of columns.
-constexpr const char *pairPanels = "pair_panels";
+/// Attribute of a load whose last index is the place in a word, and the one before it that in a panel of columns.
+constexpr const char *wordPanels = "word_panels";
+/// Elements of an operand in a word of 32 bits.
+inline int64_t elementsInWord(kernel::LoadOp load) { return 32 / load.getType().getIntOrFloatBitWidth(); }
+/// Whether an operand of eight bits is widened without a sign.
+bool isUnsigned(kernel::LoadOp load);
 
 /// The plan for a nest that is marked as a contraction; nothing when it has no dimension to run vectors along: then it
 /// runs as any reduction.

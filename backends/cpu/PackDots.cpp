@@ -1,10 +1,11 @@
-// Pairs for the instructions of AVX512-BF16.
+// Words for the instructions that add up products of neighbours along the sum.
 //
-// `vdpbf16ps` adds to each f32 of a vector the products of two pairs of bf16: twice the multiplications of an f32 vector, and
-// half the memory. Two steps of the sum become one. The columns are packed as [panel][pair of the sum][column][2], zeros
-// behind the ends; the rows are read as they lie where a pair is a whole aligned word in them, else from a copy in which the
-// sum is innermost and of even length. The kernel is that of f32 with pairs for elements (Block.cpp): its blocks, edges,
-// epilogues and units are the same.
+// `vdpbf16ps` adds to each f32 of a vector the products of two pairs of bf16, `vpdpbusd` to each i32 those of four u8 and four i8:
+// two and four times the multiplications of an f32 vector, with half and a quarter of the memory. The steps of a word become one.
+// Where a target has no instruction for bytes, two of `pmaddwd` do the same on the even and the odd ones, so all have the same bits.
+// The columns are packed as [panel][word of the sum][column][2 or 4], zeros behind the ends; the rows are read as they lie where
+// a word is a whole aligned one in them, else from a copy in which the sum is innermost. The kernel is that of f32 with words for
+// elements (Block.cpp): its blocks, edges, epilogues and units are the same.
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/PackOperands.h"
 #include "ir/Dims.h"
@@ -37,14 +38,19 @@ bool isSteady(LoadOp load) {
   return argument && SteadyValues(load->getParentOfType<func::FuncOp>()).isSteadyTensor(argument);
 }
 
-class Pairing {
+class Wording {
 public:
-  Pairing(NestOp nest, unsigned symbols) : nest(nest), symbols(symbols) {}
+  Wording(NestOp nest, unsigned symbols) : nest(nest), symbols(symbols) {}
 
   bool run(const Target &target) {
-    for (LoadOp load : nest.getBody().front().getOps<LoadOp>())
-      if (!load.getType().isBF16())
-        return false;
+    bool pairs = target.dots && !target.tiles, bytes = true;
+    for (LoadOp load : nest.getBody().front().getOps<LoadOp>()) {
+      pairs &= load.getType().isBF16();
+      bytes &= load.getType().isInteger(8);
+      each = elementsInWord(load);
+    }
+    if (!pairs && !bytes)
+      return false;
     auto plan = planContraction(nest, target);
     if (!plan || plan->vectorsOfA || plan->winograd || !isPlain(plan->b))
       return false;
@@ -54,40 +60,47 @@ public:
       products *= guess(nest.size(d));
       reuse *= columns.getMap().isFunctionOfDim(d) ? 1 : guess(nest.size(d));
     }
-    if (products < leastProducts || (reuse < leastRows && !isSteady(columns)) || !choosePairs(plan->s))
+    // Columns of weights are packed once, in `prepare`.
+    bool steady = isSteady(columns);
+    if ((products < leastProducts && !(bytes && steady)) || (reuse < leastRows && !steady) || !chooseWords(plan->s))
       return false;
-    if (!asItLies && !isPlain(rows))
-      return false; // windows would be copied as often as they overlap
     packColumns(int64_t(plan->vectors) * target.lanes);
     if (!asItLies)
       copyRows();
-    nest->setAttr(onDotsAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), pairDim));
+    nest->setAttr(onDotsAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), wordDim));
     return true;
   }
 
 private:
   AffineExpr dim(unsigned d) { return getAffineDimExpr(d, nest.getContext()); }
   AffineExpr number(int64_t value) { return getAffineConstantExpr(value, nest.getContext()); }
-  bool isEven(AffineExpr size) { return size.getLargestKnownDivisor() % 2 == 0; }
+  bool isWhole(AffineExpr size) { return size.getLargestKnownDivisor() % each == 0; }
+  /// Whether exactly one index of the rows is the dimension, and no other moves with it.
+  bool standsAlone(unsigned d) {
+    return llvm::count(rows.getMap().getResults(), dim(d)) == 1 &&
+           llvm::count_if(rows.getMap().getResults(), [&](AffineExpr index) { return index.isFunctionOfDim(d); }) == 1;
+  }
 
-  /// Which dimension of the sum goes in pairs: one along which rows lie in pairs already, else the longest.
-  bool choosePairs(const Schedule &s) {
+  /// Which dimension of the sum goes in words: one along which rows lie in words already, else the longest.
+  bool chooseWords(const Schedule &s) {
     AffineExpr place = s.exprs.find(rows)->second[0];
     double longest = 1;
     for (unsigned d = nest.getParallel(); d < nest.dims(); ++d) {
       auto step = coefficientOf(place, d);
-      if (!step || !columns.getMap().isFunctionOfDim(d) || guess(nest.size(d)) < 2)
+      if (!step || !columns.getMap().isFunctionOfDim(d) || guess(nest.size(d)) < each)
         continue;
-      bool lies = constantOf(*step) == 1 && isEven(nest.size(d));
+      bool lies = constantOf(*step) == 1 && isWhole(nest.size(d));
       for (unsigned other = 0; other < nest.dims(); ++other)
         if (auto apart = coefficientOf(place, other); other != d)
-          lies = lies && apart && isEven(*apart);
+          lies = lies && apart && isWhole(*apart);
       AffineExpr origin = place;
       for (unsigned other = 0; other < nest.dims(); ++other)
         origin = origin.replace(dim(other), number(0));
-      lies = lies && isEven(canonical(origin));
+      lies = lies && isWhole(canonical(origin));
+      if (!lies && !standsAlone(d))
+        continue;
       if (std::tuple(lies, guess(nest.size(d))) > std::tuple(asItLies, longest))
-        asItLies = lies, longest = guess(nest.size(d)), pairDim = d;
+        asItLies = lies, longest = guess(nest.size(d)), wordDim = d;
     }
     // Rows a multiple of a page apart fall in the same few sets of the first level cache.
     double shared = 1;
@@ -97,12 +110,12 @@ private:
     for (unsigned d = 0; d < nest.getParallel(); ++d)
       if (auto apart = coefficientOf(place, d);
           apart && !columns.getMap().isFunctionOfDim(d) && isPlain(rows) && shared >= leastColumns)
-        if (auto known = constantOf(*apart); known && *known && *known * 2 % page == 0)
+        if (auto known = constantOf(*apart); known && *known && *known * 4 / each % page == 0)
           asItLies = false;
     return longest > 1;
   }
 
-  /// [shared by all columns][panel][the rest of the sum][pair][column][2]
+  /// [shared by all columns][panel][the rest of the sum][word][column][2 or 4]
   void packColumns(int64_t width) {
     SmallVector<AffineExpr> sizes, at, dims(nest.dims(), number(0)), inside;
     auto add = [&](AffineExpr size, AffineExpr index) {
@@ -112,50 +125,57 @@ private:
     auto addAll = [&](bool parallel) {
       for (int64_t i : layoutOf(columns.getTensor()))
         if (auto index = dyn_cast<AffineDimExpr>(columns.getMap().getResult(i)))
-          if (unsigned d = index.getPosition(); d != columnDim && d != pairDim && (d < nest.getParallel()) == parallel)
+          if (unsigned d = index.getPosition(); d != columnDim && d != wordDim && (d < nest.getParallel()) == parallel)
             dims[d] = add(nest.size(d), index);
     };
-    AffineExpr column = dim(columnDim), step = dim(pairDim), count = nest.size(columnDim), length = nest.size(pairDim);
+    AffineExpr column = dim(columnDim), step = dim(wordDim), count = nest.size(columnDim), length = nest.size(wordDim);
     addAll(true);
     AffineExpr panel = add((count + (width - 1)).floorDiv(width), column.floorDiv(width));
     addAll(false);
-    AffineExpr pair = add((length + 1).floorDiv(2), step.floorDiv(2));
-    AffineExpr lane = add(number(width), column % width), half = add(number(2), step % 2);
-    dims[columnDim] = panel * width + lane, dims[pairDim] = pair * 2 + half;
+    AffineExpr word = add((length + (each - 1)).floorDiv(each), step.floorDiv(each));
+    AffineExpr lane = add(number(width), column % width), part = add(number(each), step % each);
+    dims[columnDim] = panel * width + lane, dims[wordDim] = word * each + part;
     if (auto known = constantOf(count); !known || *known % width)
       inside.push_back(count - 1 - dims[columnDim]);
-    if (!isEven(length))
-      inside.push_back(length - 1 - dims[pairDim]);
+    if (!isWhole(length))
+      inside.push_back(length - 1 - dims[wordDim]);
     packBy(nest, columns, sizes, dims, inside, symbols);
     columns.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), symbols, at, nest.getContext())));
-    columns->setAttr(pairPanels, UnitAttr::get(nest.getContext()));
+    columns->setAttr(wordPanels, UnitAttr::get(nest.getContext()));
   }
 
-  /// [all else in its order][the sum, even and not a multiple of a page]
+  /// [all else in its order][the sum, in whole words and not a multiple of a page]. Windows stay windows.
   void copyRows() {
-    SmallVector<AffineExpr> sizes, at, dims(nest.dims(), number(0)), inside;
-    for (int64_t i : layoutOf(rows.getTensor()))
-      if (auto index = dyn_cast<AffineDimExpr>(rows.getMap().getResult(i)); index && index.getPosition() != pairDim) {
-        dims[index.getPosition()] = dim(sizes.size());
-        sizes.push_back(nest.size(index.getPosition())), at.push_back(index);
-      }
-    AffineExpr length = nest.size(pairDim), even = canonical((length + 1).floorDiv(2) * 2);
-    if (auto known = constantOf(even); known && *known * 2 % page == 0)
-      even = even + 32; // a line further each row
-    dims[pairDim] = dim(sizes.size());
-    sizes.push_back(canonical(even)), at.push_back(dim(pairDim));
+    SmallVector<AffineExpr> extents = sizesOf(rows.getTensor().getType()), sizes, at, places(extents.size()), inside;
+    AffineExpr length = nest.size(wordDim);
+    unsigned along = 0;
+    for (int64_t i : layoutOf(rows.getTensor())) {
+      AffineExpr index = rows.getMap().getResult(i);
+      if (index == dim(wordDim))
+        along = i;
+      else if (isa<AffineConstantExpr>(index))
+        places[i] = index; // the others are not read
+      else
+        places[i] = dim(sizes.size()), sizes.push_back(extents[i]), at.push_back(index);
+    }
+    AffineExpr whole = canonical((length + (each - 1)).floorDiv(each) * each);
+    if (auto known = constantOf(whole); known && *known && *known * 4 / each % page == 0)
+      whole = whole + 16 * each; // a line further each row
+    places[along] = dim(sizes.size());
+    sizes.push_back(canonical(whole)), at.push_back(dim(wordDim));
     if (sizes.back() != length)
-      inside.push_back(length - 1 - dims[pairDim]);
-    packBy(nest, rows, sizes, dims, inside, symbols);
+      inside.push_back(length - 1 - places[along]);
+    packAt(nest, rows, sizes, places, inside, symbols);
     rows.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), symbols, at, nest.getContext())));
   }
 
   NestOp nest;
   unsigned symbols;
   LoadOp rows, columns;
-  unsigned columnDim = 0, pairDim = 0;
+  int64_t each = 2; // elements of a word
+  unsigned columnDim = 0, wordDim = 0;
   bool asItLies = false;
 };
 } // namespace
 
-bool cpu::packDots(NestOp nest, const Target &target, unsigned symbols) { return Pairing(nest, symbols).run(target); }
+bool cpu::packDots(NestOp nest, const Target &target, unsigned symbols) { return Wording(nest, symbols).run(target); }

@@ -100,7 +100,9 @@ void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned s
   Value value = LoadOp::create(inner, load.getLoc(), load.getType(), source, ValueRange(), otherwise,
                                AffineMapAttr::get(AffineMap::get(sizes.size(), symbols, places, context)), inside);
   if (value.getType() != element)
-    value = isa<IntegerType>(value.getType()) ? arith::SIToFPOp::create(inner, load.getLoc(), element, value).getResult()
+    value = isa<IntegerType>(element) ? isUnsigned(load) ? arith::ExtUIOp::create(inner, load.getLoc(), element, value).getResult()
+                                                         : arith::ExtSIOp::create(inner, load.getLoc(), element, value).getResult()
+            : isa<IntegerType>(value.getType()) ? arith::SIToFPOp::create(inner, load.getLoc(), element, value).getResult()
                                               : arith::ExtFOp::create(inner, load.getLoc(), element, value).getResult();
   YieldOp::create(inner, load.getLoc(), value);
 
@@ -182,7 +184,7 @@ void cpu::packOperands(func::FuncOp func, const Target &target) {
         continue;
       if (target.tiles && packTiles(nest, names ? names.size() : 0))
         continue;
-      if (target.dots && !target.tiles && packDots(nest, target, names ? names.size() : 0))
+      if (packDots(nest, target, names ? names.size() : 0))
         continue;
       packColumns(nest, target, names ? names.size() : 0);
       packRows(nest, target, names ? names.size() : 0);

@@ -20,8 +20,8 @@ void packOperands(func::FuncOp func, const Target &target);
 
 /// Packs both operands of a product of f32 or bf16 for the tiles of AMX (PackTiles.cpp) and marks it; whether it did.
 bool packTiles(kernel::NestOp nest, unsigned symbols);
-/// Packs the operands of a product of bf16 for instructions that add products of pairs (PackDots.cpp) and marks it; whether it
-/// did.
+/// Packs the operands of a product of bf16 or of eight bits for instructions that add up products of neighbours (PackDots.cpp) and
+/// marks it; whether it did.
 bool packDots(kernel::NestOp nest, const Target &target, unsigned symbols);
 
 /// A copy of what the load reads, which it then reads. `sizes` are those of the copy; `dims` says of each dimension of the
@@ -29,6 +29,10 @@ bool packDots(kernel::NestOp nest, const Target &target, unsigned symbols);
 /// the caller. Its elements are those of the load, or `convert` makes ones of the type `element` of them.
 /// What made the operand by a copy is passed over, or with `throughCopy` false read.
 Value packBy(kernel::NestOp nest, kernel::LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<AffineExpr> dims,
+             ArrayRef<AffineExpr> inside, unsigned symbols, Type element = {},
+             llvm::function_ref<Value(OpBuilder &, Value)> convert = {}, bool throughCopy = true);
+/// The same where `places` says which element of the tensor the copy has.
+Value packAt(kernel::NestOp nest, kernel::LoadOp load, ArrayRef<AffineExpr> sizes, SmallVector<AffineExpr> places,
              ArrayRef<AffineExpr> inside, unsigned symbols, Type element = {},
              llvm::function_ref<Value(OpBuilder &, Value)> convert = {}, bool throughCopy = true);
 

@@ -356,14 +356,19 @@ private:
 
 Value cpu::packBy(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, ArrayRef<AffineExpr> dims, ArrayRef<AffineExpr> inside,
                   unsigned symbols, Type element, llvm::function_ref<Value(OpBuilder &, Value)> convert, bool throughCopy) {
+  SmallVector<AffineExpr> places;
+  for (AffineExpr index : load.getMap().getResults())
+    places.push_back(index.replaceDims(dims));
+  return packAt(nest, load, sizes, std::move(places), inside, symbols, element, convert, throughCopy);
+}
+
+Value cpu::packAt(NestOp nest, LoadOp load, ArrayRef<AffineExpr> sizes, SmallVector<AffineExpr> places, ArrayRef<AffineExpr> inside,
+                  unsigned symbols, Type element, llvm::function_ref<Value(OpBuilder &, Value)> convert, bool throughCopy) {
   OpBuilder builder(nest);
   Type type = load.getType();
   NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element ? element : type), sizes, symbols,
                               sizes.size());
   OpBuilder inner = OpBuilder::atBlockEnd(&packing.getBody().front());
-  SmallVector<AffineExpr> places;
-  for (AffineExpr index : load.getMap().getResults())
-    places.push_back(index.replaceDims(dims));
   LoadOp copy = throughCopy ? copiedBy(load.getTensor()) : LoadOp();
   Value source = behindCopy(load, copy, places);
   IntegerSetAttr guard;

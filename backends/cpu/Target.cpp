@@ -32,6 +32,7 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
     level = host.lookup("avx512vl") && host.lookup("avx512dq") ? 4 : host.lookup("avx2") && host.lookup("fma") ? 3 : 2;
     target.tiles = level == 4 && host.lookup("amx-tile") && host.lookup("amx-bf16");
     target.dots = level == 4 && host.lookup("avx512bf16");
+    target.bytes = (level == 4 && host.lookup("avx512vnni")) || (level == 3 && host.lookup("avxvnni"));
   } else if (name == "x86-64-v2" || name == "x86-64-v3" || name == "x86-64-v4") {
     target.cpu = name;
     level = name.back() - '0';

@@ -15,6 +15,7 @@ struct Target {
   bool masks = false;   // loads and stores under a mask are cheap
   bool tiles = false;   // AMX: products of 16 x 32 by 32 x 16 bf16 in one instruction
   bool dots = false;    // AVX512-BF16: adds the products of pairs of bf16 to a vector of f32
+  bool bytes = false;   // AVX-VNNI, AVX512-VNNI: adds the products of fours of u8 and i8 to a vector of i32
   int64_t nearBytes = 32 << 10; // of a core's first level cache for data
   int64_t ownBytes = 512 << 10; // of its second level cache
   int64_t cores = 16;

@@ -250,6 +250,40 @@ TEST(Contract, BatchesOfBf16InPairs) {
                {}, 1e-2);
 }
 
+TEST(Contract, ProductsOfBytes) {
+  // Sums of products of u8 and i8 are exact in i32, on every target: rows as they lie and copied, words that end inside of the sum,
+  // factors in either order and of one sign, one row and an open number, weights by rows and by columns.
+  for (auto [n, o, k] : std::vector<std::array<int64_t, 3>>{{1, 37, 64}, {5, 7, 33}, {70, 150, 132}, {129, 64, 576}})
+    for (auto [x, w] : std::vector<std::pair<std::string, std::string>>{{"ui8", "i8"}, {"i8", "ui8"}, {"i8", "i8"}, {"ui8", "ui8"}})
+      for (bool byRows : {true, false}) {
+        if (k != 33 && (x != "ui8" || w != "i8"))
+          continue;
+        SCOPED_TRACE(std::to_string(n) + " rows, " + x + " by " + w + (byRows ? " by rows" : " by columns"));
+        std::string K = std::to_string(k), O = std::to_string(o), W = "tensor<" + (byRows ? O + "x" + K : K + "x" + O) + "x" + w + ">",
+                    X = "tensor<?x" + K + "x" + x + ", #x>", Y = "tensor<?x" + O + "xi32, #y>", F = "tensor<?x" + O + "xf32, #y>";
+        expectSame("#x = affine_map<()[s0] -> (s0, " + K + ")>\n#y = affine_map<()[s0] -> (s0, " + O + ")>\n"
+                   "func.func @f(%x: " + X + " {bigm.full}, %w: " + W + " {bigm.full, bigm.tensor = 0 : i64}, %s: tensor<" + O + "xf32> {bigm.tensor = 1 : i64}) "
+                   "-> (" + F + ", " + Y + ") attributes {bigm.symbols = [\"N\"]} {\n"
+                   "%y = bigm.contract %x, %w lhs affine_map<(i, j, l) -> (i, l)> rhs affine_map<(i, j, l) -> " +
+                   (byRows ? "(j, l)" : "(l, j)") + "> reduced affine_map<()[s0] -> (" + K + ")> : (" + X + ", " + W + ") -> " + Y + "\n"
+                   "%f = bigm.cast %y : " + Y + " -> " + F + "\n%v = bigm.view %s, affine_map<(i, j) -> (j)> : tensor<" + O + "xf32> -> " + F + "\n"
+                   "%z = bigm.mul %f, %v : " + F + "\nreturn %z, %y : " + F + ", " + Y + " }",
+                   {n}, 0);
+      }
+  // Convolutions with stride, channels in words and not; of 1 x 1, a picture whose channels come first.
+  for (std::string c : {"8", "6"})
+    expectSame("#x = affine_map<()[s0] -> (s0, " + c + ", 11, 13)>\n#y = affine_map<()[s0] -> (s0, 18, 5, 6)>\n#z = affine_map<()[s0] -> (s0, 21, 11, 13)>\n"
+               "func.func @f(%x: tensor<?x" + c + "x11x13xui8, #x> {bigm.full}, %w: tensor<18x" + c + "x3x3xi8> {bigm.full, bigm.tensor = 0 : i64}, %v: tensor<21x" + c +
+               "xi8> {bigm.full, bigm.tensor = 1 : i64}) -> (tensor<?x18x5x6xi32, #y>, tensor<?x21x11x13xi32, #z>) attributes {bigm.symbols = [\"N\"]} {\n"
+               "%a = bigm.contract %x, %w lhs affine_map<(n, o, h, w, c, i, j) -> (n, c, h * 2 + i, w * 2 + j)> "
+               "rhs affine_map<(n, o, h, w, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> (" + c + ", 3, 3)> "
+               ": (tensor<?x" + c + "x11x13xui8, #x>, tensor<18x" + c + "x3x3xi8>) -> tensor<?x18x5x6xi32, #y>\n"
+               "%b = bigm.contract %x, %v lhs affine_map<(n, o, h, w, c) -> (n, c, h, w)> rhs affine_map<(n, o, h, w, c) -> (o, c)> "
+               "reduced affine_map<()[s0] -> (" + c + ")> : (tensor<?x" + c + "x11x13xui8, #x>, tensor<21x" + c + "xi8>) -> tensor<?x21x11x13xi32, #z>\n"
+               "return %a, %b : tensor<?x18x5x6xi32, #y>, tensor<?x21x11x13xi32, #z> }",
+               {3}, 0);
+}
+
 TEST(Contract, WeightsKeptNarrow) {
   // Weights of 8 or 16 bits with the scale of their channel, as `precision` writes them: one row (what decoding does), some rows
   // and many, weights by rows and by columns, panels and none.

@@ -387,13 +387,15 @@ double Loaded::time(const std::vector<int64_t> &symbols, int threads, int repeat
 std::vector<Tensor> randomArguments(func::FuncOp function, const std::vector<int64_t> &symbols) {
   std::mt19937 generator(7);
   std::vector<Tensor> arguments;
-  for (Type type : function.getArgumentTypes()) {
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
+    bool full = bool(function.getArgAttr(i, "bigm.full")); // every value of a byte
     Tensor tensor{shapeOf(type, symbols), {}};
     tensor.data.resize(countOf(tensor.shape));
     Type element = elementOf(type);
     for (double &value : tensor.data)
       value = isa<FloatType>(element) ? double(float(generator() % 40001) / 10000.0f - 2.0f)
               : element.isInteger(1)  ? generator() % 2
+              : full                  ? double(generator() % 256) - (element.isUnsignedInteger(8) ? 0 : 128)
                                       : generator() % 3;
     arguments.push_back(std::move(tensor));
   }

@@ -304,17 +304,17 @@ struct Clause {
   std::vector<Name> names; // beside expressions, for `report`
   std::vector<Parameter> fields;
   std::unique_ptr<Block> body;            // may be null
-  std::vector<std::pair<Name, ExprPtr>> options; // `seed 7` behind a split; `{ keep embed }` behind a precision, `{ learn embed }` behind an optimiser
+  std::vector<std::pair<Name, ExprPtr>> options; // `seed 7` behind a split; `{ calibrate digits.valid  keep embed }` behind a precision, `{ learn embed }` behind an optimiser
   std::string flag;
   std::vector<Clause> clauses;
 
-  /// The options that stand in braces behind expression i: those between it and the next one.
-  std::vector<const Expr *> optionsOf(size_t i) const {
-    std::vector<const Expr *> out;
+  /// The options that stand in braces behind expression i, each with its word: those between it and the next one.
+  std::vector<std::pair<std::string_view, const Expr *>> optionsOf(size_t i) const {
+    std::vector<std::pair<std::string_view, const Expr *>> out;
     for (auto &[word, e] : options)
       if (e->range.begin > expressions[i]->range.begin &&
           (i + 1 == expressions.size() || e->range.begin < expressions[i + 1]->range.begin))
-        out.push_back(e.get());
+        out.emplace_back(word.text, e.get());
     return out;
   }
 };

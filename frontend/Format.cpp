@@ -293,17 +293,20 @@ private:
     return doc::align(doc::fill(std::move(parts)), 0);
   }
 
-  /// `int8 { keep embed }`, `adamw(lr: 1e-3) { learn embed }`.
+  /// `int8 { calibrate digits.valid  keep embed }`, `adamw(lr: 1e-3) { learn embed }`.
   Doc withOptions(const Clause &c) {
     std::vector<Doc> parts;
     for (size_t i = 0; i < c.expressions.size(); ++i) {
       if (i)
         parts.push_back(line());
       std::vector<Doc> one{expr(*c.expressions[i])};
-      std::vector<const Expr *> options = c.optionsOf(i);
-      for (const Expr *option : options) {
-        one.push_back(doc::text(option == options[0] ? " { " + c.options[0].first.text + " " : ", "));
+      auto options = c.optionsOf(i);
+      std::string_view before;
+      for (auto [word, option] : options) {
+        std::string opening = before.empty() ? " { " : "  ";
+        one.push_back(doc::text(word == before ? ", " : opening + std::string(word) + " "));
         one.push_back(expr(*option));
+        before = word;
       }
       one.push_back(doc::text(std::string(options.empty() ? "" : " }") + (i + 1 == c.expressions.size() ? "" : ",")));
       parts.push_back(concat(std::move(one)));

@@ -71,7 +71,7 @@ enum class Op {
   // Contraction: result[d] = sum over r of lhs[lhsMap(d, r)] * rhs[rhsMap(d, r)]. Iteration dimensions are the result's
   // dimensions, then the reduced ones; attr reduced: their sizes. Maps may be affine (`i*stride + a`), so matrix
   // products, convolutions (also grouped, dilated, depthwise) and their gradients are this one operation.
-  Contract, // attrs lhs_map, rhs_map, reduced
+  Contract, // attrs lhs_map, rhs_map, reduced. Factors of 8 bits (u8, i8) may have sums of i32.
   // Irregular.
   Gather,     // (table [V, ...], ids int [I...]) -> [I..., ...]; ids out of range are an error found by the data check
   ScatterAdd, // (updates [I..., ...], ids [I...]), result [V, ...]: adjoint of Gather
@@ -154,6 +154,7 @@ struct TensorDecl {
   // What precision/Narrow.h made of an f32 weight: kept in fewer bits, as i8 with a tensor of scales along dimension `axis`.
   bool narrowed = false;
   int scales = -1, axis = 0;
+  std::vector<float> values = {}; // elements that the compiler found, such as ranges of activations; the manifest has them
 };
 
 // ---------------------------------------------------------------- what the drivers read (it goes into the manifest)
@@ -281,6 +282,7 @@ struct DeployProgram {
   std::vector<std::string> targets;
   std::string precision = {};         // "f32", "bf16", "f16", "int8"; empty where it says none
   std::vector<std::string> keep = {}; // parts that stay as they are, by their paths in the model
+  std::string data = {}, split = {};  // int8: of which data and split activations have their ranges; empty: they stay f32
   std::string version;
 };
 

@@ -62,7 +62,8 @@ optimizer : expr ('{' ('learn' exprs)* '}')? ;
 entry     : (name '=')? expr ;
 target    : name (':' targetPart ('-' targetPart)*)? ;
 targetPart : name | NUMBER ;
-precision : name ('{' ('keep' exprs)* '}')? ;
+precision : name ('{' precisionOption* '}')? ;
+precisionOption : ('keep' | 'calibrate') exprs ;
 
 // --------------------------------------------------------------------------------------------------------- statements
 block : '{' statement* '}' ;
@@ -154,7 +155,7 @@ name
   | 'from' | 'test' | 'valid' | 'steps' | 'fields' | 'split' | 'derive' | 'augment' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'seed'
   | 'lr' | 'clip' | 'precision' | 'target' | 'serve' | 'weights' | 'cache' | 'bucket' | 'by' | 'freeze' | 'learn'
   | 'start' | 'if' | 'present' | 'stop' | 'flat' | 'phase' | 'report' | 'require' | 'on' | 'list' | 'stream' | 'param'
-  | 'state' | 'keep' | 'in' | 'over' | 'reverse'
+  | 'state' | 'keep' | 'calibrate' | 'in' | 'over' | 'reverse'
   ;
 
 // Any word, where nothing but a word can stand.
@@ -178,7 +179,7 @@ SERVE : 'serve' ;    WEIGHTS : 'weights' ; CACHE : 'cache' ;     BUCKET : 'bucke
 FREEZE : 'freeze' ;  LEARN : 'learn' ;     START : 'start' ;     IF : 'if' ;           PRESENT : 'present' ;
 STOP : 'stop' ;      FLAT : 'flat' ;       PHASE : 'phase' ;     REPORT : 'report' ;   REQUIRE : 'require' ;
 ON : 'on' ;          LIST : 'list' ;       STREAM : 'stream' ;   PARAM : 'param' ;     STATE : 'state' ;
-KEEP : 'keep' ;      IN : 'in' ;          VALID : 'valid' ;     STEPS : 'steps' ;
+KEEP : 'keep' ;      CALIBRATE : 'calibrate' ; IN : 'in' ;          VALID : 'valid' ;     STEPS : 'steps' ;
 
 LPAREN : '(' ;       RPAREN : ')' ;        LBRACKET : '[' ;      RBRACKET : ']' ;
 LBRACE : '{' ;       RBRACE : '}' ;        COMMA : ',' ;         COLON : ':' ;         ELLIPSIS : '...' ;

@@ -213,7 +213,9 @@ private:
     } else if (auto *c = cast<Parser::PrecisionClauseContext>(tree)) {
       for (auto *precision : c->precision()) {
         out.expressions.push_back(reference(precision->name()));
-        addOptions(out, precision->KEEP(), precision->exprs());
+        for (auto *option : precision->precisionOption())
+          for (ExprPtr &e : exprs(option->exprs()))
+            out.options.emplace_back(name(option->getStart()), std::move(e));
       }
     } else if (auto *c = cast<Parser::LetClauseContext>(tree)) {
       out.keyword = {"let", range(c->name())};
@@ -227,7 +229,7 @@ private:
     return out;
   }
 
-  /// `{ keep embed, head  keep norm }`: each word with the list behind it.
+  /// `{ learn embed, head  learn norm }`: each word with the list behind it.
   void addOptions(Clause &out, const std::vector<antlr4::tree::TerminalNode *> &words,
                   const std::vector<Parser::ExprsContext *> &lists) {
     for (size_t i = 0; i < lists.size(); ++i)

@@ -76,13 +76,13 @@ Expected whatFits(const std::vector<Token *> &before, const Token &at) {
       {Parser::ASSIGN, "`=`"},   {Parser::COLON, "`:`"},     {Parser::COMMA, "`,`"},   {Parser::RPAREN, "`)`"},
       {Parser::RBRACKET, "`]`"}, {Parser::ARROW, "`->`"},    {Parser::ON, "`on`"},     {Parser::FROM, "`from`"},
       {Parser::WHEN, "`when`"},  {Parser::FOR, "`for`"},     {Parser::IN, "`in`"},     {Parser::BY, "`by`"},
-      {Parser::PRESENT, "`present`"}, {Parser::KEEP, "`keep`"}, {Parser::LEARN, "`learn`"},
+      {Parser::PRESENT, "`present`"}, {Parser::KEEP, "`keep`"}, {Parser::CALIBRATE, "`calibrate`"}, {Parser::LEARN, "`learn`"},
   };
   bool anyName = id; // then every word fits, which says nothing
   bool start = !words.empty() && (words[0] == "a statement" || words[0] == "a clause"); // `=` and `:` would belong to one
   for (auto [type, shown] : kSigns) {
     bool isWord = type == Parser::ON || type == Parser::FROM || type == Parser::BY || type == Parser::PRESENT ||
-                  type == Parser::KEEP || type == Parser::LEARN || type == Parser::WHEN || type == Parser::FOR || type == Parser::IN;
+                  type == Parser::KEEP || type == Parser::CALIBRATE || type == Parser::LEARN || type == Parser::WHEN || type == Parser::FOR || type == Parser::IN;
     bool startSign = type == Parser::ASSIGN || type == Parser::COLON;
     if ((isWord && anyName) || (startSign && start) || (type == Parser::ARROW && out.operators) || !tries.fits(type))
       continue;

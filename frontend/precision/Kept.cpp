@@ -27,7 +27,10 @@ Elem elemOf(const DeployProgram &d) {
   return precision == "int8" ? Elem::I8 : precision == "bf16" ? Elem::BF16 : precision == "f16" ? Elem::F16 : Elem::F32;
 }
 
-std::string nameOf(Elem elem) { return elem == Elem::I8 ? "int8" : name(elem); }
+/// "int8 calibrated on digits.valid".
+std::string nameOf(const DeployProgram &d, Elem elem) {
+  return elem != Elem::I8 ? name(elem) : d.data.empty() ? "int8" : "int8 calibrated on " + d.data + "." + d.split;
+}
 
 /// The weights that a deploy ships and that are worth fewer bits, and how it keeps each.
 std::map<int, Elem> shippedBy(const Program &program, const DeployProgram &d) {
@@ -89,16 +92,18 @@ std::map<int, Kept> keptBy(const Program &program, const std::vector<DeployProgr
   for (const DeployProgram &d : deploys)
     for (auto [tensor, elem] : shippedBy(program, d))
       if (elem != Elem::F32 && !kept.count(tensor))
-        kept[tensor] = {elem, axisOf(program, tensor)};
+        kept[tensor] = {elem, axisOf(program, tensor), elem == Elem::I8 && !d.data.empty()};
   return kept;
 }
 
 std::optional<Conflict> conflictIn(const Program &program, const std::vector<DeployProgram> &deploys) {
-  std::map<int, std::pair<size_t, Elem>> seen;
+  std::map<int, std::pair<size_t, std::string>> seen;
   for (size_t i = 0; i < deploys.size(); ++i)
-    for (auto [tensor, elem] : shippedBy(program, deploys[i]))
-      if (auto [found, fresh] = seen.try_emplace(tensor, i, elem); !fresh && found->second.second != elem)
-        return Conflict{program.tensors[size_t(tensor)].name, found->second.first, i, nameOf(found->second.second), nameOf(elem)};
+    for (auto [tensor, elem] : shippedBy(program, deploys[i])) {
+      std::string how = nameOf(deploys[i], elem);
+      if (auto [found, fresh] = seen.try_emplace(tensor, i, how); !fresh && found->second.second != how)
+        return Conflict{program.tensors[size_t(tensor)].name, found->second.first, i, found->second.second, how};
+    }
   return std::nullopt;
 }
 
@@ -106,10 +111,10 @@ std::string precisionText(const std::vector<DeployProgram> &deploys) {
   std::string all;
   bool differ = false;
   for (const DeployProgram &d : deploys) {
-    differ |= precisionOf(d) != precisionOf(deploys.front());
-    all += (all.empty() ? "" : ", ") + precisionOf(d) + " (" + d.train + ")";
+    differ |= nameOf(d, elemOf(d)) != nameOf(deploys.front(), elemOf(deploys.front()));
+    all += (all.empty() ? "" : ", ") + nameOf(d, elemOf(d)) + " (" + d.train + ")";
   }
-  return differ ? all : precisionOf(deploys.front());
+  return differ ? all : nameOf(deploys.front(), elemOf(deploys.front()));
 }
 
 } // namespace bigm

@@ -15,6 +15,7 @@ namespace bigm {
 struct Kept {
   Elem elem = Elem::F32;
   int axis = 0; // of i8: the dimension along which its scales go
+  bool activations = false; // of i8: what it multiplies is kept so too, with ranges from data
 };
 
 /// The program's deploys, with `precision` in place of their own where it is not empty, and without one where `only` names
@@ -32,7 +33,7 @@ struct Conflict {
 };
 std::optional<Conflict> conflictIn(const Program &, const std::vector<DeployProgram> &);
 
-/// What the deploys ship, for people: "f32", "int8", or with names where they differ: "int8 (writer), f32 (scorer)".
+/// What the deploys ship, for people: "f32", "int8", "int8 calibrated on digits.valid", or with names where they differ: "int8 (writer), f32 (scorer)".
 std::string precisionText(const std::vector<DeployProgram> &);
 
 } // namespace bigm

@@ -1,6 +1,7 @@
 #include "frontend/precision/Narrow.h"
-#include "frontend/precision/Kept.h"
+#include "frontend/precision/NodeWriter.h"
 #include <algorithm>
+#include <memory>
 #include <set>
 
 namespace bigm {
@@ -8,7 +9,8 @@ namespace {
 
 class Narrowing {
 public:
-  Narrowing(const Program &program, std::map<int, Kept> kept) : from(program), out(program), kept(std::move(kept)) {}
+  Narrowing(const Program &program, std::map<int, Kept> kept, const Ranges &ranges)
+      : from(program), out(program), kept(std::move(kept)), ranges(ranges) {}
 
   Program run() {
     if (kept.empty())
@@ -23,6 +25,11 @@ public:
       decl.scales = int(out.tensors.size()), decl.axis = how.axis;
       out.tensors.push_back(std::move(scales)); // `decl` is gone
     }
+    names = rangesOf(from, kept);
+    for (auto &[tensor, name] : names)
+      if (auto range = ranges.find(name); range != ranges.end() && rangeTensors.try_emplace(name, int(out.tensors.size())).second)
+        out.tensors.push_back({TensorDecl::Kind::Param, name, {Elem::F32, {Dim(3)}}, from.tensors[size_t(tensor)].where, {}, false, -1, 0,
+                               {range->second.begin(), range->second.end()}});
     std::set<std::string> inits;
     for (const TrainProgram &t : from.trains)
       inits.insert(t.init);
@@ -45,31 +52,11 @@ public:
 
 private:
   // ---------------------------------------------------------------- one function
-  Value add(Op op, std::vector<Value> operands, TensorType type, std::map<std::string, Attr> attrs, const Node &like) {
-    Node node{op, std::move(operands), std::move(attrs), Value(to->types.size()), 1, like.where, like.scope, like.caller, like.space};
-    to->types.push_back(std::move(type));
-    to->nodes.push_back(std::move(node));
-    return to->nodes.back().first;
-  }
-  /// The vector laid along dimensions of a larger shape that begin at `first`.
-  Value spread(Value x, std::vector<Dim> shape, size_t first, const Node &like) {
-    AffineIndices map;
-    for (size_t i = 0; i < to->types[x].shape.size(); ++i)
-      map.push_back({{{uint32_t(first + i), 1}}, 0});
-    return add(Op::View, {x}, {Elem::F32, std::move(shape)}, {{"map", std::move(map)}}, like);
-  }
-  Value wide(Value x, const Node &like) { return add(Op::Cast, {x}, {Elem::F32, to->types[x].shape}, {}, like); }
-  Value times(Value x, Value y, const Node &like) { return add(Op::Mul, {x, y}, to->types[x], {}, like); }
-  Value number(double value, std::vector<Dim> shape, const Node &like) {
-    return add(Op::Constant, {}, {Elem::F32, std::move(shape)}, {{"number", value}}, like);
-  }
-
   Function rewritten(const Function &f) {
     Function copy = f;
-    to = &copy;
+    w = std::make_unique<NodeWriter>(copy);
     copy.nodes.clear(), copy.types.clear();
-    std::map<Value, std::pair<Value, int>> scaleOf; // argument of a weight -> that of its scales
-    std::map<Value, int> weights;                   // -> tensor
+    scaleOf.clear(), rangeOf.clear(), weights.clear();
     for (size_t a = 0; a < f.args.size(); ++a)
       if (f.args[a].role == Role::Tensor && kept.count(f.args[a].tensor)) {
         copy.args[a].type.elem = out.tensors[size_t(f.args[a].tensor)].type.elem;
@@ -81,17 +68,28 @@ private:
         const TensorDecl &decl = out.tensors[size_t(scales)];
         copy.args.push_back({f.args[argument].name + ".scale", Role::Tensor, scales, decl.type, f.args[argument].where});
       }
+    const std::map<size_t, Site> sites = sitesIn(f, kept);
+    for (auto &[number, site] : sites) {
+      const std::string &name = names.at(site.tensor);
+      if (auto tensor = rangeTensors.find(name); tensor != rangeTensors.end() && rangeOf.try_emplace(name, Value(copy.args.size())).second)
+        copy.args.push_back({name, Role::Tensor, tensor->second, out.tensors[size_t(tensor->second)].type, f.nodes[number].where});
+    }
     for (const Arg &a : copy.args)
       copy.types.push_back(a.type);
-    std::vector<Value> values(f.types.size());
+    values.assign(f.types.size(), 0);
     for (size_t a = 0; a < f.args.size(); ++a)
       values[a] = Value(a);
 
     for (const Node &node : f.nodes) {
       if (node.op == Op::Gather && weights.count(node.operands[0])) {
-        values[node.first] = lookedUp(node, values, scaleOf, f.types[node.first]);
+        values[node.first] = lookedUp(node, f.types[node.first]);
         continue;
       }
+      if (auto site = sites.find(size_t(&node - f.nodes.data())); site != sites.end())
+        if (auto range = rangeOf.find(names.at(site->second.tensor)); range != rangeOf.end()) {
+          values[node.first] = inWholeNumbers(f, node, site->second, range->second);
+          continue;
+        }
       Node moved = node;
       for (Value &operand : moved.operands) {
         auto weight = weights.find(operand);
@@ -100,10 +98,10 @@ private:
           continue;
         }
         // Decoded for each reader: what stands at its reader alone is decoded as it is read.
-        Value decoded = wide(operand, node);
+        Value decoded = w->cast(operand, Elem::F32, node);
         if (auto found = scaleOf.find(operand); found != scaleOf.end()) {
           auto [scales, axis] = found->second;
-          decoded = times(decoded, spread(scales, to->types[decoded].shape, size_t(axis), node), node);
+          decoded = w->pointwise(Op::Mul, {decoded, w->spread(scales, w->type(decoded).shape, size_t(axis), node)}, node);
         }
         operand = decoded;
       }
@@ -124,14 +122,59 @@ private:
     return copy;
   }
 
-  Value lookedUp(const Node &node, const std::vector<Value> &values, const std::map<Value, std::pair<Value, int>> &scaleOf, const TensorType &type) {
+  Value lookedUp(const Node &node, const TensorType &type) {
     Value table = node.operands[0], ids = values[node.operands[1]];
-    Value rows = wide(add(Op::Gather, {table, ids}, {to->types[table].elem, type.shape}, node.attrs, node), node);
+    Value rows = w->cast(w->add(Op::Gather, {table, ids}, {w->type(table).elem, type.shape}, node.attrs, node), Elem::F32, node);
     auto scale = scaleOf.find(table);
     if (scale == scaleOf.end())
       return rows;
-    Value scales = add(Op::Gather, {scale->second.first, ids}, {Elem::F32, to->types[ids].shape}, node.attrs, node);
-    return times(rows, spread(scales, type.shape, 0, node), node);
+    Value scales = w->add(Op::Gather, {scale->second.first, ids}, {Elem::F32, w->type(ids).shape}, node.attrs, node);
+    return w->pointwise(Op::Mul, {rows, w->spread(scales, type.shape, 0, node)}, node);
+  }
+
+  /// Both factors in eight bits, summed in i32 (Activations.h has the formula).
+  Value inWholeNumbers(const Function &f, const Node &node, const Site &site, Value range) {
+    const Range &numbers = ranges.at(names.at(site.tensor));
+    const double zero = numbers[2];
+    // Zeros that are put around are zero steps; where these are no number 0, they are put around before.
+    size_t first = 0;
+    for (size_t i = 0; zero != 0 && i < site.moved.size(); ++i)
+      if (f.nodes[site.moved[i]].op == Op::Pad)
+        first = i + 1;
+    Value x = values[first ? f.nodes[site.moved[first - 1]].first : site.root];
+    const std::vector<Dim> shape = w->type(x).shape;
+    Value q = w->pointwise(Op::Round, {w->pointwise(Op::Mul, {x, w->element(range, 1, shape, node)}, node)}, node);
+    if (zero != 0)
+      q = w->pointwise(Op::Add, {q, w->element(range, 2, shape, node)}, node);
+    q = w->pointwise(Op::Max, {w->pointwise(Op::Min, {q, w->number(255, shape, node)}, node), w->number(0, shape, node)}, node);
+    q = w->cast(q, Elem::U8, node);
+    for (size_t i = first; i < site.moved.size(); ++i) {
+      const Node &move = f.nodes[site.moved[i]];
+      std::vector<Value> operands{q};
+      if (move.op == Op::Pad)
+        operands.push_back(w->number(0, {}, move, Elem::U8));
+      q = w->add(move.op, std::move(operands), {Elem::U8, f.types[move.first].shape}, move.attrs, move);
+    }
+
+    Value weight = node.operands[1 - site.activations];
+    std::vector<Value> factors{q, weight};
+    if (site.activations == 1)
+      std::swap(factors[0], factors[1]);
+    const std::vector<Dim> &result = f.types[node.first].shape;
+    Value sum = w->add(Op::Contract, std::move(factors), {Elem::I32, result}, node.attrs, node);
+    auto [scales, axis] = scaleOf.at(weight);
+    const std::vector<Dim> channels = w->type(scales).shape;
+    if (zero != 0) {
+      std::vector<int64_t> dims;
+      for (size_t d = 0; d < w->type(weight).shape.size(); ++d)
+        if (int(d) != axis)
+          dims.push_back(int64_t(d));
+      Value all = w->add(Op::ReduceSum, {w->cast(weight, Elem::I32, node)}, {Elem::I32, channels}, {{"dims", dims}}, node);
+      Value more = w->pointwise(Op::Mul, {all, w->cast(w->element(range, 2, channels, node), Elem::I32, node)}, node);
+      sum = w->pointwise(Op::Sub, {sum, w->spread(more, result, site.channel, node)}, node);
+    }
+    Value scale = w->pointwise(Op::Mul, {scales, w->element(range, 0, channels, node)}, node);
+    return w->pointwise(Op::Mul, {w->cast(sum, Elem::F32, node), w->spread(scale, result, site.channel, node)}, node);
   }
 
   /// An initial weight in fewer bits.
@@ -139,7 +182,7 @@ private:
     const TensorDecl &decl = out.tensors[size_t(o.tensor)];
     Node like{Op::Cast, {}, {}, 0, 1, f.nodes.empty() ? SourceRange{} : f.nodes.back().where};
     if (decl.scales < 0) {
-      o.value = add(Op::Cast, {o.value}, decl.type, {}, like);
+      o.value = w->cast(o.value, decl.type.elem, like);
       return;
     }
     const std::vector<Dim> &shape = decl.type.shape;
@@ -148,24 +191,32 @@ private:
       if (int(d) != decl.axis)
         dims.push_back(int64_t(d));
     std::vector<Dim> row{shape[size_t(decl.axis)]};
-    Value most = add(Op::ReduceMax, {add(Op::Abs, {o.value}, {Elem::F32, shape}, {}, like)}, {Elem::F32, row}, {{"dims", dims}}, like);
-    Value scale = times(most, number(1.0 / 127, row, like), like);
+    Value most = w->add(Op::ReduceMax, {w->pointwise(Op::Abs, {o.value}, like)}, {Elem::F32, row}, {{"dims", dims}}, like);
+    Value scale = w->pointwise(Op::Mul, {most, w->number(1.0 / 127, row, like)}, like);
     // A row of zeros has the scale 0, and 0 over 1 is as good a number for it as any.
-    Value divisor = add(Op::Max, {scale, number(1e-30, row, like)}, {Elem::F32, row}, {}, like);
-    Value steps = add(Op::Div, {o.value, spread(divisor, shape, size_t(decl.axis), like)}, {Elem::F32, shape}, {}, like);
-    o.value = add(Op::Cast, {add(Op::Round, {steps}, {Elem::F32, shape}, {}, like)}, decl.type, {}, like);
+    Value divisor = w->pointwise(Op::Max, {scale, w->number(1e-30, row, like)}, like);
+    Value steps = w->pointwise(Op::Div, {o.value, w->spread(divisor, shape, size_t(decl.axis), like)}, like);
+    o.value = w->cast(w->pointwise(Op::Round, {steps}, like), decl.type.elem, like);
     more.push_back({o.name + ".scale", scale, decl.scales});
   }
 
   const Program &from;
   Program out;
   std::map<int, Kept> kept; // by tensor
-  Function *to = nullptr;
+  const Ranges &ranges;
+  std::map<int, std::string> names;        // weight -> its range
+  std::map<std::string, int> rangeTensors; // range -> its tensor
+  // Of the function that is rewritten.
+  std::unique_ptr<NodeWriter> w;
+  std::vector<Value> values;                      // of the old one -> of the new one
+  std::map<Value, int> weights;                   // argument -> tensor
+  std::map<Value, std::pair<Value, int>> scaleOf; // argument of a weight -> that of its scales, and their dimension
+  std::map<std::string, Value> rangeOf;           // range -> its argument
 };
 } // namespace
 
-Program narrowed(const Program &program, const std::vector<DeployProgram> &deploys) {
-  return Narrowing(program, keptBy(program, deploys)).run();
+Program narrowed(const Program &program, const std::vector<DeployProgram> &deploys, const Ranges &ranges) {
+  return Narrowing(program, keptBy(program, deploys), ranges).run();
 }
 
 } // namespace bigm

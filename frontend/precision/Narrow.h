@@ -9,12 +9,13 @@
 // the channel. Functions that make initial weights round them too; those that train are gone, because steps of training are
 // smaller than the steps between the numbers that are left.
 #pragma once
-#include "frontend/Graph.h"
+#include "frontend/precision/Activations.h"
 #include <vector>
 
 namespace bigm {
 
-/// The weights that the deploys ship (keptBy in Kept.h says which and how), kept so in all functions.
-Program narrowed(const Program &, const std::vector<DeployProgram> &);
+/// The weights that the deploys ship (keptBy in Kept.h says which and how), kept so in all functions. Products whose activations
+/// have a range are done in whole numbers (Activations.h), and the ranges are tensors beside the weights.
+Program narrowed(const Program &, const std::vector<DeployProgram> &, const Ranges &ranges = {});
 
 } // namespace bigm

@@ -361,6 +361,7 @@ public:
   /// The parts that expressions name, relative to the model; `all` is no part unless the model has one called so.
   bool readPaths(Training &t, const std::vector<const ast::Expr *> &paths, bool all, std::vector<std::string> &out);
   void readKept(const ast::Clause &c, DeployProgram &deploy);
+  void readCalibration(const ast::Expr &e, DeployProgram &deploy);
   /// The instance that `declaration name = Model(...)` makes; null after an error, which `needsModel` words.
   std::shared_ptr<Instance> rootInstance(const ast::Expr &model, const std::string &name, Module *m, Diag needsModel,
                                          const std::string &hint);
@@ -400,6 +401,8 @@ public:
   void checkFlowEvaluate(const ast::EvaluateDecl &d, const ast::CallableDecl &flow, DataSet &set, const std::string &split);
   /// The data and split that an `evaluate` names; null after an error.
   DataSet *evaluatedOn(const ast::EvaluateDecl &d, Module *m, std::string &split);
+  /// The data of `digits.valid`, or of `digits`, which leaves `split` as it is; null after saying what is wrong.
+  DataSet *splitOf(const ast::Expr &e, Module *m, std::string &split);
   std::vector<std::function<void()>> flowEvaluates; // wait for their flows
   bool buildEvaluate(const ast::EvaluateDecl &d, Training &t, DataSet &set, EvaluateProgram &out);
   void readRequires(const ast::EvaluateDecl &d, EvaluateProgram &out, const std::map<std::string, std::string> &byText);

@@ -145,14 +145,14 @@ void Checker::readRequires(const ast::EvaluateDecl &d, EvaluateProgram &out,
   }
 }
 
-Checker::DataSet *Checker::evaluatedOn(const ast::EvaluateDecl &d, Module *m, std::string &split) {
-  // `digits.test`, or `digits` for its test split.
-  auto *member = ast::as<ast::MemberExpr>(d.data.get());
-  DataSet *set = namedData(member ? *member->base : *d.data, d.data->range, m);
+Checker::DataSet *Checker::splitOf(const ast::Expr &e, Module *m, std::string &split) {
+  auto *member = ast::as<ast::MemberExpr>(&e);
+  DataSet *set = namedData(member ? *member->base : e, e.range, m);
   if (!set || !set->ok)
     return nullptr;
   const DataProgram &dp = program->data[set->index];
-  split = member ? member->member.text : "test";
+  if (member)
+    split = member->member.text;
   std::vector<std::string> splits;
   for (auto &[name, share] : dp.split)
     splits.push_back(name);
@@ -165,8 +165,13 @@ Checker::DataSet *Checker::evaluatedOn(const ast::EvaluateDecl &d, Module *m, st
   if (std::find(splits.begin(), splits.end(), split) != splits.end())
     return set;
   std::string near = didYouMean(split, splits);
-  fail(Diag::NoSuchSplit, member ? member->member.range : d.data->range, {dp.name, split}, near.empty() ? "" : "did you mean `" + near + "`?");
+  fail(Diag::NoSuchSplit, member ? member->member.range : e.range, {dp.name, split}, near.empty() ? "" : "did you mean `" + near + "`?");
   return nullptr;
+}
+
+Checker::DataSet *Checker::evaluatedOn(const ast::EvaluateDecl &d, Module *m, std::string &split) {
+  split = "test"; // `digits` is `digits.test`
+  return splitOf(*d.data, m, split);
 }
 
 void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {

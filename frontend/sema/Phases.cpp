@@ -65,6 +65,10 @@ void Checker::readKept(const ast::Clause &c, DeployProgram &deploy) {
   }
   std::vector<std::string> known(parts.begin(), parts.end());
   for (auto &[word, e] : c.options) {
+    if (word.text == "calibrate") {
+      readCalibration(*e, deploy);
+      continue;
+    }
     std::string path = exprPath(*e);
     if (path.compare(0, deploy.train.size() + 1, deploy.train + ".") == 0)
       path = path.substr(deploy.train.size() + 1);
@@ -79,6 +83,26 @@ void Checker::readKept(const ast::Clause &c, DeployProgram &deploy) {
     fail(Diag::UnknownPart, e->range, {deploy.train, source(e->range)},
          !near.empty() ? "did you mean `" + near + "`?" : "its parts are " + all);
   }
+}
+
+/// `precision int8 { calibrate digits.valid }`: activations in eight bits too, with the ranges that they have there.
+void Checker::readCalibration(const ast::Expr &e, DeployProgram &deploy) {
+  auto no = [&](const std::string &why, const std::string &hint = "") { fail(Diag::CalibrateForm, e.range, {source(e.range), why}, hint); };
+  if (deploy.precision != "int8")
+    return no("it finds ranges for `int8`, and the precision here is `" + deploy.precision + "`");
+  if (!deploy.data.empty())
+    return no("`" + deploy.train + "` has its ranges from `" + deploy.data + "." + deploy.split + "`");
+  std::string split = "valid";
+  DataSet *set = splitOf(e, mainModule(), split);
+  if (!set)
+    return;
+  deploy.data = program->data[set->index].name, deploy.split = split;
+  // What an evaluation computes shows the activations.
+  for (const EvaluateProgram &evaluate : program->evaluates)
+    if (evaluate.data == deploy.data && (evaluate.train == deploy.train || !evaluate.flow.empty()))
+      return;
+  no("no `evaluate` measures `" + deploy.train + "` on `" + deploy.data + "`",
+     "write `evaluate " + deploy.train + " on " + deploy.data + ".test { ... }`: calibration runs that on records of `" + deploy.data + "." + split + "`");
 }
 
 void Checker::readStop(Training &t, const ast::Clause &c, PhaseProgram &out) {
@@ -236,7 +260,10 @@ std::optional<std::vector<size_t>> Checker::chooseOptimizers(Training &t, const 
   bool ok = true;
   for (size_t i = 0; i < count; ++i) {
     learns[i].root = t.name;
-    ok = readPaths(t, optimize.optionsOf(i), false, learns[i].learned) && ok;
+    std::vector<const ast::Expr *> parts;
+    for (auto &[word, part] : optimize.optionsOf(i))
+      parts.push_back(part);
+    ok = readPaths(t, parts, false, learns[i].learned) && ok;
   }
   if (!ok)
     return std::nullopt;

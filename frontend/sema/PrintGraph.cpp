@@ -231,6 +231,8 @@ void print(std::ostream &out, const Program &p, const std::string &only) {
         out << " precision " << d.precision;
       for (auto &part : d.keep)
         out << " keep " << part;
+      if (!d.data.empty())
+        out << " calibrate " << d.data << "." << d.split;
       out << " version " << d.version << "\n";
     }
   for (const Function &f : p.functions)

@@ -67,6 +67,15 @@ static TensorDecl parseTensor(const Json &json, size_t index) {
     if (tensor.axis < 0 || tensor.axis >= int64_t(tensor.shape.size()))
       fail(where + " has no dimension `axis`");
   }
+  if (json.contains("values")) {
+    for (const Json &value : list(json, "values", where)) {
+      if (!value.is_number())
+        fail(where + " has a value that is no number");
+      tensor.values.push_back(value.get<float>());
+    }
+    if (tensor.dtype != BIGM_F32 || tensor.values.size() * sizeof(float) != tensor.bytes)
+      fail(where + " has not as many values as elements");
+  }
   bool fits = tensor.scales >= 0 ? tensor.dtype == BIGM_I8 : tensor.dtype == BIGM_BF16 || tensor.dtype == BIGM_F16;
   if (tensor.narrowed ? !fits : tensor.scales >= 0)
     fail(where + " is narrowed to a type that it cannot have");

@@ -23,6 +23,7 @@ struct TensorDecl {
   bool narrowed = false; // an f32 weight that the program keeps in fewer bits (Narrow.h)
   int32_t scales = -1;   // of an i8 one: the tensor of its scales
   int64_t axis = 0;      // and the dimension that they go along
+  std::vector<float> values; // what it holds where no file of weights says otherwise; empty: zeros, and a file must have it
 };
 
 enum class Role { Input, Tensor, Seed, Step, Steps, Output, Prepared };

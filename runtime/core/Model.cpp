@@ -24,6 +24,8 @@ Model::Model(std::shared_ptr<const Module> from) : module(std::move(from)) {
   char *at = memory.data();
   for (const TensorDecl &decl : decls) {
     tensors.push_back(at);
+    if (!decl.values.empty())
+      std::memcpy(at, decl.values.data(), decl.bytes);
     at += onLine(decl.bytes);
   }
   for (uint64_t bytes : module->manifest.prepared) {
@@ -96,7 +98,7 @@ void Model::load(const std::string &path, uint32_t required, bool allowMissing, 
     if (isWider(i) && manifest.tensors[i].scales >= 0)
       made[size_t(manifest.tensors[i].scales)] = 1;
   for (size_t i = 0; i < tensors.size(); ++i)
-    if (!sources[i] && !made[i] && (required >> manifest.tensors[i].kind & 1) && inPart(manifest.tensors[i].name))
+    if (!sources[i] && !made[i] && manifest.tensors[i].values.empty() && (required >> manifest.tensors[i].kind & 1) && inPart(manifest.tensors[i].name))
       missing.push_back(manifest.tensors[i].name);
   std::string problems;
   if (!missing.empty() && !allowMissing)

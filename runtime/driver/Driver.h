@@ -80,6 +80,10 @@ struct Evaluation {
 /// (a run folder that cannot be written is then only mentioned in the log).
 Evaluation evaluate(const bigm_module *module, const CommonOptions &options);
 
+/// What a program that counts its activations saw (frontend/precision/Activations.h): every `evaluate` runs on at most `records`
+/// records of its split; then its tensors of metrics whose names end in `.seen`, summed over all that ran, by name.
+Result calibrate(const bigm_module *module, const CommonOptions &options, int64_t records, std::map<std::string, std::vector<float>> &seen);
+
 /// Weights from files that the program names (`from pretrained(...)`) into a model that `build` or `profile` opened.
 Result loadPretrained(const bigm_module *module, bigm_model *model, const CommonOptions &options);
 

@@ -105,13 +105,13 @@ void append(const flow::Flow &flow, const EvaluateProgram &evaluate, const data:
 
 } // namespace
 
-Measured measureFlow(FlowHost &host, DataSets &data, const EvaluateProgram &evaluate, const std::string &split) {
+Measured measureFlow(FlowHost &host, DataSets &data, const EvaluateProgram &evaluate, const std::string &split, int64_t most) {
   const flow::Flow &flow = host.choose(evaluate.flow);
   FlowHost::Worker worker(host);
   std::vector<std::unique_ptr<FlowMetric>> metrics;
   for (auto &m : evaluate.metrics)
     metrics.push_back(makeFlowMetric(m));
-  auto records = data.records(evaluate.data, split);
+  auto records = someOf(data.records(evaluate.data, split), most);
   const data::Table &table = data.table(evaluate.data, split);
   // A tensor of open size must be as large in all records of a batch.
   size_t each = kBatch;

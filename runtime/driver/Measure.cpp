@@ -26,9 +26,19 @@ std::optional<double> Measured::value(const std::string &metric) const {
   return std::nullopt;
 }
 
-Measured measure(Session &session, DataSets &data, const EvaluateProgram &evaluate, const std::string &split) {
+std::vector<int64_t> someOf(std::vector<int64_t> records, int64_t most) {
+  const int64_t count = int64_t(records.size());
+  if (most <= 0 || count <= most)
+    return records;
+  for (int64_t i = 0; i < most; ++i)
+    records[size_t(i)] = records[size_t(i * count / most)];
+  records.resize(size_t(most));
+  return records;
+}
+
+Measured measure(Session &session, DataSets &data, const EvaluateProgram &evaluate, const std::string &split, int64_t most) {
   Measured out;
-  auto records = data.records(evaluate.data, split);
+  auto records = someOf(data.records(evaluate.data, split), most);
   out.records = int64_t(records.size());
   auto loader = data.batches(evaluate.data, split, std::move(records), kBatch, data.modeFor(evaluate.data, evaluate.step), 0);
   if (!evaluate.begin.empty())

@@ -16,7 +16,10 @@ struct Measured {
 
   std::optional<double> value(const std::string &metric) const;
 };
-Measured measure(Session &session, DataSets &data, const EvaluateProgram &evaluate, const std::string &split);
+/// Of `most` records, spread over the split; 0: of all.
+Measured measure(Session &session, DataSets &data, const EvaluateProgram &evaluate, const std::string &split, int64_t most = 0);
+/// `most` of the records, as far apart as they can be, in their order.
+std::vector<int64_t> someOf(std::vector<int64_t> records, int64_t most);
 
 /// Confusion matrix and worst mistakes for each head of a train's predict function over a split; empty when the
 /// program cannot decode its outputs, or when there is nothing to compare with.

@@ -56,12 +56,15 @@ void writeWide(const Program &program, bigm_model *model, size_t index, const vo
     expect(bigm_model_write(model, t.scales, scales.data(), scales.size() * sizeof(float)));
 }
 
-/// Tensors that hold scales of others: no file has them.
-std::set<size_t> scalesOf(const Program &program) {
+/// Tensors that hold scales of others, or what the manifest says: no file has them.
+std::set<size_t> madeBy(const Program &program) {
   std::set<size_t> all;
-  for (auto &t : program.tensors)
-    if (t.scales >= 0)
-      all.insert(size_t(t.scales));
+  for (size_t i = 0; i < program.tensors.size(); ++i) {
+    if (program.tensors[i].scales >= 0)
+      all.insert(size_t(program.tensors[i].scales));
+    if (program.tensors[i].valued)
+      all.insert(i);
+  }
   return all;
 }
 
@@ -155,9 +158,9 @@ void load(const Program &program, bigm_model *model, const ModelSource &source, 
   weights::Stored stored(path);
   weights::Renames renames(source.renames);
   std::map<std::string, size_t> wanted;
-  std::set<size_t> scales = scalesOf(program);
+  std::set<size_t> made = madeBy(program);
   for (size_t i = 0; i < program.tensors.size(); ++i)
-    if (auto &t = program.tensors[i]; (t.kind == "param" || t.kind == "state") && t.name.starts_with(prefix) && !scales.count(i))
+    if (auto &t = program.tensors[i]; (t.kind == "param" || t.kind == "state") && t.name.starts_with(prefix) && !made.count(i))
       wanted[t.name.substr(prefix.size())] = i;
 
   std::map<size_t, Filled> filled;
@@ -198,10 +201,10 @@ void load(const Program &program, bigm_model *model, const ModelSource &source, 
 
 /// Tensors whose elements the caller has.
 void write(const Program &program, bigm_model *model, const ModelSource &source, const Places &places) {
-  std::set<size_t> scales = scalesOf(program);
+  std::set<size_t> made = madeBy(program);
   for (size_t i = 0; i < program.tensors.size(); ++i) {
     auto &t = program.tensors[i];
-    if (scales.count(i) || (t.kind != "param" && t.kind != "state") || !t.name.starts_with(source.name + "."))
+    if (made.count(i) || (t.kind != "param" && t.kind != "state") || !t.name.starts_with(source.name + "."))
       continue;
     const std::string_view *bytes = nullptr;
     for (auto &[name, elements] : *places.given)

@@ -3,6 +3,7 @@
 #include "Compiler.h"
 #include "Explain.h"
 #include "Module.h"
+#include "Precision.h"
 #include "Targets.h"
 #include "Weights.h"
 #include "backends/artifact/Artifact.h"
@@ -44,9 +45,11 @@ int build(const BuildOptions &options) {
   auto checked = checkProgram(options.program.file, sets, options.data);
   if (!checked)
     return UserError;
-  if (!applyPrecision(*checked, options.code))
-    return UserError;
   int code = Done;
+  CodeOptions here = options.code;
+  here.targets.clear(); // this machine finds ranges, whatever the library is for
+  if (!applyPrecision(*checked, here, placesOf(*checked, options.program, sets, options.run, options.data, 0), code))
+    return code;
   CodeOptions how = options.code;
   how.explain |= !options.memory.empty();
   how.targets = targetsOf(options.code, checked->program, code);
@@ -68,7 +71,7 @@ int build(const BuildOptions &options) {
   inputs.objects = compiled->objects;
   inputs.weightsFile = weights.str().str();
   inputs.runtimes = runtimeArchives(!checked->program.flows.empty());
-  driver::CommonOptions places = placesOf(*checked, options);
+  driver::CommonOptions places = placesOf(*checked, options.program, sets, "", options.data, 0);
   std::string error = module ? initialWeights(inputs.weightsFile, module->get(), compiled->manifest, places)
                              : weightsOfRun(inputs.weightsFile, compiled->manifest, options.run);
   if (error.empty()) {

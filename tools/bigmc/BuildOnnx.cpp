@@ -87,7 +87,7 @@ std::string weightsInto(const std::string &path, const Checked &checked, const B
   portable.targets = {knownTargets.front()};
   auto compiled = compile(init, checked.sources, checked.sourceSha256, portable, code);
   auto module = compiled ? openCompiled(*compiled, code) : nullptr;
-  return module ? initialWeights(path, module->get(), compiled->manifest, placesOf(checked, options)) : "";
+  return module ? initialWeights(path, module->get(), compiled->manifest, placesOf(checked, options.program, {}, "", options.data, 0)) : "";
 }
 } // namespace
 
@@ -102,6 +102,8 @@ int buildOnnx(const BuildOptions &options) {
   auto checked = checkProgram(options.program.file, sets, options.data);
   if (!checked)
     return UserError;
+  if (!options.code.precision.empty() && options.code.precision != "f32")
+    return userError("`--precision " + options.code.precision + "` is about libraries; `--format onnx` writes f32");
   const Program &program = checked->program;
   const Function *function = chosen(program, options.function);
   if (!function)

@@ -1,6 +1,7 @@
 // The commands that end before the compiler: check, fmt, emit.
 #include "Commands.h"
 #include "Compiler.h"
+#include "Precision.h"
 #include "frontend/Format.h"
 #include "frontend/PrintAst.h"
 #include "frontend/PrintGraph.h"

@@ -9,14 +9,11 @@
 #include "backends/cpu/ObjectCache.h"
 #include "frontend/Frontend.h"
 #include "frontend/emit/Emit.h"
-#include "frontend/precision/Kept.h"
-#include "frontend/precision/Narrow.h"
 #include "ir/Bigm.h"
 #include "passes/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
 #include <iostream>
 #include <unistd.h>
@@ -231,40 +228,6 @@ std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector
   checked->program = std::move(*program);
   checked->sourceSha256 = digestOf(checked->sources);
   return checked;
-}
-
-std::optional<std::string> applyPrecision(Checked &checked, const CodeOptions &code) {
-  const Program &program = checked.program;
-  std::vector<DeployProgram> deploys = deploysAt(program, code.precision, code.deploy);
-  if (deploys.empty()) {
-    std::vector<std::string> names;
-    for (const DeployProgram &d : program.deploys)
-      names.push_back(d.train);
-    std::string near = didYouMean(code.deploy, names);
-    userError("no `deploy` is called `" + code.deploy + "`" +
-              (near.empty() ? "; there are " + llvm::join(names, ", ") : "; did you mean `" + near + "`?"));
-    return std::nullopt;
-  }
-  if (auto conflict = conflictIn(program, deploys)) { // of other parts that they keep, at a precision of the command line
-    userError("`" + deploys[conflict->first].train + "` ships `" + conflict->weight + "` as " + conflict->firstKeeps + ", and `" +
-              deploys[conflict->second].train + "` as " + conflict->secondKeeps + ": a library has each weight once");
-    return std::nullopt;
-  }
-  checked.program = narrowed(program, deploys);
-  for (DeployProgram &d : checked.program.deploys) // the manifest says what is
-    if (!code.precision.empty())
-      d.precision = code.precision;
-  return precisionText(deploys);
-}
-
-bool showPrecision(Checked &checked, const CodeOptions &code) {
-  if (!code.precision.empty() || !code.deploy.empty())
-    return applyPrecision(checked, code).has_value();
-  for (const DeployProgram &d : checked.program.deploys)
-    if (!d.precision.empty() && d.precision != "f32")
-      std::cerr << "bigmc: weights are f32 here, and `" << d.train << "` ships as " << d.precision << "; `--deploy " << d.train
-                << "` shows that\n";
-  return true;
 }
 
 std::optional<Compiled> compile(const Checked &checked, const CodeOptions &code, int &exitCode) {

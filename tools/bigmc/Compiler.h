@@ -29,14 +29,6 @@ struct Checked {
 std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector<std::string> &sets,
                                      const std::string &data = "");
 
-/// Brings the weights to the precision of the options, else to that of each of the program's `deploy`s, and says it: "int8". For
-/// commands that run or ship what was trained. Nothing when that cannot be; the message is printed.
-std::optional<std::string> applyPrecision(Checked &, const CodeOptions &);
-
-/// The same for commands that show code: only when the options ask for it, since nothing trains at a precision. Otherwise says
-/// what ships in fewer bits.
-bool showPrecision(Checked &, const CodeOptions &);
-
 /// Initial elements that the program's files give, by tensor; they live as long as the program.
 std::vector<std::pair<std::string, std::string_view>> givenTensors(const Program &);
 

@@ -180,6 +180,8 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
     j.update(describeType(t.type));
     if (t.narrowed)
       j["narrowed"] = true;
+    if (!t.values.empty())
+      j["values"] = t.values;
     if (t.scales >= 0)
       j.update({{"scales", t.scales}, {"axis", t.axis}});
     m["tensors"].push_back(j);
@@ -208,7 +210,7 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
   m["deploys"] = json::array();
   for (const DeployProgram &d : program.deploys)
     m["deploys"].push_back(
-        {{"train", d.train}, {"targets", d.targets}, {"precision", d.precision}, {"keep", d.keep}, {"version", d.version}});
+        {{"train", d.train}, {"targets", d.targets}, {"precision", d.precision}, {"keep", d.keep}, {"calibrate", d.data.empty() ? "" : d.data + "." + d.split}, {"version", d.version}});
   return m;
 }
 

@@ -3,6 +3,7 @@
 #include "Compiler.h"
 #include "Explain.h"
 #include "Module.h"
+#include "Precision.h"
 #include "runtime/include/bigm/bigm.h"
 #include <algorithm>
 #include <chrono>

@@ -4,6 +4,8 @@
 #include "Compiler.h"
 #include "Divergence.h"
 #include "Module.h"
+#include "Precision.h"
+#include "Weights.h"
 #include "runtime/driver/Driver.h"
 #include <filesystem>
 #include <fmt/format.h>
@@ -15,33 +17,12 @@ namespace bigm::tool {
 namespace {
 namespace fs = std::filesystem;
 
-/// `path=value` pairs as a map, later ones winning.
-std::map<std::string, std::string> settings(const std::vector<std::string> &sets) {
-  std::map<std::string, std::string> map;
-  for (const std::string &set : sets) {
-    size_t equal = set.find('=');
-    map[set.substr(0, equal)] = equal == std::string::npos ? "" : set.substr(equal + 1);
-  }
-  return map;
-}
-
 int finish(const driver::Result &result) {
   if (!result.error.empty())
     std::cerr << "bigmc: " << (result.exitCode == driver::kInterrupted ? "" : "error: ") << result.error << "\n";
   return result.exitCode;
 }
 
-driver::CommonOptions common(const Checked &checked, const ProgramOptions &program, const std::vector<std::string> &sets,
-                             const std::string &run, const std::string &data, int threads) {
-  driver::CommonOptions o;
-  o.threads = threads;
-  o.dataDir = data;
-  o.runDir = run;
-  o.sourceDir = fs::path(program.file).parent_path().string();
-  o.settings = settings(sets);
-  o.given = givenTensors(checked.program);
-  return o;
-}
 } // namespace
 
 std::vector<std::string> setsOfRun(const std::string &run, const std::vector<std::string> &sets) {
@@ -65,8 +46,7 @@ struct OpenedRun {
   std::string precision;
 };
 std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::string &run, const std::string &data,
-                                 const CodeOptions &options,
-                                 int &code) {
+                                 const CodeOptions &options, int threads, int &code) {
   if (!run.empty() && !fs::is_directory(run)) {
     code = userError("`--run " + run + "` is not a folder; `bigmc train` makes one");
     return std::nullopt;
@@ -77,11 +57,9 @@ std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::strin
     code = UserError;
     return std::nullopt;
   }
-  auto precision = applyPrecision(*opened.checked, options);
-  if (!precision) {
-    code = UserError;
+  auto precision = applyPrecision(*opened.checked, options, placesOf(*opened.checked, program, opened.sets, run, data, threads), code);
+  if (!precision)
     return std::nullopt;
-  }
   opened.precision = *precision;
   auto compiled = compile(*opened.checked, options, code);
   opened.module = compiled ? openCompiled(*compiled, code) : nullptr;
@@ -91,9 +69,9 @@ std::optional<OpenedRun> openRun(const ProgramOptions &program, const std::strin
 /// The run that a command names, opened, and what every driver wants to know of it.
 template <class Options>
 std::optional<OpenedRun> openRun(const Options &options, driver::CommonOptions &o, int &code) {
-  auto opened = openRun(options.program, options.run, options.data, options.code, code);
+  auto opened = openRun(options.program, options.run, options.data, options.code, options.threads, code);
   if (opened)
-    o = common(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
+    o = placesOf(*opened->checked, options.program, opened->sets, options.run, options.data, options.threads);
   return opened;
 }
 } // namespace
@@ -112,7 +90,7 @@ int train(const TrainOptions &options) {
     return code;
   driver::TrainOptions o;
   static_cast<driver::CommonOptions &>(o) =
-      common(*checked, options.program, options.program.sets, options.run, options.data, options.threads);
+      placesOf(*checked, options.program, options.program.sets, options.run, options.data, options.threads);
   o.quiet = options.quiet;
   o.resume = options.resume;
   o.locate = [&](const std::string &step, bigm_model *model, const data::Batch &batch, const driver::Call &call) {

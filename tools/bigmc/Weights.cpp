@@ -10,12 +10,19 @@ namespace fs = std::filesystem;
 
 namespace bigm::tool {
 
-driver::CommonOptions placesOf(const Checked &checked, const BuildOptions &options) {
-  driver::CommonOptions places;
-  places.dataDir = options.data;
-  places.given = givenTensors(checked.program);
-  places.sourceDir = fs::path(options.program.file).parent_path().string();
-  return places;
+driver::CommonOptions placesOf(const Checked &checked, const ProgramOptions &program, const std::vector<std::string> &sets,
+                               const std::string &run, const std::string &data, int threads) {
+  driver::CommonOptions o;
+  o.threads = threads;
+  o.dataDir = data;
+  o.runDir = run;
+  o.sourceDir = std::filesystem::path(program.file).parent_path().string();
+  for (const std::string &set : sets) { // later ones win
+    size_t equal = set.find('=');
+    o.settings[set.substr(0, equal)] = equal == std::string::npos ? "" : set.substr(equal + 1);
+  }
+  o.given = givenTensors(checked.program);
+  return o;
 }
 
 static std::string problem(bigm_status status) { return status == BIGM_OK ? "" : std::string(bigm_last_error()); }

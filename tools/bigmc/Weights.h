@@ -2,13 +2,15 @@
 #pragma once
 #include "runtime/driver/Driver.h"
 #include <string>
+#include <vector>
 
 namespace bigm::tool {
-struct BuildOptions;
+struct ProgramOptions;
 struct Checked;
 
-/// Where a build looks for files that the program names.
-driver::CommonOptions placesOf(const Checked &checked, const BuildOptions &options);
+/// What every driver wants to know of a program, its run and its data.
+driver::CommonOptions placesOf(const Checked &, const ProgramOptions &, const std::vector<std::string> &sets, const std::string &run,
+                               const std::string &data, int threads);
 
 /// Weights of a run, checked against the program, into `path`. Nothing is computed, so no code is needed: a library for
 /// another machine is built like one for this. Empty when all is well.

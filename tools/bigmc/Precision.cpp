@@ -1,0 +1,123 @@
+#include "Precision.h"
+#include "Module.h"
+#include "frontend/precision/Narrow.h"
+#include "runtime/include/bigm/bigm.h"
+#include "llvm/ADT/StringExtras.h"
+#include <chrono>
+#include <fmt/format.h>
+#include <iostream>
+
+namespace bigm::tool {
+namespace {
+
+/// Records of a split that ranges are found on: more changed no accuracy of the examples by a digit that is printed.
+constexpr int64_t calibrationRecords = 512;
+
+/// The deploys at the precision that is asked for; none after printing what is wrong with that.
+std::vector<DeployProgram> asked(const Program &program, const CodeOptions &code) {
+  std::vector<DeployProgram> deploys = deploysAt(program, code.precision, code.deploy);
+  if (deploys.empty()) {
+    std::vector<std::string> names;
+    for (const DeployProgram &d : program.deploys)
+      names.push_back(d.train);
+    std::string near = didYouMean(code.deploy, names);
+    userError("no `deploy` is called `" + code.deploy + "`" +
+              (near.empty() ? "; there are " + llvm::join(names, ", ") : "; did you mean `" + near + "`?"));
+    return {};
+  }
+  if (auto conflict = conflictIn(program, deploys)) { // of other parts that they keep, at a precision of the command line
+    userError("`" + deploys[conflict->first].train + "` ships `" + conflict->weight + "` as " + conflict->firstKeeps + ", and `" +
+              deploys[conflict->second].train + "` as " + conflict->secondKeeps + ": a library has each weight once");
+    return {};
+  }
+  return deploys;
+}
+
+void apply(Checked &checked, const CodeOptions &code, const std::vector<DeployProgram> &deploys, const Ranges &ranges) {
+  checked.program = narrowed(checked.program, deploys, ranges);
+  for (DeployProgram &d : checked.program.deploys) // the manifest says what is
+    if (!code.precision.empty())
+      d.precision = code.precision;
+}
+
+/// Runs the program's evaluations with f32, counting. Nothing after printing why it cannot be.
+std::optional<Ranges> calibrated(const Checked &checked, const CodeOptions &code, const std::vector<DeployProgram> &deploys,
+                                 const std::map<int, std::string> &names, const driver::CommonOptions &places, int &exitCode) {
+  auto start = std::chrono::steady_clock::now();
+  Program program = observed(checked.program, deploys);
+  if (program.evaluates.empty()) {
+    exitCode = userError("no `evaluate` runs what is calibrated, so nothing shows its activations");
+    return std::nullopt;
+  }
+  if (places.dataDir.empty()) {
+    exitCode = userError("ranges of activations are found on `" + program.evaluates.front().data + "." + program.evaluates.front().split +
+                         "`: say with `--data` where that is");
+    return std::nullopt;
+  }
+  CodeOptions plain = code;
+  plain.explain = plain.marks = false;
+  auto compiled = compile(program, checked.sources, checked.sourceSha256, plain, exitCode);
+  auto module = compiled ? openCompiled(*compiled, exitCode) : nullptr;
+  if (!module)
+    return std::nullopt;
+  std::map<std::string, std::vector<float>> seen;
+  driver::Result result = driver::calibrate(module->get(), places, calibrationRecords, seen);
+  if (!result.error.empty()) {
+    std::cerr << "bigmc: error: " << result.error << "\n";
+    exitCode = result.exitCode;
+    return std::nullopt;
+  }
+  Ranges ranges;
+  std::string unseen;
+  size_t products = 0;
+  for (auto &[tensor, name] : names)
+    if (auto range = bestRange(seen[name + ".seen"])) {
+      ranges[name] = *range;
+      ++products;
+    } else {
+      unseen += (unseen.empty() ? "`" : ", `") + checked.program.tensors[size_t(tensor)].name + "`";
+    }
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::cerr << fmt::format("bigmc: {} products in eight bits, {} ranges from {}.{} in {:.1f} s\n", products, ranges.size(),
+                           program.evaluates.front().data, program.evaluates.front().split, seconds);
+  if (!unseen.empty())
+    std::cerr << "bigmc: no evaluation runs " << unseen << ": activations stay f32 there\n";
+  return ranges;
+}
+} // namespace
+
+std::optional<std::string> applyPrecision(Checked &checked, const CodeOptions &code, const driver::CommonOptions &places, int &exitCode) {
+  std::vector<DeployProgram> deploys = asked(checked.program, code);
+  if (deploys.empty()) {
+    exitCode = UserError;
+    return std::nullopt;
+  }
+  Ranges ranges;
+  if (auto names = rangesOf(checked.program, keptBy(checked.program, deploys)); !names.empty()) {
+    auto found = calibrated(checked, code, deploys, names, places, exitCode);
+    if (!found)
+      return std::nullopt;
+    ranges = std::move(*found);
+  }
+  apply(checked, code, deploys, ranges);
+  return precisionText(deploys);
+}
+
+bool showPrecision(Checked &checked, const CodeOptions &code) {
+  if (!code.precision.empty() || !code.deploy.empty()) {
+    std::vector<DeployProgram> deploys = asked(checked.program, code);
+    Ranges standIns;
+    for (auto &[tensor, name] : rangesOf(checked.program, keptBy(checked.program, deploys)))
+      standIns[name] = {1.f / 32, 32, 128};
+    if (!deploys.empty())
+      apply(checked, code, deploys, standIns);
+    return !deploys.empty();
+  }
+  for (const DeployProgram &d : checked.program.deploys)
+    if (!d.precision.empty() && d.precision != "f32")
+      std::cerr << "bigmc: weights are f32 here, and `" << d.train << "` ships as " << d.precision << "; `--deploy " << d.train
+                << "` shows that\n";
+  return true;
+}
+
+} // namespace bigm::tool

@@ -40,12 +40,7 @@ public:
   }
   std::string path() const { return under(context.dataDir, context.spec.strings[0]); }
   std::string option(const char *name) const {
-    auto found = context.spec.options.find(name);
-    if (found == context.spec.options.end())
-      return "";
-    if (auto *text = std::get_if<std::string>(&found->second))
-      return *text;
-    fail("`{}` takes a text for `{}`", context.spec.name, name);
+    return context.spec.text(name).value_or("");
   }
 
   void addPicture(const FileTree &tree, const std::string &name, const std::string &place) {

@@ -17,12 +17,10 @@ std::vector<int64_t> columnsOf(const SourceContext &context, const Field &field,
   bool said = false;
   for (size_t p = 0; p < field.parts.size(); ++p) {
     const std::string &name = field.parts[p].name;
-    auto option = context.spec.options.find(name);
     int64_t column = int64_t(p);
-    if (option != context.spec.options.end()) {
-      auto *n = std::get_if<double>(&option->second);
-      if (!n || *n != double(int64_t(*n)) || std::abs(*n) > 1e6)
-        fail("`{}` of `conll` is {}; expected the number of a column, 0 the first and -1 the last", name, n ? fmt::format("{}", *n) : "text");
+    if (auto n = context.spec.number(name)) {
+      if (*n != double(int64_t(*n)) || std::abs(*n) > 1e6)
+        fail("`{}` of `conll` is {}; expected the number of a column, 0 the first and -1 the last", name, *n);
       column = int64_t(*n);
       said = true;
     }

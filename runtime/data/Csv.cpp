@@ -86,10 +86,7 @@ private:
 /// Which columns a field reads: one, or for f32[D] the columns name_0 .. name_{D-1} (or name_1 .. name_D).
 std::vector<size_t> columnsOf(const SourceContext &context, const Field &field, const std::vector<std::string> &header,
                               const std::string &path) {
-  std::string wanted = field.name;
-  if (auto option = context.spec.options.find(field.name); option != context.spec.options.end())
-    if (auto *text = std::get_if<std::string>(&option->second))
-      wanted = *text;
+  std::string wanted = context.spec.text(field.name).value_or(field.name);
   auto find = [&](const std::string &name) { return size_t(std::find(header.begin(), header.end(), name) - header.begin()); };
   size_t at = find(wanted);
   if (at == header.size() && field.isFromPictures())
@@ -149,9 +146,8 @@ static void openTable(const SourceContext &context, Table &table, char separator
 
 void openCsv(const SourceContext &context, Table &table) {
   char separator = ',';
-  if (auto option = context.spec.options.find("separator"); option != context.spec.options.end())
-    if (auto *text = std::get_if<std::string>(&option->second); text && text->size() == 1)
-      separator = (*text)[0];
+  if (auto text = context.spec.text("separator"); text && text->size() == 1)
+    separator = (*text)[0];
   openTable(context, table, separator, true);
 }
 

@@ -29,12 +29,10 @@ const Json *follow(const Json &from, const std::string &path) {
 }
 
 std::string optionOf(const SourceContext &context, const std::string &name, const std::string &otherwise) {
-  auto option = context.spec.options.find(name);
-  if (option == context.spec.options.end())
+  if (!context.spec.has(name))
     return otherwise;
-  if (auto *text = std::get_if<std::string>(&option->second))
-    return *text;
-  return fmt::format("{}", std::get<double>(option->second)); // `said: 0`, a place in a list
+  bool number = std::holds_alternative<double>(context.spec.options.at(name)); // `said: 0`, a place in a list
+  return number ? fmt::format("{}", *context.spec.number(name)) : *context.spec.text(name);
 }
 
 class Records {

@@ -228,10 +228,27 @@ std::vector<uint8_t> toField(const Field &field, Numbers numbers, const std::str
   return out;
 }
 
+std::optional<std::string> SourceSpec::text(const std::string &option) const {
+  auto found = options.find(option);
+  if (found == options.end())
+    return std::nullopt;
+  if (auto *text = std::get_if<std::string>(&found->second))
+    return *text;
+  fail("`{}` takes a text for `{}`, and here is {}", name, option, std::get<double>(found->second));
+}
+
+std::optional<double> SourceSpec::number(const std::string &option) const {
+  auto found = options.find(option);
+  if (found == options.end())
+    return std::nullopt;
+  if (auto *number = std::get_if<double>(&found->second))
+    return *number;
+  fail("`{}` takes a number for `{}`, and here is `{}`", name, option, std::get<std::string>(found->second));
+}
+
 std::string fileFor(const SourceContext &context, const Field &field, size_t position) {
-  auto option = context.spec.options.find(field.name);
-  if (option != context.spec.options.end() && std::holds_alternative<std::string>(option->second))
-    return under(context.dataDir, std::get<std::string>(option->second));
+  if (auto file = context.spec.text(field.name))
+    return under(context.dataDir, *file);
   if (position < context.spec.strings.size())
     return under(context.dataDir, context.spec.strings[position]);
   fail("`{}` names {} file{} and the record has more fields: expected one file for each, `{}` among them",

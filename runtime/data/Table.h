@@ -41,6 +41,11 @@ struct SourceSpec {
   std::string name;
   std::vector<std::string> strings;
   std::map<std::string, std::variant<double, std::string>> options;
+
+  bool has(const std::string &option) const { return options.count(option) > 0; }
+  /// An option's text or number; nothing where it is not there. Throws Error where it is of the other kind.
+  std::optional<std::string> text(const std::string &option) const;
+  std::optional<double> number(const std::string &option) const;
 };
 
 /// A text cut into tokens: the bytes that each stands for, and their ids where these do not depend on what stands around.

@@ -19,12 +19,11 @@ const Field &onlyField(const SourceContext &context, const Table &table) {
 }
 
 int64_t whole(const SourceContext &context, const char *name) {
-  auto option = context.spec.options.find(name);
-  if (option == context.spec.options.end())
+  auto n = context.spec.number(name);
+  if (!n)
     return 0;
-  auto *n = std::get_if<double>(&option->second);
-  if (!n || *n < 1 || *n != double(int64_t(*n)) || *n > 1e9)
-    fail("`{}` of `{}` is {}; expected a whole number of at least 1", name, context.spec.name, n ? fmt::format("{}", *n) : "text");
+  if (*n < 1 || *n != double(int64_t(*n)) || *n > 1e9)
+    fail("`{}` of `{}` is {}; expected a whole number of at least 1", name, context.spec.name, *n);
   return int64_t(*n);
 }
 
@@ -69,10 +68,10 @@ void openText(const SourceContext &context, Table &table) {
   if (content.empty())
     fail("{}: is empty; expected text", path);
   int64_t window = whole(context, "window"), stride = whole(context, "stride");
-  auto by = context.spec.options.find("by");
+  auto by = context.spec.text("by");
   if (window == 0 && stride > 0)
     fail("`stride` says how far windows stand apart, and `window: 65` says how long they are");
-  if (window == 0 && by != context.spec.options.end())
+  if (window == 0 && by)
     fail("`by` says in what windows are counted, and `window: 65` says how long they are");
   if (window == 0) {
     auto texts = std::make_unique<Texts>();
@@ -84,10 +83,10 @@ void openText(const SourceContext &context, Table &table) {
   if (content.size() >= uint64_t(1) << 32)
     fail("{}: is larger than 4 GiB", path);
   CutText cut;
-  if (by == context.spec.options.end()) {
+  if (!by) {
     cut = characters(content);
   } else {
-    const std::string &tokenizer = std::get<std::string>(by->second);
+    const std::string &tokenizer = *by;
     cut = context.cut(tokenizer, content);
     table.unit = "tokens";
     table.idsBy = cut.ids.empty() ? "" : tokenizer;

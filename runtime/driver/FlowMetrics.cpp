@@ -11,16 +11,8 @@ namespace {
 using json = FlowMetric::json;
 using Box = std::array<double, 4>;
 
-std::string textOf(const data::SourceSpec &s, const char *key) {
-  auto found = s.options.find(key);
-  auto *text = found == s.options.end() ? nullptr : std::get_if<std::string>(&found->second);
-  return text ? *text : "";
-}
-double numberOf(const data::SourceSpec &s, const char *key, double otherwise) {
-  auto found = s.options.find(key);
-  auto *number = found == s.options.end() ? nullptr : std::get_if<double>(&found->second);
-  return number ? *number : otherwise;
-}
+std::string textOf(const data::SourceSpec &s, const char *key) { return s.text(key).value_or(""); }
+double numberOf(const data::SourceSpec &s, const char *key, double otherwise) { return s.number(key).value_or(otherwise); }
 std::vector<std::string> listOf(const std::string &text) {
   std::vector<std::string> all;
   for (size_t begin = 0; begin < text.size();) {

@@ -61,7 +61,7 @@ TEST_F(Conll, PartsReadColumnsByNumber) {
   EXPECT_THAT(error(conll("a.conll", {{"tag", 5.0}}), {sentence()}), HasSubstr("has 5 columns, and `post.tag` reads number 5"));
   EXPECT_THAT(error(conll("a.conll", {{"tag", -6.0}}), {sentence()}), HasSubstr("`post.tag` reads number -6"));
   EXPECT_THAT(error(conll("a.conll", {{"tag", 0.5}}), {sentence()}), HasSubstr("`tag` of `conll` is 0.5; expected the number of a column"));
-  EXPECT_THAT(error(conll("a.conll", {{"tag", "last"}}), {sentence()}), HasSubstr("`tag` of `conll` is text"));
+  EXPECT_THAT(error(conll("a.conll", {{"tag", "last"}}), {sentence()}), HasSubstr("`conll` takes a number for `tag`, and here is `last`"));
 }
 
 TEST_F(Conll, RaggedLinesAndWrongValuesHaveAPlace) {

@@ -32,4 +32,14 @@ Placed fitInto(const Picture &picture, int height, int width, uint8_t value, uin
 /// is not finite or has more than 64 million pixels.
 Picture cut(const Picture &picture, const std::array<float, 4> &box);
 
+/// A picture of height x width through an affine map: the place (x, y) of the new picture shows the place (m0 x + m1 y + m2,
+/// m3 x + m4 y + m5) of the old one, the middle of the first pixel being at (0.5, 0.5). Bilinear between pixels; what lies
+/// outside of the old picture is `fill`. What Pillow's Image.transform with AFFINE and BILINEAR gives, within one level.
+/// Throws data::Error for a matrix that is not finite.
+Picture warp(const Picture &picture, const std::array<float, 6> &matrix, int height, int width, uint8_t fill);
+
+/// Blurred by a Gaussian of `sigma` pixels, mirrored at the edges: what OpenCV's GaussianBlur gives for pictures of 8 bits
+/// with a kernel of its own size, within one level. Throws data::Error for a sigma that is not from 0.1 to 100.
+Picture blur(const Picture &picture, double sigma);
+
 } // namespace bigm::image

@@ -1,6 +1,6 @@
 """What OpenCV and Pillow make of small pictures, as tables for ResampleTest.cpp.
 
-    golden.py FOLDER        writes Golden.inc and GoldenCuts.inc; needs opencv-python-headless, Pillow, numpy
+    golden.py FOLDER        writes Golden.inc, GoldenCuts.inc, GoldenWarps.inc and GoldenBlurs.inc; needs opencv-python-headless, Pillow, numpy
 
 Pixel (c, y, x) of a picture is (c * 67 + y * 31 + x * 47 + x * y * 13) mod 256.
 """
@@ -51,3 +51,18 @@ for channels, h, w, box in [(1, 9, 9, (1, 1, 5, 5)), (3, 8, 10, (2.25, 1.5, 6.25
     sides = ", ".join(f"{float(v)}f" for v in box)
     text += f"{{{channels}, {h}, {w}, {{{sides}}}, {size[1]}, {size[0]}, {{{values}}}}},\n"
 (folder / "GoldenCuts.inc").write_text(text)
+
+# Maps from the new picture to the old: turned, sheared and moved, enlarged, mirrored.
+MATRICES = [(0.8, -0.3, 1.2, 0.25, 0.9, -0.7), (0.5, 0, 0, 0, 0.5, 0), (-1, 0, 7, 0, 1.5, -2), (1, 0.4, -1.5, 0, 1, 0.25)]
+text = HEAD
+for (channels, h, w, height, width), m in zip([(1, 9, 8, 7, 10), (3, 4, 5, 8, 10), (1, 6, 7, 6, 7), (3, 5, 6, 5, 9)], MATRICES):
+    planes = [numpy.asarray(Image.fromarray(p).transform((width, height), Image.AFFINE, m, Image.BILINEAR, fillcolor=9)) for p in picture(channels, h, w)]
+    values = ", ".join(str(v) for v in numpy.stack(planes).reshape(-1))
+    text += f"{{{channels}, {h}, {w}, {{{', '.join(f'{float(v)}f' for v in m)}}}, {height}, {width}, {{{values}}}}},\n"
+(folder / "GoldenWarps.inc").write_text(text)
+text = HEAD
+for channels, h, w, sigma in [(1, 9, 8, 0.8), (3, 7, 5, 1.5), (1, 4, 6, 3), (1, 1, 7, 1), (1, 12, 12, 0.3)]:
+    out = cv2.GaussianBlur(picture(channels, h, w).transpose(1, 2, 0), (0, 0), sigma).reshape(h, w, -1).transpose(2, 0, 1)
+    values = ", ".join(str(v) for v in out.reshape(-1))
+    text += f"{{{channels}, {h}, {w}, {float(sigma)}, {{{values}}}}},\n"
+(folder / "GoldenBlurs.inc").write_text(text)

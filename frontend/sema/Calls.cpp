@@ -65,7 +65,9 @@ Args Checker::evalArguments(const std::vector<ast::Argument> &list, const ScopeP
     auto *ref = ast::as<ast::RefExpr>(a.value.get());
     const ast::Parameter *choice = nullptr;
     for (size_t i = 0; callee && ref && i < sig.settings.size(); ++i)
-      if (isChoice(*sig.settings[i]) && (g.name.empty() ? i == position : sig.settings[i]->name.text == g.name))
+      if (isChoice(*sig.settings[i]) &&
+          (!g.name.empty() ? sig.settings[i]->name.text == g.name
+                           : i == position || (!callee->hasSettings && position < callee->inputs.size() && sig.settings[i] == &callee->inputs[position])))
         choice = sig.settings[i];
     if (g.name.empty())
       ++position;
@@ -226,7 +228,9 @@ Val Checker::callDecl(const ast::CallableDecl &d, Module *m, const Args &args, S
   else if (isModel || (d.hasSettings && !sig.settings.empty()))
     applies = fitsInput(first->value, *sig.inputs[0]) && !first->value.numeric();
   else
-    applies = sig.settings.empty() || fitsInput(first->value, *sig.inputs[0]);
+    applies = sig.settings.empty() || tensors || fitsInput(first->value, *sig.inputs[0]);
+  // More arguments than inputs are meant as the parameters stand, settings among inputs.
+  bool asWritten = applies && !d.hasSettings && positional > sig.inputs.size();
 
   std::map<std::string, Given> settings;
   Args inputs;
@@ -240,7 +244,16 @@ Val Checker::callDecl(const ast::CallableDecl &d, Module *m, const Args &args, S
       ok = false;
     }
   };
+  size_t place = 0;
   for (auto &a : args) {
+    if (a.name.empty() && asWritten && place < d.inputs.size()) {
+      const ast::Parameter &p = d.inputs[place++];
+      if (std::find(sig.inputs.begin(), sig.inputs.end(), &p) != sig.inputs.end())
+        inputs.push_back(a);
+      else
+        give(p, a);
+      continue;
+    }
     if (a.name.empty()) {
       if (applies && nextInput < sig.inputs.size()) {
         Given g = a;

@@ -359,6 +359,16 @@ void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
   if (!ok || t.sets.empty())
     return;
   t.data = t.sets[0];
+  for (auto *set : t.sets)
+    for (auto &[field, type] : set->batch) {
+      Found hidden = findDecl(field, m);
+      if (!hidden.decl || (hidden.decl->kind != ast::Decl::Kind::Instance && hidden.decl->kind != ast::Decl::Kind::Train))
+        continue;
+      Diagnostic &e = error(Diag::FieldHidesModel, d.name.range, {d.name.text, field, program->data[set->index].name});
+      e.hint = "give one of them another name";
+      note(e, hidden.decl->name.range, "the model is declared here");
+      return;
+    }
   if (!clause(d.clauses, "optimize"))
     for (auto &c : d.clauses)
       if (c.keyword.text == "phase" && !clause(c.clauses, "optimize")) {

@@ -290,11 +290,13 @@ struct Parameter {
 ///   optimize    calls                        the `{ learn embed }` of each in options
 ///   batch, epochs, seed, lr, clip, precision, target, serve, weights, cache, bucket: expressions in order
 ///   freeze, learn: expressions (paths; `all` is a Ref)
+///   validate    flows
 ///   start       file                         flag = "if present"
 ///   stop        condition                    patience: `flat for 2` -> second expression, flag = "flat"
 ///   phase       -                            name, clauses
 ///   report      values                       a `name = value` entry has its name in names[i], otherwise empty
 ///   require     conditions
+///   fit         `least(...)` or `most(...)`  name          (a setting of the flow that an evaluate measures)
 struct Clause {
   Name keyword;
   SourceRange range;

@@ -270,6 +270,8 @@ private:
     }
     if (word == "derive")
       return concat({doc::text(c.name.text), annotation(c.type.get()), doc::text(" = "), expr(*c.expressions[0])});
+    if (word == "fit")
+      return concat({doc::text(c.name.text + " = "), expr(*c.expressions[0])});
     if (word == "augment")
       return concat({doc::text(c.name.text + " "), block(*c.body)});
     if (word == "bucket")

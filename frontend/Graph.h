@@ -235,6 +235,7 @@ struct PhaseProgram {
   // The data sets that it reads. With several in the training, inputs of its functions are called SET.field, each step takes
   // as many records of every one, and an epoch is a pass through the first.
   std::vector<std::string> data;
+  std::vector<std::string> validates; // names of the evaluates of flows that are measured after each epoch
 };
 struct TrainProgram {
   std::string name, data; // `data`: the first where there are several
@@ -258,6 +259,16 @@ struct RequireProgram {
   std::string metric, compare; // ">=", ...
   double value = 0;
 };
+/// A setting of a flow that an `evaluate` fits: of the `steps` + 1 values from `from` to `to` whose answers hold all bounds,
+/// the one with the least (or most) of a metric, the lowest where several have it.
+struct SettingFit {
+  std::string name, tensor; // "sure", "verdict.sure"
+  std::string metric;
+  bool most = false;
+  std::vector<RequireProgram> bounds;
+  double from = 0, to = 1;
+  int64_t steps = 100;
+};
 struct EvaluateProgram {
   std::string name, train, data, split; // "digit_model", "digits", "test"
   std::string begin, step; // functions: reset the metric states; take a batch, update them, give the metrics so far
@@ -265,6 +276,7 @@ struct EvaluateProgram {
   std::vector<std::pair<std::string, std::string>> inputs; // of the flow -> fields of the data
   std::vector<MetricProgram> metrics;
   std::vector<RequireProgram> requires_;
+  std::vector<SettingFit> fits; // of the flow's settings
 };
 /// The functions that write texts with a model (sema/Incremental.h). Both take numbers of tokens [N, T] and how many of
 /// them count in each sequence, and give the logits [N, V] behind the last of these, and rows [N, T, G, D] of keys and
@@ -293,7 +305,7 @@ struct DeployProgram {
 struct FlowStep {
   // "call": the function `settings.name` takes and gives slots by their names; on the rows of a list or branch,
   // `settings.options["rows"]` is the slot of its numbers and `settings.strings` names the inputs that have its rows.
-  // Else an operation of runtime/flow.
+  // Else an operation of runtime/flow. A text that begins with `=` names a persistent number in place of an option.
   std::string op;
   std::vector<std::string> inputs, outputs;
   Spec settings;

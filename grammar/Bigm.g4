@@ -42,7 +42,7 @@ clauses : '{' clause* '}' ;
 
 clause
   : keyword=('from' | 'test' | 'valid' | 'loss' | 'batch' | 'epochs' | 'steps' | 'seed' | 'lr' | 'clip' | 'serve' | 'weights'
-      | 'cache' | 'freeze' | 'learn' | 'require') exprs                        # plainClause
+      | 'cache' | 'freeze' | 'learn' | 'validate' | 'require') exprs                        # plainClause
   | 'optimize' optimizer (',' optimizer)*                                       # optimizeClause
   | 'fields' '{' (field ','?)* '}'                                             # fieldsClause
   | 'split' record ('seed' expr | 'in' name)?                                  # splitClause
@@ -53,6 +53,7 @@ clause
   | 'stop' 'when' expr ('flat' 'for' expr)?                                    # stopClause
   | 'phase' name clauses                                                       # phaseClause
   | 'report' entry (',' entry)*                                                # reportClause
+  | 'fit' name '=' expr                                                        # fitClause
   | 'target' target (',' target)*                                              # targetClause
   | 'precision' precision (',' precision)*                                     # precisionClause
   | name '=' expr                                                              # letClause
@@ -155,7 +156,7 @@ name
   | 'from' | 'test' | 'valid' | 'steps' | 'fields' | 'split' | 'derive' | 'augment' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'seed'
   | 'lr' | 'clip' | 'precision' | 'target' | 'serve' | 'weights' | 'cache' | 'bucket' | 'by' | 'freeze' | 'learn'
   | 'start' | 'if' | 'present' | 'stop' | 'flat' | 'phase' | 'report' | 'require' | 'on' | 'list' | 'stream' | 'param'
-  | 'state' | 'keep' | 'calibrate' | 'in' | 'over' | 'reverse'
+  | 'state' | 'keep' | 'calibrate' | 'in' | 'over' | 'reverse' | 'validate'
   ;
 
 // Any word, where nothing but a word can stand.
@@ -180,6 +181,7 @@ FREEZE : 'freeze' ;  LEARN : 'learn' ;     START : 'start' ;     IF : 'if' ;    
 STOP : 'stop' ;      FLAT : 'flat' ;       PHASE : 'phase' ;     REPORT : 'report' ;   REQUIRE : 'require' ;
 ON : 'on' ;          LIST : 'list' ;       STREAM : 'stream' ;   PARAM : 'param' ;     STATE : 'state' ;
 KEEP : 'keep' ;      CALIBRATE : 'calibrate' ; IN : 'in' ;          VALID : 'valid' ;     STEPS : 'steps' ;
+VALIDATE : 'validate' ;
 
 LPAREN : '(' ;       RPAREN : ')' ;        LBRACKET : '[' ;      RBRACKET : ']' ;
 LBRACE : '{' ;       RBRACE : '}' ;        COMMA : ',' ;         COLON : ':' ;         ELLIPSIS : '...' ;

@@ -55,7 +55,6 @@ public:
   }
 
   std::string write() {
-    std::string text = definitions;
     std::string inputs, gives, batchGives, fields;
     std::set<std::string> symbols;
     const json &all = flow.at("inputs");
@@ -71,7 +70,12 @@ public:
         std::string of = all.size() == 1 && kind != "tensor" ? "record" : "record." + c;
         batchGives += fmt::format("      f.give({}, {}{});\n", literal(given), kind == "tensor" ? "bigm::View<const " + std::string(ctype(type.at("dtype"))) + ">(record." + c + ")" : of, rest);
       };
-      if (kind == "image") {
+      if (kind == "list" || kind == "optional" || kind == "record") {
+        std::string made = inputType(type, stem + "Input" + camel(given));
+        add("const " + made + " &" + c, made + " " + c);
+        gives += giveInput(type, given, c, 4, 0);
+        batchGives += giveInput(type, given, all.size() == 1 ? "record" : "record." + c, 6, 0);
+      } else if (kind == "image") {
         add("const bigm::Image &" + c, "bigm::Image " + c);
         give(c);
       } else if (kind == "text") {
@@ -97,7 +101,8 @@ public:
       }
     }
     bool plain = all.size() == 1 && all[0].at(1).at("kind") != "tensor";
-    std::string record = plain ? (all[0].at(1).at("kind") == "image" ? "bigm::Image" : "std::string") : stem + "Input";
+    std::string text = definitions;
+    std::string record = plain ? inputType(all[0].at(1), stem + "Input" + camel(all[0].at(0))) : stem + "Input";
     if (!plain)
       text += fmt::format("  struct {} {{\n{}  }};\n", record, fields);
     text += fmt::format("  /// The flow `{0}` on one record.\n"
@@ -142,7 +147,7 @@ private:
       const json &inner = field.at(1);
       std::string made = typeOf(inner, hint + camel(fieldName));
       fields += fmt::format("    {} {}{}; // {}\n", made, identifier(fieldName),
-                            made == "float" || made == "double" || made == "bool" || made.ends_with("_t") ? " = 0" : "", described(inner));
+                            isPlainNumber(made) ? " = 0" : "", described(inner));
     }
     if (defined.insert(hint).second)
       definitions += fmt::format("  struct {} {{\n{}  }};\n", hint, fields);
@@ -182,6 +187,60 @@ private:
       l.count = sizes.empty() ? "1" : "x" + std::to_string(count);
     return l;
   }
+  /// What an input that is no lone tensor is in C++: made of pictures, texts, numbers, and structs and vectors of them.
+  std::string inputType(const json &type, const std::string &hint) {
+    std::string kind = type.at("kind");
+    if (kind == "image")
+      return "bigm::Image";
+    if (kind == "text")
+      return "std::string";
+    if (kind == "list" || kind == "optional")
+      return fmt::format("std::{}<{}>", kind == "list" ? "vector" : "optional", inputType(type.at("element"), hint));
+    if (kind == "record") {
+      std::string fields;
+      for (const json &field : type.at("fields")) {
+        std::string made = inputType(field.at(1), hint + camel(field.at(0)));
+        fields += fmt::format("    {} {}{}; // {}\n", made, identifier(field.at(0)), isPlainNumber(made) ? " = 0" : "", described(field.at(1)));
+      }
+      if (defined.insert(hint).second)
+        definitions += fmt::format("  struct {} {{\n{}  }};\n", hint, fields);
+      return hint;
+    }
+    Layout l = layoutOf(type);
+    if (l.count.empty())
+      return "std::vector<" + l.element + ">";
+    return l.count == "1" ? (type.at("dtype") == "bool" ? "bool" : l.element) : fmt::format("std::array<{}, {}>", l.element, l.count.substr(1));
+  }
+  /// The statements that give the value `from` of such a type.
+  std::string giveInput(const json &type, const std::string &path, const std::string &from, size_t indent, int depth) {
+    std::string kind = type.at("kind"), space(indent, ' ');
+    if (kind == "image" || kind == "text")
+      return fmt::format("{}f.give({}, {});\n", space, literal(path), from);
+    if (kind == "record") {
+      std::string text;
+      for (const json &field : type.at("fields")) {
+        std::string name = field.at(0);
+        text += giveInput(field.at(1), path + "." + name, from + "." + identifier(name), indent, depth);
+      }
+      return text;
+    }
+    if (kind == "list" || kind == "optional") {
+      std::string element = fmt::format("e{}", depth), head = kind == "list" ? fmt::format("for (const auto &{} : {})", element, from) : fmt::format("if ({})", from);
+      return fmt::format("{0}{1} {{\n{2}{0}  f.element({3});\n{0}}}\n", space, head,
+                         giveInput(type.at("element"), path, kind == "list" ? element : "(*" + from + ")", indent + 2, depth + 1), literal(path));
+    }
+    std::string list;
+    for (auto &size : sizesOf(type))
+      list += (list.empty() ? "" : ", ") + size;
+    if (list.empty())
+      return fmt::format("{}f.give_plain({}, {}, nullptr, 0);\n", space, literal(path), from);
+    // Sizes are numbers: the checker allows no others inside of lists.
+    bool held = layoutOf(type).count.empty(); // in a vector
+    return fmt::format("{0}{{\n{0}  const int64_t sizes[] = {{{1}}};\n{0}  f.{2};\n{0}}}\n", space, list,
+                       held ? fmt::format("give({}, bigm::View<const {}>({}), sizes, {})", literal(path), layoutOf(type).element, from, sizesOf(type).size())
+                            : fmt::format("give_plain({}, {}, sizes, {})", literal(path), from, sizesOf(type).size()));
+  }
+  static bool isPlainNumber(const std::string &made) { return made == "float" || made == "double" || made == "bool" || made.ends_with("_t"); }
   std::string typeOf(const json &type, const std::string &hint) {
     std::string kind = type.at("kind");
     if (kind == "record")

@@ -217,6 +217,9 @@ private:
           for (ExprPtr &e : exprs(option->exprs()))
             out.options.emplace_back(name(option->getStart()), std::move(e));
       }
+    } else if (auto *c = cast<Parser::FitClauseContext>(tree)) {
+      out.name = name(c->name());
+      out.expressions.push_back(expr(c->expr()));
     } else if (auto *c = cast<Parser::LetClauseContext>(tree)) {
       out.keyword = {"let", range(c->name())};
       out.name = name(c->name());
@@ -384,7 +387,7 @@ const std::vector<std::string> &clauseWords() {
   static const std::vector<std::string> words = {
       "from",   "test",  "fields", "split", "derive", "augment", "loss",  "optimize", "batch",  "epochs",  "seed",   "valid", "steps",
       "lr",     "clip",  "serve",  "weights", "cache", "freeze", "learn", "require",  "bucket", "start",   "stop",
-      "phase",  "report", "target", "precision"};
+      "phase",  "report", "target", "precision", "validate"};
   return words;
 }
 

@@ -1,5 +1,5 @@
 // The operations that a program can call. Everything else (layers, losses, metrics, ...) is written in the language.
-#include "Checker.h"
+#include "Flow.h"
 #include <sstream>
 
 namespace bigm::sema {
@@ -61,6 +61,7 @@ static const std::vector<Builtin> &builtins() {
       {"pixels", "image height width mode? channels?", &C::flowPixels},
       {"fit_into", "image height width value?", &C::flowFitInto},
       {"cut", "image box", &C::flowCut},
+      {"blur", "image sigma", &C::flowBlur},
       {"nms", "boxes scores score? iou? at_most? soft?", &C::flowNms},
       {"count", "list", &C::flowCount},
       {"sort", "list by?", &C::flowChoose},
@@ -144,6 +145,11 @@ bool Checker::readNumbers(const BuiltinCall &call, size_t first, std::span<const
     const Given *given = call.args[first++];
     if (!given)
       continue;
+    if (flow && given->value.is(Val::Kind::Tensor) && !number.whole)
+      if (auto fitted = flow->fitted.find(given->value.tensor); fitted != flow->fitted.end()) {
+        settings.options[number.name] = "=" + fitted->second;
+        continue;
+      }
     auto n = plainNumber(given->value, given->where, "`" + std::string(number.name) + "`");
     if (!n)
       return false;

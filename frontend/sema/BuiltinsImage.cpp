@@ -16,6 +16,7 @@ bool Checker::needImage(const Given *arg, const std::string &what) {
 }
 
 namespace {
+constexpr int64_t kLongestSide = 16384; // of an image that a step makes
 const char *const kModes[] = {"bilinear", "nearest", "bicubic", "area", "antialiased"};
 } // namespace
 
@@ -106,6 +107,50 @@ Val Checker::flowCut(const BuiltinCall &call) {
   image.kind = RichType::Kind::Image;
   image.slot = "cut";
   return hostStep("cut", {call.args[0]->value, box.value}, {}, {image}, call.where)[0];
+}
+
+/// warp(image, matrix f32[2, 3] of each row, height, width, fill?) -> image of that size.
+Val Checker::flowWarp(const BuiltinCall &call) {
+  if (!flow)
+    return fail(Diag::OutsideFlow, call.where, {"warp"}, "of an image; what `pixels` made of one is warped anywhere");
+  for (size_t i : {size_t(2), size_t(3)})
+    if (!call.args[i])
+      return fail(Diag::MissingArgument, call.where, {"warp", i == 2 ? "height" : "width"}, "say how large the new image is: `warp(image, matrix, height: 64, width: 64)`");
+  auto height = countSetting(call.args[2], "height"), width = countSetting(call.args[3], "width");
+  if (!height || !width)
+    return {};
+  for (auto &[given, side] : {std::pair(call.args[2], *height), std::pair(call.args[3], *width)})
+    if (side > kLongestSide)
+      return fail(Diag::ArgumentKind, given->where, {"warp", given == call.args[2] ? "height" : "width", "a whole number from 1 to " + std::to_string(kLongestSide), source(given->where)});
+  const Given &matrix = *call.args[1];
+  const TensorType &t = matrix.value.type;
+  if (!matrix.value.is(Val::Kind::Tensor) || t.elem != Elem::F32 || t.shape != std::vector<Dim>{flow->rows(), Dim(int64_t(2)), Dim(int64_t(3))})
+    return fail(Diag::WarpMatrix, matrix.where, {flow->rows().str(), describe(matrix.value)});
+  Spec settings;
+  settings.options = {{"height", double(*height)}, {"width", double(*width)}, {"fill", 0.0}};
+  static constexpr NumberSetting numbers[] = {{"fill", 0, 255, true, "a whole number from 0 to 255"}};
+  if (!readNumbers(call, 4, numbers, settings))
+    return {};
+  RichType image;
+  image.kind = RichType::Kind::Image;
+  image.slot = "warped";
+  return hostStep("warp", {call.args[0]->value, matrix.value}, settings, {image}, call.where)[0];
+}
+
+/// blur(image, sigma) -> image of the same size, by a Gaussian of so many pixels.
+Val Checker::flowBlur(const BuiltinCall &call) {
+  if (!needImage(call.args[0], "blur"))
+    return {};
+  if (!flow)
+    return fail(Diag::OutsideFlow, call.where, {"blur"});
+  Spec settings;
+  static constexpr NumberSetting numbers[] = {{"sigma", 0.1, 100, false, "a number from 0.1 to 100, in pixels"}};
+  if (!readNumbers(call, 1, numbers, settings))
+    return {};
+  RichType image;
+  image.kind = RichType::Kind::Image;
+  image.slot = "blurred";
+  return hostStep("blur", {call.args[0]->value}, settings, {image}, call.where)[0];
 }
 
 /// nms(boxes f32[N, A, 4], scores f32[N, A] or [N, A, C], score?, iou?, at_most?, soft?) -> a list for each row of

@@ -68,8 +68,11 @@ Val Checker::flowUnion(const BuiltinCall &call) {
   if (!needElements(call.args[0], "union") || !needElements(call.args[1], "union"))
     return {};
   const Val &a = call.args[0]->value, &b = call.args[1]->value;
-  const Val numbersA = flow->spaces[a.space].numbers, numbersB = flow->spaces[b.space].numbers;
-  auto [space, none] = openSpace("union", "union", {numbersA, numbersB}, {}, {}, call.where);
+  return uniteLists(a, flow->spaces[a.space].numbers, b, flow->spaces[b.space].numbers, call.where);
+}
+
+Val Checker::uniteLists(const Val &a, const Val &numbersA, const Val &b, const Val &numbersB, SourceRange where) {
+  auto [space, none] = openSpace("union", "union", {numbersA, numbersB}, {}, {}, where);
   auto places = [&](const Val &list, double second) { // where each element of a list stands in the union
     RichType place;
     place.slot = "place";
@@ -77,13 +80,13 @@ Val Checker::flowUnion(const BuiltinCall &call) {
     Spec settings;
     settings.options["second"] = second;
     Within within(*this, list.space);
-    return hostStep("places", {numbersA, numbersB}, settings, {place}, call.where)[0];
+    return hostStep("places", {numbersA, numbersB}, settings, {place}, where)[0];
   };
   Side first{a.items[0], places(a, 0), a.space}, other{b.items[0], places(b, 1), b.space};
   Val out = a;
   out.space = space;
   Within within(*this, space);
-  out.items[0] = mergeRows(first, other, call.where);
+  out.items[0] = mergeRows(first, other, where);
   return out.items[0].poison() ? Val{} : out;
 }
 

@@ -440,6 +440,8 @@ static std::optional<TensorType> pictureType(Checker &k, const BuiltinCall &c, c
 }
 
 Val Checker::builtinWarp(const BuiltinCall &c) {
+  if (c.args[0]->value.is(Val::Kind::Image))
+    return flowWarp(c);
   auto t = pictureType(*this, c, c.args[2], c.args[3]);
   if (!t || !needTensor(c.args[1], "warp"))
     return {};

@@ -30,8 +30,9 @@ Signature Checker::signature(const ast::CallableDecl &d) const {
   }
   for (auto &p : d.inputs) {
     auto *t = scalarType(p);
-    bool setting = p.defaultValue || isChoice(p) ||
-                   (t && (t->name.text == "int" || t->name.text == "bool" || t->name.text == "schedule" ||
+    // A flow takes texts, flags and classes, so of its parameters a default makes a setting.
+    bool setting = p.defaultValue || (d.kind != ast::Decl::Kind::Flow && isChoice(p)) ||
+                   (d.kind != ast::Decl::Kind::Flow && t && (t->name.text == "int" || t->name.text == "bool" || t->name.text == "schedule" ||
                           t->name.text == "text" || t->name.text == "fn"));
     (setting ? s.settings : s.inputs).push_back(&p);
   }
@@ -171,7 +172,9 @@ Val Checker::apply(const Val &f, const Args &args, SourceRange where, const std:
       return indexedCall([&](const Args &plain) { return apply(f, plain, where, text); }, args, where, text);
     switch (c.kind) {
     case Callable::Kind::Decl: return callDecl(*c.decl, c.module, args, where, false);
-    case Callable::Kind::Bound: return applyInputs(*c.decl, c.module, c.settings, args, where, nullptr);
+    case Callable::Kind::Bound:
+      return c.decl->kind == ast::Decl::Kind::Flow ? applyFlow(*c.decl, c.module, args, c.settings, where)
+                                                   : applyInputs(*c.decl, c.module, c.settings, args, where, nullptr);
     case Callable::Kind::Model: return applyModel(c.instance, args, where);
     case Callable::Kind::Builtin: return callBuiltin(*c.builtin, args, where);
     case Callable::Kind::Chain: {
@@ -200,7 +203,7 @@ Val Checker::apply(const Val &f, const Args &args, SourceRange where, const std:
 Val Checker::callDecl(const ast::CallableDecl &d, Module *m, const Args &args, SourceRange where, bool) {
   reached.insert(&d);
   if (d.kind == ast::Decl::Kind::Flow)
-    return applyFlow(d, m, args, where);
+    return applyFlow(d, m, args, nullptr, where);
   Signature sig = signature(d);
   bool isModel = d.kind == ast::Decl::Kind::Model;
   bool namedInput = false, tensors = false, poison = false;

@@ -123,6 +123,7 @@ void Checker::check(Module &main) {
 
 void Checker::checkAll(Module &main) {
   checkOverrides(main);
+  findSettingFits(main);
   auto each = [&](ast::Decl::Kind kind, auto visit) {
     for (auto &d : main.tree.decls)
       if (d->kind == kind)
@@ -185,6 +186,7 @@ void Checker::checkAll(Module &main) {
     if (!split && stop.training->ok)
       fail(Diag::NoValidSplit, stop.where, {train.data}, "for example `split { train: 90%, valid: 10% }`");
   }
+  checkValidations();
   // What nothing reached, in the program and in the user's own modules.
   for (auto &[name, m] : modules) {
     if (m->library)

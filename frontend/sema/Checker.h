@@ -406,16 +406,29 @@ public:
   std::vector<std::function<void()>> flowEvaluates; // wait for their flows
   bool buildEvaluate(const ast::EvaluateDecl &d, Training &t, DataSet &set, EvaluateProgram &out);
   void readRequires(const ast::EvaluateDecl &d, EvaluateProgram &out, const std::map<std::string, std::string> &byText);
+  /// `accuracy >= 0.99`; `override_` is the path of its bound for `--set`, up to the metric.
+  std::optional<RequireProgram> readBound(const ast::Expr &e, const std::map<std::string, std::string> &byText, const std::string &override_);
 
   // ------------------------------------------------------------ flows: Flows.cpp
   struct FlowBuild;
   struct Within;
   void checkFlow(const ast::CallableDecl &d, Module *m);
-  /// The value of one record's type as all records of a batch have it.
-  Val flowInput(const ast::Parameter &p, const ScopePtr &scope, RichType &type);
+  /// The value of one record's type as all records of a batch have it; its slots are called by `name`.
+  Val flowInput(const std::string &name, const ast::Type &written, SourceRange where, const ScopePtr &scope, RichType &type);
+  Val flowTensorInput(const std::string &name, const ast::Type &written, SourceRange where, const ScopePtr &scope, RichType &type);
   bool flowResult(const Val &v, const ast::Type *declared, const ScopePtr &scope, SourceRange where,
                   const std::string &name, RichType &type);
-  Val applyFlow(const ast::CallableDecl &d, Module *m, const Args &args, SourceRange where);
+  /// `settings`: what `bindFlowSettings` gave; null where the arguments still hold them.
+  Val applyFlow(const ast::CallableDecl &d, Module *m, const Args &args, ScopePtr settings, SourceRange where);
+  /// A scope with the settings of a flow: given ones, what `--set` says, fitted ones, defaults. Null after an error.
+  ScopePtr bindFlowSettings(const ast::CallableDecl &d, Module *m, std::map<std::string, Given> given, SourceRange where);
+  /// The persistent tensor of a setting that an `evaluate` fits; nothing where none does, -1 after an error.
+  std::optional<int> fittedSetting(const ast::CallableDecl &d, Module *m, const ast::Parameter &p);
+  void findSettingFits(Module &main);
+  /// `fit sure = least(cost, accuracy >= 0.99)` of an `evaluate`; false after an error.
+  bool readSettingFit(const ast::Clause &c, const ast::CallableDecl &flow, EvaluateProgram &out, const std::map<std::string, std::string> &byText);
+  std::map<std::string, SourceRange> settingFits; // "verdict.sure" -> the clause that fits it
+  std::map<std::string, int> fittedSettings;      // -> its tensor
   /// Records a step of the flow that is built; `outputs` are new slots with what they hold. The values, in order.
   std::vector<Val> hostStep(const std::string &op, const std::vector<Val> &inputs, Spec settings,
                             const std::vector<RichType> &outputs, SourceRange where);
@@ -429,6 +442,10 @@ public:
   Val lifted(const Val &v, size_t from, SourceRange where);
   /// The rows of `v`, which has those of `from`, that `numbers` names, one for each row of the present space.
   Val takeRows(const Val &v, size_t from, const Val &numbers, SourceRange where);
+  /// The same of a list (or a value that may be missing) that each of those rows has.
+  Val takeLists(const Val &v, const Val &numbers, SourceRange where);
+  /// One list of each row of the present space: the elements of `a`, then those of `b`, whose rows the numbers say.
+  Val uniteLists(const Val &a, const Val &numbersA, const Val &b, const Val &numbersB, SourceRange where);
   /// One value whose rows come from two; each knows the numbers that its rows have in the present space.
   struct Side {
     Val value, numbers;
@@ -444,7 +461,8 @@ public:
   std::pair<size_t, std::vector<Val>> openSpace(const std::string &op, const std::string &name, const std::vector<Val> &inputs,
                                                 Spec settings, const std::vector<RichType> &outputs, SourceRange where);
   // Images and boxes: BuiltinsImage.cpp.
-  Val flowPixels(const BuiltinCall &), flowCut(const BuiltinCall &), flowFitInto(const BuiltinCall &), flowNms(const BuiltinCall &);
+  Val flowPixels(const BuiltinCall &), flowCut(const BuiltinCall &), flowFitInto(const BuiltinCall &), flowNms(const BuiltinCall &),
+      flowWarp(const BuiltinCall &), flowBlur(const BuiltinCall &);
   // Lists: BuiltinsList.cpp.
   Val flowCount(const BuiltinCall &), flowChoose(const BuiltinCall &), flowUnion(const BuiltinCall &);
   bool needImage(const Given *arg, const std::string &what);
@@ -510,6 +528,13 @@ public:
     std::string metric;
   };
   std::vector<Stop> stops; // `stop when` is checked against the report once that is known
+  struct Validation { // of a flow after each epoch of a phase, once the flows are checked
+    Training *training;
+    std::string phase, flow, metric; // the metric that it stops by, if it does
+    SourceRange where;
+  };
+  std::vector<Validation> validations;
+  void checkValidations();
   Module *mainModule() { return modules.at("").get(); }
   std::map<const ast::FitDecl *, FitResult> fits;
   std::set<const ast::FitDecl *> fitting;

@@ -104,45 +104,48 @@ bool Checker::buildEvaluate(const ast::EvaluateDecl &d, Training &t, DataSet &se
 
 void Checker::readRequires(const ast::EvaluateDecl &d, EvaluateProgram &out,
                            const std::map<std::string, std::string> &byText) {
+  for (auto &c : d.clauses)
+    if (c.keyword.text == "require" && !(out.metrics.empty() && diags.hasErrors()))
+      for (auto &e : c.expressions)
+        if (auto r = readBound(*e, byText, "evaluate." + (out.flow.empty() ? out.train : out.flow) + ".require."))
+          out.requires_.push_back(std::move(*r));
+}
+
+std::optional<RequireProgram> Checker::readBound(const ast::Expr &e, const std::map<std::string, std::string> &byText,
+                                                 const std::string &override_) {
   using O = ast::BinaryExpr::Op;
   static const std::map<O, std::string> signs = {{O::Ge, ">="}, {O::Le, "<="}, {O::Gt, ">"}, {O::Lt, "<"}};
-  for (auto &c : d.clauses) {
-    if (c.keyword.text != "require")
-      continue;
-    for (auto &e : c.expressions) {
-      auto *b = ast::as<ast::BinaryExpr>(e.get());
-      if (!b || !signs.count(b->op)) {
-        fail(Diag::RequireForm, e->range, {source(e->range)}, "write `require accuracy >= 0.99`");
-        continue;
-      }
-      std::string text = source(b->left->range);
-      auto metric = byText.find(text);
-      if (metric == byText.end()) {
-        std::vector<std::string> names;
-        for (auto &[key, name] : byText)
-          names.push_back(key);
-        std::string near = didYouMean(text, names);
-        if (out.metrics.empty() && diags.hasErrors())
-          continue;
-        fail(Diag::RequireUnknown, b->left->range, {text},
-             near.empty() ? "add it: `report " + text + "`" : "did you mean `" + near + "`?");
-        continue;
-      }
-      RequireProgram r;
-      r.metric = metric->second;
-      r.compare = signs.at(b->op);
-      r.text = source(e->range);
-      if (auto set = overridden("evaluate." + out.name + ".require." + r.metric)) {
-        r.value = plainNumber(*set, {}, "the bound").value_or(0);
-        std::ostringstream value;
-        value << r.value;
-        r.text = text + " " + r.compare + " " + value.str();
-      } else if (auto n = plainNumber(eval(*b->right, globalScope(mainModule())), b->right->range, "the bound of `require`")) {
-        r.value = *n;
-      }
-      out.requires_.push_back(r);
-    }
+  auto *b = ast::as<ast::BinaryExpr>(&e);
+  if (!b || !signs.count(b->op)) {
+    fail(Diag::RequireForm, e.range, {source(e.range)}, "write `require accuracy >= 0.99`");
+    return std::nullopt;
   }
+  std::string text = source(b->left->range);
+  auto metric = byText.find(text);
+  if (metric == byText.end()) {
+    std::vector<std::string> names;
+    for (auto &[key, name] : byText)
+      names.push_back(key);
+    std::string near = didYouMean(text, names);
+    fail(Diag::RequireUnknown, b->left->range, {text},
+         near.empty() ? "add it: `report " + text + "`" : "did you mean `" + near + "`?");
+    return std::nullopt;
+  }
+  RequireProgram r;
+  r.metric = metric->second;
+  r.compare = signs.at(b->op);
+  r.text = source(e.range);
+  if (auto set = overridden(override_ + r.metric)) {
+    r.value = plainNumber(*set, {}, "the bound").value_or(0);
+    std::ostringstream value;
+    value << r.value;
+    r.text = text + " " + r.compare + " " + value.str();
+  } else if (auto n = plainNumber(eval(*b->right, globalScope(mainModule())), b->right->range, "the bound of `" + text + "`")) {
+    r.value = *n;
+  } else {
+    return std::nullopt;
+  }
+  return r;
 }
 
 Checker::DataSet *Checker::splitOf(const ast::Expr &e, Module *m, std::string &split) {
@@ -175,7 +178,7 @@ Checker::DataSet *Checker::evaluatedOn(const ast::EvaluateDecl &d, Module *m, st
 }
 
 void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
-  checkClauses(d.clauses, "evaluate", {"report", "require", "let"}, {"report", "require", "let"});
+  checkClauses(d.clauses, "evaluate", {"report", "require", "let", "fit"}, {"report", "require", "let", "fit"});
   for (auto &subject : d.subjects) {
     auto *ref = ast::as<ast::RefExpr>(subject.get());
     Found f = ref ? findDecl(ref->name, m) : Found{};
@@ -195,6 +198,8 @@ void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
       }
       continue;
     }
+    if (auto *fit = clause(d.clauses, "fit"))
+      fail(Diag::FitOfTraining, fit->range, {fit->name.text});
     auto &train = static_cast<const ast::TrainDecl &>(*f.decl);
     checkTrain(train, f.module);
     Training &t = *trainings.at(&train);

@@ -1,6 +1,8 @@
 // What is known of a flow while its body is evaluated.
 #pragma once
 #include "Checker.h"
+#include <functional>
+#include <tuple>
 #include <utility>
 
 namespace bigm::sema {
@@ -13,14 +15,20 @@ struct FlowSpace {
   std::string slot;   // of the numbers
 };
 
+/// The values of all rows that stand in a slot.
+Val textVal(const std::string &slot, bool stream);
+Val imageVal(const std::string &slot);
+
 struct Checker::FlowBuild {
   std::string name;
   std::vector<FlowSpace> spaces;
   size_t space = 0;                       // whose rows the values have that are made now
   std::map<std::string, size_t> slotSpace; // of slots that host steps give
   std::map<std::pair<std::string, size_t>, Val> spread; // texts and images that were taken into a space
+  std::map<std::tuple<size_t, size_t, Value>, std::pair<size_t, Val>> spreadLists; // the same of lists: their space and places
   std::vector<FlowStep> steps;         // the host's, in the order of the program
   std::map<Value, std::string> slots;  // tensors that stand in a slot
+  std::map<Value, std::string> fitted; // tensors that are fitted settings, by their names
   std::map<Value, Value> lengths;      // of ids: how many in each row are no padding
   std::map<Value, std::string> tokenizers; // of ids: what made them
   std::set<std::string> names;         // of slots

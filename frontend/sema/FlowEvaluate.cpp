@@ -59,6 +59,31 @@ bool isBox(const RichType &t) {
   return t.kind == RichType::Kind::Tensor && t.tensor.elem == Elem::F32 && t.tensor.shape == std::vector<Dim>{Dim(int64_t(4))};
 }
 bool isScalar(const RichType &t) { return t.kind == RichType::Kind::Tensor && t.tensor.shape.empty() && t.tensor.classes == Dim(0); }
+const RichType *part(const RichType &record, const std::string &name) {
+  for (size_t i = 0; i < record.names.size(); ++i)
+    if (record.names[i] == name)
+      return &record.fields[i];
+  return nullptr;
+}
+/// Whether a field can be a flow's input: of one kind; of a list each part that the flow takes.
+bool givesInput(const RichType &field, const RichType &input) {
+  if (field.kind != input.kind)
+    return false;
+  switch (input.kind) {
+  case RichType::Kind::Tensor:
+    return field.tensor.elem == input.tensor.elem && field.tensor.shape.size() == input.tensor.shape.size();
+  case RichType::Kind::Text: return true;
+  case RichType::Kind::List: return givesInput(field.fields[0], input.fields[0]);
+  case RichType::Kind::Record:
+    for (size_t i = 0; i < input.names.size(); ++i) {
+      const RichType *given = part(field, input.names[i]);
+      if (!given || !givesInput(*given, input.fields[i]))
+        return false;
+    }
+    return true;
+  default: return false;
+  }
+}
 /// What stands behind a value that may be missing.
 const RichType &present(const RichType &t) { return t.kind == RichType::Kind::Optional ? t.fields[0] : t; }
 
@@ -90,13 +115,6 @@ std::vector<std::string> partsOf(const RichType &record, bool (*is)(const RichTy
         names.push_back(record.names[i]);
   return names;
 }
-const RichType *part(const RichType &record, const std::string &name) {
-  for (size_t i = 0; i < record.names.size(); ++i)
-    if (record.names[i] == name)
-      return &record.fields[i];
-  return nullptr;
-}
-
 } // namespace
 
 /// One `evaluate FLOW on DATA.split` while it is read.
@@ -104,6 +122,7 @@ struct Checker::FlowEvaluation {
   Checker &k;
   const ast::EvaluateDecl &decl;
   const FlowProgram &flow;
+  const ast::CallableDecl &flowDecl;
   DataSet &set;
   EvaluateProgram &out;
   std::map<std::string, const ast::Expr *> lets = {};
@@ -168,9 +187,7 @@ struct Checker::FlowEvaluation {
     }
     RichType given = richType(*f);
     bool picture = type.kind == RichType::Kind::Image && (f->kind == "photo" || f->kind == "image");
-    bool same = picture || (type.kind == given.kind && type.kind != RichType::Kind::List &&
-                            (type.kind != RichType::Kind::Tensor || (type.tensor.elem == given.tensor.elem && type.tensor.shape.size() == given.tensor.shape.size())));
-    if (!same) {
+    if (!picture && !givesInput(given, type)) {
       k.fail(Diag::FlowEvaluateKind, where, {flow.name, input, typeText(type), name, typeText(given)});
       return false;
     }
@@ -191,7 +208,10 @@ struct Checker::FlowEvaluation {
       while (!a.name.text.empty() && i < flow.inputs.size() && flow.inputs[i].first != a.name.text)
         ++i;
       if (i >= flow.inputs.size()) {
-        k.fail(Diag::TooManyInputs, a.value->range, {flow.name, std::to_string(flow.inputs.size())});
+        if (a.name.text.empty())
+          k.fail(Diag::TooManyInputs, a.value->range, {flow.name, std::to_string(flow.inputs.size())});
+        else
+          k.fail(Diag::UnknownInput, a.name.range, {flow.name, a.name.text}, "a flow is measured with its settings as they are declared, fitted or `--set`");
         return false;
       }
       auto *ref = ast::as<ast::RefExpr>(a.value.get());
@@ -378,6 +398,9 @@ struct Checker::FlowEvaluation {
     }
     if (ok)
       k.readRequires(decl, out, byText);
+    for (auto &c : decl.clauses)
+      if (ok && c.keyword.text == "fit")
+        ok = k.readSettingFit(c, flowDecl, out, byText);
     return ok;
   }
 };
@@ -394,7 +417,7 @@ void Checker::checkFlowEvaluate(const ast::EvaluateDecl &d, const ast::CallableD
   for (auto &e : program->evaluates)
     if (e.name == out.name)
       out.name = flow.name.text + "." + split;
-  if (FlowEvaluation{*this, d, *program_, set, out}.read())
+  if (FlowEvaluation{*this, d, *program_, flow, set, out}.read())
     program->evaluates.push_back(std::move(out));
 }
 

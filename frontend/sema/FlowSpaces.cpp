@@ -83,9 +83,27 @@ Val Checker::takeRows(const Val &v, size_t from, const Val &numbers, SourceRange
     return out;
   }
   case Val::Kind::Elements:
-  case Val::Kind::Perhaps: return fail(Diag::ListFromOutside, where, {describe(v)}, "use it where it was made, and give the body what it needs of it");
+  case Val::Kind::Perhaps: return takeLists(v, numbers, where);
   default: return v;
   }
+}
+
+Val Checker::takeLists(const Val &v, const Val &numbers, SourceRange where) {
+  auto key = std::tuple(v.space, flow->space, numbers.tensor);
+  auto known = flow->spreadLists.find(key);
+  if (known == flow->spreadLists.end()) {
+    RichType position;
+    position.slot = "spread.position";
+    position.tensor = {Elem::I32, {}, 0};
+    auto [space, values] = openSpace("spread", "spread", {numbers, flow->spaces[v.space].numbers}, {}, {position}, where);
+    known = flow->spreadLists.emplace(key, std::pair(space, values[0])).first;
+  }
+  auto [space, positions] = known->second;
+  Val out = v;
+  out.space = space;
+  Within within(*this, space);
+  out.items[0] = takeRows(v.items[0], v.space, positions, where);
+  return out.items[0].poison() ? Val{} : out;
 }
 
 Val Checker::lifted(const Val &v, size_t from, SourceRange where) {
@@ -240,7 +258,15 @@ Val Checker::mergeRows(const Side &first, const Side &second, SourceRange where)
     type.slot = "merged";
     settings.name = a.value.is(Val::Kind::Text) ? "texts" : "images";
     break;
-  default: return fail(Diag::ListFromOutside, where, {describe(a.value)}, "decide for each element instead: `yield when ... { } else { }`");
+  case Val::Kind::Elements:
+  case Val::Kind::Perhaps: {
+    auto rowsHere = [&](const Side &side) { // of its elements
+      Within within(*this, side.value.space);
+      return takeRows(side.numbers, side.space, flow->spaces[side.value.space].numbers, where);
+    };
+    return uniteLists(a.value, rowsHere(a), b.value, rowsHere(b), where);
+  }
+  default: return differ();
   }
   return hostStep("merge", {a.numbers, a.value, b.numbers, b.value}, settings, {type}, where)[0];
 }

@@ -23,21 +23,6 @@ std::string Checker::FlowBuild::freshSize(const std::string &base) {
   return name;
 }
 
-static Val textVal(const std::string &slot, bool stream) {
-  Val v;
-  v.kind = Val::Kind::Text;
-  v.text = slot;
-  v.stream = stream;
-  return v;
-}
-
-static Val imageVal(const std::string &slot) {
-  Val v;
-  v.kind = Val::Kind::Image;
-  v.text = slot;
-  return v;
-}
-
 std::string Checker::slotOf(const Val &v) {
   if (v.is(Val::Kind::Text) || v.is(Val::Kind::Image))
     return v.text;
@@ -78,47 +63,6 @@ std::vector<Val> Checker::hostStep(const std::string &op, const std::vector<Val>
   }
   flow->steps.push_back(std::move(step));
   return values;
-}
-
-Val Checker::flowInput(const ast::Parameter &p, const ScopePtr &scope, RichType &type) {
-  const std::string &name = p.name.text;
-  type.slot = name;
-  flow->names.insert(name);
-  Pattern t = resolve(*p.type, scope, true);
-  if (t.kind == Pattern::Kind::Invalid)
-    return {};
-  if (t.kind == Pattern::Kind::Text) {
-    type.kind = RichType::Kind::Text;
-    return textVal(name, false);
-  }
-  if (t.kind == Pattern::Kind::Image) {
-    type.kind = RichType::Kind::Image;
-    return imageVal(name);
-  }
-  if (t.kind != Pattern::Kind::Tensor)
-    return fail(Diag::FlowInput, p.type->range, {name, "`" + source(p.type->range) + "`"},
-                "a flow takes texts, images and tensors; settings stand in the models that it uses");
-  for (auto &s : t.sizes)
-    if (s.pack)
-      return fail(Diag::FlowInput, p.type->range, {name, "of any rank"}, "write its dimensions out");
-  Val one = symbolic(p, scope); // gives free sizes their names
-  if (!one.is(Val::Kind::Tensor))
-    return {};
-  type.tensor = one.type;
-  type.meaning = t.meaning;
-  for (const Dim &d : one.type.shape) {
-    std::vector<std::string> symbols;
-    d.symbols(symbols);
-    flow->sizes.insert(symbols.begin(), symbols.end());
-  }
-  TensorType batched = one.type;
-  batched.shape.insert(batched.shape.begin(), flow->rows());
-  // Under a name that no program can write: `symbolic` has taken the plain one for the single record.
-  Val v = tensorVal(rec->input(name + "[]", batched, p.name.range));
-  v.type = batched;
-  v.meaning = t.meaning;
-  flow->slots[v.tensor] = name;
-  return v;
 }
 
 bool Checker::flowResult(const Val &given, const ast::Type *declared, const ScopePtr &scope, SourceRange where,
@@ -259,16 +203,15 @@ void Checker::checkFlow(const ast::CallableDecl &d, Module *m) {
     scope->module = m;
     scope->callBorder = true;
     scope->space = 0;
-    if (d.hasSettings)
-      for (auto &p : d.settings) {
-        unsupported("a flow with settings", p.name.range);
-        ok = false;
-      }
-    for (auto &p : d.inputs) {
-      out.inputs.emplace_back(p.name.text, RichType{});
-      Val v = flowInput(p, scope, out.inputs.back().second);
+    if (ScopePtr settings = bindFlowSettings(d, m, {}, d.name.range))
+      scope->parent = settings;
+    else
+      ok = false;
+    for (auto *p : signature(d).inputs) {
+      out.inputs.emplace_back(p->name.text, RichType{});
+      Val v = flowInput(p->name.text, *p->type, p->name.range, scope, out.inputs.back().second);
       ok &= !v.poison();
-      scope->names[p.name.text] = {v, p.name.range};
+      scope->names[p->name.text] = {v, p->name.range};
     }
     calls.push_back({d.name.range, d.name.text});
     Val result = ok ? evalBlock(*d.body, scope) : Val{};
@@ -292,40 +235,75 @@ void Checker::checkFlow(const ast::CallableDecl &d, Module *m) {
   program->flows.push_back(std::move(out));
 }
 
-Val Checker::applyFlow(const ast::CallableDecl &d, Module *m, const Args &args, SourceRange where) {
+Val Checker::applyFlow(const ast::CallableDecl &d, Module *m, const Args &args, ScopePtr settings, SourceRange where) {
   if (!flow)
     return fail(Diag::FlowOutsideFlow, where, {d.name.text});
   if (flow->depth > 20)
     return fail(Diag::CallsTooDeep, where, {d.name.text});
-  auto scope = std::make_shared<Scope>();
-  scope->parent = globalScope(m);
-  scope->module = m;
-  scope->callBorder = true;
-  scope->space = flow->space;
-  std::vector<const Given *> given(d.inputs.size());
+  Signature sig = signature(d);
+  std::map<std::string, Given> set;
+  std::vector<const Given *> given(sig.inputs.size());
   size_t next = 0;
+  bool inputs = sig.inputs.empty();
   for (auto &a : args) {
+    bool setting = std::any_of(sig.settings.begin(), sig.settings.end(), [&](auto *p) { return p->name.text == a.name; });
+    if (setting && !settings) {
+      if (!set.emplace(a.name, a).second)
+        return fail(Diag::SettingTwice, a.where, {d.name.text, a.name});
+      continue;
+    }
     size_t i = 0;
     if (a.name.empty())
       i = next++;
     else
-      while (i < d.inputs.size() && d.inputs[i].name.text != a.name)
+      while (i < sig.inputs.size() && sig.inputs[i]->name.text != a.name)
         ++i;
-    if (i >= d.inputs.size())
-      return a.name.empty() ? fail(Diag::TooManyInputs, a.where, {d.name.text, std::to_string(d.inputs.size())})
-                            : fail(Diag::UnknownInput, a.where, {d.name.text, a.name});
+    if (i >= sig.inputs.size()) {
+      if (!a.name.empty())
+        return fail(Diag::UnknownInput, a.where, {d.name.text, a.name});
+      return sig.settings.empty() ? fail(Diag::TooManyInputs, a.where, {d.name.text, std::to_string(sig.inputs.size())})
+                                  : fail(Diag::FlowSettingByName, a.where, {d.name.text, std::to_string(sig.inputs.size())},
+                                         "write `" + sig.settings[0]->name.text + ": " + source(a.where) + "`");
+    }
+    if (given[i])
+      return fail(Diag::SettingTwice, a.where, {d.name.text, sig.inputs[i]->name.text});
     given[i] = &a;
+    inputs = true;
   }
+  if (!settings)
+    settings = bindFlowSettings(d, m, std::move(set), where);
+  if (!settings)
+    return {};
+  if (!inputs) { // `photo |> found(score: 0.4)`
+    auto bound = std::make_shared<Callable>();
+    bound->kind = Callable::Kind::Bound;
+    bound->decl = &d;
+    bound->module = m;
+    bound->settings = settings;
+    return Val::of(std::move(bound));
+  }
+  auto scope = std::make_shared<Scope>();
+  scope->parent = settings;
+  scope->module = m;
+  scope->callBorder = true;
+  scope->space = flow->space;
   Matching matching{scope, {}, {}, {}};
+  // What a record holds has one row for each row of its space.
+  std::function<void(Pattern &, const Val &, size_t)> withRows = [&](Pattern &pattern, const Val &v, size_t space) {
+    if (pattern.kind == Pattern::Kind::Tensor)
+      pattern.sizes.insert(pattern.sizes.begin(), Pattern::Size{false, flow->spaces[space].rows, pattern.where});
+    for (size_t i = 0; i < pattern.fields.size(); ++i)
+      if (const Val *field = pattern.kind == Pattern::Kind::Record ? v.field(pattern.names[i]) : !v.items.empty() ? &v.items[0] : nullptr)
+        withRows(pattern.fields[i], *field, v.is(Val::Kind::Elements) || v.is(Val::Kind::Perhaps) ? v.space : space);
+  };
   for (size_t i = 0; i < given.size(); ++i) {
-    const ast::Parameter &p = d.inputs[i];
+    const ast::Parameter &p = *sig.inputs[i];
     if (!given[i])
       return fail(Diag::MissingInput, where, {d.name.text, p.name.text, source(p.type->range)});
     if (given[i]->value.poison())
       return {};
     Pattern pattern = resolve(*p.type, scope, true);
-    if (pattern.kind == Pattern::Kind::Tensor)
-      pattern.sizes.insert(pattern.sizes.begin(), Pattern::Size{false, flow->rows(), p.type->range});
+    withRows(pattern, given[i]->value, flow->space);
     Val v = bind(pattern, *given[i], {d.name.text, p.name.text, false}, matching);
     if (v.poison())
       return {};

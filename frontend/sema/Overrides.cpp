@@ -1,5 +1,6 @@
 // `--set path=value`: train.NAME.[PHASE.]CLAUSE, train.NAME.[PHASE.]optimize.[OPTIMISER.]SETTING, data.NAME.seed,
-// const.NAME, evaluate.NAME.require.METRIC.
+// const.NAME, flow.NAME.SETTING, evaluate.NAME.require.METRIC,
+// evaluate.FLOW.fit.SETTING.METRIC.
 #include "Checker.h"
 #include <cerrno>
 #include <cstdlib>
@@ -62,6 +63,9 @@ void Checker::checkOverrides(Module &main) {
       known.push_back("const." + d->name.text);
     if (d->kind == ast::Decl::Kind::Data)
       known.push_back("data." + d->name.text + ".seed");
+    if (d->kind == ast::Decl::Kind::Flow)
+      for (auto *p : signature(static_cast<const ast::CallableDecl &>(*d)).settings)
+        known.push_back("flow." + d->name.text + "." + p->name.text);
     if (auto *e = ast::as<ast::EvaluateDecl>(d.get()))
       for (auto &subject : e->subjects)
         for (auto &c : e->clauses)
@@ -69,6 +73,12 @@ void Checker::checkOverrides(Module &main) {
             for (auto &condition : c.expressions)
               if (auto *b = ast::as<ast::BinaryExpr>(condition.get()))
                 known.push_back("evaluate." + source(subject->range) + ".require." + source(b->left->range));
+    if (auto *e = ast::as<ast::EvaluateDecl>(d.get()))
+      for (auto &c : e->clauses)
+        if (auto *goal = c.keyword.text == "fit" && !c.expressions.empty() ? ast::as<ast::CallExpr>(c.expressions[0].get()) : nullptr)
+          for (auto &a : goal->arguments)
+            if (auto *b = ast::as<ast::BinaryExpr>(a.value.get()))
+              known.push_back("evaluate." + source(e->subjects[0]->range) + ".fit." + c.name.text + "." + source(b->left->range));
     if (auto *t = ast::as<ast::TrainDecl>(d.get())) {
       std::string base = "train." + t->name.text + ".";
       for (const char *word : {"epochs", "steps", "batch", "seed", "clip"})

@@ -113,7 +113,13 @@ void Checker::readStop(Training &t, const ast::Clause &c, PhaseProgram &out) {
       return false;
     }
     out.stopMetric = path;
-    stops.push_back({&t, e.range, path.substr(6)});
+    path = path.substr(6);
+    size_t dot = path.find('.');
+    Found f = dot == path.npos ? Found{} : findDecl(path.substr(0, dot), t.module);
+    if (f.decl && f.decl->kind == ast::Decl::Kind::Flow)
+      validations.push_back({&t, out.name, path.substr(0, dot), path.substr(dot + 1), e.range});
+    else
+      stops.push_back({&t, e.range, path});
     return true;
   };
   if (c.expressions.empty())
@@ -199,6 +205,9 @@ void Checker::readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out
   }
   if (const ast::Clause *stop = find("stop"))
     readStop(t, *stop, out);
+  if (const ast::Clause *validate = find("validate"))
+    for (auto &e : validate->expressions)
+      validations.push_back({&t, out.name, source(e->range), "", e->range});
 }
 
 Val Checker::optimizer(Training &t, const ast::Clause *phase, const ast::Clause &optimize, size_t index,

@@ -398,8 +398,15 @@ Val Checker::bind(const Pattern &p, const Given &arg, const Target &target, Matc
     return v.is(Val::Kind::String) || (v.is(Val::Kind::Text) && !v.stream) ? v : wrong("a text");
   case K::Image:
     return v.is(Val::Kind::Image) ? v : wrong("an image");
-  case K::Optional:
-    return wrong("a value that may be missing, which only the result of a flow can be");
+  case K::Optional: {
+    if (!v.is(Val::Kind::Perhaps))
+      return wrong("a value that may be missing");
+    Val out = v;
+    Given one = arg;
+    one.value = v.items[0];
+    out.items[0] = bind(p.fields[0], one, target, m);
+    return out.items[0].poison() ? Val{} : out;
+  }
   case K::Schedule: {
     if (v.is(Val::Kind::Callable))
       return v;
@@ -411,7 +418,7 @@ Val Checker::bind(const Pattern &p, const Given &arg, const Target &target, Matc
     return Val::of(std::move(c));
   }
   case K::List: {
-    if (!v.is(Val::Kind::List))
+    if (!v.is(Val::Kind::List) && !v.is(Val::Kind::Elements))
       return wrong("a list");
     Val out = v;
     for (auto &item : out.items) {

@@ -26,7 +26,7 @@ constexpr size_t kWindow = 64 * kBatch; // inputs that are sorted by length toge
 class Answerer {
 public:
   Answerer(const bigm_module *module, const PredictOptions &options, std::vector<flow::Flow> all)
-      : options(options), host(module, options, std::move(all)), worker(host), around(worker.around) {}
+      : options(options), session(module, options.threads), data(session, options.dataDir, 1), host(session, data, options, std::move(all)), worker(host), around(worker.around) {}
 
   Result run(const std::vector<std::string> &inputs) {
     chosen = &host.choose(options.flow);
@@ -203,6 +203,8 @@ private:
   static std::string dumped(const json &value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
   const PredictOptions &options;
+  Session session;
+  DataSets data; // for its tokenizers
   FlowHost host;
   FlowHost::Worker worker;
   flow::Surroundings &around;

@@ -63,7 +63,9 @@ Served bench(const bigm_module *module, const BenchOptions &options, const std::
     auto flows = flowsOf(module);
     if (flows.empty())
       fail("the program has no flow to serve; `bigmc profile` measures its functions");
-    FlowHost host(module, options, std::move(flows));
+    Session session(module, options.threads);
+    DataSets data(session, options.dataDir, 1); // for its tokenizers
+    FlowHost host(session, data, options, std::move(flows));
     const flow::Flow &flow = host.choose(options.flow);
     host.loadWeights();
     int threads = std::max(1, host.session().threads() / options.clients);

@@ -32,7 +32,7 @@ void run(const bigm_module *module, const CommonOptions &options, int64_t most, 
     folder.loadFor(program, session.model());
     data.loadTexts(folder);
   }
-  std::optional<FlowHost> flows; // with weights and buffers of its own
+  std::optional<FlowHost> flows;
   for (const EvaluateProgram &evaluate : program.evaluates) {
     if (evaluate.flow.empty()) {
       if (options.runDir.empty())
@@ -41,14 +41,13 @@ void run(const bigm_module *module, const CommonOptions &options, int64_t most, 
       continue;
     }
     if (!flows) {
-      flows.emplace(module, options, flowsOf(module));
-      flows->loadWeights();
+      flows.emplace(session, data, options, flowsOf(module));
+      if (options.runDir.empty())
+        flows->loadWeights();
     }
-    measureFlow(*flows, data, evaluate, evaluate.split, most);
+    measureFlow(*flows, evaluate, evaluate.split, most);
   }
   addSeen(session, seen);
-  if (flows)
-    addSeen(flows->session(), seen);
 }
 } // namespace
 

@@ -17,20 +17,6 @@ using json = nlohmann::ordered_json;
 
 namespace {
 
-bool holds(double value, const std::string &compare, double bound) {
-  if (compare == ">=")
-    return value >= bound;
-  if (compare == "<=")
-    return value <= bound;
-  if (compare == ">")
-    return value > bound;
-  if (compare == "<")
-    return value < bound;
-  if (compare == "==")
-    return value == bound;
-  throw std::runtime_error(fmt::format("bug in bigmc: a `require` compares with `{}`", compare));
-}
-
 Evaluation run(const bigm_module *module, const CommonOptions &options) {
   Session session(module, options.threads);
   const Program &program = session.program();
@@ -47,7 +33,7 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
              train != program.evaluates.end()) {
     data::fail("`evaluate {}` measures what a training made: say with `--run` where that is", train->name);
   }
-  std::optional<FlowHost> flows; // with weights and buffers of its own
+  std::optional<FlowHost> flows;
   Progress progress(options.log, true);
 
   Evaluation out;
@@ -56,11 +42,12 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
   std::string headsTitle;
   for (auto &evaluate : program.evaluates) {
     if (!evaluate.flow.empty() && !flows) {
-      flows.emplace(module, options, flowsOf(module));
-      flows->loadWeights();
+      flows.emplace(session, data, options, flowsOf(module));
+      if (!folder)
+        flows->loadWeights();
     }
     auto start = std::chrono::steady_clock::now();
-    Measured measured = evaluate.flow.empty() ? measure(session, data, evaluate, evaluate.split) : measureFlow(*flows, data, evaluate, evaluate.split);
+    Measured measured = evaluate.flow.empty() ? measure(session, data, evaluate, evaluate.split) : measureFlow(*flows, evaluate, evaluate.split);
     out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     // Two evaluations of one train are told apart by their data.
     std::string name = results.contains(evaluate.name) ? fmt::format("{}.{}.{}", evaluate.name, evaluate.data, evaluate.split) : evaluate.name;
@@ -76,7 +63,7 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
       auto value = measured.value(r.metric);
       if (!value)
         throw std::runtime_error(fmt::format("bug in bigmc: `require {}` speaks of `{}`, which nothing measures", r.text, r.metric));
-      bool held = holds(*value, r.compare, r.value);
+      bool held = r.holds(*value);
       if (!held)
         out.result.exitCode = kGateFailed;
       gates.push_back({{"text", r.text}, {"held", held}});

@@ -13,9 +13,8 @@ std::vector<flow::Flow> flowsOf(const bigm_module *module) {
   return flow::flowsOf({manifest, size});
 }
 
-FlowHost::FlowHost(const bigm_module *module, const CommonOptions &options, std::vector<flow::Flow> flows)
-    : options(options), session_(module, options.threads), places{options.dataDir, options.sourceDir, &options.given},
-      data(session_, options.dataDir, 1), flows(std::move(flows)) {}
+FlowHost::FlowHost(Session &session, DataSets &data, const CommonOptions &options, std::vector<flow::Flow> flows)
+    : options(options), session_(session), data_(data), places{options.dataDir, options.sourceDir, &options.given}, flows(std::move(flows)) {}
 
 const flow::Flow &FlowHost::choose(const std::string &name) const {
   if (name.empty())
@@ -34,22 +33,23 @@ void FlowHost::loadWeights() {
   if (!options.runDir.empty()) {
     RunFolder folder(options.runDir, true);
     folder.loadFor(program, session_.model());
-    data.loadTexts(folder);
+    data_.loadTexts(folder);
     return;
   }
   bool fitted = std::any_of(program.tokenizers.begin(), program.tokenizers.end(), [](auto &t) { return t.kind != "file"; });
+  fitted |= std::any_of(program.evaluates.begin(), program.evaluates.end(), [](auto &e) { return !e.fits.empty(); });
   if (!program.trains.empty() || !program.fits.empty() || fitted)
     fail("`{}` answers with what a training made: say with `--run` where that is", program.name);
   for (auto &model : program.models)
     session_.initialise(model, 0);
   loadPretrained(program, session_.model(), places);
-  data.makeTokenizers(options.sourceDir, [](const std::string &, int64_t) {});
+  data_.makeTokenizers(options.sourceDir, [](const std::string &, int64_t) {});
 }
 
 FlowHost::Worker::Worker(FlowHost &host, bigm_context *own)
     : engines(host.session_.model(), own ? bigm_context_threads(own) : host.options.threads, /*fewest=*/4),
-      around(flow::surroundingsOf(host.session_.functions(), own ? own : host.session_.context(), engines)) {
-  around.tokenizer = [&host](const std::string &name) -> const text::Tokenizer & { return host.data.tokenizers().at(name); };
+      around(flow::surroundingsOf(host.session_.functions(), host.session_.model(), own ? own : host.session_.context(), engines)) {
+  around.tokenizer = [&host](const std::string &name) -> const text::Tokenizer & { return host.data_.tokenizers().at(name); };
 }
 
 bool takesOne(const flow::Flow &flow, flow::RichType::Kind kind) {

@@ -13,14 +13,15 @@ std::vector<flow::Flow> flowsOf(const bigm_module *module);
 
 class FlowHost {
 public:
-  /// `flows` are those of the module's manifest, one at least.
-  FlowHost(const bigm_module *module, const CommonOptions &options, std::vector<flow::Flow> flows);
+  /// `flows` are those of the session's manifest, one at least; tokenizers are those of `data`. All must outlive it.
+  FlowHost(Session &session, DataSets &data, const CommonOptions &options, std::vector<flow::Flow> flows);
 
   /// The flow of this name, or the last one. Throws data::Error where there is none.
   const flow::Flow &choose(const std::string &name) const;
   /// From the run, or from the files that the program names. Throws data::Error where a training must come first.
   void loadWeights();
   Session &session() { return session_; }
+  DataSets &data() { return data_; }
 
   /// What one thread at a time runs flows with: on the session's main context, or on one of its own.
   class Worker {
@@ -37,9 +38,9 @@ public:
 
 private:
   const CommonOptions &options;
-  Session session_;
+  Session &session_;
+  DataSets &data_;
   Places places;
-  DataSets data; // for its tokenizers
   std::vector<flow::Flow> flows;
 };
 

@@ -4,6 +4,7 @@
 #include "runtime/data/Picture.h"
 #include <chrono>
 #include <cstring>
+#include <numeric>
 
 namespace bigm::driver {
 namespace {
@@ -11,33 +12,11 @@ using json = FlowMetric::json;
 
 constexpr size_t kBatch = 16; // records that are answered together
 
-/// Element `i` of a tensor of one record, as a flow's answer would print it.
+/// The numbers of one record or element, as a flow's answer would print them.
 json valueOf(const data::Field &field, const uint8_t *bytes) {
-  auto one = [&](const uint8_t *at) -> json {
-    auto as = [at]<class T>(T v) {
-      std::memcpy(&v, at, sizeof v);
-      return v;
-    };
-    switch (field.elem) {
-    case data::Elem::F32: return plain(as(float()));
-    case data::Elem::F64: return as(double());
-    case data::Elem::I64: return as(int64_t());
-    case data::Elem::I32: break;
-    case data::Elem::I8: return int(as(int8_t()));
-    case data::Elem::Bool: return *at != 0;
-    default: return int(*at);
-    }
-    int32_t number = as(int32_t());
-    if (field.isLabel() && number >= 0 && size_t(number) < field.labels.size())
-      return field.labels[size_t(number)];
-    return number;
-  };
-  if (field.shape.empty())
-    return one(bytes);
-  json list = json::array(); // flat: metrics look at boxes and numbers
-  for (int64_t i = 0; i < data::product(field.shape); ++i)
-    list.push_back(one(bytes + size_t(i) * data::sizeOf(field.elem)));
-  return list;
+  data::Tensor one(field.elem, field.shape);
+  std::memcpy(one.bytes.data(), bytes, one.bytes.size());
+  return flow::asJson(one, field.isLabel() ? field.labels : std::vector<std::string>{});
 }
 
 /// What the data says of a record, field by field; pictures are left out.
@@ -74,71 +53,109 @@ json truthOf(const data::Table &table, int64_t record) {
   return truth;
 }
 
+/// A list of the data as the flow takes it: of each element the parts that it asks for.
+flow::Item listOf(const flow::RichType &type, const data::Field &field, const data::Column &column, int64_t record) {
+  const flow::RichType &element = type.fields[0];
+  flow::Item list;
+  list.items.resize(size_t(column.elements(record)));
+  for (auto &item : list.items)
+    item.items.resize(element.fields.size());
+  for (size_t f = 0; f < element.fields.size(); ++f) {
+    size_t p = 0;
+    while (field.parts.at(p).name != element.names[f])
+      ++p;
+    const data::Field &part = field.parts[p];
+    size_t each = size_t(data::product(part.shape)) * data::sizeOf(part.elem);
+    for (size_t i = 0; i < list.items.size(); ++i) {
+      flow::Item &item = list.items[i].items[f];
+      if (part.isText()) {
+        item.text = column.partTexts(record, p)[i];
+        continue;
+      }
+      item.tensor = data::Tensor(part.elem, part.shape);
+      std::memcpy(item.tensor.bytes.data(), column.part(record, p).data() + i * each, each);
+    }
+  }
+  return list;
+}
+
 /// Puts a record into the slots of the flow.
 void append(const flow::Flow &flow, const EvaluateProgram &evaluate, const data::Table &table, int64_t record, flow::Slots &slots) {
   data::Batch one = table.batch(&record, 1);
-  std::map<std::string, std::string> texts;
-  std::map<std::string, std::shared_ptr<const data::Picture>> images;
-  std::map<std::string, data::Tensor> tensors;
+  std::vector<flow::Item> inputs;
   for (auto &[input, type] : flow.inputs) {
     auto bound = std::find_if(evaluate.inputs.begin(), evaluate.inputs.end(), [&, &input = input](auto &b) { return b.first == input; });
-    const std::string &field = bound->second;
+    const std::string &name = bound->second;
+    flow::Item &item = inputs.emplace_back();
     if (type.kind == flow::RichType::Kind::Text) {
-      texts[input] = one.texts.at(field)[0];
+      item.text = one.texts.at(name)[0];
+    } else if (type.kind == flow::RichType::Kind::List) {
+      auto field = std::find_if(table.fields.begin(), table.fields.end(), [&](auto &f) { return f.name == name; });
+      item = listOf(type, *field, *table.columns[size_t(field - table.fields.begin())], record);
     } else if (type.kind == flow::RichType::Kind::Image) {
-      if (auto photo = one.pictures.find(field); photo != one.pictures.end()) {
-        images[input] = photo->second[0];
+      if (auto photo = one.pictures.find(name); photo != one.pictures.end()) {
+        item.image = photo->second[0];
         continue;
       }
-      data::Tensor &pixels = one.fields.at(field); // [1, C, H, W] or [1, H, W]
+      data::Tensor &pixels = one.fields.at(name); // [1, C, H, W] or [1, H, W]
       size_t rank = pixels.shape.size();
-      images[input] = std::make_shared<const data::Picture>(data::Picture{rank == 4 ? int(pixels.shape[1]) : 1, int(pixels.shape[rank - 2]),
-                                                                          int(pixels.shape[rank - 1]), {pixels.bytes.begin(), pixels.bytes.end()}});
+      item.image = std::make_shared<const data::Picture>(data::Picture{rank == 4 ? int(pixels.shape[1]) : 1, int(pixels.shape[rank - 2]),
+                                                                       int(pixels.shape[rank - 1]), {pixels.bytes.begin(), pixels.bytes.end()}});
     } else {
-      data::Tensor value = std::move(one.fields.at(field));
-      value.shape.erase(value.shape.begin());
-      tensors[input] = std::move(value);
+      item.tensor = std::move(one.fields.at(name));
+      item.tensor.shape.erase(item.tensor.shape.begin());
     }
   }
-  flow::append(flow, std::move(texts), std::move(images), std::move(tensors), slots);
+  flow::append(flow, std::move(inputs), slots);
 }
 
 } // namespace
 
-Measured measureFlow(FlowHost &host, DataSets &data, const EvaluateProgram &evaluate, const std::string &split, int64_t most) {
-  const flow::Flow &flow = host.choose(evaluate.flow);
+FlowRecords::FlowRecords(FlowHost &host, const EvaluateProgram &evaluate, const std::string &split, int64_t most)
+    : host(host), evaluate(evaluate), flow(host.choose(evaluate.flow)), records(someOf(host.data().records(evaluate.data, split), most)),
+      table(host.data().table(evaluate.data, split)) {}
+
+json FlowRecords::truth(size_t place) const { return truthOf(table, records[place]); }
+
+void FlowRecords::answer(const std::vector<size_t> &places, const Use &use) {
   FlowHost::Worker worker(host);
-  std::vector<std::unique_ptr<FlowMetric>> metrics;
-  for (auto &m : evaluate.metrics)
-    metrics.push_back(makeFlowMetric(m));
-  auto records = someOf(data.records(evaluate.data, split), most);
-  const data::Table &table = data.table(evaluate.data, split);
   // A tensor of open size must be as large in all records of a batch.
   size_t each = kBatch;
   for (auto &[name, type] : flow.inputs)
     for (auto &size : type.shape)
       if (size.find_first_not_of("0123456789") != size.npos)
         each = 1;
-  for (size_t begin = 0; begin < records.size(); begin += each) {
-    size_t end = std::min(begin + each, records.size());
+  for (size_t begin = 0; begin < places.size(); begin += each) {
+    size_t end = std::min(begin + each, places.size());
     flow::Slots slots;
     auto started = std::chrono::steady_clock::now();
     try {
       for (size_t i = begin; i < end; ++i)
-        append(flow, evaluate, table, records[i], slots);
+        append(flow, evaluate, table, records[places[i]], slots);
       flow::run(flow, slots, worker.around);
     } catch (const data::Error &e) {
-      data::fail("data `{}`, records {} to {}: {}", evaluate.data, records[begin], records[end - 1], e.what());
+      data::fail("data `{}`, records {} to {}: {}", evaluate.data, records[places[begin]], records[places[end - 1]], e.what());
     }
     double took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count() / double(end - begin);
-    for (size_t i = begin; i < end; ++i) {
-      json answer = flow::result(flow, slots, int64_t(i - begin)), truth = truthOf(table, records[i]);
-      for (auto &m : metrics)
-        m->add(answer, truth, took);
-    }
+    for (size_t i = begin; i < end; ++i)
+      use(places[i], flow::result(flow, slots, int64_t(i - begin)), took);
   }
+}
+
+Measured measureFlow(FlowHost &host, const EvaluateProgram &evaluate, const std::string &split, int64_t most) {
+  std::vector<std::unique_ptr<FlowMetric>> metrics;
+  for (auto &m : evaluate.metrics)
+    metrics.push_back(makeFlowMetric(m));
+  FlowRecords records(host, evaluate, split, most);
+  std::vector<size_t> places(records.count());
+  std::iota(places.begin(), places.end(), size_t(0));
+  records.answer(places, [&](size_t place, const json &answer, double milliseconds) {
+    json truth = records.truth(place);
+    for (auto &m : metrics)
+      m->add(answer, truth, milliseconds);
+  });
   Measured out;
-  out.records = int64_t(records.size());
+  out.records = int64_t(records.count());
   for (size_t m = 0; m < metrics.size(); ++m)
     out.metrics.emplace_back(evaluate.metrics[m].name, metrics[m]->value());
   return out;

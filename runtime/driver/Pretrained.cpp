@@ -216,6 +216,14 @@ void write(const Program &program, bigm_model *model, const ModelSource &source,
   }
 }
 
+/// Settings of flows that a training is to fit have the program's value until then.
+void writeDefaults(const Program &program, bigm_model *model, const Places &places) {
+  for (size_t i = 0; i < program.tensors.size(); ++i)
+    for (auto &[name, elements] : *places.given)
+      if (program.tensors[i].kind == "fit" && program.tensors[i].name == name)
+        expect(bigm_model_write(model, int32_t(i), elements.data(), elements.size()));
+}
+
 } // namespace
 
 std::string find(const std::string &name, const std::string &what, const Places &places) {
@@ -247,6 +255,7 @@ std::string find(const std::string &name, const std::string &what, const Places 
 void loadPretrained(const Program &program, bigm_model *model, const Places &places) {
   for (auto &source : program.sources)
     source.kind == "onnx" ? write(program, model, source, places) : load(program, model, source, places);
+  writeDefaults(program, model, places);
 }
 
 Result loadPretrained(const bigm_module *module, bigm_model *model, const CommonOptions &options) {

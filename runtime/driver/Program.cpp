@@ -113,6 +113,15 @@ DataProgram dataProgram(const json &j) {
   return d;
 }
 
+RequireProgram requireProgram(const json &j) { return {text(j, "text"), text(j, "metric"), text(j, "compare"), j.value("value", 0.0)}; }
+
+SettingFit settingFit(const json &j) {
+  SettingFit f{text(j, "name"), text(j, "tensor"), text(j, "metric"), j.value("most", false), {}, j.value("from", 0.0), j.value("to", 1.0), j.value("steps", int64_t(1))};
+  for (auto &bound : j.value("bounds", json::array()))
+    f.bounds.push_back(requireProgram(bound));
+  return f;
+}
+
 PhaseProgram phaseProgram(const json &j) {
   PhaseProgram p;
   p.name = text(j, "name");
@@ -129,6 +138,7 @@ PhaseProgram phaseProgram(const json &j) {
   p.stopValue = j.value("stop_value", 0.0);
   p.learned = list<std::string>(j, "learned");
   p.data = list<std::string>(j, "data");
+  p.validates = list<std::string>(j, "validates");
   return p;
 }
 
@@ -181,7 +191,9 @@ Program parseProgram(std::string_view manifest) {
       for (auto &m : e.value("metrics", json::array()))
         evaluate.metrics.push_back({text(m, "name"), text(m, "output"), spec(m.value("host", json()))});
       for (auto &r : e.value("requires", json::array()))
-        evaluate.requires_.push_back({text(r, "text"), text(r, "metric"), text(r, "compare"), r.value("value", 0.0)});
+        evaluate.requires_.push_back(requireProgram(r));
+      for (auto &f : e.value("fits", json::array()))
+        evaluate.fits.push_back(settingFit(f));
       p.evaluates.push_back(std::move(evaluate));
     }
     for (auto &s : j.value("sources", json::array())) {
@@ -216,6 +228,18 @@ const DataProgram &Program::dataNamed(const std::string &name) const {
   broken("there is no data `" + name + "`");
 }
 const TrainProgram *Program::train(const std::string &name) const { return named(trains, name); }
+bool RequireProgram::holds(double seen) const {
+  if (compare == ">=")
+    return seen >= value;
+  if (compare == "<=")
+    return seen <= value;
+  if (compare == ">")
+    return seen > value;
+  if (compare == "<")
+    return seen < value;
+  throw std::runtime_error("bug in bigmc: a bound compares with `" + compare + "`");
+}
+
 const EvaluateProgram *Program::evaluate(const std::string &name) const { return named(evaluates, name); }
 
 namespace {

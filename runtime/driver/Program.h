@@ -69,6 +69,7 @@ struct PhaseProgram {
   std::string stopMetric, stopCompare;
   double stopValue = 0;
   std::vector<std::string> learned, data;
+  std::vector<std::string> validates = {}; // evaluates of flows, measured after each epoch
 };
 struct TrainProgram {
   std::string name, data, init, forward, predict, validate;
@@ -82,6 +83,14 @@ struct MetricProgram {
 struct RequireProgram {
   std::string text, metric, compare;
   double value = 0;
+  bool holds(double seen) const; // throws std::runtime_error for a sign that is none
+};
+struct SettingFit {
+  std::string name, tensor, metric;
+  bool most = false;
+  std::vector<RequireProgram> bounds;
+  double from = 0, to = 1;
+  int64_t steps = 1;
 };
 struct EvaluateProgram {
   std::string name, train, data, split, begin, step;
@@ -89,6 +98,7 @@ struct EvaluateProgram {
   std::vector<RequireProgram> requires_;
   std::string flow; // in place of a train; its inputs and the fields that they are given
   std::vector<std::pair<std::string, std::string>> inputs;
+  std::vector<SettingFit> fits = {}; // settings of the flow
 };
 
 /// Where the weights of an instance come from.

@@ -5,6 +5,7 @@
 // step numbers and the half-finished sums of its epoch, and then takes the very steps that the uninterrupted one took.
 #include "Driver.h"
 #include "Feed.h"
+#include "FitSettings.h"
 #include "Guard.h"
 #include "Measure.h"
 #include "Pretrained.h"
@@ -70,9 +71,9 @@ std::string nowText() {
   return text;
 }
 
-/// True for metrics that are better when smaller.
+/// True for metrics that are better when smaller, as far as names tell.
 bool smallerIsBetter(const std::string &metric) {
-  for (auto word : {"loss", "error", "perplexity", "wer", "cer", "ece", "calibration", "mse", "mae", "distance"})
+  for (auto word : {"loss", "error", "perplexity", "wer", "cer", "ece", "calibration", "mse", "mae", "distance", "milliseconds", "cost"})
     if (metric.find(word) != metric.npos)
       return true;
   return false;
@@ -116,7 +117,7 @@ private:
 class Trainer {
 public:
   Trainer(const bigm_module *module, const TrainOptions &options)
-      : options(options), session(module, options.threads), program(session.program()),
+      : module(module), options(options), session(module, options.threads), program(session.program()),
         data(session, options.dataDir, session.threads()), folder(options.runDir, false),
         progress(options.log, options.quiet) {
     data.note = [this](const std::string &text) { progress.line(text); };
@@ -128,6 +129,10 @@ private:
   void plan();
   void begin();
   void fit(const FitProgram &fit);
+  void fitSettings();
+  FlowHost &flows();
+  /// What validation measures after an epoch of the phase; nothing where it measures nothing.
+  std::optional<Measured> validate(const TrainProgram &train, const PhaseProgram &phase);
   void startTrain(const TrainProgram &train);
   void beginPhase(const TrainProgram &train, const PhaseProgram &phase);
   void estimate(const TrainProgram &train, const PhaseProgram &phase, const std::set<int32_t> &loaded);
@@ -145,6 +150,7 @@ private:
     return state.seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   }
 
+  const bigm_module *module;
   const TrainOptions &options;
   Session session;
   const Program &program;
@@ -153,6 +159,8 @@ private:
   Progress progress;
   TrainState state;
   std::optional<MetricsFile> metrics;
+  std::optional<FlowHost> flowHost; // once something asks a flow
+  json fitted = json::object();     // settings of flows, for run.json
   std::map<int32_t, std::vector<uint8_t>> freshSlots; // as `init` left them
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   std::string startedText = nowText();
@@ -178,7 +186,8 @@ std::string Trainer::startFile(const PhaseProgram &phase) const {
 
 /// Everything that can be wrong is found before the first step.
 void Trainer::plan() {
-  if (program.trains.empty())
+  bool fitsSettings = std::any_of(program.evaluates.begin(), program.evaluates.end(), [](auto &e) { return !e.fits.empty(); });
+  if (program.trains.empty() && !fitsSettings)
     fail("`{}` has no `train`: there is nothing to train", program.name);
   for (auto &train : program.trains) {
     for (auto &phase : train.phases) {
@@ -191,7 +200,13 @@ void Trainer::plan() {
              phase.startFrom);
       auto *evaluate = program.evaluate(train.validate);
       bool validates = evaluate && data.hasSplit(evaluate->data, "valid");
-      if (phase.stopMetric.starts_with("valid.") && !validates)
+      bool ofFlow = false;
+      for (auto &name : phase.validates) {
+        auto *flow = program.evaluate(name);
+        ofFlow |= phase.stopMetric.starts_with("valid." + flow->flow + ".");
+        data.records(flow->data, "valid");
+      }
+      if (phase.stopMetric.starts_with("valid.") && !validates && !ofFlow)
         fail("phase `{}` stops by {}, and {}", phase.name, phase.stopMetric,
              evaluate ? fmt::format("data `{}` has no split `valid`", evaluate->data)
                       : fmt::format("no `evaluate` of `{}` says how to measure it", train.name));
@@ -199,6 +214,9 @@ void Trainer::plan() {
     if (auto *evaluate = program.evaluate(train.validate); evaluate && data.hasSplit(evaluate->data, "valid"))
       data.records(evaluate->data, "valid");
   }
+  for (auto &evaluate : program.evaluates)
+    if (!evaluate.fits.empty())
+      data.records(evaluate.data, evaluate.split);
   for (auto &fit : program.fits)
     data.records(fit.data, fit.split.empty() ? "train" : fit.split);
 }
@@ -220,6 +238,7 @@ void Trainer::writeRun(const std::string &status) {
                                 {"data", options.dataDir},
                                 {"settings", options.settings},
                                 {"seeds", seeds},
+                                {"fitted", fitted},
                                 {"versions", {{"compiler", program.compiler}, {"runtime", bigm_version()}, {"target", program.target}}}});
 }
 
@@ -393,6 +412,10 @@ bool Trainer::shouldStop(const PhaseProgram &phase, double trainLoss, const std:
   if (phase.stopCompare == "<")
     return *value < phase.stopValue;
   // flat: no better than the best for so many epochs.
+  for (auto &name : phase.validates) // a flow's metric has two names: the one that it is reported by, and what it is
+    for (auto &m : program.evaluate(name)->metrics)
+      if (metric == program.evaluate(name)->flow + "." + m.name)
+        metric = m.name + " " + m.host.name;
   bool better = !state.hasBest || (smallerIsBetter(metric) ? *value < state.best : *value > state.best);
   if (better) {
     state.hasBest = true;
@@ -403,13 +426,47 @@ bool Trainer::shouldStop(const PhaseProgram &phase, double trainLoss, const std:
   return ++state.epochsSinceBest >= int64_t(phase.stopValue);
 }
 
-/// Validation, the epoch's lines, the stop rule, and a checkpoint. True when the phase is to stop.
-bool Trainer::endEpoch(const TrainProgram &train, const PhaseProgram &phase, int64_t perEpoch, double throughput) {
-  double trainLoss = state.lossCount ? state.lossSum / double(state.lossCount) : 0;
+FlowHost &Trainer::flows() {
+  if (!flowHost)
+    flowHost.emplace(session, data, options, flowsOf(module));
+  return *flowHost;
+}
+
+std::optional<Measured> Trainer::validate(const TrainProgram &train, const PhaseProgram &phase) {
   std::optional<Measured> measured;
   auto *evaluate = program.evaluate(train.validate);
   if (evaluate && data.hasSplit(evaluate->data, "valid"))
     measured = measure(session, data, *evaluate, "valid");
+  for (auto &name : phase.validates) {
+    auto *flow = program.evaluate(name);
+    if (!measured)
+      measured.emplace();
+    for (auto &[metric, value] : measureFlow(flows(), *flow, "valid").metrics)
+      measured->metrics.emplace_back(flow->flow + "." + metric, value);
+  }
+  return measured;
+}
+
+/// Settings of flows: what was learned is saved before, so that a bound that no value reaches costs nothing of it.
+void Trainer::fitSettings() {
+  for (auto &evaluate : program.evaluates)
+    for (auto &fit : evaluate.fits) {
+      auto begun = std::chrono::steady_clock::now();
+      checkpoint();
+      FittedSetting found = fitSetting(flows(), evaluate, fit);
+      std::string text;
+      for (auto &[name, value] : found.measured.metrics)
+        text += fmt::format("  {} {:.4f}", name, value);
+      progress.line(fmt::format("fit {}: {:g} on {}.{}{}  {}", fit.tensor, found.value, evaluate.data, evaluate.split, text,
+                                clockText(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count())));
+      fitted[fit.tensor] = plain(float(found.value));
+    }
+}
+
+/// Validation, the epoch's lines, the stop rule, and a checkpoint. True when the phase is to stop.
+bool Trainer::endEpoch(const TrainProgram &train, const PhaseProgram &phase, int64_t perEpoch, double throughput) {
+  double trainLoss = state.lossCount ? state.lossSum / double(state.lossCount) : 0;
+  std::optional<Measured> measured = validate(train, phase);
   double epoch = double(state.phaseStep) / double(perEpoch);
   json line = {{"train", train.name},
                {"phase", phase.name},
@@ -572,6 +629,12 @@ Result Trainer::run() {
       state.step = 0;
       state.savedBySteps = 0;
     }
+  }
+  try {
+    fitSettings();
+  } catch (const data::Error &) {
+    writeRun("not fitted");
+    throw;
   }
   state.done = true;
   checkpoint();

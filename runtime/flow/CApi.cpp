@@ -1,6 +1,7 @@
 // The border of flows in a generated library: bigm/flow.h.
 #include "Flow.h"
 #include "Functions.h"
+#include "Gather.h"
 #include "bigm/flow.h"
 #include "runtime/core/Failure.h"
 #include "runtime/data/Error.h"
@@ -17,10 +18,7 @@ struct bigm_flow {
   std::string share;
   flow::Surroundings around;
   flow::Slots slots;
-  // The record that is being given: texts and pictures by input, and numbers.
-  std::map<std::string, std::string> texts;
-  std::map<std::string, std::shared_ptr<const data::Picture>> images;
-  std::map<std::string, data::Tensor> tensors;
+  std::optional<flow::Gather> given; // the record that comes next
   std::map<std::string, text::Tokenizer> tokenizers;
   std::string json;
   bool ran = false;
@@ -56,19 +54,10 @@ void need(const void *pointer, const char *name) {
     refuse(fmt::format("`{}` is NULL", name));
 }
 
-const flow::RichType &input(const bigm_flow &f, const char *name, flow::RichType::Kind kind, const char *what) {
-  need(name, "input");
-  for (auto &[known, type] : f.plan.inputs)
-    if (known == name) {
-      if (type.kind != kind)
-        refuse(fmt::format("`{}` of `{}` is not {}", name, f.plan.name, what));
-      return type;
-    }
-  refuse(fmt::format("`{}` has no input `{}`", f.plan.name, name));
-}
 void give(bigm_flow &f, const char *name, data::Picture picture) {
-  input(f, name, flow::RichType::Kind::Image, "an image");
-  f.images[name] = std::make_shared<const data::Picture>(std::move(picture));
+  need(name, "input");
+  f.given->at(name, flow::RichType::Kind::Image, "an image");
+  f.given->give(name, {{}, std::make_shared<const data::Picture>(std::move(picture)), {}, {}});
 }
 template <class Map> auto &slotOf(const bigm_flow &f, Map &all, const char *slot) {
   need(slot, "slot");
@@ -112,6 +101,7 @@ bigm_status bigm_flow_create(const bigm_module *module, bigm_model *model, bigm_
       names += (names.empty() ? "`" : ", `") + plan.name + "`";
       if (plan.name == name) {
         f->plan = std::move(plan);
+        f->given.emplace(f->plan);
         found = true;
       }
     }
@@ -119,7 +109,7 @@ bigm_status bigm_flow_create(const bigm_module *module, bigm_model *model, bigm_
       refuse(fmt::format("there is no flow `{}`; the library has {}", name, names.empty() ? "none" : names));
     f->share = share ? share : "";
     bigm_flow *self = f.get();
-    self->around = flow::surroundingsOf(self->functions, context, self->engines);
+    self->around = flow::surroundingsOf(self->functions, model, context, self->engines);
     self->around.tokenizer = [self](const std::string &which) -> const text::Tokenizer & { return tokenizerOf(*self, which); };
     *out = f.release();
   });
@@ -129,9 +119,7 @@ void bigm_flow_clear(bigm_flow *flow) {
   if (!flow)
     return;
   flow->slots = {};
-  flow->texts.clear();
-  flow->images.clear();
-  flow->tensors.clear();
+  flow->given->clear();
   flow->ran = false;
 }
 
@@ -140,8 +128,9 @@ bigm_status bigm_flow_give_text(bigm_flow *f, const char *name, const char *text
     need(f, "flow");
     if (size)
       need(text, "text");
-    input(*f, name, flow::RichType::Kind::Text, "a text");
-    f->texts[name] = std::string(text ? text : "", size);
+    need(name, "input");
+    f->given->at(name, flow::RichType::Kind::Text, "a text");
+    f->given->give(name, {std::string(text ? text : "", size), nullptr, {}, {}});
   });
 }
 bigm_status bigm_flow_give_pixels(bigm_flow *f, const char *name, const uint8_t *pixels, int32_t height, int32_t width,
@@ -177,28 +166,30 @@ bigm_status bigm_flow_give_file(bigm_flow *f, const char *name, const char *path
 bigm_status bigm_flow_give_array(bigm_flow *f, const char *name, const void *data, const int64_t *sizes, int32_t rank) {
   return guarded([&] {
     need(f, "flow"), need(data, "data");
-    auto &type = input(*f, name, flow::RichType::Kind::Tensor, "numbers");
+    need(name, "input");
+    auto &type = f->given->at(name, flow::RichType::Kind::Tensor, "numbers");
     if (rank)
       need(sizes, "sizes");
     std::vector<int64_t> shape(sizes, sizes + (rank > 0 ? rank : 0));
     flow::expectSizes(name, type, shape);
     data::Tensor t(type.elem, shape);
     std::memcpy(t.bytes.data(), data, t.bytes.size());
-    f->tensors[name] = std::move(t);
+    f->given->give(name, {{}, nullptr, std::move(t), {}});
+  });
+}
+bigm_status bigm_flow_element(bigm_flow *f, const char *list) {
+  return guarded([&] {
+    need(f, "flow"), need(list, "list");
+    f->given->element(list);
   });
 }
 bigm_status bigm_flow_record(bigm_flow *f) {
   return guarded([&] {
     need(f, "flow");
-    auto texts = std::exchange(f->texts, {});
-    auto images = std::exchange(f->images, {});
-    auto tensors = std::exchange(f->tensors, {});
-    for (auto &[name, type] : f->plan.inputs)
-      if (!texts.count(name) && !images.count(name) && !tensors.count(name))
-        refuse(fmt::format("a record of `{}` lacks `{}`", f->plan.name, name));
+    std::vector<flow::Item> inputs = f->given->record();
     if (f->ran) // records of a new run
       bigm_flow_clear(f);
-    flow::append(f->plan, std::move(texts), std::move(images), std::move(tensors), f->slots);
+    flow::append(f->plan, std::move(inputs), f->slots);
   });
 }
 

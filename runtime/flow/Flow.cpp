@@ -157,7 +157,7 @@ const std::map<std::string, Run> &operations() {
   static const std::map<std::string, Run> table = {
       {"call", callFunction}, {"tokens", tokens},   {"generate", write}, {"take", takeRows},   {"merge", mergeRows},
       {"where", rowsWhere},   {"choose", choose},   {"union", unite},    {"places", places},   {"count", countRows},
-      {"pixels", pixels},     {"fit_into", fitInto}, {"cut", cut},       {"extent", extent},   {"nms", suppress}};
+      {"pixels", pixels},     {"fit_into", fitInto}, {"cut", cut},       {"extent", extent}, {"warp", warp}, {"blur", blur}, {"spread", spread},   {"nms", suppress}};
   return table;
 }
 
@@ -188,7 +188,17 @@ void run(const Step &step, Slots &slots, const Surroundings &surroundings) {
   auto operation = operations().find(step.op);
   if (operation == operations().end())
     throw std::runtime_error("bug in bigmc: there is no step `" + step.op + "`");
-  operation->second(step, slots, surroundings);
+  auto fitted = [](const auto &option) {
+    auto *text = std::get_if<std::string>(&option.second);
+    return text && text->starts_with('=');
+  };
+  if (std::none_of(step.options.begin(), step.options.end(), fitted))
+    return operation->second(step, slots, surroundings);
+  Step settled = step;
+  for (auto &option : settled.options)
+    if (fitted(option))
+      option.second = surroundings.setting(std::get<std::string>(option.second).substr(1));
+  operation->second(settled, slots, surroundings);
 }
 
 void run(const Flow &flow, Slots &slots, const Surroundings &surroundings) {

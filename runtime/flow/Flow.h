@@ -38,7 +38,7 @@ struct Step {
   std::string name;                                                 // of the function, for `call`
   std::vector<std::string> strings;
   std::map<std::string, std::variant<double, std::string>> options;
-  /// A setting that is a number.
+  /// A setting that is a number. One that a training fits is here by its name, `=verdict.score`, until `run` has looked it up.
   double number(const char *setting, double otherwise) const;
 };
 struct Flow {
@@ -77,6 +77,8 @@ struct Surroundings {
   std::function<std::shared_ptr<const data::Picture>(const std::string &path)> picture;
   /// The program's tokenizer of a name.
   std::function<const text::Tokenizer &(const std::string &name)> tokenizer;
+  /// A persistent number of the program: a setting that was fitted.
+  std::function<double(const std::string &name)> setting;
   /// What writes with a model, with so many positions and slots at least.
   std::function<generate::Engine &(const std::string &name, int64_t positions, int64_t slots)> engine;
 };
@@ -88,17 +90,26 @@ void run(const Flow &flow, Slots &slots, const Surroundings &surroundings);
 void run(const Step &step, Slots &slots, const Surroundings &surroundings);
 
 /// The inputs of one record from JSON: the value itself where the flow has one input, else an object with all of them.
-/// Texts are strings, images the paths of their files, tensors are nested lists. Appends to `slots`; sizes must be those of the records before. Throws
+/// Texts are strings, images the paths of their files, tensors and lists are lists, records objects,
+/// and null is a value that is missing. Appends to `slots`; sizes must be those of the records before. Throws
 /// data::Error.
 void append(const Flow &flow, const nlohmann::ordered_json &record, Slots &slots, const Surroundings &surroundings);
-/// The inputs of one record by their names, all of them there and of their kinds. Tensors are without the records' dimension;
-/// their sizes must be those of the records before. Throws data::Error.
-void append(const Flow &flow, std::map<std::string, std::string> texts, std::map<std::string, std::shared_ptr<const data::Picture>> images,
-            std::map<std::string, data::Tensor> tensors, Slots &slots);
+/// A value on its way into a flow; its type says which of these it is.
+struct Item {
+  std::string text;
+  std::shared_ptr<const data::Picture> image;
+  data::Tensor tensor;     // of one row, without the rows' dimension
+  std::vector<Item> items; // Record: its fields, in the type's order; List, Optional: the elements
+};
+/// The inputs of one record, all of them and of their kinds. Sizes of tensors must be those of the records before. Throws
+/// data::Error, and then nothing of the record is kept.
+void append(const Flow &flow, std::vector<Item> inputs, Slots &slots);
 /// Throws data::Error where an input of the type cannot have these sizes.
 void expectSizes(const std::string &name, const RichType &type, const std::vector<int64_t> &sizes);
 /// The rows of a list or branch that belong to row `i` outside, from the first up to but not including the second.
 std::pair<int64_t, int64_t> rowsBelow(const Slots &slots, const std::string &numbers, int64_t i);
+/// Numbers as results have them: nested lists, classes by their names where they have some.
+nlohmann::ordered_json asJson(const data::Tensor &numbers, const std::vector<std::string> &labels);
 /// What record `i` got, as JSON: a text, numbers in nested lists, a class by its name (or number), an object, a list; null
 /// for what is missing.
 nlohmann::ordered_json result(const Flow &flow, const Slots &slots, int64_t i);

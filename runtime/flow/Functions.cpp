@@ -92,8 +92,17 @@ Values Functions::none(const std::string &function) {
   return values;
 }
 
-Surroundings surroundingsOf(Functions &functions, bigm_context *context, generate::Engines &engines) {
+double Functions::scalar(bigm_model *model, const std::string &name) const {
+  int32_t tensor = bigm_module_find_tensor(module, name.c_str());
+  const void *value = tensor < 0 ? nullptr : bigm_model_data(model, tensor);
+  if (!value)
+    throw std::runtime_error(fmt::format("bug in bigmc: the module has no setting `{}`", name));
+  return *static_cast<const float *>(value);
+}
+
+Surroundings surroundingsOf(Functions &functions, bigm_model *model, bigm_context *context, generate::Engines &engines) {
   Surroundings around;
+  around.setting = [&functions, model](const std::string &name) { return functions.scalar(model, name); };
   around.call = [&functions, context](const std::string &function, const data::Batch &batch) { return functions.run(context, function, batch, {}); };
   around.none = [&functions](const std::string &function) { return functions.none(function); };
   around.picture = [](const std::string &path) { return std::make_shared<const data::Picture>(data::readPicture(path)); };

@@ -30,6 +30,8 @@ public:
   Values run(bigm_context *context, const std::string &function, const data::Batch &inputs, const Call &call);
   /// What a function gives for no rows: its outputs with 0 as their first size and 1 for others that are not fixed.
   Values none(const std::string &function);
+  /// A persistent f32 scalar of the model.
+  double scalar(bigm_model *model, const std::string &name) const;
 
 private:
   /// What a call of a function needs to know, looked up once.
@@ -50,8 +52,8 @@ private:
   std::unordered_map<std::string, Bound> bound;
 };
 
-/// What flows need that compiled functions on a context and the engines of its model give; tokenizers are the caller's. All
-/// three must outlive it.
-Surroundings surroundingsOf(Functions &functions, bigm_context *context, generate::Engines &engines);
+/// What flows need that a model, its compiled functions on a context and its engines give; tokenizers are the caller's. All
+/// four must outlive it.
+Surroundings surroundingsOf(Functions &functions, bigm_model *model, bigm_context *context, generate::Engines &engines);
 
 } // namespace bigm::flow

@@ -76,6 +76,28 @@ void cut(const Step &s, Slots &slots, const Surroundings &around) {
   slots.images[s.outputs[0]] = std::move(out);
 }
 
+void warp(const Step &s, Slots &slots, const Surroundings &around) {
+  const Images &images = slots.images.at(s.inputs[0]);
+  const float *matrices = slots.tensors.at(s.inputs[1]).as<float>();
+  int height = int(s.number("height", 1)), width = int(s.number("width", 1));
+  constexpr double kMost = 256e6; // pixels of all rows together
+  if (double pixels = double(images.size()) * height * width; pixels > kMost)
+    data::fail("{} images to warp have {:.0f} million pixels together; at most {:.0f} million are made at a time", images.size(), pixels / 1e6, kMost / 1e6);
+  Images out(images.size());
+  eachRow(images.size(), around, [&](size_t i) {
+    const float *m = matrices + 6 * i;
+    out[i] = std::make_shared<data::Picture>(image::warp(*images[i], {m[0], m[1], m[2], m[3], m[4], m[5]}, height, width, uint8_t(s.number("fill", 0))));
+  });
+  slots.images[s.outputs[0]] = std::move(out);
+}
+
+void blur(const Step &s, Slots &slots, const Surroundings &around) {
+  const Images &images = slots.images.at(s.inputs[0]);
+  Images out(images.size());
+  eachRow(images.size(), around, [&](size_t i) { out[i] = std::make_shared<data::Picture>(image::blur(*images[i], s.number("sigma", 1))); });
+  slots.images[s.outputs[0]] = std::move(out);
+}
+
 void extent(const Step &s, Slots &slots, const Surroundings &) {
   const Images &images = slots.images.at(s.inputs[0]);
   data::Tensor out(data::Elem::F32, {int64_t(images.size())});

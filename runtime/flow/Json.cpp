@@ -34,17 +34,15 @@ json element(const data::Tensor &t, int64_t i) {
   return nullptr;
 }
 
-json nested(const RichType &type, const data::Tensor &t, size_t dim, int64_t &at) {
+json nested(const std::vector<std::string> &labels, const data::Tensor &t, size_t dim, int64_t &at) {
   if (dim == t.shape.size()) {
     json value = element(t, at++);
-    if (!type.label)
-      return value;
     int64_t which = value.is_number_integer() ? value.get<int64_t>() : -1;
-    return which >= 0 && size_t(which) < type.labels.size() ? json(type.labels[size_t(which)]) : value;
+    return which >= 0 && size_t(which) < labels.size() ? json(labels[size_t(which)]) : value;
   }
   json list = json::array();
   for (int64_t i = 0; i < t.shape[dim]; ++i)
-    list.push_back(nested(type, t, dim + 1, at));
+    list.push_back(nested(labels, t, dim + 1, at));
   return list;
 }
 
@@ -76,7 +74,8 @@ json valueOf(const RichType &type, const Slots &slots, int64_t i) {
   }
   const data::Tensor &t = slots.tensors.at(type.slot);
   int64_t at = i * (t.shape.at(0) ? t.count() / t.shape[0] : 0);
-  return nested(type, t, 1, at);
+  static const std::vector<std::string> none;
+  return nested(type.label ? type.labels : none, t, 1, at);
 }
 
 /// The sizes of nested lists; the first element of each decides, and `fill` checks the others.
@@ -148,7 +147,54 @@ data::Tensor tensorOf(const std::string &name, const RichType &type, const json 
   return t;
 }
 
+/// A value from JSON; `name` says where it stands.
+Item itemOf(const std::string &name, const RichType &type, const json &value, const Surroundings &around) {
+  auto seen = [&] { return value.dump(-1, ' ', false, json::error_handler_t::replace); };
+  Item item;
+  switch (type.kind) {
+  case RichType::Kind::Text:
+    if (!value.is_string())
+      fail("`{}` is a text, and here is {}", name, seen());
+    item.text = value.get<std::string>();
+    break;
+  case RichType::Kind::Image:
+    if (!value.is_string())
+      fail("`{}` is an image, given by the path of its file, and here is {}", name, seen());
+    item.image = around.picture(value.get<std::string>());
+    break;
+  case RichType::Kind::Tensor: item.tensor = tensorOf(name, type, value); break;
+  case RichType::Kind::Record:
+    if (!value.is_object())
+      fail("`{}` is a record, and here is {}", name, seen());
+    for (auto &[key, one] : value.items())
+      if (std::find(type.names.begin(), type.names.end(), key) == type.names.end())
+        fail("`{}` has no `{}`", name, key);
+    for (size_t f = 0; f < type.names.size(); ++f) {
+      auto found = value.find(type.names[f]);
+      if (found == value.end() && type.fields[f].kind != RichType::Kind::Optional)
+        fail("`{}` lacks `{}`", name, type.names[f]);
+      item.items.push_back(itemOf(name + "." + type.names[f], type.fields[f], found == value.end() ? json() : *found, around));
+    }
+    break;
+  case RichType::Kind::List:
+    if (!value.is_array())
+      fail("`{}` is a list, and here is {}", name, seen());
+    for (size_t i = 0; i < value.size(); ++i)
+      item.items.push_back(itemOf(fmt::format("{}[{}]", name, i), type.fields[0], value[i], around));
+    break;
+  case RichType::Kind::Optional:
+    if (!value.is_null())
+      item.items.push_back(itemOf(name, type.fields[0], value, around));
+  }
+  return item;
+}
+
 } // namespace
+
+json asJson(const data::Tensor &numbers, const std::vector<std::string> &labels) {
+  int64_t at = 0;
+  return nested(labels, numbers, 0, at);
+}
 
 void append(const Flow &flow, const json &record, Slots &slots, const Surroundings &around) {
   if (flow.inputs.size() != 1) {
@@ -158,26 +204,14 @@ void append(const Flow &flow, const json &record, Slots &slots, const Surroundin
       if (std::none_of(flow.inputs.begin(), flow.inputs.end(), [&, &key = key](auto &in) { return in.first == key; }))
         fail("`{}` has no input `{}`", flow.name, key);
   }
-  std::map<std::string, std::string> texts;
-  std::map<std::string, std::shared_ptr<const data::Picture>> images;
-  std::map<std::string, data::Tensor> tensors;
+  std::vector<Item> inputs;
   for (auto &[name, type] : flow.inputs) {
-    if (flow.inputs.size() != 1 && !record.contains(name))
+    bool there = flow.inputs.size() == 1 || record.contains(name);
+    if (!there && type.kind != RichType::Kind::Optional)
       fail("a record of `{}` lacks `{}`", flow.name, name);
-    const json &value = flow.inputs.size() == 1 ? record : record.at(name);
-    if (type.kind == RichType::Kind::Text) {
-      if (!value.is_string())
-        fail("`{}` is a text, and here is {}", name, value.dump(-1, ' ', false, json::error_handler_t::replace));
-      texts[name] = value.get<std::string>();
-    } else if (type.kind == RichType::Kind::Image) {
-      if (!value.is_string())
-        fail("`{}` is an image, given by the path of its file, and here is {}", name, value.dump(-1, ' ', false, json::error_handler_t::replace));
-      images[name] = around.picture(value.get<std::string>());
-    } else {
-      tensors[name] = tensorOf(name, type, value);
-    }
+    inputs.push_back(itemOf(name, type, !there ? json() : flow.inputs.size() == 1 ? record : record.at(name), around));
   }
-  append(flow, std::move(texts), std::move(images), std::move(tensors), slots);
+  append(flow, std::move(inputs), slots);
 }
 
 json result(const Flow &flow, const Slots &slots, int64_t i) { return valueOf(flow.result, slots, i); }

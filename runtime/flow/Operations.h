@@ -12,11 +12,14 @@ StepFunction rowsWhere; // bool[N] -> the numbers of the rows that have the valu
 StepFunction choose;    // numbers i32[N], key f32[N] -> numbers i32[M], positions i32[M]: of each row the `at_most` largest, first the largest
 StepFunction unite;     // numbers i32[A], numbers i32[B] -> numbers i32[A + B]: of each row first those of A
 StepFunction places;    // the same -> where each of A (or, with `second`, of B) stands there
+StepFunction spread;    // numbers i32[N], numbers i32[M] of a list outside -> of each of N rows the elements that the row it belongs to has: numbers i32[K], positions i32[K]
 StepFunction countRows; // numbers -> i32 of each row outside
 // Images.cpp
 StepFunction pixels;  // image -> u8[N, channels, height, width]
 StepFunction fitInto; // image -> u8[N, 3, height, width], scale f32[N], left f32[N], top f32[N]
 StepFunction cut;     // image, box f32[N, 4] -> image
+StepFunction warp;    // image, matrix f32[N, 2, 3] -> image
+StepFunction blur;    // image -> image
 StepFunction extent;  // image -> f32[N]: its `name`, "width" or "height"
 // Detections.cpp
 StepFunction suppress; // boxes f32[N, A, 4], scores f32[N, A] or [N, A, C] -> numbers i32[M], box f32[M, 4], score f32[M], perhaps label i32[M]

@@ -119,6 +119,21 @@ void places(const Step &s, Slots &slots, const Surroundings &) {
   slots.tensors[s.outputs[0]] = numbersOf(out);
 }
 
+void spread(const Step &s, Slots &slots, const Surroundings &) {
+  auto rows = numbers(slots, s.inputs[0]), list = numbers(slots, s.inputs[1]);
+  std::vector<int32_t> out, positions;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    auto [first, last] = std::equal_range(list.begin(), list.end(), rows[r]);
+    if (out.size() + size_t(last - first) > size_t(INT32_MAX))
+      data::fail("a list taken into another has more than {} elements together", INT32_MAX);
+    out.insert(out.end(), size_t(last - first), int32_t(r));
+    for (auto i = first; i != last; ++i)
+      positions.push_back(int32_t(i - list.begin()));
+  }
+  slots.tensors[s.outputs[0]] = numbersOf(out);
+  slots.tensors[s.outputs[1]] = numbersOf(positions);
+}
+
 void countRows(const Step &s, Slots &slots, const Surroundings &) {
   auto rows = s.options.find("rows"); // the numbers of the space outside; the records where there are none
   int64_t outside = rows == s.options.end() ? slots.records : slots.tensors.at(std::get<std::string>(rows->second)).count();

@@ -72,7 +72,8 @@ json describe(const PhaseProgram &p) {
           {"stop_compare", p.stopCompare},
           {"stop_value", p.stopValue},
           {"learned", p.learned},
-          {"data", p.data}};
+          {"data", p.data},
+          {"validates", p.validates}};
 }
 /// What a function computes, told by its operations; names of open sizes do not count.
 std::string digestOf(const Function &function) {
@@ -105,15 +106,23 @@ json describe(const ModelSource &s) {
 json describe(const GenerateProgram &g) {
   return {{"name", g.name}, {"prefill", g.prefill}, {"decode", g.decode}, {"ids", g.ids}, {"caches", g.caches}, {"positions", g.positions}};
 }
+json describe(const RequireProgram &r) { return {{"text", r.text}, {"metric", r.metric}, {"compare", r.compare}, {"value", r.value}}; }
 json describe(const EvaluateProgram &e) {
-  json metrics = json::array(), gates = json::array();
+  json metrics = json::array(), gates = json::array(), fits = json::array();
   for (const MetricProgram &m : e.metrics)
     metrics.push_back(m.host.name.empty() ? json{{"name", m.name}, {"output", m.output}} : json{{"name", m.name}, {"host", describe(m.host)}});
   for (const RequireProgram &r : e.requires_)
-    gates.push_back({{"text", r.text}, {"metric", r.metric}, {"compare", r.compare}, {"value", r.value}});
+    gates.push_back(describe(r));
+  for (const SettingFit &f : e.fits) {
+    json bounds = json::array();
+    for (const RequireProgram &b : f.bounds)
+      bounds.push_back(describe(b));
+    fits.push_back({{"name", f.name}, {"tensor", f.tensor}, {"metric", f.metric}, {"most", f.most}, {"bounds", bounds},
+                    {"from", f.from}, {"to", f.to},         {"steps", f.steps}});
+  }
   return {{"name", e.name},   {"train", e.train}, {"data", e.data},       {"split", e.split},
           {"begin", e.begin}, {"step", e.step},   {"flow", e.flow},       {"inputs", e.inputs},
-          {"metrics", metrics}, {"requires", gates}};
+          {"metrics", metrics}, {"requires", gates}, {"fits", fits}};
 }
 json describe(const RichType &type) {
   switch (type.kind) {

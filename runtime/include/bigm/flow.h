@@ -29,7 +29,8 @@ BIGM_EXPORT void bigm_flow_destroy(bigm_flow *flow);
 /* Forgets all records and results. */
 BIGM_EXPORT void bigm_flow_clear(bigm_flow *flow);
 
-/* Inputs of the record that comes next, each by its name. */
+/* Inputs of the record that comes next, each by its name; parts of records and of lists' elements by their path:
+ * `things.where`. */
 BIGM_EXPORT bigm_status bigm_flow_give_text(bigm_flow *flow, const char *input, const char *text, uint64_t size);
 /* A picture of `channels` 1 (grey) or 3 (red, green, blue), its pixels side by side; `stride`: bytes from row to row, 0 for
  * rows without gaps. The pixels are copied. */
@@ -40,6 +41,9 @@ BIGM_EXPORT bigm_status bigm_flow_give_encoded(bigm_flow *flow, const char *inpu
 BIGM_EXPORT bigm_status bigm_flow_give_file(bigm_flow *flow, const char *input, const char *path);
 /* Numbers of the input's type, row-major; `sizes` has its `rank` sizes. */
 BIGM_EXPORT bigm_status bigm_flow_give_array(bigm_flow *flow, const char *input, const void *data, const int64_t *sizes, int32_t rank);
+/* The element of a list has all its parts; those that are given from here on are of the next one. A list that gets none is
+ * empty; a value that may be missing takes one element or none. Lists inside of an element are complete before it is. */
+BIGM_EXPORT bigm_status bigm_flow_element(bigm_flow *flow, const char *list);
 /* The record has all its inputs. One that lacks an input is an error and is dropped. */
 BIGM_EXPORT bigm_status bigm_flow_record(bigm_flow *flow);
 

@@ -101,6 +101,11 @@ public:
                                         std::to_string(values.size()));
     check(bigm_flow_give_array(flow_, input, values.data(), sizes, rank));
   }
+  /// Numbers that lie one after the other in a value: a float, a Box, an array of them.
+  template <class T> void give_plain(const char *input, const T &value, const int64_t *sizes, int32_t rank) {
+    check(bigm_flow_give_array(flow_, input, &value, sizes, rank));
+  }
+  void element(const char *list) { check(bigm_flow_element(flow_, list)); }
   void record() { check(bigm_flow_record(flow_)); }
   void run() { check(bigm_flow_run(flow_)); }
   void clear() { bigm_flow_clear(flow_); }

@@ -37,6 +37,19 @@ Slots run(StepFunction f, Slots slots, std::vector<std::string> inputs, std::vec
 }
 using Ints = std::vector<int32_t>;
 
+// Each of four rows gets the list of the row outside that it belongs to, which has two elements, none or one.
+TEST(Steps, AListIsSpreadOverRows) {
+  Slots slots;
+  slots.tensors["rows"] = ints({0, 0, 1, 2});
+  slots.tensors["list"] = ints({0, 0, 2});
+  slots = run(spread, slots, {"rows", "list"}, {"numbers", "positions"});
+  EXPECT_EQ(values<int32_t>(slots, "numbers"), (Ints{0, 0, 1, 1, 3}));
+  EXPECT_EQ(values<int32_t>(slots, "positions"), (Ints{0, 1, 0, 1, 2}));
+  slots.tensors["rows"] = ints({});
+  slots = run(spread, slots, {"rows", "list"}, {"numbers", "positions"});
+  EXPECT_TRUE(values<int32_t>(slots, "positions").empty());
+}
+
 TEST(Steps, RowsWhereAndBack) {
   Slots slots;
   slots.records = 4;

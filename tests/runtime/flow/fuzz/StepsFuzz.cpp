@@ -80,6 +80,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     run(slots, "places", {"of", "few"}, {"second"}, {{"second", 1.0}});
     expectNumbers(slots.tensors["all"], slots.records);
     run(slots, "count", {"of"}, {"count"});
+    run(slots, "spread", {"of", "few"}, {"each.of", "each.position"});
+    expectNumbers(slots.tensors["each.of"], slots.tensors["of"].count());
+    slots.tensors["matrix"] = in.floats({slots.records, 2, 3});
+    run(slots, "warp", {"photo", "matrix"}, {"warped"}, {{"height", 1.0 + in.byte() % 9}, {"width", 1.0 + in.byte() % 9}, {"fill", double(in.byte())}});
+    run(slots, "blur", {"warped"}, {"blurred"}, {{"sigma", 0.1 + in.byte() / 10.0}});
     run(slots, "take", {"of", "photo"}, {"each"}, {}, "images");
     run(slots, "extent", {"each"}, {"width"}, {}, "width");
     double pixels = 0; // what is large takes long, and shows nothing else
@@ -94,7 +99,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (slots.tensors["pixels"].shape[0] != slots.tensors["of"].count())
       std::abort();
   } catch (const data::Error &) {
-    // a box that cannot be cut, told as such
+    // a box that cannot be cut, or a map that is none, told as such
   }
   return 0;
 }

@@ -192,7 +192,7 @@ private:
       larger = llvm::divideCeil(larger, 2u);
     }
     // Few results of long sums: parts of the sum side by side.
-    if (known && constantOf(c.vectorSize) && leastUnits() < 8 && (!knownSteps || *knownSteps >= 8 * near))
+    if (known && !c.wholeB && constantOf(c.vectorSize) && leastUnits() < 8 && (!knownSteps || *knownSteps >= 8 * near))
       for (c.splits = 2; leastUnits() * c.splits < 8;)
         c.splits *= 2;
     countUnits();

@@ -132,3 +132,14 @@ TEST(Tiles, NumbersBelowTheSmallestNormalOne) {
     return %a : tensor<96x96xf32> })",
              {}, 0.05);
 }
+
+TEST(Tiles, WeightsThatComeFromMemory) {
+  // The function's weights are too many for the caches: they lie whole, and units cut them. The sum is long, the units few.
+  std::string text = R"(func.func @f(%x: tensor<96x1060xf32>, %w: tensor<128x1060xf32> {bigm.tensor = 0 : i64},
+                 %more: tensor<1100000xf32> {bigm.tensor = 1 : i64}) -> tensor<96x128xf32> {
+    %a = bigm.contract %x, %w lhs affine_map<(n, o, i) -> (n, i)> rhs affine_map<(n, o, i) -> (o, i)>
+        reduced affine_map<()[] -> (1060)> : (tensor<96x1060xf32>, tensor<128x1060xf32>) -> tensor<96x128xf32>
+    return %a : tensor<96x128xf32> })";
+  expectSame(text);
+  expectOnTiles(text, 1);
+}

@@ -1,4 +1,5 @@
 // Pictures resampled, fitted and cut, beside what OpenCV and Pillow make of the same.
+#include "Pictures.h"
 #include "runtime/data/Error.h"
 #include "runtime/image/Image.h"
 #include <cmath>
@@ -8,23 +9,11 @@
 #include <sys/resource.h>
 
 using namespace bigm;
+using test::expectNear;
+using test::picture;
 using image::Mode;
 
 namespace {
-
-data::Picture picture(int channels, int height, int width) {
-  data::Picture p{channels, height, width, {}};
-  for (int c = 0; c < channels; ++c)
-    for (int y = 0; y < height; ++y)
-      for (int x = 0; x < width; ++x)
-        p.pixels.push_back(uint8_t((c * 67 + y * 31 + x * 47 + x * y * 13) % 256));
-  return p;
-}
-void expectNear(const std::vector<uint8_t> &ours, const std::vector<int> &theirs, const std::string &what) {
-  ASSERT_EQ(ours.size(), theirs.size()) << what;
-  for (size_t i = 0; i < ours.size(); ++i)
-    ASSERT_LE(std::abs(int(ours[i]) - theirs[i]), 1) << what << ", number " << i << ": " << int(ours[i]) << " and " << theirs[i];
-}
 
 TEST(Resample, GivesWhatTheOthersGive) {
   struct Case {

@@ -185,7 +185,7 @@ private:
     c.tiles = std::min<int64_t>(mostTiles, tiles), c.panels = std::min<int64_t>(mostTiles, panels);
     // A block of tiles does in one cycle what takes one of registers sixteen, or as many fewer as it multiplies pieces. Two
     // units for each core, no more: what a unit fetches is used the more often the larger it is.
-    double speed = 16.0 / (c.piecesA == c.piecesB && c.piecesA > 1 ? 6 : std::max(c.piecesA, c.piecesB));
+    double speed = 16.0 / double(Panels::productsOf(c.piecesA, c.piecesB));
     int64_t want = std::min<int64_t>(2 * target.cores, int64_t(products() / (speed * leastWork)));
     while (leastUnits() < want && (c.panels > 1 || (c.tiles > 1 && known))) {
       unsigned &larger = c.panels > 1 && (c.panels >= c.tiles || !known) ? c.panels : c.tiles;

@@ -2,6 +2,7 @@
 // epilogue. One class in three files, as its parts work on the same unit.
 #pragma once
 #include "backends/cpu/Block.h"
+#include "backends/cpu/Panels.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 namespace mlir::bigm::cpu {
@@ -66,14 +67,13 @@ private:
 
   /// Adds to the tiles the products of the steps from `from` to `to`.
   void multiplyOnTiles(const Tile &tile, Value from, Value to);
-  static constexpr int64_t lineBytes = 64, wholeBytes = 32 * 32 * 4; // the latter of a step of columns
+  static constexpr int64_t wholeBytes = Panels::width * Panels::width * 4; // of a step of columns that lie whole
   Value cutColumns; // pieces of a panel's chunk
 
   /// Where step 0 of a panel would lie, were all steps side by side with those of the chunk that begins at `chunk`.
   Value wholeColumns(Value panel, Value chunk);
   /// Cuts the columns' numbers of a chunk into pieces, for all rows of the unit.
   void cutPanel(Value panel, Value from, Value to);
-  int64_t productsOfPieces() { return c.piecesA == c.piecesB && c.piecesA > 1 ? 6 : std::max(c.piecesA, c.piecesB); }
   Value bytesFrom(Value base, Value bytes) { return e.elementPointer(base, bytes, b.getI8Type()); }
 
   // ---------------------------------------------------------------- epilogue (EmitEpilogue.cpp)

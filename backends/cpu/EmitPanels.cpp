@@ -47,8 +47,7 @@ SmallVector<Value> cpu::inPairs(ImplicitLocOpBuilder &b, ArrayRef<Value> even, A
 }
 
 namespace {
-/// Numbers of a tile: 16 rows, or 16 pairs of the sum.
-constexpr int64_t lines = 16, lineBytes = 64;
+constexpr int64_t lines = Panels::lines, lineBytes = Panels::lineBytes;
 
 class PanelEmitter {
 public:
@@ -139,7 +138,7 @@ private:
   }
 
   void put(unsigned piece, int64_t half, Value line, Value value) {
-    Value at = e.add(e.constant(int64_t(piece) * Panels::pieceBytes + half * lines * lineBytes),
+    Value at = e.add(e.constant(int64_t(piece) * Panels::pieceBytes + half * Panels::tileBytes),
                      e.mul(line, e.constant(lineBytes)));
     e.storeRaw(value, e.elementPointer(target, at, b.getI8Type()), lineBytes);
   }

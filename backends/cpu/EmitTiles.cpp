@@ -1,12 +1,13 @@
 // Sums of products on the tile registers of AMX.
 #include "backends/cpu/ContractionCode.h"
-#include "backends/cpu/Panels.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
 using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
+
+static constexpr int64_t lines = Panels::lines, lineBytes = Panels::lineBytes, tileBytes = Panels::tileBytes;
 
 void ContractionEmitter::passOnTiles(Value parts) {
   AffineExpr steps = c.reduced.front().size;
@@ -76,7 +77,7 @@ void ContractionEmitter::multiplyOnTiles(const Tile &tile, Value from, Value to)
   // What comes after the last step: the rows of the next block.
   Value nextRows = bytesFrom(rows, e.mul(e.add(steps, from), e.constant(rowBytes)));
   // While all rows pass over a panel of columns, they ask for the next one, each for its part.
-  int64_t inMemory = c.wholeB ? wholeBytes : columnBytes, lines = llvm::divideCeil(inMemory / lineBytes, int64_t(c.tiles));
+  int64_t inMemory = c.wholeB ? wholeBytes : columnBytes, asks = llvm::divideCeil(inMemory / lineBytes, int64_t(c.tiles));
   // Behind the unit's last comes the first one in the next chunk.
   Value number = e.add(tile.panel, e.constant(1));
   Value isLastPanel = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, number, panels);
@@ -84,15 +85,15 @@ void ContractionEmitter::multiplyOnTiles(const Tile &tile, Value from, Value to)
   Value nextFrom = arith::SelectOp::create(b, isLastPanel, to, from);
   Value nextColumns = c.wholeB ? wholeColumns(nextPanel, nextFrom) : panelOf(c.b, nextPanel, inMemory);
   nextColumns = bytesFrom(nextColumns, e.mul(e.sub(nextFrom, from), e.constant(inMemory)));
-  nextColumns = bytesFrom(nextColumns, e.mul(tile.number, e.constant(lines * lineBytes)));
+  nextColumns = bytesFrom(nextColumns, e.mul(tile.number, e.constant(asks * lineBytes)));
   loop(from, to, 1, [&](Value step) {
     Value row = bytesFrom(rows, e.mul(step, e.constant(rowBytes))), column = bytesFrom(columns, e.mul(step, e.constant(columnBytes)));
     Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, e.add(step, e.constant(1)), to);
     Value nextRow = arith::SelectOp::create(b, isLast, nextRows, bytesFrom(row, e.constant(rowBytes)));
     Value nextColumn = bytesFrom(nextColumns, e.mul(step, e.constant(inMemory)));
-    for (int64_t line = 0; line < lines; ++line)
+    for (int64_t line = 0; line < asks; ++line)
       LLVM::Prefetch::create(b, bytesFrom(nextColumn, e.constant(line * lineBytes)), /*rw=*/0, /*hint=*/2, /*cache=*/1);
-    int64_t asked = 0, products = 4 * productsOfPieces();
+    int64_t asked = 0, products = 4 * Panels::productsOf(c.piecesA, c.piecesB);
     int atA = -1, atB = -1; // the pieces in registers
     auto load = [&](int &at, int piece, int registers, Value base) {
       if (at == piece)
@@ -100,7 +101,7 @@ void ContractionEmitter::multiplyOnTiles(const Tile &tile, Value from, Value to)
       at = piece;
       for (int i = 0; i < 2; ++i)
         tileOp("llvm.x86.tileloadd64", {registers + i},
-               {bytesFrom(base, e.constant(piece * Panels::pieceBytes + 1024 * i)), e.constant(64)});
+               {bytesFrom(base, e.constant(piece * Panels::pieceBytes + i * tileBytes)), e.constant(64)});
     };
     // Those of the largest product first; each next one takes one other piece where it can.
     int most = int(std::max(c.piecesA, c.piecesB));
@@ -108,8 +109,7 @@ void ContractionEmitter::multiplyOnTiles(const Tile &tile, Value from, Value to)
       for (int n = 0, count = std::min<int>(c.piecesB, most - i); n < count; ++n) {
         int j = i % 2 ? count - 1 - n : n;
         load(atA, i, 4, row), load(atB, j, 6, column);
-        for (int t = 0; t < 4; ++t)
-        {
+        for (int t = 0; t < 4; ++t) {
           tileOp("llvm.x86.tdpbf16ps", {t, 4 + t / 2, 6 + t % 2}, {});
           for (int64_t upTo = asked + rowBytes / products; asked < std::min(upTo, rowBytes); asked += lineBytes)
             LLVM::Prefetch::create(b, bytesFrom(nextRow, e.constant(asked)), /*rw=*/0, /*hint=*/3, /*cache=*/1);
@@ -119,7 +119,7 @@ void ContractionEmitter::multiplyOnTiles(const Tile &tile, Value from, Value to)
 }
 
 Value ContractionEmitter::wholeColumns(Value panel, Value chunk) {
-  Value panels = e.evaluate((c.vectorSize + 31).floorDiv(32));
+  Value panels = e.evaluate((c.vectorSize + (Panels::width - 1)).floorDiv(Panels::width));
   Value together = arith::DivUIOp::create(b, chunk, e.constant(Panels::stepsTogether));
   Value before = e.mul(e.add(e.mul(together, panels), panel), e.constant(Panels::stepsTogether));
   return bytesFrom(e.pointer({Slot::Tensor, LoadOp(c.b).getTensor(), 0, {}}),
@@ -128,21 +128,21 @@ Value ContractionEmitter::wholeColumns(Value panel, Value chunk) {
 
 void ContractionEmitter::cutPanel(Value panel, Value from, Value to) {
   Value source = wholeColumns(e.add(firstPanel, panel), from);
-  int64_t pairBytes = 2 * 32 * 4, halfBytes = 1024;
+  int64_t rowBytes = Panels::width * 4;
   // Pairs of the sum are lines of a piece, and come to lie a piece's half, 16 of them, after the other.
   loop(from, to, 1, [&](Value step) {
     Value first = bytesFrom(source, e.mul(step, e.constant(wholeBytes)));
     Value target = bytesFrom(cutColumns, e.mul(e.sub(step, from), e.constant(c.piecesB * Panels::pieceBytes)));
-    loop(e.constant(0), e.constant(16), 1, [&](Value pair) {
-      Value place = bytesFrom(first, e.mul(pair, e.constant(pairBytes)));
+    loop(e.constant(0), e.constant(lines), 1, [&](Value pair) {
+      Value place = bytesFrom(first, e.mul(pair, e.constant(2 * rowBytes)));
       Value line = bytesFrom(target, e.mul(pair, e.constant(lineBytes)));
       for (int64_t half : {0, 1}) {
         auto read = [&](int64_t row) {
-          return piecesOf(b, e.load(e.vectorOf(b.getF32Type()), bytesFrom(place, e.constant(row * 128 + half * 64)), 64),
+          return piecesOf(b, e.load(e.vectorOf(b.getF32Type()), bytesFrom(place, e.constant(row * rowBytes + half * lineBytes)), lineBytes),
                           c.piecesB);
         };
         for (auto [piece, words] : llvm::enumerate(inPairs(b, read(0), read(1))))
-          e.storeRaw(words, bytesFrom(line, e.constant(int64_t(piece) * Panels::pieceBytes + half * halfBytes)), 64);
+          e.storeRaw(words, bytesFrom(line, e.constant(int64_t(piece) * Panels::pieceBytes + half * tileBytes)), lineBytes);
       }
     });
   });

@@ -10,7 +10,6 @@
 #include "backends/cpu/PackOperands.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "passes/InferenceEntries.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -23,20 +22,6 @@ constexpr double leastProducts = 64 * 1024, leastRows = 16;
 /// Columns that must share a row that is copied only because rows lie a multiple of a page apart.
 constexpr double leastColumns = 64;
 constexpr int64_t page = 4096;
-
-/// Whether every index is a dimension of its own or a constant.
-bool isPlain(LoadOp load) {
-  llvm::SmallDenseSet<AffineExpr> seen;
-  return llvm::all_of(load.getMap().getResults(), [&](AffineExpr index) {
-    return isa<AffineConstantExpr>(index) || (isa<AffineDimExpr>(index) && seen.insert(index).second);
-  });
-}
-
-bool isSteady(LoadOp load) {
-  LoadOp copy = copiedBy(load.getTensor());
-  auto argument = dyn_cast<BlockArgument>(copy ? copy.getTensor() : load.getTensor());
-  return argument && SteadyValues(load->getParentOfType<func::FuncOp>()).isSteadyTensor(argument);
-}
 
 class Wording {
 public:
@@ -52,7 +37,7 @@ public:
     if (!pairs && !bytes)
       return false;
     auto plan = planContraction(nest, target);
-    if (!plan || plan->vectorsOfA || plan->winograd || !isPlain(plan->b))
+    if (!plan || plan->vectorsOfA || plan->winograd || !isPlain(plan->b.getMap().getResults()))
       return false;
     rows = plan->a, columns = plan->b, columnDim = plan->vectorDim;
     double products = 1, reuse = 1;
@@ -109,7 +94,7 @@ private:
         shared *= guess(nest.size(d));
     for (unsigned d = 0; d < nest.getParallel(); ++d)
       if (auto apart = coefficientOf(place, d);
-          apart && !columns.getMap().isFunctionOfDim(d) && isPlain(rows) && shared >= leastColumns)
+          apart && !columns.getMap().isFunctionOfDim(d) && isPlain(rows.getMap().getResults()) && shared >= leastColumns)
         if (auto known = constantOf(*apart); known && *known && *known * 4 / each % page == 0)
           asItLies = false;
     return longest > 1;

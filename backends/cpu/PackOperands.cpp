@@ -19,6 +19,19 @@ LoadOp cpu::copiedBy(Value tensor) {
   return load && !load.getInside() && load.getAt().empty() ? load : LoadOp();
 }
 
+bool cpu::isPlain(ArrayRef<AffineExpr> indices) {
+  llvm::SmallDenseSet<AffineExpr> seen;
+  return llvm::all_of(indices, [&](AffineExpr index) {
+    return isa<AffineConstantExpr>(index) || (isa<AffineDimExpr>(index) && seen.insert(index).second);
+  });
+}
+
+bool cpu::isSteady(LoadOp load) {
+  LoadOp copy = copiedBy(load.getTensor());
+  auto argument = dyn_cast<BlockArgument>(copy ? copy.getTensor() : load.getTensor());
+  return argument && SteadyValues(load->getParentOfType<func::FuncOp>()).isSteadyTensor(argument);
+}
+
 Value cpu::behindCopy(LoadOp load, LoadOp copy, SmallVectorImpl<AffineExpr> &places) {
   if (!copy)
     return load.getTensor();
@@ -42,12 +55,6 @@ constexpr double leastElements = 16 * 1024;
 constexpr double leastRows = 16;
 /// Elements between two steps of the sum from which on rows are packed.
 constexpr int64_t leastStride = 64;
-
-/// Whether columns are weights, which every call reads from memory.
-bool keepsNarrow(LoadOp load, bool columns) {
-  auto argument = dyn_cast<BlockArgument>(load.getTensor());
-  return columns && argument && SteadyValues(load->getParentOfType<func::FuncOp>()).isSteadyTensor(argument);
-}
 
 /// A copy of what the load reads, in panels of `width` along dimension `dim` of the nest: [what all results share][panel]
 /// [the rest, in the order in which it lies now][width]. Other indices stay as they are, windows too.
@@ -85,7 +92,7 @@ void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned s
   // panels are made once, and read from memory by every call.
   OpBuilder builder(nest);
   Type element = nest.getBody().front().getTerminator()->getOperand(0).getType();
-  if (keepsNarrow(copy ? copy : load, columns))
+  if (columns && isSteady(load))
     element = load.getType();
   NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
   OpBuilder inner = OpBuilder::atBlockEnd(&packing.getBody().front());

@@ -36,6 +36,11 @@ Value packAt(kernel::NestOp nest, kernel::LoadOp load, ArrayRef<AffineExpr> size
              ArrayRef<AffineExpr> inside, unsigned symbols, Type element = {},
              llvm::function_ref<Value(OpBuilder &, Value)> convert = {}, bool throughCopy = true);
 
+/// Whether every index is a dimension of its own or a constant.
+bool isPlain(llvm::ArrayRef<AffineExpr> indices);
+/// Whether the load reads, as it lies or by a copy, a tensor that calls do not change.
+bool isSteady(kernel::LoadOp load);
+
 /// The load of a nest that only copies, when the tensor is the result of one.
 kernel::LoadOp copiedBy(Value tensor);
 /// The tensor to read in place of what `load` reads: what `copy`, the copy that made it, reads itself, `places` becoming those

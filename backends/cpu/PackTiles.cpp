@@ -23,19 +23,18 @@ namespace {
 constexpr double leastProducts = 256 * 1024;
 /// Products a cycle of one core, as measured: with one piece, with f32 in vectors and in three pieces; and numbers packed.
 constexpr double tilesSpeed = 400, vectorsSpeed = 27, packSpeed = 2.5;
-constexpr int64_t width = 32; // of panels, each way
-constexpr int64_t lanes = 16; // read at once along memory
+constexpr int64_t width = Panels::width, lanes = Panels::lines;
 
 struct Operand {
   LoadOp load;
   SmallVector<AffineExpr> indices; // in what is read in the end, copies seen through
   AffineExpr place;                // there, in elements
   bool throughCopy = true;
-  bool joins = true; // dimensions that memory moves through as through one
-  SmallVector<unsigned> own;       // dimensions of the nest, outermost first
+  bool joins = true;         // dimensions that memory moves through as through one
+  SmallVector<unsigned> own; // dimensions of the nest, outermost first
   Panels panels;
-  bool inVectors = true; // packed by whole vectors
-  bool whole = false;    // the panel holds numbers, not pieces
+  bool inVectors = true;     // packed by whole vectors
+  bool whole = false;        // the panel holds numbers, not pieces
 };
 
 class Tiling {
@@ -74,7 +73,7 @@ private:
         for (bool columnsThrough : {true, false}) {
           rows = operand(loads[1 - which], rowsThrough), columns = operand(loads[which], columnsThrough);
           columns.panels.columns = true, sum.clear();
-          if (sharesOut() && columns.own.size() == 1 && !rows.own.empty() && isPlain(columns) &&
+          if (sharesOut() && columns.own.size() == 1 && !rows.own.empty() && isPlain(columns.indices) &&
               strideOf(s.stores[0], columns.own.front()) == 1 && orderSum() && fits(rows) && fits(columns))
             return true;
         }
@@ -118,12 +117,6 @@ private:
       (inColumns ? columns : rows).own.push_back(d);
     }
     return true;
-  }
-  bool isPlain(const Operand &operand) {
-    llvm::SmallDenseSet<AffineExpr> seen;
-    return llvm::all_of(operand.indices, [&](AffineExpr index) {
-      return isa<AffineConstantExpr>(index) || (isa<AffineDimExpr>(index) && seen.insert(index).second);
-    });
   }
   std::optional<int64_t> strideOf(AffineExpr place, unsigned d) {
     auto step = coefficientOf(place, d);
@@ -205,9 +198,9 @@ private:
       return false;
     if (narrow)
       return true;
-    unsigned products = rows.panels.pieces == columns.panels.pieces ? 6 : 3;
-    double onTiles = padded(m) * padded(n) * padded(k) * products / tilesSpeed + padded(m) * padded(k) / packSpeed;
-    onTiles += padded(n) * padded(k) / packSpeed;
+    int64_t products = Panels::productsOf(rows.panels.pieces, columns.panels.pieces);
+    double onTiles = padded(m) * padded(n) * padded(k) * double(products) / tilesSpeed +
+                     (padded(m) + padded(n)) * padded(k) / packSpeed;
     return onTiles < 0.75 * m * n * k / vectorsSpeed;
   }
   /// Whether the function's weights are too many for the caches of a core.
@@ -231,11 +224,6 @@ private:
     bool cached = false;
     nest->getParentOfType<func::FuncOp>().walk([&](AttendOp attend) { cached |= attend.getCached(); });
     return cached;
-  }
-  bool isSteady(LoadOp load) {
-    LoadOp copy = copiedBy(load.getTensor());
-    auto argument = dyn_cast<BlockArgument>(copy ? copy.getTensor() : load.getTensor());
-    return argument && SteadyValues(nest->getParentOfType<func::FuncOp>()).isSteadyTensor(argument);
   }
 
   /// Says where in `dims` of the nest the number `index` of all of `own` stands. Of dimensions that join the inner one counts
@@ -321,7 +309,8 @@ private:
         Value index = arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(i));
         Value is = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, number, index);
         chosen = i ? arith::SelectOp::create(builder, loc, is, piece, chosen).getResult() : piece;
-        value = arith::SubFOp::create(builder, loc, value, piece);
+        if (i + 1 < pieces)
+          value = arith::SubFOp::create(builder, loc, value, piece);
       }
     }
     return arith::TruncFOp::create(builder, loc, narrow, chosen);

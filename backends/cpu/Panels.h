@@ -23,8 +23,18 @@ struct Panels {
   bool alongSum = false; // memory runs along the sum, not along rows or columns
   unsigned pieces = 1;
 
-  static constexpr int64_t pieceBytes = 2048; // of one step: 32 rows or columns by 32 of the sum
+  static constexpr int64_t width = 32;                      // each way, of one step
+  static constexpr int64_t lines = 16, lineBytes = 64;      // of a tile: rows, or pairs of the sum
+  static constexpr int64_t tileBytes = lines * lineBytes;
+  static constexpr int64_t pieceBytes = 2 * tileBytes;
   int64_t stepBytes() const { return pieces * pieceBytes; }
+  /// Products of tiles for one of numbers: of pieces i and j, counted from the largest, those where i + j is a piece's number.
+  static int64_t productsOf(int64_t rowPieces, int64_t columnPieces) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < rowPieces; ++i)
+      count += std::min(columnPieces, std::max(rowPieces, columnPieces) - i);
+    return count;
+  }
 
   /// Of columns that lie whole: steps of one panel that lie together.
   static constexpr int64_t stepsTogether = 4;
@@ -37,7 +47,7 @@ struct Panels {
   /// A unit of the nest that packs is so many blocks of 32 by 32 that lie side by side in memory.
   static constexpr int64_t blocksOfUnit = 4;
   AffineExpr units(kernel::NestOp nest) const;
-  static constexpr int64_t operationsOfBlock = 2 * 32 * 32; // two a number: whole vectors are cut
+  static constexpr int64_t operationsOfBlock = 2 * width * width; // two a number: whole vectors are cut
 };
 
 /// The pieces of f32 numbers, each in the upper half of a word.

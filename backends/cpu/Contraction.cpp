@@ -1,6 +1,7 @@
 // Choice of the block: which loop runs in vectors, which rows stand in registers, how many blocks are one unit of work, and
 // how much of the sum one pass covers.
 #include "backends/cpu/Panels.h"
+#include "backends/cpu/Tuning.h"
 #include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -16,6 +17,13 @@ unsigned Contraction::unrolledRows() const {
   for (const Loop &loop : unrolled)
     count *= *constantOf(loop.size);
   return count;
+}
+
+int64_t Contraction::stepsOfPass() const {
+  int64_t steps = chunk ? chunk : 1;
+  for (unsigned depth = chunk ? chunkDepth + 1 : 0; depth < reduced.size(); ++depth)
+    steps *= constantOf(reduced[depth].size).value_or(int64_t(1) << 20);
+  return steps;
 }
 
 AffineExpr Contraction::rowCount() const {
@@ -128,6 +136,7 @@ public:
 
   std::optional<Contraction> plan() {
     c.s = prepare(nest);
+    choice = choiceOf(nest);
     if (nest->hasAttr(onTilesAttr))
       return planOnTiles();
     if (nest->hasAttr(onDotsAttr))
@@ -308,6 +317,8 @@ private:
   /// Steps of the sum that are one chunk. A block of enough rows multiplies so long by one panel's step that the next comes
   /// from the second level cache in time: what a unit reads must stay there. Else the panel must stay in the first level.
   int64_t mostSteps(unsigned vectors, unsigned tile) {
+    if (choice.steps)
+      return choice.steps;
     int64_t each = element.getIntOrFloatBitWidth() / 8, bytes = int64_t(vectors) * target.lanes * each;
     int64_t near = target.nearBytes * 3 / 4 / bytes;
     int64_t own = tile >= leastRowsFromAfar ? target.ownBytes / (bytes + mostRowsOfUnit * each) : 0;
@@ -315,6 +326,8 @@ private:
   }
   /// A sum that is a little too long for that is one all the same.
   bool staysWhole(unsigned vectors, unsigned tile) {
+    if (choice.steps)
+      return sumLength() <= choice.steps;
     return sumLength() <= mostSteps(vectors, tile) * (vectors <= 2 ? 7 : 4) / 4;
   }
   /// What a block loses by writing its sums to memory, as a rule the second level cache, and reading them again once a
@@ -343,6 +356,10 @@ private:
       if (panelRows > most)
         continue;
       for (unsigned tile = panelRows ? panelRows : 1; tile <= (panelRows ? panelRows : most); ++tile) {
+        if (vectors == choice.vectors && tile == choice.rows) {
+          best = {1e300, 0, tile, vectors, {}};
+          break;
+        }
         // No block takes less than the four cycles that an accumulator needs.
         double cycles = std::max(4.0, tile * vectors / 2.0);
         int64_t count = open ? 128 * known : rows;
@@ -487,6 +504,8 @@ private:
     // Both pass over the second level cache together; what is summed so far takes some of it too.
     int64_t tiles = target.ownBytes / 3 / std::max<int64_t>(1, int64_t(c.tile) * length * bytes);
     tiles = std::clamp<int64_t>(tiles, 4, std::max(8u, mostRowsOfUnit / c.tile));
+    if (choice.rowBlocks)
+      tiles = choice.rowBlocks;
     if (!open)
       tiles = llvm::divideCeil(tilesOf1, llvm::divideCeil(tilesOf1, tiles));
     c.tiles = tiles;
@@ -494,6 +513,8 @@ private:
       c.chunk = 0;
     int64_t own = target.ownBytes / 8 / (int64_t(c.tiles) * c.tile * c.width() * bytes);
     c.panels = std::clamp<int64_t>(std::min<int64_t>(own, panels), 1, mostPanels);
+    if (choice.columnBlocks)
+      c.panels = choice.columnBlocks;
     c.panels = llvm::divideCeil(panels, llvm::divideCeil(panels, c.panels));
 
     // Enough units for several cores, at batch 1 too.
@@ -505,6 +526,13 @@ private:
       return;
     }
     int64_t want = std::min<int64_t>(enoughUnits, int64_t(products() / leastWork));
+    if (choice.rowBlocks || choice.columnBlocks) { // sums of a chunk wait on the stack
+      while (c.tiles * c.panels > 1 && int64_t(c.tiles) * c.panels * c.tile * c.width() * bytes > target.ownBytes / 2) {
+        unsigned &larger = c.tiles > c.panels ? c.tiles : c.panels;
+        larger = llvm::divideCeil(larger, 2u);
+      }
+      return;
+    }
     while (c.panels > 1 && leastUnits() < want)
       c.panels = llvm::divideCeil(c.panels, 2u);
     while (c.tiles > 4 && tilesOf1 >= c.tiles && leastUnits() < want)
@@ -522,6 +550,7 @@ private:
   NestOp nest;
   const Target &target;
   Contraction c;
+  BlockChoice choice;
   SmallVector<LoadOp> loads;
   LoadOp inPanels;
   unsigned panelDim = 0, rowDim = 0;

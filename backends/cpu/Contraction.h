@@ -48,6 +48,8 @@ struct Contraction {
   AffineExpr rowCount() const; // of all loops of `rows`
   AffineExpr rowBlocks() const, columnBlocks() const; // of units
   unsigned unrolledRows() const;
+  /// Steps of the sum in one pass; open sizes count as long.
+  int64_t stepsOfPass() const;
   /// Accumulators of one unit.
   int64_t accumulators() const { return int64_t(tiles) * panels * tile * unrolledRows() * vectors * positions; }
   /// Bytes of one in scratch memory.

@@ -155,8 +155,11 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   if (failed(passes.run(*work)))
     return nullptr;
   // Panels before hoisting: those of weights are then packed once.
-  for (func::FuncOp func : work->getOps<func::FuncOp>())
+  for (func::FuncOp func : work->getOps<func::FuncOp>()) {
+    if (options.tuning)
+      applyTuning(func, *options.tuning, options.explain);
     packOperands(func, *target), padInPlace(func);
+  }
   PassManager hoist(context);
   hoist.enableVerifier(options.verify);
   hoist.addPass(createHoistInvariant());
@@ -295,6 +298,13 @@ std::vector<FunctionReport> CpuModule::report(const std::map<std::string, int64_
     reports.push_back(reportOf(func, values));
   }
   return reports;
+}
+
+std::map<std::string, Tunable> CpuModule::tunables() const {
+  std::map<std::string, Tunable> all;
+  for (func::FuncOp func : state->planned->getOps<func::FuncOp>())
+    tunablesOf(func, state->target, all);
+  return all;
 }
 
 std::string CpuModule::dumpAt(const std::string &stage) {

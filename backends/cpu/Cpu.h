@@ -5,6 +5,7 @@
 // one target or of several. Same input, same bytes.
 #pragma once
 #include "backends/cpu/Report.h"
+#include "backends/cpu/Tuning.h"
 #include "mlir/IR/BuiltinOps.h"
 #include <map>
 #include <memory>
@@ -24,6 +25,7 @@ struct CpuOptions {
   std::string stem = "model";  // prefix of the exported symbols, a C identifier
   bool verify = false;         // verify the IR after every pass
   bool explain = false;        // note why kernels are apart, for `report`
+  const Tuning *tuning = nullptr; // blocks that were found by measuring; with one, reports name contractions
   bool marks = false;          // entries call bigm_rt_mark(i) before kernel i and bigm_rt_mark(-1) at the end
   const ObjectCache *cache = nullptr; // machine code made before; none: all is made
 };
@@ -77,6 +79,8 @@ public:
   const std::vector<std::string> &entries() const;
   /// Every function's kernels and memory at the given sizes; symbols that are not given are `otherwise`.
   std::vector<FunctionReport> report(const std::map<std::string, int64_t> &sizes, int64_t otherwise);
+  /// Contractions whose blocks can be chosen, by key; none without `tuning`.
+  std::map<std::string, Tunable> tunables() const;
   /// What there is after a stage: `fused` (nests with their layouts, places and kernels), `lowered` (loops and vectors), `llvm`, `asm`. Empty for
   /// another name.
   std::string dumpAt(const std::string &stage);

@@ -9,6 +9,7 @@
 #include "backends/cpu/PadInPlace.h"
 #include "backends/cpu/Panels.h"
 #include "backends/cpu/Scan.h"
+#include "backends/cpu/Tuning.h"
 #include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -43,7 +44,7 @@ std::string keyOf(NestOp nest) {
   auto layout = [&](ArrayRef<int64_t> dims) { llvm::interleave(dims, out, ","); };
   out << nest.getSizes() << nest.getParallel() << nest.getKinds() << nest.getContraction() << '\n';
   for (StringRef name : {StringRef(onTilesAttr), StringRef(onDotsAttr), StringRef(winogradAttr), StringRef(marginsAttr),
-                         StringRef(Panels::attr)})
+                         StringRef(Panels::attr), StringRef(blockAttr)})
     if (Attribute attribute = nest->getAttr(name))
       out << name << attribute;
   for (Value tensor : tensors) {

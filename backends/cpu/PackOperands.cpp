@@ -1,4 +1,5 @@
 #include "backends/cpu/PackOperands.h"
+#include "backends/cpu/Tuning.h"
 #include "backends/cpu/Winograd.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
@@ -95,6 +96,8 @@ void packAlong(NestOp nest, LoadOp load, unsigned dim, int64_t width, unsigned s
   if (columns && isSteady(load))
     element = load.getType();
   NestOp packing = createNest(builder, load.getLoc(), tensorType(sizes, symbols, element), sizes, symbols, sizes.size());
+  if (Attribute key = nest->getAttr(blockKeyAttr))
+    packing->setAttr(blockKeyAttr, key);
   OpBuilder inner = OpBuilder::atBlockEnd(&packing.getBody().front());
   Value source = behindCopy(load, copy, places);
   IntegerSetAttr inside;

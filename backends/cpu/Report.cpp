@@ -1,4 +1,5 @@
 #include "backends/cpu/Report.h"
+#include "backends/cpu/Tuning.h"
 #include "backends/cpu/Panels.h"
 #include "backends/cpu/Scan.h"
 #include "ir/Bigm.h"
@@ -89,6 +90,8 @@ private:
     KernelReport report;
     if (auto name = op.getAttrOfType<StringAttr>("kernel"))
       report.symbol = name.str();
+    if (auto key = op.getAttrOfType<StringAttr>(blockKeyAttr))
+      report.block = key.str();
     op.walk<WalkOrder::PreOrder>([&](Operation *inner) {
       if (isa<YieldOp, arith::ConstantOp, LoadOp, IndexOp, TestOp>(inner))
         return;

@@ -15,6 +15,7 @@ struct SourceLine {
 struct KernelReport {
   std::string kind;   // contraction, reduction, pointwise, copy, scatter, attention, scan, call
   std::string symbol; // of its function in the library
+  std::string block;  // key of the contraction that it is, or packs an operand of (Tuning.h); may be empty
   std::vector<std::pair<SourceLine, double>> sources; // what it fuses, and each one's share of the operations
   double flops = 0;   // additions, multiplications, comparisons and functions of numbers; a multiply-add is two
   double bytes = 0;   // every tensor that it reads or writes, once

@@ -2,6 +2,7 @@
 #include "backends/cpu/Winograd.h"
 #include "backends/cpu/PackOperands.h"
 #include "backends/cpu/PadInPlace.h"
+#include "backends/cpu/Tuning.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -324,8 +325,8 @@ static bool markGradient(NestOp nest, const Window &window, const Target &target
   double direct = double(height * width * 9 * channels * vectors) * 1.2;
   double transforms = double(tiles) * 36 * 7 * double(chunks * llvm::divideCeil(channels, target.lanes) + vectors);
   double products = double(tiles) * 36 * double(channels * vectors) * 1.35, sums = 108.0 * double(channels * vectors);
-  if (transforms + products + sums > 0.85 * direct ||
-      (target.tiles && cyclesOnTiles(height, width, channels, columns, true) < transforms + products + sums))
+  if (!choiceOf(nest).winograd && (transforms + products + sums > 0.85 * direct ||
+      (target.tiles && cyclesOnTiles(height, width, channels, columns, true) < transforms + products + sums)))
     return false;
   readBehindPadding(nest, input, window.channel, symbols);
   nest->setAttr(winogradAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), 4));
@@ -334,7 +335,8 @@ static bool markGradient(NestOp nest, const Window &window, const Target &target
 
 bool cpu::packWinograd(NestOp nest, const Target &target, unsigned symbols) {
   auto window = windowOf(nest);
-  if (!window || window->input.getInside() || window->weights.getInside() || !constantOf(nest.size(window->channel)) ||
+  int64_t chosen = choiceOf(nest).winograd;
+  if (chosen == 1 || !window || window->input.getInside() || window->weights.getInside() || !constantOf(nest.size(window->channel)) ||
       !constantOf(nest.size(window->column)) || *constantOf(nest.size(window->channel)) < 8 ||
       *constantOf(nest.size(window->column)) < int64_t(target.lanes))
     return false;
@@ -351,10 +353,10 @@ bool cpu::packWinograd(NestOp nest, const Target &target, unsigned symbols) {
   for (unsigned m : {2u, 4u}) {
     if (mostTilesOf(m + 2, channels, target) < 4)
       continue;
-    if (double cycles = cyclesOf(m, height, width, channels, columns, target); cycles < least)
+    if (double cycles = cyclesOf(m, height, width, channels, columns, target); chosen ? m == chosen : cycles < least)
       best = m, least = cycles;
   }
-  if (best == 1 || (target.tiles && cyclesOnTiles(height, width, channels, columns, false) < least))
+  if (best == 1 || (target.tiles && !chosen && cyclesOnTiles(height, width, channels, columns, false) < least))
     return false;
   int64_t abreast = std::min<int64_t>(2, llvm::divideCeil(columns, target.lanes));
   goForward(nest, *window, symbols);
@@ -415,18 +417,22 @@ Contraction cpu::planWinograd(NestOp nest, const Target &target) {
   int64_t most = mostTilesOf(points, channels, target);
   int64_t rows = mostRowsOf(c.vectors, target);
   double least = 1e300;
+  BlockChoice choice = choiceOf(nest);
   for (int64_t tile = 1; tile <= std::min(rows, most); ++tile)
     for (int64_t blocks = 1; blocks * tile <= most; ++blocks) {
       double units = double(llvm::divideCeil(tiles, tile * blocks));
       double cycles = units * (double(blocks) * (std::max(4.0, double(tile * c.vectors) / 2) + 0.5) + 2);
+      bool chosen = tile == choice.rows && blocks == choice.rowBlocks;
+      if (chosen)
+        cycles = 0;
       if (cycles < least - 1e-9)
         least = cycles, c.tile = unsigned(tile), c.tiles = unsigned(blocks);
     }
   int64_t panels = llvm::divideCeil(*constantOf(c.vectorSize), c.width());
   int64_t units = llvm::divideCeil(tiles, int64_t(c.tile) * c.tiles);
   int64_t want = std::min<int64_t>(enoughUnits, tiles * points * points * channels * *constantOf(c.vectorSize) / leastWork);
-  c.panels = unsigned(panels);
-  while (c.panels > 1 && units * llvm::divideCeil(panels, c.panels) < want &&
+  c.panels = unsigned(choice.columnBlocks ? std::min(choice.columnBlocks, panels) : panels);
+  while (!choice.columnBlocks && c.panels > 1 && units * llvm::divideCeil(panels, c.panels) < want &&
          llvm::divideCeil(c.panels, 2u) * c.width() >= leastColumns)
     c.panels = llvm::divideCeil(c.panels, 2u);
   c.cost = c.s.cost;

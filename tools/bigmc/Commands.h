@@ -2,10 +2,14 @@
 // of what the user asked and returns the exit code of docs/commands.md: 0 done, 1 an error in what the user gave,
 // 3 a gate failed.
 #pragma once
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+namespace mlir::bigm::cpu {
+struct BlockChoice;
+}
 namespace bigm::tool {
 
 enum ExitCode { Done = 0, UserError = 1, WrongUsage = 2, GateFailed = 3, OurBug = 70 };
@@ -21,6 +25,8 @@ struct CodeOptions {
   std::vector<std::string> targets; // `cpu:x86-64-v3`; none: see Targets.h
   std::string precision; // of weights: "f32", "bf16", "f16", "int8"; empty: as the program's `deploy`s say
   std::string deploy;    // of which the precision is shown, in commands that show f32 when left out
+  std::string tuning;   // a file of `bigmc tune`
+  const std::map<std::string, mlir::bigm::cpu::BlockChoice> *blocks = nullptr; // the same by a caller, instead
   bool noCache = false; // make everything anew
   bool explain = false; // report every function's kernels and memory
   bool marks = false;   // entries say which kernel runs, for `profile`
@@ -74,6 +80,13 @@ struct ProfileOptions {
   bool json = false;
   int threads = 0;
 };
+struct TuneOptions {
+  ProgramOptions program;
+  std::string function, out;
+  CodeOptions code;
+  double seconds = 0.5; // of each try
+  int threads = 0;
+};
 struct BuildOptions {
   ProgramOptions program;
   std::string run, data, out, memory; // memory: a file for the picture of the memory plan
@@ -94,6 +107,7 @@ int bench(const BenchOptions &);
 int build(const BuildOptions &);
 int buildOnnx(const BuildOptions &);
 int profile(const ProfileOptions &);
+int tune(const TuneOptions &);
 int importModel(const ImportOptions &);
 
 /// Prints `bigmc: error: text` and gives UserError.

@@ -4,6 +4,7 @@
 #include "Commands.h"
 #include "Manifest.h"
 #include "Targets.h"
+#include "TuningFile.h"
 #include "backends/artifact/Signature.h"
 #include "backends/cpu/Cpu.h"
 #include "backends/cpu/ObjectCache.h"
@@ -113,6 +114,20 @@ std::unique_ptr<mlir::bigm::cpu::CpuModule> toCpu(mlir::ModuleOp module, const s
   options.cache = cache;
   options.explain = code.explain;
   options.marks = code.marks;
+  TuningFile file;
+  if (!code.tuning.empty()) {
+    auto read = readTuning(code.tuning);
+    if (!read) {
+      exitCode = UserError;
+      return nullptr;
+    }
+    file = std::move(*read);
+    // Blocks of another processor are no error: a library may hold code for several.
+    if (file.target == target && file.cpu == processorOf(target))
+      options.tuning = &file.contractions;
+  }
+  if (code.blocks)
+    options.tuning = code.blocks;
   auto cpu = mlir::bigm::cpu::CpuModule::lower(module, options);
   if (!cpu)
     exitCode = bug("no code for `" + target + "`: " + messages.text);
@@ -281,6 +296,7 @@ std::optional<Compiled> compile(const Program &program, const SourceManager &sou
         report.name += " for " + compiled.targets[i];
       compiled.reports.push_back(std::move(report));
     }
+  compiled.tunables = variants.front()->tunables();
   for (auto &object : objects)
     compiled.objects.push_back({std::move(object.name), std::move(object.bytes)});
   return compiled;

@@ -3,6 +3,7 @@
 #include "Commands.h"
 #include "backends/artifact/Artifact.h"
 #include "backends/cpu/Report.h"
+#include "backends/cpu/Tuning.h"
 #include "frontend/Diagnostics.h"
 #include "frontend/Graph.h"
 #include "frontend/Source.h"
@@ -43,6 +44,7 @@ struct Compiled {
   std::vector<artifact::Object> objects;
   /// With `explain`: of every function, `prepare` last; of several targets one after the other, named in the functions'.
   std::vector<mlir::bigm::cpu::FunctionReport> reports;
+  std::map<std::string, mlir::bigm::cpu::Tunable> tunables; // of the first target, with `explain` and `blocks`
 };
 /// All functions of a program to object files, for each target of the options. On failure the message is printed and the exit code given.
 std::optional<Compiled> compile(const Checked &, const CodeOptions &, int &exitCode);

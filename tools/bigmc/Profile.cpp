@@ -2,126 +2,13 @@
 #include "Commands.h"
 #include "Compiler.h"
 #include "Explain.h"
+#include "Measure.h"
 #include "Module.h"
 #include "Precision.h"
-#include "runtime/include/bigm/bigm.h"
-#include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <iostream>
-#include <random>
-
-namespace {
-using Clock = std::chrono::steady_clock;
-/// Of the call that runs: one at a time, on the thread that called.
-struct {
-  std::vector<std::vector<double>> seconds; // by kernel, one number a call
-  Clock::time_point since;
-  int64_t running = -1;
-} trace;
-} // namespace
-
-/// An entry is about to run a kernel; -1: it has run the last.
-extern "C" __attribute__((visibility("default"), used)) void bigm_rt_mark(int64_t kernel) {
-  auto now = Clock::now();
-  if (trace.running >= 0 && size_t(trace.running) < trace.seconds.size())
-    trace.seconds[size_t(trace.running)].push_back(std::chrono::duration<double>(now - trace.since).count());
-  trace.running = kernel;
-  trace.since = Clock::now();
-}
 
 namespace bigm::tool {
-namespace {
-/// Calls a function with random inputs for some seconds. The error, or nothing.
-std::string measure(const bigm_module *module, const ProfileOptions &options,
-                    const mlir::bigm::cpu::FunctionReport &report) {
-  bigm_model *model = nullptr;
-  bigm_context *context = nullptr;
-  struct Release {
-    bigm_model *&model;
-    bigm_context *&context;
-    ~Release() { bigm_context_destroy(context), bigm_model_destroy(model); }
-  } release{model, context};
-  auto failed = [](bigm_status status) { return status != BIGM_OK; };
-  auto contextOptions = BIGM_INIT(bigm_context_options);
-  contextOptions.threads = options.threads;
-  if (failed(bigm_model_create(module, &model)) || failed(bigm_context_create(model, &contextOptions, &context)))
-    return bigm_last_error();
-  const std::string train = report.name.substr(0, report.name.find('.'));
-  bool random = options.run.empty();
-  if (random ? false : failed(bigm_model_load(model, (std::filesystem::path(options.run) / "weights.safetensors").c_str(), nullptr)))
-    return bigm_last_error();
-  if (random)
-    (void)bigm_init(context, train.c_str(), 1); // functions of data have no weights to set
-
-  int32_t function = bigm_module_find_function(module, report.name.c_str());
-  auto info = BIGM_INIT(bigm_function_info);
-  if (function < 0 || failed(bigm_module_function(module, function, &info)))
-    return bigm_last_error();
-  std::vector<int64_t> dims;
-  for (const auto &size : report.sizes)
-    dims.push_back(size.second);
-  std::mt19937 generator(1);
-  std::vector<std::vector<double>> memory; // of doubles: aligned for every element
-  std::vector<const void *> inputs;
-  std::vector<void *> outputs;
-  auto shapeBytes = [](const bigm_value_info &value, const std::vector<int64_t> &shape) {
-    size_t bytes = bigm_dtype_size(value.dtype);
-    for (int64_t size : shape)
-      bytes *= size_t(size);
-    return bytes;
-  };
-  for (int32_t i = 0; i < info.input_count; ++i) {
-    auto value = BIGM_INIT(bigm_value_info);
-    std::vector<int64_t> shape(16);
-    if (failed(bigm_function_input(module, function, i, &value)) ||
-        failed(bigm_function_input_shape(module, function, i, dims.data(), shape.data())))
-      return bigm_last_error();
-    shape.resize(size_t(value.rank));
-    size_t bytes = shapeBytes(value, shape);
-    memory.emplace_back(bytes / 8 + 1);
-    auto *data = reinterpret_cast<char *>(memory.back().data());
-    inputs.push_back(data);
-    // Whole numbers stay 0 where nothing says how large they may be: as an index 0 is always good.
-    if (value.dtype == BIGM_F32)
-      for (size_t k = 0; k < bytes / 4; ++k)
-        reinterpret_cast<float *>(data)[k] = std::uniform_real_distribution<float>(-1, 1)(generator);
-    else if (value.dtype == BIGM_I32 && value.classes > 1)
-      for (size_t k = 0; k < bytes / 4; ++k)
-        reinterpret_cast<int32_t *>(data)[k] = int32_t(generator() % uint64_t(value.classes));
-  }
-  for (int32_t i = 0; i < info.output_count; ++i) {
-    auto value = BIGM_INIT(bigm_value_info);
-    std::vector<int64_t> shape(16);
-    if (failed(bigm_function_output(module, function, i, &value)) ||
-        failed(bigm_function_output_shape(module, function, i, dims.data(), shape.data())))
-      return bigm_last_error();
-    shape.resize(size_t(value.rank));
-    memory.emplace_back(shapeBytes(value, shape) / 8 + 1);
-    outputs.push_back(memory.back().data());
-  }
-  auto call = BIGM_INIT(bigm_call);
-  call.function = function;
-  call.dims = dims.data();
-  call.inputs = inputs.data();
-  call.outputs = outputs.data();
-  call.steps = 1e6f;
-  auto once = [&] {
-    ++call.seed, call.step += 1;
-    return failed(bigm_run(context, &call));
-  };
-  trace.seconds.clear();
-  for (int i = 0; i < 2; ++i)
-    if (once()) // the first also prepares weights
-      return bigm_last_error();
-  trace.seconds.assign(report.kernels.size(), {});
-  auto end = Clock::now() + std::chrono::duration<double>(options.seconds);
-  for (int n = 0; n < 3 || Clock::now() < end; ++n)
-    if (once())
-      return bigm_last_error();
-  return "";
-}
-} // namespace
 
 int profile(const ProfileOptions &given) {
   ProfileOptions options = given;
@@ -140,34 +27,19 @@ int profile(const ProfileOptions &given) {
   if (!module)
     return code;
 
-  const mlir::bigm::cpu::FunctionReport *report = nullptr;
-  double most = -1;
-  for (const auto &candidate : compiled->reports) {
-    if (candidate.name.rfind(options.function, 0) != 0 ||
-        bigm_module_find_function(module->get(), candidate.name.c_str()) < 0)
-      continue;
-    double flops = candidate.name == options.function ? 1e300 : 0;
-    for (const auto &kernel : candidate.kernels)
-      flops += kernel.flops;
-    if (flops > most)
-      most = flops, report = &candidate;
-  }
+  const auto *report = functionToMeasure(*compiled, module->get(), options.function);
   if (!report)
     return userError("no function's name starts with `" + options.function + "`; `bigmc emit " + options.program.file +
                      " --stage types` lists them");
-  std::string error = measure(module->get(), options, *report);
+  KernelTimes times;
+  std::string error = measureKernels(module->get(), *report, {options.run, options.seconds, options.threads}, times);
   if (!error.empty())
     return userError(error);
-  Times times;
-  for (auto &seconds : trace.seconds) {
-    std::sort(seconds.begin(), seconds.end());
-    times.push_back(seconds.empty() ? 0 : seconds[seconds.size() / 2]);
-  }
   Peak peak = measurePeak(options.threads, /*brief=*/false);
   if (options.json)
-    std::cout << explainJson(*report, times, peak, *checked).dump() << "\n";
+    std::cout << explainJson(*report, times.kernels, peak, *checked).dump() << "\n";
   else
-    std::cout << explain(*report, times, peak, *checked);
+    std::cout << explain(*report, times.kernels, peak, *checked);
   if (!options.memory.empty() && !writeMemoryPlan({*report}, options.memory))
     return userError("cannot write `" + options.memory + "`");
   return Done;

@@ -29,6 +29,8 @@ std::vector<std::string> targetsOf(const CodeOptions &code, const Program &progr
   return targets.empty() ? std::vector<std::string>{thisMachine} : targets;
 }
 
+std::string processorOf(const std::string &target) { return mlir::bigm::cpu::parseTarget(cpuOf(target))->cpu; }
+
 std::string cpuOf(const std::string &target) { return target.substr(target.find(':') + 1); }
 
 std::vector<std::string> inOrder(const std::vector<std::string> &targets) {

@@ -20,6 +20,8 @@ std::vector<std::string> targetsOf(const CodeOptions &code, const Program &progr
 std::vector<std::string> inOrder(const std::vector<std::string> &targets);
 /// Features that a CPU must have to run the target's code, of those that the runtime can check.
 std::vector<std::string> featuresNeeded(const std::string &target);
+/// LLVM's name of the processor that code for the target is made for: what `cpu:host` is on this machine.
+std::string processorOf(const std::string &target);
 /// The backend's name of a target: `cpu:x86-64-v3` is `x86-64-v3`.
 std::string cpuOf(const std::string &target);
 

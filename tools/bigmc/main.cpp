@@ -45,6 +45,7 @@ void addCode(CLI::App *c, CodeOptions &code, bool library = false) {
                      ->envname("BIGM_TARGET");
   if (!library)
     target->expected(1);
+  c->add_option("--tuning", code.tuning, "blocks that `bigmc tune` found for this target and processor; of no effect for others");
   c->add_flag("--no-cache", code.noCache,
               "make all code anew; otherwise what was made before is taken from $BIGM_CACHE_DIR (default ~/.cache/bigmc)");
 }
@@ -58,7 +59,7 @@ void addShownPrecision(CLI::App *c, CodeOptions &code) {
   addPrecision(c, code, "f32");
   c->add_option("--deploy", code.deploy, "as this `deploy` ships its weights")->excludes("--precision");
 }
-void addSizes(CLI::App *c, CodeOptions &code, std::string &memory) {
+void addSizes(CLI::App *c, CodeOptions &code) {
   c->add_option("--size", code.sizes, "an open size of the function, e.g. N=128; 32 when left out")
       ->type_name("NAME=SIZE")
       ->allow_extra_args(false)
@@ -69,6 +70,8 @@ void addSizes(CLI::App *c, CodeOptions &code, std::string &memory) {
                     number.find_first_not_of("0123456789") == std::string::npos;
         return good ? std::string() : "`" + text + "` is not NAME=SIZE, e.g. N=128";
       });
+}
+void addMemory(CLI::App *c, std::string &memory) {
   c->add_option("--memory", memory, "write the memory plan as a picture: one HTML file, no network");
 }
 void addThreads(CLI::App *c, int &threads) {
@@ -188,7 +191,8 @@ int main(int argc, char **argv) {
   addPrecision(buildCommand, buildOptions.code);
   buildCommand->add_flag("--explain", buildOptions.code.explain,
                          "print every kernel: the lines it fuses, its work, its estimated time, why it is one of its own");
-  addSizes(buildCommand, buildOptions.code, buildOptions.memory);
+  addSizes(buildCommand, buildOptions.code);
+  addMemory(buildCommand, buildOptions.memory);
 
   ProfileOptions profileOptions;
   auto *profileCommand = command(app, "profile", "run a function of a program and say which line costs most",
@@ -205,7 +209,24 @@ int main(int argc, char **argv) {
   addThreads(profileCommand, profileOptions.threads);
   addCode(profileCommand, profileOptions.code);
   addShownPrecision(profileCommand, profileOptions.code);
-  addSizes(profileCommand, profileOptions.code, profileOptions.memory);
+  addSizes(profileCommand, profileOptions.code);
+  addMemory(profileCommand, profileOptions.memory);
+
+  TuneOptions tuneOptions;
+  auto *tuneCommand = command(app, "tune", "measure which blocks of its contractions make a function fastest on this machine",
+                              "bigmc tune examples/zoo/resnet50.bigm --size N=1 -o resnet50.tuning.json");
+  addProgram(tuneCommand, tuneOptions.program);
+  addData(tuneCommand, tuneOptions.program);
+  tuneCommand->add_option("--function", tuneOptions.function,
+                          "the function, or the start of its name; the one with the most work when left out");
+  tuneCommand->add_option("--seconds", tuneOptions.seconds, "how long to measure each try, of 20 to 60")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 3600.0));
+  tuneCommand->add_option("-o,--out", tuneOptions.out, "the file to write, JSON; `--tuning` of other commands takes it")->required();
+  addThreads(tuneCommand, tuneOptions.threads);
+  addCode(tuneCommand, tuneOptions.code);
+  addShownPrecision(tuneCommand, tuneOptions.code);
+  addSizes(tuneCommand, tuneOptions.code);
 
   ImportOptions importOptions;
   auto *importCommand = command(app, "import", "write an ONNX file as a program, with its weights beside it as safetensors",
@@ -252,6 +273,8 @@ int main(int argc, char **argv) {
       return build(buildOptions);
     if (*profileCommand)
       return profile(profileOptions);
+    if (*tuneCommand)
+      return tune(tuneOptions);
     if (*importCommand)
       return importModel(importOptions);
     return emit(emitOptions);

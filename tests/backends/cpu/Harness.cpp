@@ -206,7 +206,8 @@ std::unique_ptr<MLIRContext> makeContext() {
   return context;
 }
 
-Loaded::Loaded(MLIRContext &context, const std::string &text, const std::string &target) {
+Loaded::Loaded(MLIRContext &context, const std::string &text, const std::string &target,
+               const mlir::bigm::cpu::Tuning *tuning) {
   module = parseSourceString<ModuleOp>(text, &context);
   if (!module)
     return;
@@ -214,6 +215,8 @@ Loaded::Loaded(MLIRContext &context, const std::string &text, const std::string 
   options.target = target;
   options.stem = "test";
   options.verify = true;
+  options.tuning = tuning;
+  options.explain = tuning != nullptr;
   code = mlir::bigm::cpu::CpuModule::lower(*module, options);
   std::vector<mlir::bigm::cpu::ObjectFile> objects;
   if (!code || failed(code->emitObjects(objects)) ||

@@ -13,7 +13,8 @@ namespace bigm::test {
 /// A compiled function, loaded.
 class Loaded {
 public:
-  Loaded(mlir::MLIRContext &context, const std::string &text, const std::string &target);
+  Loaded(mlir::MLIRContext &context, const std::string &text, const std::string &target,
+         const mlir::bigm::cpu::Tuning *tuning = nullptr);
   ~Loaded();
   bool ok() const { return entry != nullptr; }
   mlir::func::FuncOp function();

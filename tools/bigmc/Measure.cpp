@@ -1,0 +1,148 @@
+#include "Measure.h"
+#include "Compiler.h"
+#include "runtime/include/bigm/bigm.h"
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <random>
+
+namespace {
+using Clock = std::chrono::steady_clock;
+/// Of the call that runs: one at a time, on the thread that called.
+struct {
+  std::vector<std::vector<double>> seconds; // by kernel, one number a call
+  Clock::time_point since;
+  int64_t running = -1;
+} trace;
+} // namespace
+
+/// An entry is about to run a kernel; -1: it has run the last.
+extern "C" __attribute__((visibility("default"), used)) void bigm_rt_mark(int64_t kernel) {
+  auto now = Clock::now();
+  if (trace.running >= 0 && size_t(trace.running) < trace.seconds.size())
+    trace.seconds[size_t(trace.running)].push_back(std::chrono::duration<double>(now - trace.since).count());
+  trace.running = kernel;
+  trace.since = Clock::now();
+}
+
+namespace bigm::tool {
+namespace {
+/// Of the middle of all calls.
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+} // namespace
+
+std::string measureKernels(const bigm_module *module, const mlir::bigm::cpu::FunctionReport &report,
+                           const MeasureOptions &options, KernelTimes &times) {
+  bigm_model *model = nullptr;
+  bigm_context *context = nullptr;
+  struct Release {
+    bigm_model *&model;
+    bigm_context *&context;
+    ~Release() { bigm_context_destroy(context), bigm_model_destroy(model); }
+  } release{model, context};
+  auto failed = [](bigm_status status) { return status != BIGM_OK; };
+  auto contextOptions = BIGM_INIT(bigm_context_options);
+  contextOptions.threads = options.threads;
+  if (failed(bigm_model_create(module, &model)) || failed(bigm_context_create(model, &contextOptions, &context)))
+    return bigm_last_error();
+  const std::string train = report.name.substr(0, report.name.find('.'));
+  bool random = options.run.empty();
+  if (random ? false : failed(bigm_model_load(model, (std::filesystem::path(options.run) / "weights.safetensors").c_str(), nullptr)))
+    return bigm_last_error();
+  if (random)
+    (void)bigm_init(context, train.c_str(), 1); // functions of data have no weights to set
+
+  int32_t function = bigm_module_find_function(module, report.name.c_str());
+  auto info = BIGM_INIT(bigm_function_info);
+  if (function < 0 || failed(bigm_module_function(module, function, &info)))
+    return bigm_last_error();
+  std::vector<int64_t> dims;
+  for (const auto &size : report.sizes)
+    dims.push_back(size.second);
+  std::mt19937 generator(1);
+  std::vector<std::vector<double>> memory; // of doubles: aligned for every element
+  std::vector<const void *> inputs;
+  std::vector<void *> outputs;
+  auto shapeBytes = [](const bigm_value_info &value, const std::vector<int64_t> &shape) {
+    size_t bytes = bigm_dtype_size(value.dtype);
+    for (int64_t size : shape)
+      bytes *= size_t(size);
+    return bytes;
+  };
+  for (int32_t i = 0; i < info.input_count; ++i) {
+    auto value = BIGM_INIT(bigm_value_info);
+    std::vector<int64_t> shape(16);
+    if (failed(bigm_function_input(module, function, i, &value)) ||
+        failed(bigm_function_input_shape(module, function, i, dims.data(), shape.data())))
+      return bigm_last_error();
+    shape.resize(size_t(value.rank));
+    size_t bytes = shapeBytes(value, shape);
+    memory.emplace_back(bytes / 8 + 1);
+    auto *data = reinterpret_cast<char *>(memory.back().data());
+    inputs.push_back(data);
+    // Whole numbers stay 0 where nothing says how large they may be: as an index 0 is always good.
+    if (value.dtype == BIGM_F32)
+      for (size_t k = 0; k < bytes / 4; ++k)
+        reinterpret_cast<float *>(data)[k] = std::uniform_real_distribution<float>(-1, 1)(generator);
+    else if (value.dtype == BIGM_I32 && value.classes > 1)
+      for (size_t k = 0; k < bytes / 4; ++k)
+        reinterpret_cast<int32_t *>(data)[k] = int32_t(generator() % uint64_t(value.classes));
+  }
+  for (int32_t i = 0; i < info.output_count; ++i) {
+    auto value = BIGM_INIT(bigm_value_info);
+    std::vector<int64_t> shape(16);
+    if (failed(bigm_function_output(module, function, i, &value)) ||
+        failed(bigm_function_output_shape(module, function, i, dims.data(), shape.data())))
+      return bigm_last_error();
+    shape.resize(size_t(value.rank));
+    memory.emplace_back(shapeBytes(value, shape) / 8 + 1);
+    outputs.push_back(memory.back().data());
+  }
+  auto call = BIGM_INIT(bigm_call);
+  call.function = function;
+  call.dims = dims.data();
+  call.inputs = inputs.data();
+  call.outputs = outputs.data();
+  call.steps = 1e6f;
+  auto once = [&] {
+    ++call.seed, call.step += 1;
+    return failed(bigm_run(context, &call));
+  };
+  trace.seconds.clear();
+  for (int i = 0; i < 2; ++i)
+    if (once()) // the first also prepares weights
+      return bigm_last_error();
+  trace.seconds.assign(report.kernels.size(), {});
+  auto end = Clock::now() + std::chrono::duration<double>(options.seconds);
+  for (int n = 0; n < 3 || Clock::now() < end; ++n)
+    if (once())
+      return bigm_last_error();
+  times.kernels.clear();
+  for (const auto &seconds : trace.seconds)
+    times.kernels.push_back(median(seconds));
+  times.call = 0;
+  for (double seconds : times.kernels)
+    times.call += seconds;
+  return "";
+}
+
+const mlir::bigm::cpu::FunctionReport *functionToMeasure(const Compiled &compiled, const bigm_module *module,
+                                                         const std::string &prefix) {
+  const mlir::bigm::cpu::FunctionReport *report = nullptr;
+  double most = -1;
+  for (const auto &candidate : compiled.reports) {
+    if (candidate.name.rfind(prefix, 0) != 0 || bigm_module_find_function(module, candidate.name.c_str()) < 0)
+      continue;
+    double flops = candidate.name == prefix ? 1e300 : 0;
+    for (const auto &kernel : candidate.kernels)
+      flops += kernel.flops;
+    if (flops > most)
+      most = flops, report = &candidate;
+  }
+  return report;
+}
+
+} // namespace bigm::tool

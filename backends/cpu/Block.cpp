@@ -140,7 +140,7 @@ void BlockCode::byColumns(Value begin, llvm::function_ref<void(const Columns &)>
   auto edge = [&] {
     Columns columns = full;
     if (known)
-      columns.vectors = (*known % width + lanes - 1) / lanes;
+      columns.vectors = (*known % width + lanes - 1) / lanes, columns.last = *known % lanes;
     for (unsigned j = 0; j < columns.vectors; ++j) {
       Value first = e.add(begin, e.constant(int64_t(j) * lanes));
       bool whole = known && *known % width >= int64_t(j + 1) * lanes;
@@ -260,7 +260,7 @@ void BlockCode::store(ArrayRef<Value> dims, const Columns &columns, unsigned j, 
   point.dims.assign(dims.begin(), dims.end());
   point.vectorDim = c.vectorDim;
   point.dims[c.vectorDim] = e.add(columns.begin, e.constant(int64_t(j) * lanes));
-  point.mask = columns.masks[j];
+  point.mask = columns.masks[j], point.count = columns.masks[j] ? columns.last : 0;
   SmallVector<Value> values = e.emitBlock(nest.getFinish().front(), point, sum);
   for (auto [i, value] : llvm::enumerate(values))
     e.store(i, value, point);

@@ -11,6 +11,7 @@ struct Columns {
   Value begin;              // i64
   unsigned vectors = 1;     // registers abreast
   SmallVector<Value> masks; // for each register; null where full
+  unsigned last = 0;        // lanes of the one under a mask, where they are known
 };
 
 class BlockCode {

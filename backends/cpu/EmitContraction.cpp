@@ -251,8 +251,12 @@ Value ContractionEmitter::nextPanel(const Tile &tile) {
     Value last = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, e.add(tile.panel, e.constant(1)), panels);
     next = arith::SelectOp::create(b, last, back, next);
   }
-  Value line = arith::RemUIOp::create(b, tile.number, e.constant(c.vectors));
-  return e.add(next, e.mul(line, e.constant(lanes)));
+  // One line each by the first blocks; the others ask for what they read, which costs no more than the load.
+  int64_t lineElements = 64 * 8 / elementB.getIntOrFloatBitWidth();
+  Value fetches = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, tile.number,
+                                        e.constant(llvm::divideCeil(c.width(), lineElements)));
+  next = e.add(next, e.mul(tile.number, e.constant(lineElements)));
+  return arith::SelectOp::create(b, fetches, next, e.constant(0));
 }
 
 SmallVector<Launch> cpu::emitContraction(Emitter &emitter, const Contraction &plan, const std::string &name) {

@@ -27,7 +27,9 @@ public:
     if (s.pair)
       return emitPairs(e, name);
     if (!nest.reduces()) {
-      forUnits(name, 1, [&](Point &point, Value, Value blockBegin) { pointwise(point, blockBegin); });
+      forUnits(name, 1, [&](Point &point, Value, Value blockBegin) {
+        inside(point, 0, [&] { pointwise(point, blockBegin); });
+      });
       return {{name, s.units, cost}};
     }
     if (s.splits == 1) {
@@ -94,6 +96,8 @@ private:
       AffineExpr count = (s.vector->size + (block - 1)).floorDiv(block);
       digits.push_back({-1, count});
     }
+    for (const Schedule::Inside &each : llvm::reverse(s.inside))
+      digits.push_back({int(each.loop.dim), each.blocks()});
     for (const Loop &outer : llvm::reverse(s.outer))
       digits.push_back({int(outer.dim), outer.size});
     for (auto [i, digit] : llvm::enumerate(digits)) {
@@ -111,6 +115,20 @@ private:
     each(point, unit, blockBegin);
     b.setInsertionPointAfter(loop);
     e.closeFunction();
+  }
+
+  /// The loops that a unit goes through itself; the point has the numbers of its blocks.
+  void inside(Point &point, size_t depth, llvm::function_ref<void()> body) {
+    if (depth == s.inside.size())
+      return body();
+    auto &[loop, block] = s.inside[depth];
+    Value from = e.mul(point.dims[loop.dim], e.constant(block));
+    Value to = e.minimum(e.add(from, e.constant(block)), e.evaluate(loop.size));
+    e.loop(from, to, 1, [&](Value at) {
+      Value number = std::exchange(point.dims[loop.dim], at);
+      inside(point, depth + 1, body);
+      point.dims[loop.dim] = number;
+    });
   }
 
   void emitAndStore(Block &block, const Point &point, ValueRange arguments = {}) {
@@ -141,9 +159,11 @@ private:
     unsigned dim = s.vector->dim;
     Value to = e.minimum(e.add(blockBegin, e.constant(*constantOf(s.block))), e.evaluate(s.vector->size));
     point.vectorDim = dim;
+    auto size = constantOf(s.vector->size);
     auto atVector = [&](Value v, Value mask) {
       point.dims[dim] = v;
       point.mask = mask;
+      point.count = mask && size && *size == constantOf(s.block) ? *size % lanes : 0;
       emitAndStore(body, point);
     };
     overVectors(
@@ -155,6 +175,8 @@ private:
           b.setInsertionPointAfter(loop);
         },
         [&](Value from, Value rest) {
+          if (size && *size == constantOf(s.block)) // there always is one
+            return atVector(from, e.maskBelow(e.constant(*size % lanes)));
           Value any = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, rest, e.constant(0));
           auto when = scf::IfOp::create(b, any, /*withElse=*/false);
           b.setInsertionPointToStart(when.thenBlock());

@@ -77,11 +77,15 @@ private:
       auto known = constantOf(size);
       return known && *known % lanes == 0;
     };
-    if (multiple(s.vector->size) && multiple(s.turnedSize()))
+    // So few columns that a square has room for all: panels of rows.
+    auto few = constantOf(s.vector->size);
+    fewColumns = few && *few < lanes ? unsigned(*few) : 0;
+    if ((fewColumns || multiple(s.vector->size)) && multiple(s.turnedSize()))
       return emit(row, column, false);
     Value most = e.constant(lanes);
-    Value full = arith::AndIOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::sle, e.add(row, most), rows),
-                                       arith::CmpIOp::create(b, arith::CmpIPredicate::sle, e.add(column, most), columns));
+    Value full = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, e.add(row, most), rows);
+    if (!fewColumns)
+      full = arith::AndIOp::create(b, full, arith::CmpIOp::create(b, arith::CmpIPredicate::sle, e.add(column, most), columns));
     auto choose = scf::IfOp::create(b, full, /*withElse=*/true);
     b.setInsertionPointToStart(choose.thenBlock());
     emit(row, column, false);
@@ -109,7 +113,8 @@ private:
     for (LoadOp load : loads) {
       SmallVector<Value> read;
       for (unsigned i = 0; i < lanes; ++i)
-        read.push_back(readAlong(load, row, e.add(column, e.constant(i)), rowMask));
+        read.push_back(fewColumns && i >= fewColumns ? Value(arith::ConstantOp::create(b, b.getZeroAttr(e.vectorOf(load.getType()))))
+                                                     : readAlong(load, row, e.add(column, e.constant(i)), rowMask));
       turned.push_back(turnSquare(b, std::move(read)));
     }
     Block &body = NestOp(s.nest).getBody().front();
@@ -117,6 +122,8 @@ private:
       Point at = point;
       Value index = e.add(row, e.constant(i));
       at.dims[s.vector->dim] = column;
+      if (fewColumns)
+        at.mask = e.maskBelow(e.constant(fewColumns)), at.count = fewColumns;
       auto emitRow = [&] {
         setRow(at, index);
         for (auto [load, values] : llvm::zip(loads, turned))
@@ -130,7 +137,8 @@ private:
       }
       auto inside = scf::IfOp::create(b, below(index, rows), /*withElse=*/false);
       b.setInsertionPointToStart(inside.thenBlock());
-      at.mask = e.maskBelow(e.sub(columns, column));
+      if (!fewColumns)
+        at.mask = e.maskBelow(e.sub(columns, column));
       emitRow();
       b.setInsertionPointAfter(inside);
     }
@@ -155,7 +163,7 @@ private:
         return LLVM::MaskedLoadOp::create(b, type, place, rowMask, zeros, bytes);
       return e.load(type, place, bytes);
     };
-    Value holds = rowMask ? below(column, columns) : Value();
+    Value holds = rowMask && !fewColumns ? below(column, columns) : Value();
     if (load.getInside())
       if (Value guard = e.emitConstraints(exprs.drop_front(), *load.getInside(), at, {}))
         holds = holds ? arith::AndIOp::create(b, holds, guard).getResult() : guard;
@@ -176,6 +184,7 @@ private:
   unsigned lanes;
   Point point;
   Value rows, columns;
+  unsigned fewColumns = 0; // all of them, where a square has room for more
   SmallVector<LoadOp> loads;
 };
 } // namespace

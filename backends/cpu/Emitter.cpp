@@ -352,6 +352,17 @@ SmallVector<Value> Emitter::emitBlock(Block &block, const Point &point, ValueRan
   return yielded;
 }
 
+void Emitter::storeFirst(Value value, Value place, unsigned count, unsigned align) {
+  Type element = cast<VectorType>(value.getType()).getElementType();
+  unsigned at = 0;
+  for (unsigned piece = llvm::bit_floor(count); count; count -= piece, piece = llvm::bit_floor(count)) {
+    Value part = piece == target.lanes ? value
+                                       : vector::ExtractStridedSliceOp::create(builder, value, {int64_t(at)}, {int64_t(piece)}, {1}).getResult();
+    storeRaw(part, elementPointer(place, constant(at), element), align);
+    at += piece;
+  }
+}
+
 void Emitter::store(unsigned i, Value value, const Point &point) {
   Value result = schedule.nest->getResult(i);
   Type element = scalarType(result.getType()), memory = memoryType(element);
@@ -371,7 +382,9 @@ void Emitter::store(unsigned i, Value value, const Point &point) {
   auto step = coefficientOf(expr, point.vectorDim);
   if (step && constantOf(*step) == 1) {
     Value place = elementPointer(base, evaluate(expr, point.dims), memory);
-    if (point.mask)
+    if (point.mask && point.count && !target.masks)
+      storeFirst(value, place, point.count, align);
+    else if (point.mask)
       LLVM::MaskedStoreOp::create(builder, value, place, point.mask, align);
     else
       storeRaw(value, place, align);

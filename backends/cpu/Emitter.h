@@ -26,6 +26,7 @@ struct Point {
   SmallVector<Value> dims;  // i64 by dimension; the vector dimension's is that of lane 0
   int vectorDim = -1;       // no vector: scalars
   Value mask;               // vector<lanes x i1> of the lanes that count; all without
+  unsigned count = 0;       // with a mask: the first lanes that are in it, where that is known
 };
 
 class Emitter {
@@ -61,6 +62,8 @@ public:
   SmallVector<Value> emitBlock(Block &block, const Point &point, ValueRange arguments = {});
   /// Values of loads that were read beforehand; emitBlock takes them from here.
   llvm::DenseMap<Operation *, Value> ready;
+  /// Stores the first lanes of a vector, in pieces of powers of two: stores under a mask are slow where the target has no masks.
+  void storeFirst(Value value, Value place, unsigned count, unsigned align);
   /// Stores element(s) of result `i` at the point.
   void store(unsigned i, Value value, const Point &point);
 

@@ -294,6 +294,36 @@ static bool pairUp(Schedule &s, unsigned lanes) {
   return true;
 }
 
+/// Elements that one unit of a copy of short runs moves, which makes finding its place cheap. Where runs lie side by side in what
+/// is read, a unit takes a square: so many elements side by side, of so many lines of memory, as the first level cache keeps.
+static constexpr int64_t elementsOfCopy = 2048, sideBySide = 512, linesOfCopy = 8;
+
+/// A copy of runs too short to be units of their own: decides which loops a unit goes through.
+static void goInside(Schedule &s) {
+  NestOp nest = s.nest;
+  auto size = s.vector && !s.vectorReduced ? constantOf(s.vector->size) : std::nullopt;
+  if (nest.reduces() || !size || *size * 4 > elementsOfCopy || s.outer.size() < 2)
+    return;
+  LoadOp load;
+  for (Operation &op : nest.getBody().front()) {
+    if (!isa<LoadOp, YieldOp, arith::ConstantOp, arith::ExtFOp, arith::SIToFPOp, arith::ExtSIOp, arith::ExtUIOp>(op))
+      return;
+    if (auto own = dyn_cast<LoadOp>(op))
+      load = own;
+  }
+  Loop along = s.outer.pop_back_val();
+  auto across = llvm::find_if(s.outer, [&](const Loop &loop) {
+    auto step = load ? coefficientOf(s.exprs[load][0], loop.dim) : std::nullopt;
+    return step && constantOf(*step) == *size;
+  });
+  if (across == s.outer.end()) {
+    s.inside = {{along, elementsOfCopy / *size}};
+    return;
+  }
+  s.inside = {{*across, std::max<int64_t>(1, sideBySide / *size)}, {along, linesOfCopy}};
+  s.outer.erase(across);
+}
+
 Schedule cpu::schedule(NestOp nest, const Target &target) {
   Schedule s = prepare(nest);
   AffineExpr one = getAffineConstantExpr(1, nest.getContext());
@@ -358,6 +388,10 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
   }
 
   s.units = one, s.inner = one;
+  goInside(s);
+  for (const Schedule::Inside &each : s.inside)
+    s.inner = s.inner * each.blocks();
+  s.units = s.inner;
   for (const Loop &loop : s.outer)
     s.units = s.units * loop.size;
   s.block = one;
@@ -371,8 +405,9 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
     } else {
       s.block = size && *size <= 4096 ? s.vector->size : getAffineConstantExpr(2048, nest.getContext());
     }
-    s.inner = (s.vector->size + s.block - 1).floorDiv(*constantOf(s.block));
-    s.units = s.units * s.inner;
+    AffineExpr blocks = (s.vector->size + s.block - 1).floorDiv(*constantOf(s.block));
+    s.inner = s.inner * blocks;
+    s.units = s.units * blocks;
   }
   s.units = canonical(s.units);
 

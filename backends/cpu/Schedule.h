@@ -31,6 +31,14 @@ struct Schedule {
   /// its size is a multiple of the lanes; the innermost of `outer` is cut in blocks.
   std::optional<Loop> pair;
   static constexpr int64_t pairsBlock = 64; // iterations of it in one unit
+  /// A copy whose vector loop is short, such as one into panels: loops that each unit goes through itself, so many iterations of
+  /// each, outermost first. They are not in `outer`.
+  struct Inside {
+    Loop loop;
+    int64_t block;
+    AffineExpr blocks() const { return (loop.size + (block - 1)).floorDiv(block); }
+  };
+  llvm::SmallVector<Inside> inside;
   unsigned vectors = 1;                 // registers abreast in one block of a parallel vector loop of a reduction
   static constexpr int64_t turnedBlock = 64; // elements each way of one unit of a nest that turns memory
   /// The product of the sizes of `turned`.

@@ -42,7 +42,7 @@ std::optional<Target> cpu::parseTarget(const std::string &name) {
   if (level == 4)
     target.lanes = 16, target.registers = 32, target.masks = true;
   else if (level == 3)
-    target.lanes = 8, target.masks = true;
+    target.lanes = 8;
   if (name == "x86-64-v4")
     target.ownBytes = 1 << 20; // servers with AVX-512 have as much or more
   return target;

@@ -12,7 +12,7 @@ struct Target {
   std::string features; // LLVM's list, `+avx2,...`
   unsigned lanes = 4;   // f32 lanes of a vector register
   unsigned registers = 16; // vector registers
-  bool masks = false;   // loads and stores under a mask are cheap
+  bool masks = false;   // stores under a mask are cheap: those of AVX2 take a dozen cycles on some cores
   bool tiles = false;   // AMX: products of 16 x 32 by 32 x 16 bf16 in one instruction
   bool dots = false;    // AVX512-BF16: adds the products of pairs of bf16 to a vector of f32
   bool bytes = false;   // AVX-VNNI, AVX512-VNNI: adds the products of fours of u8 and i8 to a vector of i32

@@ -27,11 +27,6 @@ extern "C" __attribute__((visibility("default"), used)) void bigm_rt_mark(int64_
 
 namespace bigm::tool {
 namespace {
-/// Of the middle of all calls.
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values.empty() ? 0 : values[values.size() / 2];
-}
 } // namespace
 
 std::string measureKernels(const bigm_module *module, const mlir::bigm::cpu::FunctionReport &report,
@@ -120,12 +115,12 @@ std::string measureKernels(const bigm_module *module, const mlir::bigm::cpu::Fun
   for (int n = 0; n < 3 || Clock::now() < end; ++n)
     if (once())
       return bigm_last_error();
-  times.kernels.clear();
-  for (const auto &seconds : trace.seconds)
-    times.kernels.push_back(median(seconds));
-  times.call = 0;
-  for (double seconds : times.kernels)
-    times.call += seconds;
+  times = {};
+  for (auto &seconds : trace.seconds) {
+    std::sort(seconds.begin(), seconds.end());
+    times.median.push_back(seconds.empty() ? 0 : seconds[seconds.size() / 2]);
+    times.least.push_back(seconds.empty() ? 0 : seconds.front());
+  }
   return "";
 }
 

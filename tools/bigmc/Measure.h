@@ -15,10 +15,10 @@ struct MeasureOptions {
   double seconds = 1;
   int threads = 0; // 0: all cores
 };
-/// Seconds, medians of all calls.
+/// Seconds of all calls, in the order of the report.
 struct KernelTimes {
-  std::vector<double> kernels; // in the order of the report
-  double call = 0;             // all of them
+  std::vector<double> median;
+  std::vector<double> least; // what else the machine does adds to a time and takes nothing from it
 };
 
 /// The function whose name is `prefix`, or that with the most work of those whose names begin so; null: there is none.

@@ -37,9 +37,9 @@ int profile(const ProfileOptions &given) {
     return userError(error);
   Peak peak = measurePeak(options.threads, /*brief=*/false);
   if (options.json)
-    std::cout << explainJson(*report, times.kernels, peak, *checked).dump() << "\n";
+    std::cout << explainJson(*report, times.median, peak, *checked).dump() << "\n";
   else
-    std::cout << explain(*report, times.kernels, peak, *checked);
+    std::cout << explain(*report, times.median, peak, *checked);
   if (!options.memory.empty() && !writeMemoryPlan({*report}, options.memory))
     return userError("cannot write `" + options.memory + "`");
   return Done;

@@ -68,10 +68,11 @@ public:
       return std::nullopt;
     }
     Trial trial;
-    trial.call = times.call;
-    for (size_t i = 0; i < report->kernels.size(); ++i)
+    for (size_t i = 0; i < report->kernels.size(); ++i) {
+      trial.call += times.least[i];
       if (!report->kernels[i].block.empty())
-        trial.seconds[report->kernels[i].block] += times.kernels[i];
+        trial.seconds[report->kernels[i].block] += times.least[i];
+    }
     for (auto &[key, tunable] : compiled->tunables)
       if (trial.seconds.count(key)) // it is in this function
         trial.tunables.emplace(key, std::move(tunable));
@@ -109,7 +110,8 @@ public:
         if (result->seconds[key] < least)
           found[key] = {result->seconds[key], others[i]}, ++faster;
       }
-      std::cerr << fmt::format("  {} {} of {}: {} of {} faster\n", nameOf(respect), i + 1, tries, faster, count);
+      std::cerr << fmt::format("  {} {} of {}: {:.3f} ms, {} of {} faster\n", nameOf(respect), i + 1, tries, result->call * 1e3,
+                               faster, count);
     }
     for (auto &[key, finding] : found)
       best[key] = finding.second;

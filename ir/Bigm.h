@@ -25,7 +25,8 @@ template <class Concrete> class ZeroGradient : public OpTrait::TraitBase<Concret
 /// Names of attributes on functions, their arguments and their results.
 namespace attrs {
 constexpr llvm::StringLiteral symbols("bigm.symbols"), name("bigm.name"), role("bigm.role"), tensor("bigm.tensor"),
-    updates("bigm.updates"), prepared("bigm.prepared");
+    updates("bigm.updates"), prepared("bigm.prepared"),
+    again("bigm.again"); // of what is computed again behind so many heavy ops: no duplicate of the original
 }
 
 /// The folder of all pointwise ops: what x * 1, x + 0, -(-x) and their like are.

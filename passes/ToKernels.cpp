@@ -171,12 +171,15 @@ private:
 
   // ------------------------------------------------------------------ pointwise and shape
   Value lowerOp(Pointwise op) {
-    return pointwise(op->getResult(0).getType(), [&](unsigned dims) {
+    Value result = pointwise(op->getResult(0).getType(), [&](unsigned dims) {
       SmallVector<Value> operands;
       for (Value operand : op->getOperands())
         operands.push_back(loadSame(operand, dims));
       return op.emitScalar(builder, loc, operands);
     });
+    if (Attribute again = op->getAttr(attrs::again))
+      result.getDefiningOp()->setAttr(attrs::again, again);
+    return result;
   }
   Value lowerOp(ViewOp op) {
     return pointwise(op.getType(),

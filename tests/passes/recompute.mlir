@@ -49,3 +49,24 @@ func.func @not_worth_it(%x: tensor<90x80xf32>, %w: tensor<80x80xf32>) -> tensor<
   %r = bigm.mul %c, %n : tensor<90x80xf32>
   return %r : tensor<90x80xf32>
 }
+
+// -----
+// A hyperbolic tangent whose argument is kept anyway, because what is behind the contraction reads it too, is computed again: it
+// bears a mark, or it would be found equal to the first. What reads it and is cheap reads the second.
+// CHECK-LABEL: func.func @argument_kept_anyway
+func.func @argument_kept_anyway(%x: tensor<90x80xf32>, %w: tensor<80x80xf32>) -> tensor<90x80xf32> {
+  // CHECK: %[[U:.*]] = bigm.contract %{{.*}}, %{{.*}}
+  // CHECK: %[[T:.*]] = bigm.tanh %[[U]] : tensor
+  // CHECK: %[[C:.*]] = bigm.contract %[[T]]
+  // CHECK: bigm.add %[[C]], %[[U]]
+  // CHECK: %[[T2:.*]] = bigm.tanh %[[U]] {bigm.again = 2 : i64}
+  // CHECK: bigm.mul %{{.*}}, %[[T2]]
+  %u = bigm.contract %x, %w lhs affine_map<(i, j, k) -> (i, k)> rhs affine_map<(i, j, k) -> (k, j)>
+      reduced affine_map<() -> (80)> : (tensor<90x80xf32>, tensor<80x80xf32>) -> tensor<90x80xf32>
+  %t = bigm.tanh %u : tensor<90x80xf32>
+  %c = bigm.contract %t, %w lhs affine_map<(i, j, k) -> (i, k)> rhs affine_map<(i, j, k) -> (k, j)>
+      reduced affine_map<() -> (80)> : (tensor<90x80xf32>, tensor<80x80xf32>) -> tensor<90x80xf32>
+  %a = bigm.add %c, %u : tensor<90x80xf32>
+  %r = bigm.mul %a, %t : tensor<90x80xf32>
+  return %r : tensor<90x80xf32>
+}

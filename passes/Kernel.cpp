@@ -1,7 +1,9 @@
 #include "passes/Kernel.h"
 #include "ir/Dims.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/PatternMatch.h"
 #include "mlir/Interfaces/FoldInterfaces.h"
 
 #include "passes/KernelDialect.cpp.inc"
@@ -135,6 +137,105 @@ LogicalResult LoadOp::verify() {
     return emitOpError("has `inside` and `otherwise` together or neither");
   if (getType() != scalarType(getTensor().getType()))
     return emitOpError("gives ") << getType() << " from a tensor of " << getTensor().getType();
+  return success();
+}
+
+namespace {
+/// What an expression is at least and at most, where that is known.
+struct Range {
+  std::optional<int64_t> low, high;
+};
+/// Upstream's getBoundForAffineExpr knows no division inside of a sum.
+Range rangeOf(AffineExpr expr, ArrayRef<Range> dims, ArrayRef<Range> symbols) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return {constant.getValue(), constant.getValue()};
+  if (auto dim = dyn_cast<AffineDimExpr>(expr))
+    return dims[dim.getPosition()];
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+    return symbols[symbol.getPosition()];
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  Range a = rangeOf(binary.getLHS(), dims, symbols), b = rangeOf(binary.getRHS(), dims, symbols);
+  auto both = [](std::optional<int64_t> x, std::optional<int64_t> y, auto compute) {
+    return x && y ? std::optional<int64_t>(compute(*x, *y)) : std::nullopt;
+  };
+  if (expr.getKind() == AffineExprKind::Add)
+    return {both(a.low, b.low, std::plus<>()), both(a.high, b.high, std::plus<>())};
+  auto factor = dyn_cast<AffineConstantExpr>(binary.getRHS());
+  if (!factor)
+    return {};
+  int64_t by = factor.getValue();
+  auto each = [&](std::optional<int64_t> x, auto compute) { return x ? std::optional<int64_t>(compute(*x)) : std::nullopt; };
+  auto times = [&](int64_t x) { return x * by; };
+  switch (expr.getKind()) {
+  case AffineExprKind::Mul:
+    return by < 0 ? Range{each(a.high, times), each(a.low, times)} : Range{each(a.low, times), each(a.high, times)};
+  case AffineExprKind::FloorDiv:
+    return {each(a.low, [&](int64_t x) { return llvm::divideFloorSigned(x, by); }),
+            each(a.high, [&](int64_t x) { return llvm::divideFloorSigned(x, by); })};
+  case AffineExprKind::CeilDiv:
+    return {each(a.low, [&](int64_t x) { return llvm::divideCeilSigned(x, by); }),
+            each(a.high, [&](int64_t x) { return llvm::divideCeilSigned(x, by); })};
+  default: // a remainder
+    return {0, by - 1};
+  }
+}
+} // namespace
+
+/// The constraints of a set that some point of the nest may not satisfy, by the bounds of its dimensions alone.
+static SmallVector<unsigned> unsureConstraints(IntegerSet set, NestOp nest) {
+  SmallVector<Range> dims(set.getNumDims()), symbols(set.getNumSymbols());
+  for (unsigned d = 0; d < std::min(set.getNumDims(), nest.dims()); ++d) {
+    dims[d].low = 0;
+    if (auto size = dyn_cast<AffineConstantExpr>(nest.size(d)))
+      dims[d].high = size.getValue() - 1;
+  }
+  for (unsigned s = 0; s < std::min(set.getNumSymbols(), nest.symbols()); ++s) // the others are computed in the body
+    symbols[s].low = 0;
+  SmallVector<unsigned> unsure;
+  for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
+    Range range = rangeOf(set.getConstraint(i), dims, symbols);
+    if (!(set.isEq(i) ? range.low == 0 && range.high == 0 : range.low && *range.low >= 0))
+      unsure.push_back(i);
+  }
+  return unsure;
+}
+/// The set without the constraints that always hold; nothing when it stays as it is.
+static std::optional<IntegerSet> withoutSureConstraints(IntegerSet set, NestOp nest) {
+  SmallVector<unsigned> unsure = unsureConstraints(set, nest);
+  if (unsure.size() == set.getNumConstraints())
+    return std::nullopt;
+  if (unsure.empty())
+    return IntegerSet();
+  SmallVector<AffineExpr> constraints;
+  SmallVector<bool> equalities;
+  for (unsigned i : unsure)
+    constraints.push_back(set.getConstraint(i)), equalities.push_back(set.isEq(i));
+  return IntegerSet::get(set.getNumDims(), set.getNumSymbols(), constraints, equalities);
+}
+
+/// A guard that every point passes is none: what a window without a rest leaves behind.
+LogicalResult LoadOp::canonicalize(LoadOp load, PatternRewriter &rewriter) {
+  auto nest = load->getParentOfType<NestOp>();
+  auto inside = load.getInside() && nest ? withoutSureConstraints(*load.getInside(), nest) : std::nullopt;
+  if (!inside)
+    return failure();
+  rewriter.modifyOpInPlace(load, [&] {
+    if (*inside)
+      return load.setInsideAttr(IntegerSetAttr::get(*inside));
+    load.removeInsideAttr();
+    load.getOtherwiseMutable().clear();
+  });
+  return success();
+}
+LogicalResult TestOp::canonicalize(TestOp test, PatternRewriter &rewriter) {
+  auto nest = test->getParentOfType<NestOp>();
+  auto set = nest ? withoutSureConstraints(test.getSet(), nest) : std::nullopt;
+  if (!set)
+    return failure();
+  if (*set)
+    rewriter.modifyOpInPlace(test, [&] { test.setSet(*set); });
+  else
+    rewriter.replaceOpWithNewOp<arith::ConstantOp>(test, rewriter.getBoolAttr(true));
   return success();
 }
 

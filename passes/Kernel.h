@@ -12,6 +12,9 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "passes/KernelDialect.h.inc"
+namespace mlir {
+class PatternRewriter;
+}
 #define GET_OP_CLASSES
 #include "passes/KernelOps.h.inc"
 

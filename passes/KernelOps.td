@@ -68,6 +68,7 @@ def Kernel_LoadOp : Kernel_Op<"load", [Pure, AttrSizedOperandSegments]> {
     attr-dict `:` type($tensor) `->` type($result)
   }];
   let hasVerifier = 1;
+  let hasCanonicalizeMethod = 1;
 }
 
 def Kernel_IndexOp : Kernel_Op<"index", [Pure]> {
@@ -82,6 +83,7 @@ def Kernel_TestOp : Kernel_Op<"test", [Pure]> {
   let arguments = (ins IntegerSetAttr:$set);
   let results = (outs I1:$result);
   let assemblyFormat = "$set attr-dict";
+  let hasCanonicalizeMethod = 1;
 }
 
 def Kernel_YieldOp : Kernel_Op<"yield", [Pure, Terminator, HasParent<"NestOp">]> {

@@ -36,6 +36,14 @@ struct Filtering {
 /// Attribute of a contraction that runs so: the side of a tile. Weights of a convolution lie transformed.
 constexpr const char *winogradAttr = "winograd";
 
+// ---------------------------------------------------------------- rewriting (WinogradRewrite.cpp)
+/// Lets the nest read G g G^T, which a nest in front of it computes from its weights, in panels of `width` columns.
+void transformWeights(kernel::NestOp nest, const Window &window, const Filtering &filtering, int64_t width, unsigned symbols);
+/// A gradient goes through its window backwards: its sum may as well be taken in the other order.
+void goForward(kernel::NestOp nest, const Window &window, unsigned symbols);
+/// The kernel finds what lies outside of its input by itself, so a copy with zeros around it is not needed.
+void readBehindPadding(kernel::NestOp nest, kernel::LoadOp input, unsigned channel, unsigned symbols);
+
 /// Marks a convolution or the gradient to its weights where that pays, and transforms weights; whether it did.
 bool packWinograd(kernel::NestOp nest, const Target &target, unsigned symbols);
 /// The plan of a marked nest.

@@ -1,10 +1,7 @@
 // Which convolutions run by Winograd's filtering, and what one unit of work is.
 #include "backends/cpu/Winograd.h"
-#include "backends/cpu/PackOperands.h"
-#include "backends/cpu/PadInPlace.h"
 #include "backends/cpu/Tuning.h"
 #include "ir/Dims.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 using namespace mlir::bigm;

@@ -134,6 +134,8 @@ nlohmann::ordered_json explainJson(const FunctionReport &report, const Times &ti
     }
     kernels.push_back({{"kind", kernel.kind}, {"symbol", kernel.symbol}, {"flops", kernel.flops}, {"bytes", kernel.bytes},
                        {"limit_ms", limitOf(kernel, peak) * 1e3}});
+    if (!kernel.block.empty()) // its entry in a file of `bigmc tune`
+      kernels.back()["contraction"] = kernel.block;
     if (!times.empty()) {
       kernels.back()["ms"] = times[i] * 1e3;
       kernels.back()["limit_share"] = times[i] > 0 ? limitOf(kernel, peak) / times[i] : 0;

@@ -26,41 +26,31 @@ extern "C" __attribute__((visibility("default"), used)) void bigm_rt_mark(int64_
 }
 
 namespace bigm::tool {
-namespace {
-} // namespace
 
-std::string measureKernels(const bigm_module *module, const mlir::bigm::cpu::FunctionReport &report,
-                           const MeasureOptions &options, KernelTimes &times) {
-  bigm_model *model = nullptr;
-  bigm_context *context = nullptr;
-  struct Release {
-    bigm_model *&model;
-    bigm_context *&context;
-    ~Release() { bigm_context_destroy(context), bigm_model_destroy(model); }
-  } release{model, context};
+Measurement::~Measurement() { bigm_context_destroy(context), bigm_model_destroy(model); }
+
+std::string Measurement::open(const bigm_module *module, const mlir::bigm::cpu::FunctionReport &report,
+                              const MeasureOptions &options) {
   auto failed = [](bigm_status status) { return status != BIGM_OK; };
   auto contextOptions = BIGM_INIT(bigm_context_options);
   contextOptions.threads = options.threads;
   if (failed(bigm_model_create(module, &model)) || failed(bigm_context_create(model, &contextOptions, &context)))
     return bigm_last_error();
-  const std::string train = report.name.substr(0, report.name.find('.'));
-  bool random = options.run.empty();
-  if (random ? false : failed(bigm_model_load(model, (std::filesystem::path(options.run) / "weights.safetensors").c_str(), nullptr)))
-    return bigm_last_error();
-  if (random)
+  if (!options.run.empty()) {
+    if (failed(bigm_model_load(model, (std::filesystem::path(options.run) / "weights.safetensors").c_str(), nullptr)))
+      return bigm_last_error();
+  } else {
+    const std::string train = report.name.substr(0, report.name.find('.'));
     (void)bigm_init(context, train.c_str(), 1); // functions of data have no weights to set
+  }
 
-  int32_t function = bigm_module_find_function(module, report.name.c_str());
+  function = bigm_module_find_function(module, report.name.c_str());
   auto info = BIGM_INIT(bigm_function_info);
   if (function < 0 || failed(bigm_module_function(module, function, &info)))
     return bigm_last_error();
-  std::vector<int64_t> dims;
   for (const auto &size : report.sizes)
     dims.push_back(size.second);
   std::mt19937 generator(1);
-  std::vector<std::vector<double>> memory; // of doubles: aligned for every element
-  std::vector<const void *> inputs;
-  std::vector<void *> outputs;
   auto shapeBytes = [](const bigm_value_info &value, const std::vector<int64_t> &shape) {
     size_t bytes = bigm_dtype_size(value.dtype);
     for (int64_t size : shape)
@@ -96,32 +86,42 @@ std::string measureKernels(const bigm_module *module, const mlir::bigm::cpu::Fun
     memory.emplace_back(shapeBytes(value, shape) / 8 + 1);
     outputs.push_back(memory.back().data());
   }
+  seconds.assign(report.kernels.size(), {});
+  for (int i = 0; i < 2; ++i)
+    if (!once()) // the first also prepares weights
+      return bigm_last_error();
+  return "";
+}
+
+bool Measurement::once() {
   auto call = BIGM_INIT(bigm_call);
   call.function = function;
   call.dims = dims.data();
   call.inputs = inputs.data();
   call.outputs = outputs.data();
   call.steps = 1e6f;
-  auto once = [&] {
-    ++call.seed, call.step += 1;
-    return failed(bigm_run(context, &call));
-  };
-  trace.seconds.clear();
-  for (int i = 0; i < 2; ++i)
-    if (once()) // the first also prepares weights
-      return bigm_last_error();
-  trace.seconds.assign(report.kernels.size(), {});
-  auto end = Clock::now() + std::chrono::duration<double>(options.seconds);
-  for (int n = 0; n < 3 || Clock::now() < end; ++n)
-    if (once())
-      return bigm_last_error();
-  times = {};
-  for (auto &seconds : trace.seconds) {
-    std::sort(seconds.begin(), seconds.end());
-    times.median.push_back(seconds.empty() ? 0 : seconds[seconds.size() / 2]);
-    times.least.push_back(seconds.empty() ? 0 : seconds.front());
+  call.seed = ++calls, call.step = float(calls);
+  return bigm_run(context, &call) == BIGM_OK;
+}
+
+std::string Measurement::turn(double length, int least) {
+  std::swap(trace.seconds, seconds);
+  auto end = Clock::now() + std::chrono::duration<double>(length);
+  bool good = true;
+  for (int n = 0; good && (n < least || Clock::now() < end); ++n)
+    good = once();
+  std::swap(trace.seconds, seconds);
+  return good ? "" : bigm_last_error();
+}
+
+KernelTimes Measurement::times() const {
+  KernelTimes times;
+  for (std::vector<double> all : seconds) {
+    std::sort(all.begin(), all.end());
+    times.median.push_back(all.empty() ? 0 : all[all.size() / 2]);
+    times.least.push_back(all.empty() ? 0 : all.front());
   }
-  return "";
+  return times;
 }
 
 const mlir::bigm::cpu::FunctionReport *functionToMeasure(const Compiled &compiled, const bigm_module *module,

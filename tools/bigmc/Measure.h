@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+struct bigm_context;
+struct bigm_model;
 struct bigm_module;
 
 namespace bigm::tool {
@@ -12,7 +14,6 @@ struct Compiled;
 
 struct MeasureOptions {
   std::string run; // a finished training, for its weights; empty: initial ones
-  double seconds = 1;
   int threads = 0; // 0: all cores
 };
 /// Seconds of all calls, in the order of the report.
@@ -24,8 +25,31 @@ struct KernelTimes {
 /// The function whose name is `prefix`, or that with the most work of those whose names begin so; null: there is none.
 const mlir::bigm::cpu::FunctionReport *functionToMeasure(const Compiled &compiled, const bigm_module *module,
                                                          const std::string &prefix);
-/// Calls the function of a report for some seconds, three times at least. The error, or nothing.
-std::string measureKernels(const bigm_module *module, const mlir::bigm::cpu::FunctionReport &report,
-                           const MeasureOptions &options, KernelTimes &times);
+/// A function with a model, a context and inputs of its own, ready to be called again and again.
+class Measurement {
+public:
+  Measurement() = default;
+  ~Measurement();
+  Measurement(const Measurement &) = delete;
+  Measurement &operator=(const Measurement &) = delete;
+  /// Prepares and calls it twice; `module` and `report` must live as long. The error, or nothing.
+  std::string open(const bigm_module *module, const mlir::bigm::cpu::FunctionReport &report, const MeasureOptions &options);
+  /// Calls it for some seconds, `least` times at least. The error, or nothing.
+  std::string turn(double seconds, int least);
+  /// Of all turns.
+  KernelTimes times() const;
+
+private:
+  bool once();
+  bigm_model *model = nullptr;
+  bigm_context *context = nullptr;
+  int32_t function = -1;
+  std::vector<int64_t> dims;
+  std::vector<std::vector<double>> memory; // of doubles: aligned for every element
+  std::vector<const void *> inputs;
+  std::vector<void *> outputs;
+  int64_t calls = 0;
+  std::vector<std::vector<double>> seconds; // by kernel, one number a call
+};
 
 } // namespace bigm::tool

@@ -31,10 +31,13 @@ int profile(const ProfileOptions &given) {
   if (!report)
     return userError("no function's name starts with `" + options.function + "`; `bigmc emit " + options.program.file +
                      " --stage types` lists them");
-  KernelTimes times;
-  std::string error = measureKernels(module->get(), *report, {options.run, options.seconds, options.threads}, times);
+  Measurement measurement;
+  std::string error = measurement.open(module->get(), *report, {options.run, options.threads});
+  if (error.empty())
+    error = measurement.turn(options.seconds, 3);
   if (!error.empty())
     return userError(error);
+  KernelTimes times = measurement.times();
   Peak peak = measurePeak(options.threads, /*brief=*/false);
   if (options.json)
     std::cout << explainJson(*report, times.median, peak, *checked).dump() << "\n";

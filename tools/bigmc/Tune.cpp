@@ -18,8 +18,6 @@ using namespace mlir::bigm::cpu;
 
 /// Faster by less is no finding.
 constexpr double leastGain = 0.03;
-/// Contractions whose share of a call is less are left as they are.
-constexpr double leastShare = 0.002;
 
 const char *nameOf(Respect respect) {
   switch (respect) {
@@ -35,92 +33,110 @@ const char *nameOf(Respect respect) {
   return "";
 }
 
-/// One build and its times.
+/// One build, ready to be called.
 struct Trial {
-  std::map<std::string, Tunable> tunables;
-  std::map<std::string, double> seconds; // of contractions and what packs for them, by key
-  double call = 0;
+  std::optional<Compiled> compiled;
+  std::unique_ptr<OpenModule> module;
+  const FunctionReport *report = nullptr;
+  Measurement measurement; // gone before its module
+
+  /// Least seconds of contractions and what packs for them, by key.
+  std::map<std::string, double> seconds() const {
+    std::map<std::string, double> seconds;
+    KernelTimes times = measurement.times();
+    for (size_t i = 0; i < report->kernels.size(); ++i)
+      if (!report->kernels[i].block.empty())
+        seconds[report->kernels[i].block] += times.least[i];
+    return seconds;
+  }
+  double call() const {
+    double sum = 0;
+    for (double seconds : measurement.times().least)
+      sum += seconds;
+    return sum;
+  }
 };
 
 class Tuner {
 public:
   Tuner(const Checked &checked, const TuneOptions &options) : checked(checked), options(options) {}
 
-  std::optional<Trial> run(const Tuning &tuning, int &exitCode) {
+  std::unique_ptr<Trial> open(const Tuning &tuning) {
     CodeOptions code = options.code;
     code.explain = code.marks = true;
     code.blocks = &tuning;
-    auto compiled = compile(checked, code, exitCode);
-    auto module = compiled ? openCompiled(*compiled, exitCode) : nullptr;
-    if (!module)
-      return std::nullopt;
-    const auto *report = functionToMeasure(*compiled, module->get(), options.function);
-    if (!report) {
-      exitCode = userError("no function's name starts with `" + options.function + "`; `bigmc emit " + options.program.file +
-                           " --stage types` lists them");
-      return std::nullopt;
-    }
-    name = report->name;
-    KernelTimes times;
-    std::string error = measureKernels(module->get(), *report, {"", options.seconds, options.threads}, times);
-    if (!error.empty()) {
-      exitCode = userError(error);
-      return std::nullopt;
-    }
-    Trial trial;
-    for (size_t i = 0; i < report->kernels.size(); ++i) {
-      trial.call += times.least[i];
-      if (!report->kernels[i].block.empty())
-        trial.seconds[report->kernels[i].block] += times.least[i];
-    }
-    for (auto &[key, tunable] : compiled->tunables)
-      if (trial.seconds.count(key)) // it is in this function
-        trial.tunables.emplace(key, std::move(tunable));
-    return trial;
+    auto trial = std::make_unique<Trial>();
+    trial->compiled = compile(checked, code, exitCode);
+    trial->module = trial->compiled ? openCompiled(*trial->compiled, exitCode) : nullptr;
+    if (!trial->module)
+      return nullptr;
+    trial->report = functionToMeasure(*trial->compiled, trial->module->get(), options.function);
+    std::string error = trial->report ? trial->measurement.open(trial->module->get(), *trial->report, {"", options.threads})
+                                      : "no function's name starts with `" + options.function + "`; `bigmc emit " +
+                                            options.program.file + " --stage types` lists them";
+    if (error.empty())
+      return trial;
+    exitCode = userError(error);
+    return nullptr;
   }
 
-  /// Tries all other ways in one respect; `best` takes what was faster. The number of findings; nothing: failed.
-  std::optional<size_t> improve(Respect respect, Tuning &best, int &exitCode) {
-    auto base = run(best, exitCode);
+  /// Calls both in turn, so that what else the machine does meets both.
+  bool compare(Trial &a, Trial &b, double seconds) {
+    for (int turn = 0; turn < turns; ++turn)
+      for (Trial *trial : {&a, &b})
+        if (std::string error = trial->measurement.turn(seconds / (2 * turns), 1); !error.empty()) {
+          exitCode = userError(error);
+          return false;
+        }
+    return true;
+  }
+
+  /// Tries all other ways in one respect; `best` takes what was faster. False: failed.
+  bool improve(Respect respect, Tuning &best) {
+    auto base = open(best);
     if (!base)
-      return std::nullopt;
-    if (respect == Respect::Method)
-      std::cerr << fmt::format("{}: {} contractions, {:.3f} ms\n", name, base->tunables.size(), base->call * 1e3);
+      return false;
+    auto present = base->seconds(); // in this function
+    std::map<std::string, Tunable> tunables;
     size_t tries = 0;
-    for (auto &[key, tunable] : base->tunables)
-      tries = std::max(tries, tunable.others[respect].size());
-    std::map<std::string, std::pair<double, BlockChoice>> found;
-    for (size_t i = 0; i < tries; ++i) {
-      Tuning trial = best;
-      size_t count = 0;
-      for (auto &[key, tunable] : base->tunables)
-        if (auto &others = tunable.others[respect]; i < others.size() && base->seconds[key] > leastShare * base->call)
-          trial[key] = others[i], ++count;
-      if (count == 0)
-        continue;
-      auto result = run(trial, exitCode);
-      if (!result)
-        return std::nullopt;
-      size_t faster = 0;
-      for (auto &[key, tunable] : base->tunables) {
-        auto &others = tunable.others[respect];
-        if (i >= others.size() || !result->seconds.count(key))
-          continue;
-        double least = found.count(key) ? found[key].first : base->seconds[key] * (1 - leastGain);
-        if (result->seconds[key] < least)
-          found[key] = {result->seconds[key], others[i]}, ++faster;
+    for (auto &[key, tunable] : base->compiled->tunables)
+      if (present.count(key)) {
+        tries = std::max(tries, tunable.others[respect].size());
+        tunables.emplace(key, tunable);
       }
-      std::cerr << fmt::format("  {} {} of {}: {:.3f} ms, {} of {} faster\n", nameOf(respect), i + 1, tries, result->call * 1e3,
-                               faster, count);
+    if (respect == respects[0])
+      std::cerr << fmt::format("{}: {} contractions\n", base->report->name, tunables.size());
+    std::map<std::string, std::pair<double, BlockChoice>> found; // the share of the time before, and how
+    for (size_t i = 0; i < tries; ++i) {
+      Tuning tuning = best;
+      std::vector<std::string> tried;
+      for (auto &[key, tunable] : tunables)
+        if (auto &others = tunable.others[respect]; i < others.size())
+          tuning[key] = others[i], tried.push_back(key);
+      auto trial = open(tuning);
+      if (!trial || !compare(*base, *trial, options.seconds))
+        return false;
+      auto before = base->seconds(), after = trial->seconds();
+      size_t faster = 0;
+      for (const std::string &key : tried) {
+        double share = before[key] > 0 ? after[key] / before[key] : 1;
+        if (share < (found.count(key) ? found[key].first : 1 - leastGain))
+          found[key] = {share, tunables[key].others[respect][i]}, ++faster;
+      }
+      std::cerr << fmt::format("  {} {} of {}: {:.3f} ms beside {:.3f}, {} of {} faster\n", nameOf(respect), i + 1, tries,
+                               trial->call() * 1e3, base->call() * 1e3, faster, tried.size());
     }
     for (auto &[key, finding] : found)
       best[key] = finding.second;
-    return found.size();
+    return true;
   }
 
   const Checked &checked;
   const TuneOptions &options;
-  std::string name; // of the function
+  int exitCode = Done;
+
+private:
+  static constexpr int turns = 5;
 };
 } // namespace
 
@@ -129,30 +145,31 @@ int tune(const TuneOptions &options) {
   if (!checked || !showPrecision(*checked, options.code))
     return UserError;
   Tuner tuner(*checked, options);
-  int exitCode = Done;
   Tuning best;
   for (Respect respect : respects)
-    if (!tuner.improve(respect, best, exitCode))
-      return exitCode;
-  // Once more in turn, so that what was faster by chance is seen to be no better than what was there.
-  double before = 0, after = 0;
-  for (int turn = 0; turn < 3; ++turn) {
-    auto plain = tuner.run({}, exitCode), tuned = plain ? tuner.run(best, exitCode) : std::nullopt;
-    if (!tuned)
-      return exitCode;
-    before = turn ? std::min(before, plain->call) : plain->call;
-    after = turn ? std::min(after, tuned->call) : tuned->call;
-    // A finding that does not hold in its own program is left out.
-    if (turn == 0)
-      std::erase_if(best, [&](const auto &entry) { return tuned->seconds[entry.first] > plain->seconds[entry.first]; });
+    if (!tuner.improve(respect, best))
+      return tuner.exitCode;
+  // Once more, for longer: a finding that does not hold beside the others is left out, and then all of them must pay together.
+  auto plain = tuner.open({}), tuned = plain ? tuner.open(best) : nullptr;
+  if (!tuned || !tuner.compare(*plain, *tuned, 3 * options.seconds))
+    return tuner.exitCode;
+  auto before = plain->seconds(), after = tuned->seconds();
+  if (std::erase_if(best, [&](const auto &entry) { return after[entry.first] > before[entry.first]; })) {
+    tuned = tuner.open(best);
+    if (!tuned || !tuner.compare(*plain, *tuned, 3 * options.seconds))
+      return tuner.exitCode;
   }
-  TuningFile file{targetsOf(options.code).front(), processorOf(targetsOf(options.code).front()), {}};
-  if (after < before)
+  const std::string target = targetsOf(options.code).front();
+  TuningFile file{target, processorOf(target), {}};
+  if (tuned->call() < plain->call())
     file.contractions = best;
   if (!writeTuning(file, options.out))
     return userError("cannot write `" + options.out + "`");
-  std::cout << fmt::format("{}: {:.3f} ms before, {:.3f} ms with {} blocks of {}\n", tuner.name, before * 1e3,
-                           after < before ? after * 1e3 : before * 1e3, file.contractions.size(), options.out);
+  if (file.contractions.empty())
+    std::cout << fmt::format("{}: {:.3f} ms; nothing that was tried is faster\n", plain->report->name, plain->call() * 1e3);
+  else
+    std::cout << fmt::format("{}: {:.3f} ms, {:.3f} ms with {} blocks of {}\n", plain->report->name, plain->call() * 1e3,
+                             tuned->call() * 1e3, file.contractions.size(), options.out);
   return Done;
 }
 

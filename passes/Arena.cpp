@@ -11,25 +11,30 @@ using Order = std::vector<unsigned>;
 
 bool meet(const Lifetime &a, const Lifetime &b) { return a.first <= b.last && b.first <= a.last; }
 
+/// The lowest offset of the buffer that meets none of `placed`, which are in the order of their offsets.
+template <class Place> int64_t lowest(ArrayRef<Lifetime> buffers, const Order &placed, const Lifetime &buffer, Place offsetOf) {
+  int64_t at = 0;
+  for (unsigned other : placed) {
+    if (!meet(buffers[other], buffer))
+      continue;
+    if (offsetOf(other) >= at + buffer.bytes)
+      break;
+    at = std::max(at, offsetOf(other) + buffers[other].bytes);
+  }
+  return at;
+}
+
 /// Each buffer in turn goes to the lowest gap among those already there that live at the same time.
 int64_t firstFit(ArrayRef<Lifetime> buffers, const Order &order, std::vector<int64_t> &offsets) {
   offsets.assign(buffers.size(), 0);
   Order placed; // by offset
   int64_t total = 0;
   for (unsigned index : order) {
-    const Lifetime &buffer = buffers[index];
-    int64_t at = 0;
-    for (unsigned other : placed) {
-      if (!meet(buffers[other], buffer))
-        continue;
-      if (offsets[other] >= at + buffer.bytes)
-        break;
-      at = std::max(at, offsets[other] + buffers[other].bytes);
-    }
+    int64_t at = lowest(buffers, placed, buffers[index], [&](unsigned other) { return offsets[other]; });
     offsets[index] = at;
     placed.insert(llvm::upper_bound(placed, index, [&](unsigned a, unsigned b) { return offsets[a] < offsets[b]; }),
                   index);
-    total = std::max(total, at + buffer.bytes);
+    total = std::max(total, at + buffers[index].bytes);
   }
   return total;
 }
@@ -98,4 +103,12 @@ int64_t bigm::assignOffsets(MutableArrayRef<Lifetime> buffers) {
   for (auto [buffer, offset] : llvm::zip(buffers, best))
     buffer.offset = offset;
   return std::max<int64_t>(bestTotal, 0);
+}
+
+std::optional<int64_t> bigm::gapFor(ArrayRef<Lifetime> placed, const Lifetime &buffer, int64_t end) {
+  Order order(placed.size());
+  std::iota(order.begin(), order.end(), 0);
+  llvm::stable_sort(order, [&](unsigned a, unsigned b) { return placed[a].offset < placed[b].offset; });
+  int64_t at = lowest(placed, order, buffer, [&](unsigned other) { return placed[other].offset; });
+  return at + buffer.bytes <= end ? std::optional(at) : std::nullopt;
 }

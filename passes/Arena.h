@@ -3,6 +3,7 @@
 #include "mlir/Support/LLVM.h"
 #include "llvm/ADT/ArrayRef.h"
 #include <cstdint>
+#include <optional>
 
 namespace mlir::bigm {
 
@@ -20,5 +21,8 @@ int64_t liveBound(ArrayRef<Lifetime> buffers);
 /// Dynamic storage allocation is NP-hard; this is first fit in several orders, then local search: of what reaches
 /// highest, one buffer moves to the front of the order as long as that helps. The same input gives the same plan.
 int64_t assignOffsets(MutableArrayRef<Lifetime> buffers);
+
+/// The lowest offset at which the buffer meets none of those that have theirs and ends at `end` or before; nothing: there is none.
+std::optional<int64_t> gapFor(ArrayRef<Lifetime> placed, const Lifetime &buffer, int64_t end);
 
 } // namespace mlir::bigm

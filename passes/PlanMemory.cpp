@@ -3,8 +3,9 @@
 //
 // The arena is planned statically although sizes are symbolic: a size is bounded by bytes times a monomial in the
 // symbols (every symbol is at least 1), buffers of one monomial form a class with a layout of its own, and the classes
-// lie one after the other. Within a class Arena.h finds the offsets. `kernel.arena` on the function lists [bytes, symbols] of each class, `kernel.live_bound` the most bytes
-// that are alive at one time in each class: no plan can need less.
+// lie one after the other. Within a class Arena.h finds the offsets; buffers of a class that grows slower then go into the gaps of
+// those that grow faster. `kernel.arena` on the function lists [bytes, symbols] of each class, `kernel.live_bound` the most bytes
+// of the class that are alive at one time.
 //
 // A persistent tensor is updated in place when all reads of its old value are over, or happen at the very point that is
 // written; otherwise the new value is copied at the end.
@@ -89,6 +90,28 @@ Buffer bufferOf(AffineExpr bytes) {
   }
   buffer.bytes = llvm::alignTo(int64_t(std::ceil(sum)), 64);
   return buffer;
+}
+
+std::vector<Lifetime> lifetimesOf(ArrayRef<Buffer *> buffers) {
+  std::vector<Lifetime> lifetimes;
+  for (Buffer *buffer : buffers)
+    lifetimes.push_back(*buffer);
+  return lifetimes;
+}
+
+/// Moves buffers of a class into the gaps of one that grows faster, where a multiple of the larger monomial is at least as large
+/// as the same multiple of the smaller: symbols are at least 1. The largest first; the faster class does not become larger.
+void fillGaps(std::vector<Buffer *> &from, std::vector<Buffer *> &into, std::vector<Lifetime> placed, int64_t end) {
+  llvm::stable_sort(from, [](Buffer *a, Buffer *b) { return a->bytes > b->bytes; });
+  llvm::erase_if(from, [&](Buffer *buffer) {
+    auto at = gapFor(placed, *buffer, end);
+    if (!at)
+      return false;
+    buffer->offset = *at;
+    placed.push_back(*buffer);
+    into.push_back(buffer);
+    return true;
+  });
 }
 
 /// Whether the load reads exactly the place that its nest is about to write.
@@ -260,16 +283,30 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
     std::map<Monomial, std::vector<Buffer *>> classes;
     for (Buffer &buffer : buffers)
       classes[buffer.monomial].push_back(&buffer);
+    std::map<Monomial, int64_t> bounds;
+    for (auto &[monomial, members] : classes)
+      bounds[monomial] = liveBound(lifetimesOf(members));
+    // The largest first: what grows slower goes where it leaves room.
+    std::vector<Monomial> order;
+    for (auto &entry : classes)
+      order.push_back(entry.first);
+    llvm::stable_sort(order, [](const Monomial &a, const Monomial &b) { return a.size() > b.size(); });
+    std::map<Monomial, int64_t> totals;
+    for (const Monomial &monomial : order) {
+      std::vector<Buffer *> &members = classes[monomial];
+      std::vector<Lifetime> placed = lifetimesOf(members);
+      totals[monomial] = assignOffsets(placed);
+      for (auto [buffer, lifetime] : llvm::zip(members, placed))
+        buffer->offset = lifetime.offset;
+      for (const Monomial &slower : order)
+        if (slower.size() < monomial.size() && std::includes(monomial.begin(), monomial.end(), slower.begin(), slower.end()))
+          fillGaps(classes[slower], members, std::move(placed), totals[monomial]), placed = lifetimesOf(members);
+    }
+
     Builder builder(&getContext());
-    SmallVector<Attribute> arena, bounds;
+    SmallVector<Attribute> arena, live;
     AffineExpr base = builder.getAffineConstantExpr(0);
     for (auto &[monomial, members] : classes) {
-      SmallVector<Lifetime> lifetimes;
-      for (Buffer *buffer : members)
-        lifetimes.push_back(*buffer);
-      int64_t total = assignOffsets(lifetimes), live = liveBound(lifetimes);
-      for (auto [buffer, lifetime] : llvm::zip(members, lifetimes))
-        buffer->offset = lifetime.offset;
       AffineExpr unit = builder.getAffineConstantExpr(1);
       for (unsigned symbol : monomial)
         unit = unit * builder.getAffineSymbolExpr(symbol);
@@ -281,16 +318,16 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
         else
           setPlace(buffer->value, place);
       }
-      base = canonical(base + unit * total);
+      base = canonical(base + unit * totals[monomial]);
       SmallVector<int64_t> of(monomial.begin(), monomial.end());
       auto term = [&](int64_t bytes) {
         return builder.getArrayAttr({builder.getI64IntegerAttr(bytes), builder.getDenseI64ArrayAttr(of)});
       };
-      arena.push_back(term(total));
-      bounds.push_back(term(live));
+      arena.push_back(term(totals[monomial]));
+      live.push_back(term(bounds[monomial]));
     }
     func->setAttr("kernel.arena", builder.getArrayAttr(arena));
-    func->setAttr("kernel.live_bound", builder.getArrayAttr(bounds));
+    func->setAttr("kernel.live_bound", builder.getArrayAttr(live));
   }
 };
 } // namespace

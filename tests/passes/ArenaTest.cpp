@@ -50,4 +50,14 @@ TEST(Arena, RandomLifetimesStayApart) {
     EXPECT_LE(total, bound * 1.25);
   }
 }
+TEST(Arena, AGapIsFoundOrNot) {
+  // Two that live together, one over the other, and one that lives later and higher.
+  std::vector<Lifetime> placed = {{64, 0, 4, 0}, {64, 2, 4, 128}, {64, 6, 8, 128}};
+  EXPECT_EQ(gapFor(placed, {64, 3, 3}, 192), 64);  // between them
+  EXPECT_EQ(gapFor(placed, {128, 0, 1}, 192), 64); // over the first, before the second lives
+  EXPECT_EQ(gapFor(placed, {192, 5, 5}, 192), 0);  // nobody lives
+  EXPECT_EQ(gapFor(placed, {128, 3, 7}, 192), std::nullopt);
+  EXPECT_EQ(gapFor(placed, {256, 5, 5}, 192), std::nullopt);
+}
+
 } // namespace

@@ -37,3 +37,19 @@ func.func @reversed(%w: tensor<7xf32> {bigm.tensor = 3 : i64}) -> (tensor<7xf32>
   %r = bigm.view %w, affine_map<(i) -> (6 - i)> : tensor<7xf32> -> tensor<7xf32>
   return %r : tensor<7xf32>
 }
+
+// -----
+// A buffer of a known size goes where a gap of those that grow with N is as large for N = 1: behind the first chain, whose widest
+// step is over.
+// CHECK-LABEL: func.func @gaps_are_filled
+// CHECK-SAME: kernel.arena = {{\[}}[0, array<i64>], [128, array<i64: 0>]]
+// CHECK-SAME: kernel.live_bound = {{\[}}[64, array<i64>], [128, array<i64: 0>]]
+func.func @gaps_are_filled(%x: tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>, %w: tensor<16xf32>)
+    -> (tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>, tensor<16xf32>) attributes {bigm.symbols = ["N"]} {
+  %a = bigm.exp %x : tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>
+  %b = bigm.exp %a : tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>
+  %c = bigm.exp %b : tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>
+  %u = bigm.exp %w : tensor<16xf32>
+  %v = bigm.exp %u : tensor<16xf32>
+  return %c, %v : tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>, tensor<16xf32>
+}

@@ -59,12 +59,10 @@ struct Recompute : bigm::impl::RecomputeBase<Recompute> {
   }
 
   void runOnBlock(Block &block) {
-    order.clear();
     repeated.clear();
     heavyBefore.clear();
     unsigned heavy = 0;
     for (Operation &op : block) {
-      order[&op] = order.size();
       heavyBefore[&op] = heavy;
       heavy += !isLight(&op);
     }
@@ -77,7 +75,7 @@ struct Recompute : bigm::impl::RecomputeBase<Recompute> {
       bool all = true;
       for (OpOperand &use : op->getResult(0).getUses()) {
         Operation *user = use.getOwner();
-        if (!order.count(user) || heavyBefore[user] == heavyBefore[op])
+        if (!heavyBefore.count(user) || heavyBefore[user] == heavyBefore[op])
           continue;
         late.push_back(&use);
         all &= !user->hasTrait<OpTrait::IsTerminator>() && isLight(user) &&
@@ -132,7 +130,7 @@ struct Recompute : bigm::impl::RecomputeBase<Recompute> {
     return again->getResult(0);
   }
 
-  DenseMap<Operation *, unsigned> order, heavyBefore;
+  DenseMap<Operation *, unsigned> heavyBefore; // heavy ops in front of it; copies have no entry
   DenseSet<std::pair<Operation *, unsigned>> repeated; // what is computed again, and behind how many heavy ops
   SmallVector<Operation *> dead;
 };

@@ -3,16 +3,18 @@
 //
 // The kernels need one thing of a runtime, memory for a row, and get it from a buffer that each thread keeps. So a
 // steady state allocates nothing, and Halide's own runtime (with its thread pool) is left out.
+#include "Call.h"
 #include "bigm/kernels.h"
 #include "bigm_halide_resize_v2.h"
 #include "bigm_halide_resize_v3.h"
 #include "bigm_halide_warp_v2.h"
 #include "bigm_halide_warp_v3.h"
-#include <HalideRuntime.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+
+using namespace bigm::halide;
 
 namespace {
 
@@ -39,28 +41,7 @@ private:
 thread_local Scratch rowScratch;   // the row between the two sums of a resize
 thread_local Scratch tableScratch; // the tables of a resize, held by the thread that called it
 
-/// BIGM_CPU=x86-64-v2 in the environment holds a newer CPU to the older kernels, to get an older machine's bits.
-bool takesV3() {
-  const char *held = std::getenv("BIGM_CPU");
-  return !(held && std::strcmp(held, "x86-64-v2") == 0) && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("f16c");
-}
 const bool hasV3 = takesV3();
-
-/// A dense buffer of floats or ints for a kernel to read or write.
-template <int Rank> struct Buffer : halide_buffer_t {
-  halide_dimension_t dims[Rank];
-  /// Extents from the innermost; the outermost dimension may begin at `first` of a larger picture.
-  Buffer(const void *data, halide_type_t elem, const int64_t (&extents)[Rank], const int64_t (&strides)[Rank]) : halide_buffer_t{} {
-    for (int i = 0; i < Rank; ++i)
-      dims[i] = {0, int32_t(extents[i]), int32_t(strides[i]), 0};
-    host = const_cast<uint8_t *>(static_cast<const uint8_t *>(data));
-    type = elem;
-    dimensions = Rank;
-    dim = dims;
-  }
-};
-constexpr halide_type_t f32{halide_type_float, 32, 1}, i32{halide_type_int, 32, 1};
 
 // ------------------------------------------------------------------------------------------------- resize
 /// How one axis is resized: output i is the sum over taps t of weight[t * out + i] * in[start[i] + t].

@@ -8,7 +8,9 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+#include <emmintrin.h>
 #include <png.h>
+#include <tmmintrin.h>
 // libjpeg's header wants FILE declared before it.
 #include <jerror.h>
 #include <jpeglib.h>
@@ -25,20 +27,54 @@ void checkSize(uint64_t width, uint64_t height, const std::string &file) {
     fail("{}: the picture has {} x {} pixels; at most {} million are read", file, width, height, kMostPixels / 1000000);
 }
 
-/// Interleaved to planar.
-Picture planar(const std::vector<uint8_t> &rows, int channels, int height, int width) {
-  Picture out{channels, height, width, {}};
-  if (channels == 1) {
-    out.pixels = rows;
-    return out;
+/// Which bytes of load l go to plane c; 0x80 for none.
+struct Thirds {
+  alignas(16) uint8_t order[3][3][16];
+  constexpr Thirds() : order{} {
+    for (int c = 0; c < 3; ++c)
+      for (int l = 0; l < 3; ++l)
+        for (int k = 0; k < 16; ++k) {
+          int byte = 3 * k + c - 16 * l;
+          order[c][l][k] = byte >= 0 && byte < 16 ? uint8_t(byte) : 0x80;
+        }
   }
-  size_t area = size_t(height) * width;
-  out.pixels.resize(area * channels);
-  for (size_t i = 0; i < area; ++i)
-    for (int c = 0; c < channels; ++c)
-      out.pixels[c * area + i] = rows[i * channels + c];
-  return out;
+};
+constexpr Thirds kThirds;
+
+/// Sixteen pixels of red, green and blue in turn to three planes: each plane takes its bytes out of three loads.
+__attribute__((target("ssse3"))) void planesBySixteen(const uint8_t *from, size_t pixels, uint8_t *red, uint8_t *green, uint8_t *blue) {
+  uint8_t *planes[3] = {red, green, blue};
+  for (size_t i = 0; i < pixels; i += 16) {
+    __m128i load[3];
+    for (int l = 0; l < 3; ++l)
+      load[l] = _mm_loadu_si128(reinterpret_cast<const __m128i *>(from + 3 * i + 16 * size_t(l)));
+    for (int c = 0; c < 3; ++c) {
+      __m128i all = _mm_setzero_si128();
+      for (int l = 0; l < 3; ++l)
+        all = _mm_or_si128(all, _mm_shuffle_epi8(load[l], _mm_load_si128(reinterpret_cast<const __m128i *>(kThirds.order[c][l]))));
+      _mm_storeu_si128(reinterpret_cast<__m128i *>(planes[c] + i), all);
+    }
+  }
 }
+
+} // namespace
+
+void toPlanes(const uint8_t *row, int channels, size_t pixels, uint8_t *to, size_t area) {
+  size_t done = 0;
+  if (channels == 1) {
+    std::memcpy(to, row, pixels);
+    return;
+  }
+  if (__builtin_cpu_supports("ssse3")) {
+    done = pixels / 16 * 16;
+    planesBySixteen(row, done, to, to + area, to + 2 * area);
+  }
+  for (size_t i = done; i < pixels; ++i)
+    for (size_t c = 0; c < 3; ++c)
+      to[c * area + i] = row[3 * i + c];
+}
+
+namespace {
 
 Picture decodePng(std::span<const uint8_t> bytes, const std::string &file) {
   png_image image{};
@@ -61,11 +97,15 @@ Picture decodePng(std::span<const uint8_t> bytes, const std::string &file) {
   if (size / 8 / 1100 > bytes.size() + 100)
     fail("{}: the PNG header promises {} x {} pixels and the file has {} bytes", file, image.width, image.height,
          bytes.size());
-  std::vector<uint8_t> rows(size);
+  Bytes rows(size);
   png_color white{255, 255, 255};
   if (!png_image_finish_read(&image, &white, rows.data(), 0, nullptr))
     fail("{}: corrupt PNG data: {}", file, image.message);
-  return planar(rows, channels, int(image.height), int(image.width));
+  Picture out{channels, int(image.height), int(image.width), Bytes(size)};
+  size_t area = size_t(image.height) * image.width;
+  for (size_t y = 0; y < image.height; ++y)
+    toPlanes(rows.data() + y * image.width * size_t(channels), channels, image.width, out.pixels.data() + y * image.width, area);
+  return out;
 }
 
 /// How a camera was held, 1 to 8 as Exif counts; 0 where the block does not say. (Exif 2.3: tag 0x0112 of the first list of a
@@ -101,7 +141,7 @@ Picture upright(Picture picture, int orientation) {
     return picture;
   bool swapped = orientation >= 5; // rows become columns
   int height = swapped ? picture.width : picture.height, width = swapped ? picture.height : picture.width;
-  Picture out{picture.channels, height, width, std::vector<uint8_t>(picture.pixels.size())};
+  Picture out{picture.channels, height, width, Bytes(picture.pixels.size())};
   uint8_t *to = out.pixels.data();
   for (int c = 0; c < picture.channels; ++c)
     for (int y = 0; y < height; ++y)
@@ -122,9 +162,23 @@ struct JpegErrors {
   char text[JMSG_LENGTH_MAX];
 };
 
-/// The part that may be left by longjmp: holds nothing with a destructor. Returns false with errors->text set.
-bool readJpeg(jpeg_decompress_struct &jpeg, JpegErrors &errors, std::span<const uint8_t> bytes,
-              std::vector<uint8_t> &rows, int &orientation, const std::string &file) {
+/// Inks to red, green and blue, in place. Adobe writes them upside down: 255 is none.
+void withoutInks(std::vector<uint8_t> &row, bool inverted) {
+  for (size_t i = 0; i < row.size() / 4; ++i)
+    for (size_t c = 0; c < 3; ++c) {
+      unsigned ink = row[4 * i + c], black = row[4 * i + 3];
+      if (!inverted) {
+        ink = 255 - ink;
+        black = 255 - black;
+      }
+      row[3 * i + c] = uint8_t((ink * black + 127) / 255);
+    }
+}
+
+/// The part that may be left by longjmp: holds nothing with a destructor. Returns false with errors->text set. `row` has room
+/// for the decoder.
+bool readJpeg(jpeg_decompress_struct &jpeg, JpegErrors &errors, std::span<const uint8_t> bytes, std::vector<uint8_t> &row, Picture &out,
+              int &orientation) {
   jpeg.err = jpeg_std_error(&errors.base);
   errors.base.error_exit = [](j_common_ptr info) {
     auto *e = reinterpret_cast<JpegErrors *>(info->err);
@@ -152,14 +206,22 @@ bool readJpeg(jpeg_decompress_struct &jpeg, JpegErrors &errors, std::span<const 
     std::snprintf(errors.text, sizeof errors.text, "more than %d million pixels", int(kMostPixels / 1000000));
     return false;
   }
-  // libjpeg makes no red, green and blue of inks; `planar` does.
+  // libjpeg makes no red, green and blue of inks; `withoutInks` does.
   jpeg.out_color_space = jpeg.num_components == 1 ? JCS_GRAYSCALE : jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
   jpeg_start_decompress(&jpeg);
-  size_t stride = size_t(jpeg.output_width) * jpeg.output_components;
-  rows.resize(stride * jpeg.output_height);
+  out.channels = std::min(jpeg.output_components, 3);
+  out.height = int(jpeg.output_height);
+  out.width = int(jpeg.output_width);
+  size_t area = size_t(out.height) * size_t(out.width);
+  out.pixels.resize(area * size_t(out.channels));
+  row.resize(size_t(out.width) * size_t(jpeg.output_components));
   while (jpeg.output_scanline < jpeg.output_height) {
-    JSAMPROW row = rows.data() + stride * jpeg.output_scanline;
-    jpeg_read_scanlines(&jpeg, &row, 1);
+    uint8_t *to = out.pixels.data() + size_t(jpeg.output_scanline) * size_t(out.width);
+    JSAMPROW line = row.data();
+    jpeg_read_scanlines(&jpeg, &line, 1);
+    if (jpeg.output_components == 4)
+      withoutInks(row, jpeg.saw_Adobe_marker);
+    toPlanes(row.data(), out.channels, size_t(out.width), to, area);
   }
   jpeg_finish_decompress(&jpeg);
   return true;
@@ -168,29 +230,14 @@ bool readJpeg(jpeg_decompress_struct &jpeg, JpegErrors &errors, std::span<const 
 Picture decodeJpeg(std::span<const uint8_t> bytes, const std::string &file) {
   jpeg_decompress_struct jpeg{};
   JpegErrors errors{};
-  std::vector<uint8_t> rows;
+  std::vector<uint8_t> row;
+  Picture out;
   int orientation = 1;
-  bool good = readJpeg(jpeg, errors, bytes, rows, orientation, file);
-  bool inverted = jpeg.saw_Adobe_marker; // Adobe writes inks upside down: 255 is none
-  int channels = jpeg.output_components, height = int(jpeg.output_height), width = int(jpeg.output_width);
+  bool good = readJpeg(jpeg, errors, bytes, row, out, orientation);
   jpeg_destroy_decompress(&jpeg);
   if (!good)
     fail("{}: corrupt JPEG data: {}", file, errors.text);
-  if (channels == 4) {
-    size_t area = size_t(height) * size_t(width);
-    for (size_t i = 0; i < area; ++i)
-      for (size_t c = 0; c < 3; ++c) {
-        unsigned ink = rows[4 * i + c], black = rows[4 * i + 3];
-        if (!inverted) {
-          ink = 255 - ink;
-          black = 255 - black;
-        }
-        rows[3 * i + c] = uint8_t((ink * black + 127) / 255);
-      }
-    rows.resize(3 * area);
-    channels = 3;
-  }
-  return upright(planar(rows, channels, height, width), orientation);
+  return upright(std::move(out), orientation);
 }
 
 constexpr uint8_t kPng[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
@@ -219,7 +266,7 @@ Picture withChannels(Picture picture, int channels) {
   if (picture.channels == channels)
     return picture;
   size_t area = size_t(picture.height) * picture.width;
-  Picture out{channels, picture.height, picture.width, std::vector<uint8_t>(area * channels)};
+  Picture out{channels, picture.height, picture.width, Bytes(area * channels)};
   if (channels == 3) {
     for (int c = 0; c < 3; ++c)
       std::copy_n(picture.pixels.begin(), area, out.pixels.begin() + c * area);
@@ -268,7 +315,7 @@ Picture resized(const Picture &picture, int height, int width) {
   if (picture.height == height && picture.width == width)
     return picture;
   Taps across = tapsFor(picture.width, width), down = tapsFor(picture.height, height);
-  Picture out{picture.channels, height, width, std::vector<uint8_t>(size_t(picture.channels) * height * width)};
+  Picture out{picture.channels, height, width, Bytes(size_t(picture.channels) * height * width)};
   std::vector<float> narrow(size_t(picture.height) * width);
   for (int c = 0; c < picture.channels; ++c) {
     const uint8_t *plane = picture.pixels.data() + size_t(c) * picture.height * picture.width;

@@ -1,11 +1,11 @@
 // Dense arrays and batches of records in memory.
 #pragma once
+#include "runtime/data/Bytes.h"
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,19 +18,6 @@ enum class Elem { F32, F64, BF16, F16, I64, I32, U8, I8, Bool };
 size_t sizeOf(Elem);
 const char *name(Elem); // "f32", "bool", ...
 std::optional<Elem> elemNamed(std::string_view);
-
-/// Memory on a cache line, not cleared: batches are written whole.
-template <class T> struct CacheLineAllocator {
-  using value_type = T;
-  CacheLineAllocator() = default;
-  template <class U> CacheLineAllocator(const CacheLineAllocator<U> &) {}
-  T *allocate(size_t n) { return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(64))); }
-  void deallocate(T *p, size_t) { ::operator delete(p, std::align_val_t(64)); }
-  template <class U> void construct(U *p) { ::new (static_cast<void *>(p)) U; }
-  template <class U, class... A> void construct(U *p, A &&...a) { ::new (static_cast<void *>(p)) U(std::forward<A>(a)...); }
-  bool operator==(const CacheLineAllocator &) const { return true; }
-};
-using Bytes = std::vector<uint8_t, CacheLineAllocator<uint8_t>>;
 
 /// Row-major and dense.
 struct Tensor {

@@ -171,7 +171,7 @@ std::vector<report::Head> analyse(Session &session, DataSets &data, const TrainP
         data::Tensor pixels = table.batch(&w.record, 1).fields.at(pictured->name);
         auto &shape = pictured->shape;
         m.picture = {shape.size() == 3 ? int(shape[0]) : 1, int(shape[shape.size() - 2]), int(shape.back()),
-                     std::vector<uint8_t>(pixels.bytes.begin(), pixels.bytes.end())};
+                     std::move(pixels.bytes)};
       }
       out[h].worst.push_back(std::move(m));
     }

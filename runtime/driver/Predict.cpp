@@ -25,7 +25,7 @@ constexpr int64_t kBatch = 64;
 /// One record to answer, or why there is none.
 struct Request {
   std::string name;
-  std::vector<uint8_t> record;
+  data::Bytes record;
   std::string error;
   std::string text; // of a program that reads text
   std::shared_ptr<const data::Picture> picture = nullptr; // of one that reads pictures of any size

@@ -142,12 +142,10 @@ bigm_status bigm_flow_give_pixels(bigm_flow *f, const char *name, const uint8_t 
     int64_t row = stride ? stride : int64_t(width) * channels;
     if (row < int64_t(width) * channels)
       refuse(fmt::format("`{}`: rows of {} bytes do not hold {} pixels", name ? name : "", row, width));
-    data::Picture p{channels, height, width, std::vector<uint8_t>(size_t(channels) * size_t(height) * size_t(width))};
-    uint8_t *to = p.pixels.data();
-    for (int32_t c = 0; c < channels; ++c)
-      for (int32_t y = 0; y < height; ++y)
-        for (int32_t x = 0; x < width; ++x)
-          *to++ = pixels[y * row + int64_t(x) * channels + c];
+    size_t area = size_t(height) * size_t(width);
+    data::Picture p{channels, height, width, data::Bytes(size_t(channels) * area)};
+    for (int32_t y = 0; y < height; ++y)
+      data::toPlanes(pixels + y * row, channels, size_t(width), p.pixels.data() + size_t(y) * size_t(width), area);
     give(*f, name, std::move(p));
   });
 }

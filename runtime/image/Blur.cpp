@@ -1,5 +1,6 @@
-// Along rows, then along columns. The kernel is as wide as OpenCV makes it for pictures of 8 bits: 3 sigma to each side.
+// Along columns, then along rows, one row of the result at a time. The kernel is as wide as OpenCV makes it for pictures of 8 bits: 3 sigma to each side.
 #include "Image.h"
+#include "bigm/picture_kernels.h"
 #include "runtime/data/Error.h"
 #include <algorithm>
 #include <cmath>
@@ -31,37 +32,28 @@ int mirrored(int k, int size) {
 
 } // namespace
 
-Picture blur(const Picture &p, double sigma) {
+Picture blur(const Picture &p, double sigma, const Spread &spread) {
   if (!(sigma >= 0.1 && sigma <= 100))
     data::fail("a blur of {} pixels; expected 0.1 to 100", sigma);
-  std::vector<float> kernel = kernelOf(sigma);
-  int reach = int(kernel.size()) / 2;
-  Picture out{p.channels, p.height, p.width, std::vector<uint8_t>(p.pixels.size())};
-  size_t plane = size_t(p.height) * p.width;
-  std::vector<float> rows(plane), wide(size_t(p.width + 2 * reach)), sum(static_cast<size_t>(p.width));
-  for (int c = 0; c < p.channels; ++c) {
-    for (int y = 0; y < p.height; ++y) {
-      const uint8_t *row = p.pixels.data() + size_t(c) * plane + size_t(y) * p.width;
-      for (int x = -reach; x < p.width + reach; ++x)
-        wide[size_t(x + reach)] = row[mirrored(x, p.width)];
-      float *to = rows.data() + size_t(y) * p.width;
-      std::fill_n(to, p.width, 0.0f);
-      for (size_t k = 0; k < kernel.size(); ++k)
-        for (int x = 0; x < p.width; ++x)
-          to[x] += kernel[k] * wide[size_t(x) + k];
-    }
-    for (int y = 0; y < p.height; ++y) {
-      std::fill(sum.begin(), sum.end(), 0.0f);
-      for (int k = -reach; k <= reach; ++k) {
-        const float *row = rows.data() + size_t(mirrored(y + k, p.height)) * p.width;
-        for (int x = 0; x < p.width; ++x)
-          sum[size_t(x)] += kernel[size_t(k + reach)] * row[x];
-      }
-      uint8_t *to = out.pixels.data() + size_t(c) * plane + size_t(y) * p.width;
-      for (int x = 0; x < p.width; ++x)
-        to[x] = uint8_t(std::clamp(sum[size_t(x)] + 0.5f, 0.0f, 255.0f));
-    }
+  const std::vector<float> kernel = kernelOf(sigma);
+  int taps = int(kernel.size()), reach = taps / 2;
+  // The rows that row y is made of begin at place y; columns beyond the left edge, then those beyond the right one.
+  std::vector<int32_t> rows(size_t(p.height + 2 * reach)), columns(size_t(2 * reach));
+  for (int y = 0; y < p.height + 2 * reach; ++y)
+    rows[size_t(y)] = mirrored(y - reach, p.height);
+  for (int i = 0; i < reach; ++i) {
+    columns[size_t(i)] = mirrored(i - reach, p.width);
+    columns[size_t(reach + i)] = mirrored(p.width + i, p.width);
   }
+  Picture out{p.channels, p.height, p.width, data::Bytes(p.pixels.size())};
+  size_t high = size_t(p.height), wide = size_t(p.width), band = std::max<size_t>(1, 32768 / (wide * size_t(taps)));
+  spread(size_t(p.channels) * ((high + band - 1) / band), [&](size_t i) {
+    size_t bands = (high + band - 1) / band, plane = i / bands * high * wide, begin = i % bands * band;
+    std::vector<float> scratch(wide + size_t(taps) - 1 + BIGM_PICTURE_BLUR_SLACK);
+    for (size_t y = begin; y < std::min(begin + band, high); ++y)
+      bigm_picture_blur_row(p.pixels.data() + plane, p.height, p.width, rows.data() + y, columns.data(), kernel.data(), taps, scratch.data(),
+                            out.pixels.data() + plane + y * wide);
+  });
   return out;
 }
 

@@ -1,4 +1,4 @@
-#include "Image.h"
+#include "Resize.h"
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -6,66 +6,6 @@
 
 namespace bigm::image {
 namespace {
-
-// ---------------------------------------------------------------- bilinear, in the fixed point of OpenCV's INTER_LINEAR
-constexpr int kOne = 2048; // a weight of 1
-
-/// For each output position two input positions and their weights, which add up to kOne.
-struct Linear {
-  std::vector<int> first, second;
-  std::vector<int16_t> near, far;
-};
-Linear linear(int in, int out) {
-  Linear l;
-  double scale = double(in) / out;
-  for (int o = 0; o < out; ++o) {
-    float at = float((o + 0.5) * scale - 0.5);
-    int first = int(std::floor(at));
-    float share = at - float(first);
-    if (first < 0) {
-      first = 0;
-      share = 0;
-    }
-    if (first >= in - 1) {
-      first = in - 1;
-      share = 0;
-    }
-    l.first.push_back(first);
-    l.second.push_back(std::min(first + 1, in - 1));
-    l.near.push_back(int16_t(std::lrint((1 - share) * kOne)));
-    l.far.push_back(int16_t(std::lrint(share * kOne)));
-  }
-  return l;
-}
-
-void bilinear(const Picture &p, int height, int width, uint8_t *out) {
-  Linear across = linear(p.width, width), down = linear(p.height, height);
-  std::vector<int32_t> rows(2 * size_t(width));
-  for (int c = 0; c < p.channels; ++c) {
-    const uint8_t *plane = p.pixels.data() + size_t(c) * p.height * p.width;
-    int held[2] = {-1, -1}; // input rows that stand in `rows`
-    auto row = [&](int y) -> const int32_t * {
-      for (int k : {0, 1})
-        if (held[k] == y)
-          return rows.data() + size_t(k) * width;
-      int k = held[0] < held[1] ? 0 : 1; // the upper one is done with
-      held[k] = y;
-      int32_t *to = rows.data() + size_t(k) * width;
-      const uint8_t *from = plane + size_t(y) * p.width;
-      const int *first = across.first.data(), *second = across.second.data();
-      const int16_t *near = across.near.data(), *far = across.far.data();
-      for (int x = 0; x < width; ++x)
-        to[x] = from[first[x]] * near[x] + from[second[x]] * far[x];
-      return to;
-    };
-    for (int y = 0; y < height; ++y, out += width) {
-      const int32_t *upper = row(down.first[y]), *lower = row(down.second[y]);
-      int near = down.near[y], far = down.far[y];
-      for (int x = 0; x < width; ++x)
-        out[x] = uint8_t((((near * (upper[x] >> 4)) >> 16) + ((far * (lower[x] >> 4)) >> 16) + 2) >> 2);
-    }
-  }
-}
 
 /// OpenCV's INTER_NEAREST. Its step is one over the enlargement, which is not always the quotient the other way round: where a
 /// position is a whole number, the last bit decides between two pixels.
@@ -204,7 +144,7 @@ std::optional<Mode> modeNamed(std::string_view name) {
   return std::nullopt;
 }
 
-void resample(const Picture &p, int height, int width, Mode mode, uint8_t *out) {
+void resample(const Picture &p, int height, int width, Mode mode, uint8_t *out, const Spread &spread) {
   if (p.height == height && p.width == width) {
     std::memcpy(out, p.pixels.data(), p.pixels.size());
     return;
@@ -217,17 +157,17 @@ void resample(const Picture &p, int height, int width, Mode mode, uint8_t *out) 
   case Mode::Area:
     if (shrinks)
       return separable(p, height, width, area(p.width, width), area(p.height, height), false, out);
-    return bilinear(p, height, width, out);
-  case Mode::Bilinear: return bilinear(p, height, width, out);
+    return bilinear(p, height, width, out, spread);
+  case Mode::Bilinear: return bilinear(p, height, width, out, spread);
   }
 }
 
-Placed fitInto(const Picture &p, int height, int width, uint8_t value, uint8_t *out) {
+Placed fitInto(const Picture &p, int height, int width, uint8_t value, uint8_t *out, const Spread &spread) {
   double scale = std::min(double(width) / p.width, double(height) / p.height);
   int w = std::clamp(int(std::lround(p.width * scale)), 1, width), h = std::clamp(int(std::lround(p.height * scale)), 1, height);
   int left = (width - w) / 2, top = (height - h) / 2;
   std::vector<uint8_t> small(size_t(p.channels) * h * w);
-  resample(p, h, w, Mode::Bilinear, small.data());
+  resample(p, h, w, Mode::Bilinear, small.data(), spread);
   std::memset(out, value, size_t(p.channels) * height * width);
   for (int c = 0; c < p.channels; ++c)
     for (int y = 0; y < h; ++y)

@@ -59,7 +59,7 @@ data::Picture gallery(const std::vector<Exhibit> &exhibits, int columns) {
   cairo_surface_flush(surface.get());
   const unsigned char *data = cairo_image_surface_get_data(surface.get());
   int stride = cairo_image_surface_get_stride(surface.get());
-  data::Picture out{3, height, width, std::vector<uint8_t>(size_t(3) * height * width)};
+  data::Picture out{3, height, width, data::Bytes(size_t(3) * height * width)};
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x) {
       uint32_t pixel = *reinterpret_cast<const uint32_t *>(data + y * stride + 4 * x);

@@ -326,7 +326,7 @@ public:
     double grain = dice.between(2, 9), halfWidth = width / 2.0, halfHeight = height / 2.0;
     const unsigned char *rows = cairo_image_surface_get_data(surface.get());
     int stride = cairo_image_surface_get_stride(surface.get());
-    data::Picture picture{3, height, width, std::vector<uint8_t>(size_t(3) * size_t(width) * size_t(height))};
+    data::Picture picture{3, height, width, data::Bytes(size_t(3) * size_t(width) * size_t(height))};
     for (int y = 0; y < height; ++y)
       for (int x = 0; x < width; ++x) {
         uint32_t pixel = *reinterpret_cast<const uint32_t *>(rows + y * stride + 4 * x);

@@ -26,7 +26,7 @@ struct InFolder : testing::Test {
     std::ofstream(path(name), std::ios::binary) << bytes;
   }
   void writePicture(const std::string &name, int channels, int height, int width, uint8_t value = 7) const {
-    auto png = encodePng({channels, height, width, std::vector<uint8_t>(size_t(channels) * height * width, value)});
+    auto png = encodePng({channels, height, width, Bytes(size_t(channels) * height * width, value)});
     write(name, std::string(png.begin(), png.end()));
   }
   Table open(const SourceSpec &spec, const std::vector<Field> &fields, unsigned threads = 1) const {

@@ -79,6 +79,20 @@ TEST(Picture, jpegHasThePlanesInOrder) {
   EXPECT_THAT(p.pixels, Each(testing::AllOf(testing::Ge(80), testing::Le(140))));
 }
 
+TEST(Picture, rowsBecomePlanes) {
+  for (size_t pixels = 1; pixels < 70; ++pixels)
+    for (int channels : {1, 3}) {
+      std::vector<uint8_t> row, to(3 * 80, 7), expected = to;
+      for (size_t i = 0; i < pixels; ++i)
+        for (int c = 0; c < channels; ++c) {
+          row.push_back(uint8_t(i * 5 + size_t(c) * 91));
+          expected[size_t(c) * 80 + i] = row.back();
+        }
+      toPlanes(row.data(), channels, pixels, to.data(), 80);
+      EXPECT_EQ(to, expected) << pixels << " pixels of " << channels;
+    }
+}
+
 TEST(Picture, greyAndColour) {
   Picture colour{3, 1, 2, {255, 0, 0, 0, 0, 255}}; // red, blue
   EXPECT_THAT(withChannels(colour, 1).pixels, ElementsAre(76, 29)); // 0.299 and 0.114 of 255
@@ -88,12 +102,12 @@ TEST(Picture, greyAndColour) {
 TEST(Picture, resizingKeepsMeansAndConstants) {
   Picture p{1, 4, 4, {0, 0, 8, 8, 0, 0, 8, 8, 4, 4, 2, 2, 4, 4, 2, 2}};
   EXPECT_THAT(resized(p, 2, 2).pixels, ElementsAre(0, 8, 4, 2));
-  EXPECT_THAT(resized(Picture{1, 3, 5, std::vector<uint8_t>(15, 77)}, 7, 2).pixels, Each(77));
+  EXPECT_THAT(resized(Picture{1, 3, 5, Bytes(15, 77)}, 7, 2).pixels, Each(77));
   EXPECT_THAT(resized(Picture{1, 1, 1, {9}}, 3, 3).pixels, Each(9));
 }
 
 TEST(Picture, fail_damage) {
-  auto png = encodePng({1, 40, 40, std::vector<uint8_t>(1600, 9)}), good = png;
+  auto png = encodePng({1, 40, 40, Bytes(1600, 9)}), good = png;
   png.resize(png.size() / 2);
   EXPECT_THAT(errorOf(png), HasSubstr("p: "));
   png = good;
@@ -107,13 +121,13 @@ TEST(Picture, fail_damage) {
 }
 
 TEST(Picture, fail_headerPromisesAGigapixel) {
-  auto png = encodePng({1, 4, 4, std::vector<uint8_t>(16, 9)});
+  auto png = encodePng({1, 4, 4, Bytes(16, 9)});
   png[16] = 0x7f; // width
   EXPECT_THAT(errorOf(png), HasSubstr("p: "));
 }
 
 TEST(Picture, everyCutOfAFileIsAnErrorAndNoCrash) {
-  for (auto &whole : {encodePng({3, 7, 9, std::vector<uint8_t>(189, 33)}), jpeg(16, 16, 90)})
+  for (auto &whole : {encodePng({3, 7, 9, Bytes(189, 33)}), jpeg(16, 16, 90)})
     for (size_t size = 0; size + 12 < whole.size(); ++size)
       EXPECT_NE(errorOf({whole.begin(), whole.begin() + long(size)}), "") << size;
 }

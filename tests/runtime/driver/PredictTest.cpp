@@ -52,7 +52,7 @@ TEST_F(Predict, moreInputsThanABatch) {
 }
 
 TEST_F(Predict, otherSizesAreResizedAndSaidSo) {
-  bigm::data::Picture blue{3, 9, 6, std::vector<uint8_t>(162, 60)};
+  bigm::data::Picture blue{3, 9, 6, bigm::data::Bytes(162, 60)};
   std::fill(blue.pixels.begin() + 108, blue.pixels.end(), 190);
   auto png = bigm::data::encodePng(blue);
   write("large.png", std::string(png.begin(), png.end()));

@@ -16,7 +16,7 @@ inline data::Picture picture(int channels, int height, int width) {
 }
 
 /// Within one level.
-inline void expectNear(const std::vector<uint8_t> &ours, const std::vector<int> &theirs, const std::string &what) {
+template <class Pixels> void expectNear(const Pixels &ours, const std::vector<int> &theirs, const std::string &what) {
   ASSERT_EQ(ours.size(), theirs.size()) << what;
   for (size_t i = 0; i < ours.size(); ++i)
     ASSERT_LE(std::abs(int(ours[i]) - theirs[i]), 1) << what << ", number " << i << ": " << int(ours[i]) << " and " << theirs[i];

@@ -35,7 +35,7 @@ TEST(Resample, GivesWhatTheOthersGive) {
 TEST(Resample, TheSameSizeChangesNothing) {
   data::Picture p = picture(3, 7, 5);
   for (Mode mode : {Mode::Bilinear, Mode::Nearest, Mode::Bicubic, Mode::Area, Mode::Antialiased}) {
-    std::vector<uint8_t> out(p.pixels.size());
+    data::Bytes out(p.pixels.size());
     image::resample(p, 7, 5, mode, out.data());
     EXPECT_EQ(out, p.pixels);
   }
@@ -43,7 +43,7 @@ TEST(Resample, TheSameSizeChangesNothing) {
 
 // Memory goes with the result, not with the picture's height times the result's width, 1.2 GB here.
 TEST(Resample, ATallPictureTakesItsOwnMemory) {
-  data::Picture p{1, 1000000, 1, std::vector<uint8_t>(1000000, 9)};
+  data::Picture p{1, 1000000, 1, data::Bytes(1000000, 9)};
   auto peak = [] { // kilobytes
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
@@ -59,7 +59,7 @@ TEST(Resample, ATallPictureTakesItsOwnMemory) {
 }
 
 TEST(Fit, LiesInTheMiddleAndSaysWhere) {
-  data::Picture p{1, 8, 64, std::vector<uint8_t>(8 * 64, 200)};
+  data::Picture p{1, 8, 64, data::Bytes(8 * 64, 200)};
   std::vector<uint8_t> out(32 * 32);
   image::Placed at = image::fitInto(p, 32, 32, 7, out.data());
   EXPECT_EQ(at.scale, 0.5f);

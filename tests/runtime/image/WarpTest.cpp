@@ -2,6 +2,7 @@
 #include "Pictures.h"
 #include "runtime/data/Error.h"
 #include "runtime/image/Image.h"
+#include <algorithm>
 #include <cmath>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -31,6 +32,36 @@ TEST(Warp, GivesWhatPillowGives) {
   }
 }
 
+// Turned and larger than any vector, in parts of any order: within one level of the same sums one by one.
+TEST(Warp, IsWhatItIsDefinedToBe) {
+  data::Picture p = picture(3, 70, 90);
+  const std::array<float, 6> m = {0.83f, 0.31f, -7.3f, -0.29f, 0.91f, 21.7f};
+  int height = 301, width = 133;
+  data::Picture out = image::warp(p, m, height, width, 7), parts = image::warp(p, m, height, width, 7, [](size_t count, auto &body) {
+    for (size_t i = count; i-- > 0;)
+      body(i);
+  });
+  EXPECT_EQ(out.pixels, parts.pixels);
+  std::vector<int> expected;
+  for (int c = 0; c < 3; ++c)
+    for (int y = 0; y < height; ++y)
+      for (int x = 0; x < width; ++x) {
+        double u = double(m[0]) * (x + 0.5) + double(m[1]) * (y + 0.5) + m[2], v = double(m[3]) * (x + 0.5) + double(m[4]) * (y + 0.5) + m[5];
+        if (!(u >= 0 && u < p.width && v >= 0 && v < p.height)) {
+          expected.push_back(7);
+          continue;
+        }
+        int left = int(std::floor(u - 0.5)), above = int(std::floor(v - 0.5));
+        double a = u - 0.5 - left, b = v - 0.5 - above;
+        auto pixel = [&](int row, int column) {
+          return p.pixels[size_t((c * p.height + std::clamp(row, 0, p.height - 1)) * p.width + std::clamp(column, 0, p.width - 1))];
+        };
+        expected.push_back(int((pixel(above, left) * (1 - a) + pixel(above, left + 1) * a) * (1 - b) +
+                               (pixel(above + 1, left) * (1 - a) + pixel(above + 1, left + 1) * a) * b + 0.5));
+      }
+  expectNear(out.pixels, expected, "the warp");
+}
+
 TEST(Warp, TheIdentityChangesNothing) {
   data::Picture p = picture(3, 5, 4);
   EXPECT_EQ(image::warp(p, {1, 0, 0, 0, 1, 0}, 5, 4, 0).pixels, p.pixels);
@@ -58,12 +89,21 @@ TEST(Blur, GivesWhatOpenCVGives) {
     expectNear(image::blur(picture(c.channels, c.h, c.w), c.sigma).pixels, c.expected, "the blur by " + std::to_string(c.sigma));
 }
 
+TEST(Blur, GivesTheSameBitsInParts) {
+  data::Picture p = picture(3, 211, 157);
+  data::Picture parts = image::blur(p, 4, [](size_t count, auto &body) {
+    for (size_t i = count; i-- > 0;)
+      body(i);
+  });
+  EXPECT_EQ(image::blur(p, 4).pixels, parts.pixels);
+}
+
 TEST(Blur, ABlurFarWiderThanThePictureIsItsMean) {
   data::Picture p{1, 1, 2, {0, 200}};
   for (uint8_t v : image::blur(p, 100).pixels)
     EXPECT_NEAR(v, 100, 1);
   p = {1, 1, 1, {42}};
-  EXPECT_EQ(image::blur(p, 100).pixels, (std::vector<uint8_t>{42}));
+  EXPECT_EQ(image::blur(p, 100).pixels, (data::Bytes{42}));
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <mutex>
 #include <numeric>
 #include <nlohmann/json.hpp>
 
@@ -85,6 +86,13 @@ int64_t rowsAtOnce(const Step &s, const Slots &slots) {
   return std::clamp(kBytesAtOnce / each, kFewestAtOnce, kMostAtOnce);
 }
 
+/// Several parts are a multiple of four, so that two or four threads have as much to do. The number of threads does not decide:
+/// how many rows a call has may change the last bit of a sum.
+int64_t partsOf(int64_t rows, int64_t atOnce) {
+  int64_t parts = (rows + atOnce - 1) / atOnce;
+  return parts < 2 ? 1 : std::min(rows, (parts + 3) / 4 * 4);
+}
+
 data::Tensor rowsOf(const data::Tensor &t, int64_t begin, int64_t end) {
   std::vector<int64_t> shape = t.shape;
   shape[0] = end - begin;
@@ -102,8 +110,9 @@ void callFunction(const Step &s, Slots &slots, const Surroundings &around) {
       slots.tensors[name] = std::move(tensor);
     return;
   }
-  const int64_t part = rows == s.options.end() ? batch.size : rowsAtOnce(s, slots);
-  bool whole = batch.size <= part;
+  const int64_t all = batch.size;
+  const int64_t parts = rows == s.options.end() ? 1 : partsOf(all, rowsAtOnce(s, slots));
+  bool whole = parts == 1;
   for (auto &name : s.inputs)
     if (whole || std::find(s.strings.begin(), s.strings.end(), name) == s.strings.end())
       batch.fields.emplace(name, slots.tensors.at(name));
@@ -113,25 +122,39 @@ void callFunction(const Step &s, Slots &slots, const Surroundings &around) {
       slots.tensors[name] = std::move(values.at(name));
     return;
   }
-  int64_t all = batch.size;
-  for (int64_t begin = 0; begin < all; begin += part) {
-    int64_t end = std::min(begin + part, all);
-    batch.size = end - begin;
+  std::mutex making; // of the outputs, whose sizes the first part to be done says
+  std::map<std::string, data::Tensor> made;
+  auto doPart = [&](size_t part, const Caller &call) {
+    int64_t begin = int64_t(part) * all / parts, end = (int64_t(part) + 1) * all / parts;
+    data::Batch own = batch;
+    own.size = end - begin;
     for (auto &name : s.strings)
-      batch.fields[name] = rowsOf(slots.tensors.at(name), begin, end);
-    auto values = around.call(s.name, batch);
+      own.fields[name] = rowsOf(slots.tensors.at(name), begin, end);
+    auto values = call(s.name, own);
     for (auto &name : s.outputs) {
-      data::Tensor &piece = values.at(name), &to = slots.tensors[name];
-      if (begin == 0) {
-        std::vector<int64_t> shape = piece.shape;
-        shape[0] = all;
-        to = data::Tensor(piece.elem, std::move(shape));
-      } else if (!std::equal(piece.shape.begin() + 1, piece.shape.end(), to.shape.begin() + 1, to.shape.end())) {
-        throw std::runtime_error("bug in bigmc: parts of `" + name + "` differ in shape");
+      const data::Tensor &piece = values.at(name);
+      data::Tensor *to = nullptr;
+      {
+        std::lock_guard lock(making);
+        to = &made[name];
+        if (to->shape.empty()) {
+          std::vector<int64_t> shape = piece.shape;
+          shape[0] = all;
+          *to = data::Tensor(piece.elem, std::move(shape));
+        }
       }
-      std::memcpy(to.bytes.data() + begin * rowBytes(to), piece.bytes.data(), piece.bytes.size());
+      if (!std::equal(piece.shape.begin() + 1, piece.shape.end(), to->shape.begin() + 1, to->shape.end()))
+        throw std::runtime_error("bug in bigmc: parts of `" + name + "` differ in shape");
+      std::memcpy(to->bytes.data() + begin * rowBytes(*to), piece.bytes.data(), piece.bytes.size());
     }
-  }
+  };
+  if (around.inParts)
+    around.inParts(size_t(parts), doPart);
+  else
+    for (int64_t part = 0; part < parts; ++part)
+      doPart(size_t(part), around.call);
+  for (auto &[name, value] : made)
+    slots.tensors[name] = std::move(value);
 }
 
 /// text -> ids i32[N, T], length i32[N].

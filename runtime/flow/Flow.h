@@ -67,9 +67,12 @@ struct Surroundings {
   /// Called with pieces of a text that is written, as they come; may be empty.
   std::function<void(std::string_view piece)> stream;
   Caller call;
+  /// Calls `body` with every number below `parts`, several at a time on threads of their own, each with what runs a function on
+  /// that thread alone. May be empty: then there is one thread.
+  std::function<void(size_t parts, const std::function<void(size_t part, const Caller &call)> &body)> inParts;
   /// What `call` gives for no rows at all: tensors whose first dimension is 0.
   std::function<std::map<std::string, data::Tensor>(const std::string &function)> none;
-  /// How many threads steps on pictures may use; 0: all cores.
+  /// How many threads steps on pictures and `inParts` may use; 0, without `inParts`: all cores.
   int threads = 0;
   /// Told how long each step took; may be empty.
   std::function<void(const Step &step, double milliseconds)> timed;

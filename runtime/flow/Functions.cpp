@@ -1,5 +1,9 @@
 #include "Functions.h"
 #include "runtime/data/Error.h"
+#include <functional>
+#include <memory>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
 #include <stdexcept>
 
 namespace bigm::flow {
@@ -100,6 +104,43 @@ double Functions::scalar(bigm_model *model, const std::string &name) const {
   return *static_cast<const float *>(value);
 }
 
+namespace {
+
+/// A context of one thread for each thread of an arena, made when that thread first has a part to do. Parts of a list need
+/// nothing of each other, so no thread waits for others at the end of every kernel, as those of one call do.
+class SideBySide {
+public:
+  SideBySide(Functions &functions, bigm_model *model, int threads) : functions(functions), model(model), arena(threads), contexts(size_t(threads)) {}
+  ~SideBySide() {
+    for (bigm_context *context : contexts)
+      bigm_context_destroy(context);
+  }
+  SideBySide(const SideBySide &) = delete;
+
+  void run(size_t parts, const std::function<void(size_t, const Caller &)> &body) {
+    arena.execute([&] {
+      tbb::parallel_for(size_t(0), parts, [&](size_t part) {
+        // Only this thread has the number, and nothing that a part does lets it take up another.
+        bigm_context *&context = contexts.at(size_t(tbb::this_task_arena::current_thread_index()));
+        if (!context) {
+          auto options = BIGM_INIT(bigm_context_options);
+          options.threads = 1;
+          expect(bigm_context_create(model, &options, &context));
+        }
+        body(part, [&](const std::string &function, const data::Batch &batch) { return functions.run(context, function, batch, {}); });
+      }, tbb::simple_partitioner());
+    });
+  }
+
+private:
+  Functions &functions;
+  bigm_model *model;
+  tbb::task_arena arena;
+  std::vector<bigm_context *> contexts;
+};
+
+} // namespace
+
 Surroundings surroundingsOf(Functions &functions, bigm_model *model, bigm_context *context, generate::Engines &engines) {
   Surroundings around;
   around.setting = [&functions, model](const std::string &name) { return functions.scalar(model, name); };
@@ -110,6 +151,8 @@ Surroundings surroundingsOf(Functions &functions, bigm_model *model, bigm_contex
     return engines.at(name, positions, slots);
   };
   around.threads = bigm_context_threads(context);
+  if (around.threads > 1)
+    around.inParts = [all = std::make_shared<SideBySide>(functions, model, around.threads)](size_t parts, const auto &body) { all->run(parts, body); };
   return around;
 }
 

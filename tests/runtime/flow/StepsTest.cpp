@@ -192,9 +192,18 @@ TEST(Call, RunsInPartsAndNotAtAllWithoutRows) {
   call.strings = {"of", "x"};
   call.options["rows"] = std::string("of");
   flow.steps.push_back(call);
-  for (int64_t rows : {0, 1, 50, 1000}) {
+  std::map<int64_t, int64_t> known; // calls
+  for (auto [rows, threads] : std::vector<std::pair<int64_t, int>>{{0, 1}, {1, 1}, {50, 1}, {1000, 1}, {1, 3}, {50, 3}, {1000, 3}}) {
     int64_t calls = 0, most = 0;
     Surroundings around;
+    if (threads > 1) { // parts in any order
+      around.threads = threads;
+      around.inParts = [&](size_t parts, const std::function<void(size_t, const Caller &)> &body) {
+        EXPECT_EQ(parts % 4, 0u) << "two and four threads have as many";
+        for (size_t part = parts; part-- > 0;)
+          body(part, around.call);
+      };
+    }
     around.call = [&](const std::string &, const data::Batch &batch) {
       ++calls;
       most = std::max(most, batch.size);
@@ -220,7 +229,8 @@ TEST(Call, RunsInPartsAndNotAtAllWithoutRows) {
     run(flow, slots, around);
     EXPECT_EQ(values<float>(slots, "y"), expected);
     EXPECT_EQ(slots.tensors["y"].shape[0], rows);
-    EXPECT_LE(calls, rows == 0 ? 0 : (rows + most - 1) / most) << "no more calls than parts";
+    EXPECT_LE(calls, rows == 0 ? 0 : rows <= 64 ? 1 : (rows + 63) / 64 + 3) << "no more calls than parts";
+    EXPECT_EQ(calls, known.emplace(rows, calls).first->second) << "whatever the number of threads";
     EXPECT_LE(most, 64);
     EXPECT_EQ(rows == 0, calls == 0);
   }

@@ -149,7 +149,10 @@ private:
     std::string bounds;
     for (auto &b : fit.bounds)
       bounds += (bounds.empty() ? "`" : ", `") + b.text + "`";
-    data::fail("no value of `{}` from {:g} to {:g} reaches {} on {}.{}: {}", fit.tensor, fit.from, fit.to, bounds, evaluate.data, evaluate.split, reached);
+    const RequireProgram &first = fit.bounds.front(); // without bounds every value is good
+    data::fail("no value of `{}` from {:g} to {:g} reaches {} on {}.{}: {}; the training is saved, and goes on to other bounds with "
+               "--resume --set evaluate.{}.fit.{}.{}=…",
+               fit.tensor, fit.from, fit.to, bounds, evaluate.data, evaluate.split, reached, evaluate.flow, fit.name, first.metric);
   }
 
   FlowHost &host;

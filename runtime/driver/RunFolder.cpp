@@ -21,6 +21,12 @@ constexpr std::array kCommitted = {"optimizer.safetensors", "weights.safetensors
 constexpr const char *kMarker = "commit";
 } // namespace
 
+std::map<std::string, std::string> trainingSettings(const std::map<std::string, std::string> &settings) {
+  std::map<std::string, std::string> kept = settings;
+  std::erase_if(kept, [](auto &setting) { return setting.first.starts_with("evaluate."); });
+  return kept;
+}
+
 RunFolder::RunFolder(std::string path, bool mustExist) : folder(std::move(path)) {
   std::error_code error;
   if (mustExist) {
@@ -126,11 +132,11 @@ TrainState RunFolder::readState(const Program &program, const std::map<std::stri
       fail("{}: is the run of {}; expected the program that began it, unchanged (train into another folder)", folder,
            j.at("program") == program.name ? "another version of `" + program.name + "`"
                                            : "`" + j.at("program").get<std::string>() + "`");
-    auto before = j.at("settings").get<std::map<std::string, std::string>>();
+    auto before = trainingSettings(j.at("settings").get<std::map<std::string, std::string>>()), now = trainingSettings(settings);
     for (auto &[key, value] : before)
-      if (!settings.count(key) || settings.at(key) != value)
+      if (!now.count(key) || now.at(key) != value)
         fail("{}: was begun with --set {}={}; expected the same to resume", folder, key, value);
-    for (auto &[key, value] : settings)
+    for (auto &[key, value] : now)
       if (!before.count(key))
         fail("{}: was begun without --set {}={}; expected the same settings to resume", folder, key, value);
     TrainState s;

@@ -28,6 +28,10 @@ struct TrainState {
   bool done = false;
 };
 
+/// Of the values of `--set` those that a training goes by. What an `evaluate` asks (of what is fitted, of what ships) counts once
+/// the training is over, so a run may go on with other bounds.
+std::map<std::string, std::string> trainingSettings(const std::map<std::string, std::string> &settings);
+
 class RunFolder {
 public:
   /// Finishes a commit that a crash cut off. Does not need to be writable. Throws data::Error when it is no run
@@ -45,7 +49,7 @@ public:
   /// Saves weights, slots and state together.
   void commit(const bigm_model *model, const Program &program, const std::map<std::string, std::string> &settings,
               const TrainState &state);
-  /// Reads state.json. Throws data::Error when it is of another program or of other settings.
+  /// Reads state.json. Throws data::Error when it is of another program or of other training settings.
   TrainState readState(const Program &program, const std::map<std::string, std::string> &settings) const;
   /// What state.json says of itself, or null.
   nlohmann::ordered_json stateJson() const;

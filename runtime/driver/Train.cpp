@@ -265,7 +265,7 @@ void Trainer::begin() {
     state = folder.readState(program, options.settings);
     resumedStep = state.step;
   } else if (unfinished && before.value("source_sha256", "") == program.sourceSha256 &&
-             before.value("settings", json::object()) == json(options.settings)) {
+             trainingSettings(before.value("settings", std::map<std::string, std::string>{})) == trainingSettings(options.settings)) {
     fail("{}: holds a training that was cut off; go on with --resume, or choose another folder (or remove this one)",
          options.runDir);
   } else {

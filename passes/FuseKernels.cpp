@@ -534,6 +534,24 @@ struct FuseKernels : bigm::impl::FuseKernelsBase<FuseKernels> {
   }
 };
 
+/// The last contraction before this one that reads a tensor of it, computed before: heads over one trunk.
+NestOp productOfTheSame(NestOp nest) {
+  NestOp last;
+  if (!nest.getContraction())
+    return last;
+  for (LoadOp load : nest.getBody().front().getOps<LoadOp>()) {
+    if (!load.getTensor().getDefiningOp())
+      continue; // weights and inputs are there in any case
+    for (Operation *user : load.getTensor().getUsers()) {
+      auto other = user->getParentOfType<NestOp>();
+      if (other && other != nest && other.getContraction() && user->getBlock() == &other.getBody().front() &&
+          other->getBlock() == nest->getBlock() && other->isBeforeInBlock(nest) && (!last || last->isBeforeInBlock(other)))
+        last = other;
+    }
+  }
+  return last;
+}
+
 struct ExplainFusion : bigm::impl::ExplainFusionBase<ExplainFusion> {
   void runOnOperation() override {
     Builder builder(&getContext());
@@ -552,6 +570,8 @@ struct ExplainFusion : bigm::impl::ExplainFusionBase<ExplainFusion> {
         apart.push_back(builder.getArrayAttr(
             {LocationAttr(producer.getLoc()), builder.getStringAttr(reason ? reason : "more than 40 kernels between")}));
       });
+      if (NestOp sibling = productOfTheSame(nest))
+        apart.push_back(builder.getArrayAttr({LocationAttr(sibling.getLoc()), builder.getStringAttr("both read the same, and each is a product of its own")}));
       if (!apart.empty())
         nest->setAttr("apart", builder.getArrayAttr(apart));
     });

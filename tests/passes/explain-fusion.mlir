@@ -19,6 +19,18 @@ func.func @operand(%x: tensor<5x7xf32>, %w: tensor<7x9xf32>) -> tensor<5x9xf32> 
   return %c : tensor<5x9xf32>
 }
 
+// Two heads over one trunk: the later one says why it is not one with the earlier.
+// CHECK-LABEL: func.func @heads
+// CHECK: apart = {{\[\[}}loc("net.bigm":9:1), {{.*}}[loc("net.bigm":10:1), "both read the same, and each is a product of its own"{{\]\]}}
+func.func @heads(%x: tensor<5x7xf32>, %w: tensor<7x9xf32>, %v: tensor<7x3xf32>) -> (tensor<5x9xf32>, tensor<5x3xf32>) {
+  %e = bigm.exp %x : tensor<5x7xf32> loc("net.bigm":9:1)
+  %c = bigm.contract %e, %w lhs affine_map<(i, j, k) -> (i, k)> rhs affine_map<(i, j, k) -> (k, j)>
+       reduced affine_map<() -> (7)> : (tensor<5x7xf32>, tensor<7x9xf32>) -> tensor<5x9xf32> loc("net.bigm":10:1)
+  %d = bigm.contract %e, %v lhs affine_map<(i, j, k) -> (i, k)> rhs affine_map<(i, j, k) -> (k, j)>
+       reduced affine_map<() -> (7)> : (tensor<5x7xf32>, tensor<7x3xf32>) -> tensor<5x3xf32> loc("net.bigm":11:1)
+  return %c, %d : tensor<5x9xf32>, tensor<5x3xf32>
+}
+
 // What is one kernel has nothing to say.
 // CHECK-LABEL: func.func @together
 // CHECK-NOT: apart

@@ -1,6 +1,6 @@
 """The face cascade as a contestant of bench/compare: answers each line `turn SECONDS` with {"times_ms": [...]}.
 
-    cascade.py ours LIBRARY FLOW PHOTO THREADS     a flow of a library of ours, by its C API; the bytes of the file are decoded
+    cascade.py ours LIBRARY FLOW TOP PHOTO THREADS a flow of a library of ours, by its C API; the bytes of the file are decoded
                                                    in every call
     cascade.py opencv TOP DATA PEERS THREADS       ../shared/peers/cascade.py in this process
     cascade.py photo DATA OUT                      the photograph as the JPEG that the peer decodes
@@ -16,7 +16,7 @@ import sys
 import time
 
 
-def ours(library, flow, photo, threads):
+def ours(library, flow, top, photo, threads):
     stem = pathlib.Path(library).name[3:-3]
     share = pathlib.Path(library).parent.parent / "share" / stem
     lib = ctypes.CDLL(library)
@@ -51,7 +51,7 @@ def ours(library, flow, photo, threads):
         need(lib.bigm_flow_run(handle))
     call()
     need(lib.bigm_flow_json(handle, ctypes.c_int64(0), ctypes.byref(answer)))
-    assert len(json.loads(answer.value)) == int("".join(c for c in flow if c.isdigit()))
+    assert len(json.loads(answer.value)) == top
     return call
 
 
@@ -77,7 +77,7 @@ def main():
         image = cv2.imread(os.path.join(rest[0], "photos", "astronaut.png"))
         cv2.imwrite(rest[1], image, [cv2.IMWRITE_JPEG_QUALITY, 95])
         return
-    call = ours(rest[0], rest[1], rest[2], int(rest[3])) if kind == "ours" else opencv(*rest)
+    call = ours(rest[0], rest[1], int(rest[2]), rest[3], int(rest[4])) if kind == "ours" else opencv(*rest)
     for _ in range(3):
         call()
     print("ready", flush=True)

@@ -32,8 +32,14 @@ class Work:
     gemm: tuple = ()  # m, n, k
     dtype: str = "float32"
     flow: str = ""  # of the program, in place of `function`; timed by bench/cascade.py
-    top: int = 0  # faces of the cascade
+    top: int = 0  # faces of the cascade: the best ones, whatever their scores, so that there are as many
     past: int = 0  # positions before the one that is decoded
+
+    @property
+    def settings(self):
+        """What `bigmc` is told besides, `--set PATH=VALUE`."""
+        values = {"score": -1, "iou": 1, "most": self.top} if self.flow else {}
+        return [word for name, value in values.items() for word in ("--set", f"flow.{self.flow}.{name}={value}")]
 
     @property
     def target(self):
@@ -108,6 +114,6 @@ WORKS = [
     decode("bf16", 2, ["llama_f16", "llama_bf16"]),
     decode("int8", 1, ["llama_q8_0"]),
     # Decoding, resampling and cutting are no multiply-adds, so the limit is that of the two networks alone.
-    Work("cascade, 10 faces", "bench/cascade.bigm", "", [], DETECTOR + 10 * LANDMARKS, 0, ["opencv"], ratio=0.5, flow="best10", top=10),
-    Work("cascade, 50 faces", "bench/cascade.bigm", "", [], DETECTOR + 50 * LANDMARKS, 0, ["opencv"], ratio=0.4, flow="best50", top=50),
+    Work("cascade, 10 faces", "examples/faces/faces.bigm", "", [], DETECTOR + 10 * LANDMARKS, 0, ["opencv"], ratio=0.5, flow="marked", top=10),
+    Work("cascade, 50 faces", "examples/faces/faces.bigm", "", [], DETECTOR + 50 * LANDMARKS, 0, ["opencv"], ratio=0.4, flow="marked", top=50),
 ]

@@ -403,12 +403,12 @@ def Bigm_ScatterAddOp : Bigm_ShapeOp<"scatter_add"> {
   let assemblyFormat = "$updates `,` $ids attr-dict `:` functional-type(operands, results)";
 }
 
-def Bigm_WarpOp : Bigm_Op<"warp"> {
+def Bigm_WarpOp : Bigm_Op<"warp", [DeclareOpInterfaceMethods<Bigm_Differentiable>]> {
   let summary = "bilinear sampling along an affine map of pixel centres";
   let description = [{
     (image [N, C, H, W], matrix [N, 2, 3]) -> [N, C, h, w]. The matrix takes the centre (column + 0.5, row + 0.5, 1) of
     an output pixel to the place (x, y) in the input, whose pixel (r, c) has its centre at (c + 0.5, r + 0.5). Outside,
-    pixels count as `fill`. Has no gradient.
+    pixels count as `fill`.
   }];
   let arguments = (ins RankedTensorOf<[F32, F64]>:$image, RankedTensorOf<[F32, F64]>:$matrix, F64Attr:$fill);
   let results = (outs RankedTensorOf<[F32, F64]>:$result);
@@ -416,11 +416,11 @@ def Bigm_WarpOp : Bigm_Op<"warp"> {
   let hasVerifier = 1;
 }
 
-def Bigm_ResizeOp : Bigm_Op<"resize"> {
+def Bigm_ResizeOp : Bigm_Op<"resize", [DeclareOpInterfaceMethods<Bigm_Differentiable>]> {
   let summary = "image at another size";
   let description = [{
     [N, C, H, W] -> [N, C, h, w]; `mode` is `nearest`, `bilinear`, `bicubic` (a = -0.75) or `area`; pixel centres are at
-    half integers. With `antialias`, shrinking widens the bilinear or bicubic filter by the scale. Has no gradient.
+    half integers. With `antialias`, shrinking widens the bilinear or bicubic filter by the scale.
   }];
   let arguments = (ins RankedTensorOf<[F32, F64]>:$image, StrAttr:$mode, BoolAttr:$antialias);
   let results = (outs RankedTensorOf<[F32, F64]>:$result);

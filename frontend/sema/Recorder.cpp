@@ -190,7 +190,7 @@ const Node *blocking(const std::vector<Node> &nodes, std::vector<bool> &needed, 
         needed[v] = true;
   }
   for (const Node &n : nodes) {
-    bool any = false, allowed = n.op != Op::Warp && n.op != Op::Resize, symbolic = false, live = false;
+    bool any = false, allowed = true, symbolic = false, live = false;
     for (Value v : n.operands) {
       any |= active[v];
       // The gradient of a concatenation is a view of each part, at a place that must be a number.

@@ -43,6 +43,9 @@ constexpr const char *kMaps = R"(
 #N = affine_map<()[n, t] -> (n)>
 #NT1 = affine_map<()[n, t] -> (n, t + 1)>
 #Image = affine_map<()[n, t] -> (n, 2, t + 4, 7)>
+#N23 = affine_map<()[n, t] -> (n, 2, 3)>
+#Small = affine_map<()[n, t] -> (n, 1, t, 4)>
+#Warped = affine_map<()[n, t] -> (n, 1, 3, t)>
 #Half = affine_map<()[n, t] -> (n, 3, (t + 1) floordiv 2 + 1, 3)>
 #Flat = affine_map<()[n, t] -> (n * t)>
 #TN4 = affine_map<()[n, t] -> (t, n, 4)>
@@ -68,6 +71,13 @@ Case contract(const char *variant, const std::string &lhs, const std::string &rh
 Case shape(const char *name, const std::string &from, const std::string &to, const std::string &body,
            std::vector<int64_t> symbols = {}) {
   return {name, {{from}}, to, body + " : " + from + " -> " + to, symbols};
+}
+
+Case resize(const std::string &mode, bool antialias, int h, int w, int toHeight, int toWidth) {
+  auto type = [](int h, int w) { return "tensor<2x1x" + std::to_string(h) + "x" + std::to_string(w) + "xf64>"; };
+  return {"resize/" + mode + (antialias ? "/antialias" : ""), {{type(h, w)}}, type(toHeight, toWidth),
+          "%r = bigm.resize %0, \"" + mode + "\" antialias " + (antialias ? "true" : "false") + " : " + type(h, w) + " -> " +
+              type(toHeight, toWidth)};
 }
 
 /// A recurrence over T with two states, weights, a bias and a mask of rows that have ended; the loss sees what all steps
@@ -225,6 +235,19 @@ std::vector<Case> cases() {
       {"gather", {{"tensor<5x2xf64>"}, {"tensor<3x4xf64>", 0, 4.9, false}}, "tensor<3x4x2xf64>",
        "%i = bigm.cast %1 : tensor<3x4xf64> -> tensor<3x4xi32>\n"
        "%r = bigm.gather %0, %i : (tensor<5x2xf64>, tensor<3x4xi32>) -> tensor<3x4x2xf64>"},
+      // Places of the map lie inside, across the edges and outside; sizes are larger, smaller, and symbols.
+      {"warp", {{"tensor<2x3x4x5xf64>"}, {"tensor<2x2x3xf64>", -0.4, 1.3}}, "tensor<2x3x3x6xf64>",
+       "%r = bigm.warp %0, %1 fill 0.7 : (tensor<2x3x4x5xf64>, tensor<2x2x3xf64>) -> tensor<2x3x3x6xf64>"},
+      {"warp/symbolic", {{"tensor<?x1x?x4xf64, #Small>"}, {"tensor<?x2x3xf64, #N23>", 0.2, 0.9}}, "tensor<?x1x3x?xf64, #Warped>",
+       "%r = bigm.warp %0, %1 fill 0.0 : (tensor<?x1x?x4xf64, #Small>, tensor<?x2x3xf64, #N23>) -> tensor<?x1x3x?xf64, #Warped>", {2, 5}},
+      resize("nearest", false, 5, 7, 3, 9),
+      resize("bilinear", false, 5, 7, 3, 9),
+      resize("bilinear", true, 7, 5, 3, 9),
+      resize("bicubic", false, 5, 7, 3, 9),
+      resize("bicubic", true, 9, 5, 4, 7),
+      resize("area", false, 7, 4, 6, 3),
+      {"resize/symbolic", {{"tensor<?x1x?x4xf64, #Small>"}}, "tensor<?x1x3x?xf64, #Warped>",
+       "%r = bigm.resize %0, \"bilinear\" antialias true : tensor<?x1x?x4xf64, #Small> -> tensor<?x1x3x?xf64, #Warped>", {2, 5}},
       {"scatter_add", {{"tensor<3x4x2xf64>"}, {"tensor<3x4xf64>", 0, 4.9, false}}, "tensor<5x2xf64>",
        "%i = bigm.cast %1 : tensor<3x4xf64> -> tensor<3x4xi32>\n"
        "%r = bigm.scatter_add %0, %i : (tensor<3x4x2xf64>, tensor<3x4xi32>) -> tensor<5x2xf64>"},

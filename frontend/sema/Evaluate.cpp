@@ -239,6 +239,17 @@ bool Checker::deployModel(const ast::DeployDecl &d, Module *m, std::shared_ptr<I
 
 void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
   checkClauses(d.clauses, "deploy", {"target", "precision", "batch", "serve", "weights", "cache"}, {});
+  for (auto &other : m->tree.decls) {
+    if (other.get() == &d)
+      break;
+    // Two of models are declarations, and known to be of one name.
+    if (auto *first = ast::as<ast::DeployDecl>(other.get()); first && !(first->model && d.model) && first->name.text == d.name.text) {
+      Diagnostic &e = error(Diag::DeployTwice, d.name.range, {d.name.text});
+      note(e, first->name.range, "first here");
+      e.hint = "one `deploy` names all targets, and the precision of what is shipped";
+      return;
+    }
+  }
   Found f = findDecl(d.name.text, m);
   std::shared_ptr<Instance> instance;
   if (d.model && !deployModel(d, m, instance))

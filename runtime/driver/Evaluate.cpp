@@ -1,14 +1,10 @@
 // Evaluation: every `evaluate` with the run's weights, its gates, and the report.
 #include "Driver.h"
-#include "FlowMeasure.h"
 #include "Guard.h"
-#include "Measure.h"
+#include "Measuring.h"
 #include "Progress.h"
-#include "RunFolder.h"
 #include "RunReport.h"
-#include "Session.h"
 #include "runtime/data/Error.h"
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -18,22 +14,10 @@ using json = nlohmann::ordered_json;
 namespace {
 
 Evaluation run(const bigm_module *module, const CommonOptions &options) {
-  Session session(module, options.threads);
-  const Program &program = session.program();
+  Measuring measuring(module, options);
+  const Program &program = measuring.program();
   if (program.evaluates.empty())
     data::fail("`{}` has no `evaluate`: there is nothing to measure", program.name);
-  // What others trained can be measured as it is; what a training makes stands in its run.
-  std::optional<RunFolder> folder;
-  DataSets data(session, options.dataDir, session.threads());
-  if (!options.runDir.empty()) {
-    folder.emplace(options.runDir, true);
-    folder->loadFor(program, session.model());
-    data.loadTexts(*folder);
-  } else if (auto train = std::find_if(program.evaluates.begin(), program.evaluates.end(), [](auto &e) { return e.flow.empty(); });
-             train != program.evaluates.end()) {
-    data::fail("`evaluate {}` measures what a training made: say with `--run` where that is", train->name);
-  }
-  std::optional<FlowHost> flows;
   Progress progress(options.log, true);
 
   Evaluation out;
@@ -41,13 +25,8 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
   std::vector<report::Head> heads;
   std::string headsTitle;
   for (auto &evaluate : program.evaluates) {
-    if (!evaluate.flow.empty() && !flows) {
-      flows.emplace(session, data, options, flowsOf(module));
-      if (!folder)
-        flows->loadWeights();
-    }
     auto start = std::chrono::steady_clock::now();
-    Measured measured = evaluate.flow.empty() ? measure(session, data, evaluate, evaluate.split) : measureFlow(*flows, evaluate, evaluate.split);
+    Measured measured = measuring.measure(evaluate);
     out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     // Two evaluations of one train are told apart by their data.
     std::string name = results.contains(evaluate.name) ? fmt::format("{}.{}.{}", evaluate.name, evaluate.data, evaluate.split) : evaluate.name;
@@ -71,7 +50,7 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
       out.text += fmt::format("  {} {}: {:.4f}\n", held ? "held:  " : "FAILED:", r.text, *value);
     }
     if (auto *train = program.train(evaluate.train)) {
-      auto more = analyse(session, data, *train, evaluate.data, evaluate.split);
+      auto more = analyse(measuring.session(), measuring.data(), *train, evaluate.data, evaluate.split);
       if (!more.empty())
         headsTitle += fmt::format("{}on {}.{}, {} records", headsTitle.empty() ? "" : "; ", evaluate.data, evaluate.split,
                                   countText(double(measured.records)));
@@ -79,6 +58,7 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
     }
   }
   out.json = json{{"results", results}, {"requires", gates}}.dump();
+  const RunFolder *folder = measuring.run();
   if (!folder)
     return out;
   try {

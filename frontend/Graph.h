@@ -154,6 +154,7 @@ struct TensorDecl {
   // What precision/Narrow.h made of an f32 weight: kept in fewer bits, as i8 with a tensor of scales along dimension `axis`.
   bool narrowed = false;
   int scales = -1, axis = 0;
+  int balance = -1, along = 0; // of an i8 one whose activations are balanced: their factors, and the dimension that these go along
   std::vector<float> values = {}; // elements that the compiler found, such as ranges of activations; the manifest has them
 };
 

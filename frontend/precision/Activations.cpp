@@ -55,8 +55,9 @@ public:
       uint32_t channel = ofWeight[size_t(how->second.axis)].terms[0].first;
       if (moves(ofX, channel) || !fits(node, ofX, ofWeight))
         return std::nullopt;
-      Site site{f.args[weight].tensor, side, channel, x, {}};
+      Site site{f.args[weight].tensor, side, channel, x, {}, {}, -1};
       follow(site);
+      findChannels(site, node, ofX, ofWeight);
       return site;
     }
     return std::nullopt;
@@ -95,6 +96,47 @@ private:
     }
     std::reverse(site.moved.begin(), site.moved.end());
   }
+  /// The first dimension of the sum that is one of the weight and, back through what moves elements, one of the root.
+  void findChannels(Site &site, const Node &node, const AffineIndices &x, const AffineIndices &weight) const {
+    const auto &reduced = std::get<std::vector<Dim>>(node.attrs.at("reduced"));
+    uint32_t first = uint32_t(f.types[node.first].shape.size());
+    for (uint32_t dim = first; dim < first + reduced.size(); ++dim) {
+      int along = ownIndex(weight, dim), at = ownIndex(x, dim);
+      std::vector<int> channels{at};
+      for (auto move = site.moved.rbegin(); at >= 0 && move != site.moved.rend(); ++move)
+        channels.push_back(at = before(f.nodes[*move], at));
+      if (along < 0 || at < 0 || f.types[site.root].shape[size_t(at)] != reduced[dim - first])
+        continue;
+      site.channels.assign(channels.rbegin(), channels.rend());
+      site.along = along;
+      return;
+    }
+  }
+  /// The index of an operand that is exactly the dimension, when no other moves with it; else -1.
+  static int ownIndex(const AffineIndices &map, uint32_t dim) {
+    if (!standsAlone(map, dim))
+      return -1;
+    return int(std::find_if(map.begin(), map.end(), [&](const AffineIndex &index) { return index.terms.size() == 1 && index.terms[0].first == dim; }) - map.begin());
+  }
+  /// Which dimension of what a node moves is dimension `at` of what it gives; -1: none is.
+  int before(const Node &node, int at) const {
+    const std::vector<Dim> &from = f.types[node.operands[0]].shape, &to = f.types[node.first].shape;
+    if (node.op == Op::View)
+      return ownIndex(std::get<AffineIndices>(node.attrs.at("map")), uint32_t(at));
+    if (node.op == Op::Pad)
+      return from[size_t(at)] == to[size_t(at)] ? at : -1;
+    // A dimension survives reshaping where it has the same size and as many elements behind it.
+    auto behind = [](const std::vector<Dim> &shape, size_t at) {
+      Dim all(1);
+      for (size_t d = at + 1; d < shape.size(); ++d)
+        all = all * shape[d];
+      return all;
+    };
+    for (size_t d = 0; d < from.size(); ++d)
+      if (from[d] == to[size_t(at)] && behind(from, d) == behind(to, size_t(at)))
+        return int(d);
+    return -1;
+  }
   bool isZero(Value x) const {
     if (madeBy[x] < 0)
       return false;
@@ -107,11 +149,13 @@ private:
   std::vector<int64_t> madeBy; // the node of a value; -1: an argument
 };
 
-/// Adds what a function saw of one tensor to the counts in `seen`.
-Value counted(NodeWriter &w, Value x, Value seen, const Node &like) {
-  constexpr double perLog = binsInOctave / 0.69314718055994530942; // of natural logarithms
+/// Adds what a function saw of one tensor to the counts in `seen`: of all its elements together, or of each channel by itself.
+Value counted(NodeWriter &w, Value x, int channels, Value seen, const Node &like) {
+  const Bins &bins = channels < 0 ? fineBins : channelBins;
+  constexpr double perLog = 1 / 0.69314718055994530942; // octaves of natural logarithms
+  const std::vector<Dim> given = w.type(x).shape;
   Dim count(1);
-  for (const Dim &d : w.type(x).shape)
+  for (const Dim &d : given)
     count = count * d;
   std::vector<Dim> shape{count};
   auto number = [&](double value) { return w.number(value, shape, like); };
@@ -119,14 +163,19 @@ Value counted(NodeWriter &w, Value x, Value seen, const Node &like) {
   // What is no number is counted as nothing.
   Value isNumber = w.add(Op::Eq, {all, all}, {Elem::Bool, shape}, {}, like);
   all = w.pointwise(Op::Select, {isNumber, all, number(0)}, like);
-  Value size = w.pointwise(Op::Max, {w.pointwise(Op::Abs, {all}, like), number(std::ldexp(1.0, leastOctave))}, like);
-  Value bin = w.pointwise(Op::Mul, {w.pointwise(Op::Log, {size}, like), number(perLog)}, like);
-  bin = w.pointwise(Op::Floor, {w.pointwise(Op::Add, {bin, number(-leastOctave * binsInOctave)}, like)}, like);
-  bin = w.pointwise(Op::Max, {w.pointwise(Op::Min, {bin, number(binsEach - 1)}, like), number(0)}, like);
+  Value size = w.pointwise(Op::Max, {w.pointwise(Op::Abs, {all}, like), number(std::ldexp(1.0, bins.least))}, like);
+  Value bin = w.pointwise(Op::Mul, {w.pointwise(Op::Log, {size}, like), number(perLog * bins.inOctave)}, like);
+  bin = w.pointwise(Op::Floor, {w.pointwise(Op::Add, {bin, number(-bins.least * bins.inOctave)}, like)}, like);
+  bin = w.pointwise(Op::Max, {w.pointwise(Op::Min, {bin, number(bins.each - 1)}, like), number(0)}, like);
   Value negative = w.add(Op::Lt, {all, number(0)}, {Elem::Bool, shape}, {}, like);
-  Value place = w.pointwise(Op::Select, {negative, w.pointwise(Op::Sub, {number(binsEach - 1), bin}, like), w.pointwise(Op::Add, {bin, number(binsEach)}, like)}, like);
+  Value place = w.pointwise(Op::Select, {negative, w.pointwise(Op::Sub, {number(bins.each - 1), bin}, like), w.pointwise(Op::Add, {bin, number(bins.each)}, like)}, like);
   Value ids = w.cast(place, Elem::I32, like);
-  Value counts = w.add(Op::ScatterAdd, {number(1), ids}, {Elem::F32, {Dim(2 * binsEach)}}, {}, like);
+  if (channels >= 0) {
+    Value channel = w.add(Op::Iota, {}, {Elem::I32, given}, {{"dim", int64_t(channels)}}, like);
+    channel = w.add(Op::Reshape, {channel}, {Elem::I32, shape}, {}, like);
+    ids = w.pointwise(Op::Add, {ids, w.pointwise(Op::Mul, {channel, w.number(2 * bins.each, shape, like, Elem::I32)}, like)}, like);
+  }
+  Value counts = w.add(Op::ScatterAdd, {number(1), ids}, {Elem::F32, w.type(seen).shape}, {}, like);
   return w.pointwise(Op::Add, {seen, counts}, like);
 }
 
@@ -141,7 +190,7 @@ std::map<size_t, Site> sitesIn(const Function &f, const std::map<int, Kept> &kep
   return sites;
 }
 
-std::map<int, std::string> rangesOf(const Program &program, const std::map<int, Kept> &kept) {
+std::map<int, RangeOf> rangesOf(const Program &program, const std::map<int, Kept> &kept) {
   // Weights that multiply one tensor are one set, told by its first.
   std::map<int, int> first;
   auto find = [&](int tensor) {
@@ -149,31 +198,44 @@ std::map<int, std::string> rangesOf(const Program &program, const std::map<int, 
       tensor = first.at(tensor);
     return tensor;
   };
+  // Channels, where all sites of a set say the same: of one tensor the same dimension, of one weight too.
+  std::map<int, std::pair<int64_t, int>> said; // weight -> channels, its dimension; 0: sites differ
   for (const Function &f : program.functions) {
-    std::map<Value, int> ofRoot;
+    std::map<Value, Site> ofRoot;
     for (auto &[node, site] : sitesIn(f, kept)) {
       first.try_emplace(site.tensor, site.tensor);
-      auto [found, fresh] = ofRoot.try_emplace(site.root, site.tensor);
+      std::pair<int64_t, int> own{0, -1};
+      if (!site.channels.empty())
+        own = {f.types[site.root].shape[size_t(site.channels[0])].constant().value_or(0), site.along};
+      if (auto [there, isNew] = said.try_emplace(site.tensor, own); !isNew && there->second != own)
+        there->second = {0, -1};
+      auto [found, fresh] = ofRoot.try_emplace(site.root, site);
       if (fresh)
         continue;
-      int a = find(found->second), b = find(site.tensor);
+      if (found->second.channels.empty() || site.channels.empty() || found->second.channels[0] != site.channels[0])
+        said[site.tensor] = {0, -1};
+      int a = find(found->second.tensor), b = find(site.tensor);
       first[std::max(a, b)] = std::min(a, b);
     }
   }
-  std::map<int, std::string> names;
-  for (auto &[tensor, other] : first)
-    names[tensor] = program.tensors[size_t(find(tensor))].name + ".input";
-  return names;
+  std::map<int, int64_t> ofSet;
+  for (auto &[tensor, own] : said)
+    if (auto [there, isNew] = ofSet.try_emplace(find(tensor), own.first); !isNew && there->second != own.first)
+      there->second = 0;
+  std::map<int, RangeOf> ranges;
+  for (auto &[tensor, to] : first)
+    ranges[tensor] = {program.tensors[size_t(find(tensor))].name + ".input", ofSet.at(find(tensor)), said.at(tensor).second};
+  return ranges;
 }
 
 Program observed(const Program &program, const std::vector<DeployProgram> &deploys) {
   Program out = program;
   const std::map<int, Kept> kept = keptBy(program, deploys);
-  const std::map<int, std::string> names = rangesOf(program, kept);
+  const std::map<int, RangeOf> ranges = rangesOf(program, kept);
   std::map<std::string, int> seen;
-  for (auto &[tensor, name] : names)
-    if (seen.try_emplace(name, int(out.tensors.size())).second)
-      out.tensors.push_back({TensorDecl::Kind::Metric, name + ".seen", {Elem::F32, {Dim(2 * binsEach)}}, program.tensors[size_t(tensor)].where});
+  for (auto &[tensor, range] : ranges)
+    if (seen.try_emplace(range.name, int(out.tensors.size())).second)
+      out.tensors.push_back({TensorDecl::Kind::Metric, range.name + ".seen", {Elem::F32, {Dim(countsOf(range.channels))}}, program.tensors[size_t(tensor)].where});
 
   std::set<std::string> gone;
   for (TrainProgram &t : out.trains) {
@@ -194,7 +256,7 @@ Program observed(const Program &program, const std::vector<DeployProgram> &deplo
     Value before = Value(f.args.size());
     std::vector<TensorType> types;
     for (auto &[node, site] : sites)
-      if (const std::string &name = names.at(site.tensor); counts.try_emplace(name, Value(f.args.size())).second) {
+      if (const std::string &name = ranges.at(site.tensor).name; counts.try_emplace(name, Value(f.args.size())).second) {
         const TensorDecl &decl = out.tensors[size_t(seen.at(name))];
         f.args.push_back({decl.name, Role::Tensor, seen.at(name), decl.type, decl.where});
         types.push_back(decl.type);
@@ -212,14 +274,14 @@ Program observed(const Program &program, const std::vector<DeployProgram> &deplo
     NodeWriter writer(f);
     std::set<std::pair<Value, std::string>> done;
     for (auto &[number, site] : sites) {
-      const std::string &name = names.at(site.tensor);
+      const std::string &name = ranges.at(site.tensor).name;
       shows[f.name].insert(site.tensor);
       if (!done.emplace(site.root, name).second)
         continue;
       Value root = site.root;
       up(root);
       Node like = f.nodes[number];
-      counts[name] = counted(writer, root, counts[name], like);
+      counts[name] = counted(writer, root, ranges.at(site.tensor).channels ? site.channels[0] : -1, counts[name], like);
     }
     for (auto &[name, value] : counts)
       f.outputs.push_back({name + ".seen", value, seen.at(name)});
@@ -248,48 +310,6 @@ Program observed(const Program &program, const std::vector<DeployProgram> &deplo
     }
   }
   return out;
-}
-
-std::optional<Range> bestRange(std::span<const float> counts) {
-  struct Bin {
-    double value, count;
-  };
-  // The middle of a bin stands for what it counts; the range begins and ends at the outer edges of bins.
-  auto edge = [](int bin) { return std::exp2(double(bin) / binsInOctave + leastOctave); };
-  std::vector<Bin> bins;
-  std::vector<double> lows{0}, highs{0}; // from zero outwards
-  for (int b = 0; b < binsEach; ++b) {
-    double middle = (edge(b) + edge(b + 1)) / 2;
-    if (float n = counts[size_t(binsEach - 1 - b)]; n > 0)
-      bins.push_back({-middle, n}), lows.push_back(-edge(b + 1));
-    if (float n = counts[size_t(binsEach + b)]; n > 0)
-      bins.push_back({middle, n}), highs.push_back(edge(b + 1));
-  }
-  if (bins.empty())
-    return std::nullopt;
-  // Cutting goes two octaves in at most: further in nothing was ever gained by it.
-  auto near = [](std::vector<double> &ends) {
-    double last = ends.back();
-    std::erase_if(ends, [&](double end) { return std::abs(end) < std::abs(last) / 4; });
-  };
-  near(lows), near(highs);
-  Range best{};
-  double least = INFINITY;
-  for (double low : lows)
-    for (double high : highs) {
-      double step = (high - low) / 255, error = 0;
-      for (const Bin &bin : bins) {
-        double over = std::max({0.0, bin.value - high, low - bin.value});
-        error += bin.count * (over > 0 ? over * over : std::min(step * step / 12, bin.value * bin.value));
-        if (error >= least)
-          break;
-      }
-      if (error >= least)
-        continue;
-      least = error;
-      best = {float(step), 1 / float(step), float(std::nearbyint(-low / step))};
-    }
-  return best;
 }
 
 } // namespace bigm

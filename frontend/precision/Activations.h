@@ -8,11 +8,13 @@
 // once on records of a split, by a program that counts magnitudes (`observed`). Zero is a whole number of steps, so that padding
 // stays exact; where no activation is negative it is 0, and padding and the second sum are free (Jacob et al. 2018, section 2).
 // Which weights share a range follows from the program: all that multiply one tensor, in any function.
+//
+// Channels of one tensor may differ by orders of magnitude, and one step for all is then too coarse for most. They are balanced
+// (SmoothQuant, Xiao et al. 2022): channel k of x is multiplied by a factor r[k] before it is rounded, and the weights that multiply it
+// are divided by r[k] before they are kept as int8, which changes no product (Balance.h chooses r).
 #pragma once
 #include "frontend/precision/Kept.h"
-#include <array>
 #include <map>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -25,26 +27,45 @@ struct Site {
   unsigned channel = 0;      // the dimension of the result along which the weight's scales go
   Value root = 0;            // where activations come from: views and padding of it are the operand
   std::vector<size_t> moved; // the nodes between, in order
+  // The dimension of the root, and of what each of `moved` gives, that meets dimension `along` of the weight and no other; empty:
+  // there is none.
+  std::vector<int> channels;
+  int along = -1;
 };
 /// The sites of a function by the number of their nodes. Not among them: products with one weight for each channel (depthwise:
 /// nothing is shared), those whose activations do not lie four of a sum together, and sums so long that i32 could overflow.
 std::map<size_t, Site> sitesIn(const Function &, const std::map<int, Kept> &);
 
-/// The name of the range of each weight that is at a site: "net.first.weight.input".
-std::map<int, std::string> rangesOf(const Program &, const std::map<int, Kept> &);
+/// The range of what a weight at a site multiplies.
+struct RangeOf {
+  std::string name;     // "net.first.weight.input"; of the first weight that has it
+  int64_t channels = 0; // of its activations, where they can be balanced: all its sites agree on them; else 0
+  int along = -1;       // the weight's dimension that meets them
+};
+/// By weight, of each that is at a site.
+std::map<int, RangeOf> rangesOf(const Program &, const std::map<int, Kept> &);
 
 /// A program that counts the magnitudes of what it would keep in eight bits, and computes f32: `NAME.seen` in its metrics, for each
-/// name of rangesOf. Its evaluations are those that show activations, on the splits that the deploys say. Nothing trains in it.
+/// name of rangesOf: countsOf channels one after the other. Its evaluations are those that show activations, on the splits that the deploys say. Nothing trains in it.
 Program observed(const Program &, const std::vector<DeployProgram> &);
 
-/// step, 1 / step, zero.
-using Range = std::array<float, 3>;
+/// How activations are kept in eight bits.
+struct Range {
+  float step = 0, inverse = 0, zero = 0; // inverse: 1 / step
+  std::vector<float> balance = {};       // r above, for each channel; empty: all 1
+};
 /// By the names of rangesOf.
 using Ranges = std::map<std::string, Range>;
 
-/// Counts of one range, one for each bin: negative ones from the largest magnitude down, then the others upwards.
-constexpr int binsEach = 768, binsInOctave = 16, leastOctave = -24;
-/// The range with the least squared error for what was counted: rounding inside, cutting outside. Nothing was counted: no range.
-std::optional<Range> bestRange(std::span<const float> counts);
+/// How magnitudes are counted: those from 2^least on in `each` bins, `inOctave` of them for twice the magnitude. Bins of one channel:
+/// negative numbers from the largest magnitude down, then the others upwards.
+struct Bins {
+  int each, inOctave, least;
+  double edge(int bin) const; // where a bin begins
+};
+/// Of tensors whose channels are counted together, and of those with each channel by itself.
+constexpr Bins fineBins{768, 16, -24}, channelBins{128, 4, -16};
+/// How many counts there are of a range with so many channels; 0: they are together.
+constexpr int64_t countsOf(int64_t channels) { return channels ? channels * 2 * channelBins.each : 2 * fineBins.each; }
 
 } // namespace bigm

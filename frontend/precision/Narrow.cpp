@@ -25,11 +25,16 @@ public:
       decl.scales = int(out.tensors.size()), decl.axis = how.axis;
       out.tensors.push_back(std::move(scales)); // `decl` is gone
     }
-    names = rangesOf(from, kept);
-    for (auto &[tensor, name] : names)
-      if (auto range = ranges.find(name); range != ranges.end() && rangeTensors.try_emplace(name, int(out.tensors.size())).second)
-        out.tensors.push_back({TensorDecl::Kind::Param, name, {Elem::F32, {Dim(3)}}, from.tensors[size_t(tensor)].where, {}, false, -1, 0,
-                               {range->second.begin(), range->second.end()}});
+    rangeOfWeight = rangesOf(from, kept);
+    for (auto &[tensor, of] : rangeOfWeight)
+      if (auto range = ranges.find(of.name); range != ranges.end()) {
+        const SourceRange &where = from.tensors[size_t(tensor)].where;
+        found(of.name, {range->second.step, range->second.inverse, range->second.zero}, where);
+        if (range->second.balance.empty())
+          continue;
+        int balance = found(of.name + ".balance", range->second.balance, where);
+        out.tensors[size_t(tensor)].balance = balance, out.tensors[size_t(tensor)].along = of.along;
+      }
     std::set<std::string> inits;
     for (const TrainProgram &t : from.trains)
       inits.insert(t.init);
@@ -51,12 +56,23 @@ public:
   }
 
 private:
+  /// A tensor whose elements the compiler found, one of each name.
+  int found(const std::string &name, std::vector<float> values, const SourceRange &where) {
+    auto [there, fresh] = foundTensors.try_emplace(name, int(out.tensors.size()));
+    if (fresh) {
+      TensorDecl decl{TensorDecl::Kind::Param, name, {Elem::F32, {Dim(int64_t(values.size()))}}, where};
+      decl.values = std::move(values);
+      out.tensors.push_back(std::move(decl));
+    }
+    return there->second;
+  }
+
   // ---------------------------------------------------------------- one function
   Function rewritten(const Function &f) {
     Function copy = f;
     w = std::make_unique<NodeWriter>(copy);
     copy.nodes.clear(), copy.types.clear();
-    scaleOf.clear(), rangeOf.clear(), weights.clear();
+    scaleOf.clear(), argumentOf.clear(), weights.clear();
     for (size_t a = 0; a < f.args.size(); ++a)
       if (f.args[a].role == Role::Tensor && kept.count(f.args[a].tensor)) {
         copy.args[a].type.elem = out.tensors[size_t(f.args[a].tensor)].type.elem;
@@ -68,12 +84,22 @@ private:
         const TensorDecl &decl = out.tensors[size_t(scales)];
         copy.args.push_back({f.args[argument].name + ".scale", Role::Tensor, scales, decl.type, f.args[argument].where});
       }
+    auto reads = [&](int tensor, const SourceRange &where) {
+      if (!argumentOf.try_emplace(tensor, Value(copy.args.size())).second)
+        return;
+      const TensorDecl &decl = out.tensors[size_t(tensor)];
+      copy.args.push_back({decl.name, Role::Tensor, tensor, decl.type, where});
+    };
     const std::map<size_t, Site> sites = sitesIn(f, kept);
-    for (auto &[number, site] : sites) {
-      const std::string &name = names.at(site.tensor);
-      if (auto tensor = rangeTensors.find(name); tensor != rangeTensors.end() && rangeOf.try_emplace(name, Value(copy.args.size())).second)
-        copy.args.push_back({name, Role::Tensor, tensor->second, out.tensors[size_t(tensor->second)].type, f.nodes[number].where});
-    }
+    for (auto &[number, site] : sites)
+      if (auto range = foundTensors.find(rangeOfWeight.at(site.tensor).name); range != foundTensors.end())
+        reads(range->second, f.nodes[number].where);
+    for (auto &[argument, tensor] : weights)
+      if (int balance = out.tensors[size_t(tensor)].balance; balance >= 0)
+        reads(balance, f.args[argument].where);
+    for (const Output &o : f.outputs)
+      if (kept.count(o.tensor) && out.tensors[size_t(o.tensor)].balance >= 0)
+        reads(out.tensors[size_t(o.tensor)].balance, out.tensors[size_t(o.tensor)].where);
     for (const Arg &a : copy.args)
       copy.types.push_back(a.type);
     values.assign(f.types.size(), 0);
@@ -86,8 +112,8 @@ private:
         continue;
       }
       if (auto site = sites.find(size_t(&node - f.nodes.data())); site != sites.end())
-        if (auto range = rangeOf.find(names.at(site->second.tensor)); range != rangeOf.end()) {
-          values[node.first] = inWholeNumbers(f, node, site->second, range->second);
+        if (auto range = foundTensors.find(rangeOfWeight.at(site->second.tensor).name); range != foundTensors.end()) {
+          values[node.first] = inWholeNumbers(f, node, site->second, argumentOf.at(range->second));
           continue;
         }
       Node moved = node;
@@ -103,6 +129,9 @@ private:
           auto [scales, axis] = found->second;
           decoded = w->pointwise(Op::Mul, {decoded, w->spread(scales, w->type(decoded).shape, size_t(axis), node)}, node);
         }
+        const TensorDecl &decl = out.tensors[size_t(weight->second)];
+        if (decl.balance >= 0)
+          decoded = w->pointwise(Op::Mul, {decoded, w->spread(argumentOf.at(decl.balance), w->type(decoded).shape, size_t(decl.along), node)}, node);
         operand = decoded;
       }
       moved.first = Value(copy.types.size());
@@ -129,13 +158,19 @@ private:
     if (scale == scaleOf.end())
       return rows;
     Value scales = w->add(Op::Gather, {scale->second.first, ids}, {Elem::F32, w->type(ids).shape}, node.attrs, node);
-    return w->pointwise(Op::Mul, {rows, w->spread(scales, type.shape, 0, node)}, node);
+    rows = w->pointwise(Op::Mul, {rows, w->spread(scales, type.shape, 0, node)}, node);
+    // A table that is multiplied as well: its dimension `along` is none of its rows' numbers, and stands behind those of the ids.
+    const TensorDecl &decl = out.tensors[size_t(weights.at(table))];
+    if (decl.balance < 0)
+      return rows;
+    size_t behind = w->type(ids).shape.size() + size_t(decl.along) - 1;
+    return w->pointwise(Op::Mul, {rows, w->spread(argumentOf.at(decl.balance), type.shape, behind, node)}, node);
   }
 
   /// Both factors in eight bits, summed in i32 (Activations.h has the formula).
   Value inWholeNumbers(const Function &f, const Node &node, const Site &site, Value range) {
-    const Range &numbers = ranges.at(names.at(site.tensor));
-    const double zero = numbers[2];
+    const Range &numbers = ranges.at(rangeOfWeight.at(site.tensor).name);
+    const double zero = numbers.zero;
     // Zeros that are put around are zero steps; where these are no number 0, they are put around before.
     size_t first = 0;
     for (size_t i = 0; zero != 0 && i < site.moved.size(); ++i)
@@ -143,7 +178,13 @@ private:
         first = i + 1;
     Value x = values[first ? f.nodes[site.moved[first - 1]].first : site.root];
     const std::vector<Dim> shape = w->type(x).shape;
-    Value q = w->pointwise(Op::Round, {w->pointwise(Op::Mul, {x, w->element(range, 1, shape, node)}, node)}, node);
+    Value steps = w->element(range, 1, shape, node);
+    if (int balance = out.tensors[size_t(site.tensor)].balance; balance >= 0) {
+      Value factors = argumentOf.at(balance);
+      factors = w->pointwise(Op::Mul, {factors, w->element(range, 1, w->type(factors).shape, node)}, node);
+      steps = w->spread(factors, shape, size_t(site.channels[first]), node);
+    }
+    Value q = w->pointwise(Op::Round, {w->pointwise(Op::Mul, {x, steps}, node)}, node);
     if (zero != 0)
       q = w->pointwise(Op::Add, {q, w->element(range, 2, shape, node)}, node);
     q = w->pointwise(Op::Max, {w->pointwise(Op::Min, {q, w->number(255, shape, node)}, node), w->number(0, shape, node)}, node);
@@ -191,6 +232,8 @@ private:
       if (int(d) != decl.axis)
         dims.push_back(int64_t(d));
     std::vector<Dim> row{shape[size_t(decl.axis)]};
+    if (decl.balance >= 0)
+      o.value = w->pointwise(Op::Div, {o.value, w->spread(argumentOf.at(decl.balance), shape, size_t(decl.along), like)}, like);
     Value most = w->add(Op::ReduceMax, {w->pointwise(Op::Abs, {o.value}, like)}, {Elem::F32, row}, {{"dims", dims}}, like);
     Value scale = w->pointwise(Op::Mul, {most, w->number(1.0 / 127, row, like)}, like);
     // A row of zeros has the scale 0, and 0 over 1 is as good a number for it as any.
@@ -204,14 +247,14 @@ private:
   Program out;
   std::map<int, Kept> kept; // by tensor
   const Ranges &ranges;
-  std::map<int, std::string> names;        // weight -> its range
-  std::map<std::string, int> rangeTensors; // range -> its tensor
+  std::map<int, RangeOf> rangeOfWeight;
+  std::map<std::string, int> foundTensors; // ranges and balances by name
   // Of the function that is rewritten.
   std::unique_ptr<NodeWriter> w;
   std::vector<Value> values;                      // of the old one -> of the new one
   std::map<Value, int> weights;                   // argument -> tensor
   std::map<Value, std::pair<Value, int>> scaleOf; // argument of a weight -> that of its scales, and their dimension
-  std::map<std::string, Value> rangeOf;           // range -> its argument
+  std::map<int, Value> argumentOf;                // ranges and balances by tensor
 };
 } // namespace
 

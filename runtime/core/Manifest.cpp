@@ -67,6 +67,12 @@ static TensorDecl parseTensor(const Json &json, size_t index) {
     if (tensor.axis < 0 || tensor.axis >= int64_t(tensor.shape.size()))
       fail(where + " has no dimension `axis`");
   }
+  if (json.contains("balance")) {
+    tensor.balance = int32_t(number(json["balance"], "`balance` of " + where));
+    tensor.along = number(member(json, "along", where), "`along` of " + where);
+    if (tensor.along < 0 || tensor.along >= int64_t(tensor.shape.size()) || tensor.scales < 0)
+      fail(where + " cannot be balanced");
+  }
   if (json.contains("values")) {
     for (const Json &value : list(json, "values", where)) {
       if (!value.is_number())
@@ -239,6 +245,11 @@ Manifest Manifest::parse(std::string_view source, const Pick &pick) {
       const TensorDecl *scales = size_t(t.scales) < manifest.tensors.size() ? &manifest.tensors[size_t(t.scales)] : nullptr;
       if (!scales || scales->dtype != BIGM_F32 || scales->shape != std::vector<int64_t>{t.shape[size_t(t.axis)]})
         fail("tensor `" + t.name + "` has scales that are none");
+      if (t.balance < 0)
+        continue;
+      const TensorDecl *balance = size_t(t.balance) < manifest.tensors.size() ? &manifest.tensors[size_t(t.balance)] : nullptr;
+      if (!balance || balance->shape != std::vector<int64_t>{t.shape[size_t(t.along)]} || int64_t(balance->values.size()) != t.shape[size_t(t.along)])
+        fail("tensor `" + t.name + "` has a balance that is none");
     }
   manifest.feedsPrepared.resize(manifest.tensors.size());
   if (code.contains("prepared")) {

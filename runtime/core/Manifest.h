@@ -23,6 +23,8 @@ struct TensorDecl {
   bool narrowed = false; // an f32 weight that the program keeps in fewer bits (Narrow.h)
   int32_t scales = -1;   // of an i8 one: the tensor of its scales
   int64_t axis = 0;      // and the dimension that they go along
+  int32_t balance = -1;  // of one whose activations are balanced: the tensor of the factors that it was divided by
+  int64_t along = 0;     // and the dimension that these go along
   std::vector<float> values; // what it holds where no file of weights says otherwise; empty: zeros, and a file must have it
 };
 

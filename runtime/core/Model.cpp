@@ -116,7 +116,8 @@ void Model::load(const std::string &path, uint32_t required, bool allowMissing, 
       const TensorDecl &decl = manifest.tensors[i];
       std::vector<float> values(sources[i]->bytes / sizeof(float)); // in the file they need not be aligned
       std::memcpy(values.data(), sources[i]->data, values.size() * sizeof(float));
-      narrow(decl, values.data(), tensors[i], decl.scales < 0 ? nullptr : reinterpret_cast<float *>(tensors[size_t(decl.scales)]));
+      auto floats = [&](int32_t tensor) { return tensor < 0 ? nullptr : reinterpret_cast<float *>(tensors[size_t(tensor)]); };
+      narrow({decl.dtype, decl.shape, decl.axis, floats(decl.balance), decl.along}, values.data(), tensors[i], floats(decl.scales));
     } else if (sources[i] && sources[i]->bytes) {
       std::memcpy(tensors[i], sources[i]->data, sources[i]->bytes);
     }

@@ -25,35 +25,38 @@ uint16_t toHalf(float value) {
   return uint16_t(sign | (rest - 0x38000000) >> 13);
 }
 
-void narrow(int32_t dtype, const std::vector<int64_t> &shape, int64_t axis, const float *from, void *to, float *scales) {
-  int64_t count = 1, channels = scales ? shape[size_t(axis)] : 1, inner = 1;
-  for (int64_t size : shape)
+void narrow(const Narrowed &how, const float *from, void *to, float *scales) {
+  int64_t count = 1;
+  for (int64_t size : how.shape)
     count *= size;
   if (!scales) {
     auto *out = static_cast<uint16_t *>(to);
     for (int64_t i = 0; i < count; ++i)
-      out[i] = dtype == BIGM_F16 ? toHalf(from[i]) : toBrain(from[i]);
+      out[i] = how.dtype == BIGM_F16 ? toHalf(from[i]) : toBrain(from[i]);
     return;
   }
-  for (size_t d = size_t(axis) + 1; d < shape.size(); ++d)
-    inner *= shape[d];
+  auto inner = [&](int64_t dim) {
+    int64_t all = 1;
+    for (size_t d = size_t(dim) + 1; d < how.shape.size(); ++d)
+      all *= how.shape[d];
+    return all;
+  };
+  const int64_t channels = how.shape[size_t(how.axis)], innerChannel = inner(how.axis);
+  const int64_t factors = how.balance ? how.shape[size_t(how.along)] : 1, innerFactor = inner(how.along);
+  auto element = [&](int64_t i) { return how.balance ? from[i] / how.balance[i / innerFactor % factors] : from[i]; };
   // The same arithmetic in the same order as the rewritten init functions have it.
   std::fill(scales, scales + channels, 0.f);
   for (int64_t i = 0; i < count; ++i) {
-    float &most = scales[i / inner % channels];
-    most = std::max(most, std::abs(from[i]));
+    float &most = scales[i / innerChannel % channels];
+    most = std::max(most, std::abs(element(i)));
   }
   for (int64_t c = 0; c < channels; ++c)
     scales[c] *= 1.f / 127;
   auto *out = static_cast<int8_t *>(to);
   for (int64_t i = 0; i < count; ++i) {
-    float steps = std::nearbyint(from[i] / std::max(scales[i / inner % channels], 1e-30f));
+    float steps = std::nearbyint(element(i) / std::max(scales[i / innerChannel % channels], 1e-30f));
     out[i] = int8_t(std::clamp(steps, -127.f, 127.f)); // a NaN is the smallest: nothing reads it as a number
   }
-}
-
-void narrow(const TensorDecl &decl, const float *from, void *to, float *scales) {
-  narrow(decl.dtype, decl.shape, decl.axis, from, to, scales);
 }
 
 } // namespace bigm::rt

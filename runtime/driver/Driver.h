@@ -8,6 +8,7 @@
 //   metrics.jsonl          one object a line: losses as they come, and one for each epoch with its validation
 //   evaluation.json        what the last `evaluate` found
 //   report.html            the report
+//   calibration.json       ranges of activations, which commands with `precision int8 { calibrate ... }` find once
 // The first three change together or not at all, whenever the process dies: all are written and flushed beside the old
 // ones, a marker file `commit` is made, and only then are they renamed; whoever opens the folder and finds the marker
 // finishes the renaming.
@@ -19,8 +20,8 @@
 #include <cstdio>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
-#include <string_view>
 #include <string_view>
 #include <vector>
 
@@ -80,9 +81,11 @@ struct Evaluation {
 /// (a run folder that cannot be written is then only mentioned in the log).
 Evaluation evaluate(const bigm_module *module, const CommonOptions &options);
 
-/// What a program that counts its activations saw (frontend/precision/Activations.h): every `evaluate` runs on at most `records`
-/// records of its split; then its tensors of metrics whose names end in `.seen`, summed over all that ran, by name.
-Result calibrate(const bigm_module *module, const CommonOptions &options, int64_t records, std::map<std::string, std::vector<float>> &seen);
+/// The elements of one of a program's f32 tensors, by name.
+using Elements = std::function<std::span<const float>(const std::string &name)>;
+/// A program that counts its activations (frontend/precision/Activations.h): every `evaluate` runs on at most `records` records of its
+/// split, and `use` is given what is in its tensors then: counts and weights.
+Result calibrate(const bigm_module *module, const CommonOptions &options, int64_t records, const std::function<void(const Elements &)> &use);
 
 /// Weights from files that the program names (`from pretrained(...)`) into a model that `build` or `profile` opened.
 Result loadPretrained(const bigm_module *module, bigm_model *model, const CommonOptions &options);

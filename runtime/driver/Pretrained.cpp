@@ -50,7 +50,8 @@ void writeWide(const Program &program, bigm_model *model, size_t index, const vo
   std::vector<uint8_t> narrow(wide.size() * data::sizeOf(t.elem));
   std::vector<float> scales(t.scales < 0 ? 0 : size_t(t.shape[size_t(t.axis)]));
   int32_t dtype = t.elem == data::Elem::I8 ? BIGM_I8 : t.elem == data::Elem::F16 ? BIGM_F16 : BIGM_BF16;
-  rt::narrow(dtype, t.shape, t.axis, wide.data(), narrow.data(), t.scales < 0 ? nullptr : scales.data());
+  auto *balance = t.balance < 0 ? nullptr : static_cast<const float *>(bigm_model_data(model, t.balance));
+  rt::narrow({dtype, t.shape, t.axis, balance, t.along}, wide.data(), narrow.data(), t.scales < 0 ? nullptr : scales.data());
   expect(bigm_model_write(model, int32_t(index), narrow.data(), narrow.size()));
   if (t.scales >= 0)
     expect(bigm_model_write(model, t.scales, scales.data(), scales.size() * sizeof(float)));

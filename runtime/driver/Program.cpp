@@ -154,7 +154,7 @@ Program parseProgram(std::string_view manifest) {
     p.target = text(j, "target");
     for (auto &t : j.at("tensors"))
       p.tensors.push_back({text(t, "name"), text(t, "kind"), elemOf(t), constantShape(t), t.value("narrowed", false),
-                           t.value("scales", -1), t.value("axis", 0), t.contains("values")});
+                           t.value("scales", -1), t.value("axis", 0), t.value("balance", -1), t.value("along", 0), t.contains("values")});
     for (auto &f : j.at("functions")) {
       FunctionInfo info{text(f, "name"), list<std::string>(f, "symbols"), {}};
       for (auto &a : f.at("args"))

@@ -14,6 +14,7 @@ struct TensorInfo {
   std::vector<int64_t> shape;
   bool narrowed = false;     // an f32 weight that the program keeps in fewer bits (runtime/core/Narrow.h)
   int scales = -1, axis = 0; // of an i8 one: the tensor of its scales, the dimension that they go along
+  int balance = -1, along = 0; // of one whose activations are balanced: the tensor of its factors, the dimension that they go along
   bool valued = false;       // the manifest has its elements: no file need
 };
 struct ArgInfo {

@@ -75,7 +75,7 @@ void RunFolder::makeWritable() {
 
 void RunFolder::clear() {
   for (auto name : {"weights.safetensors", "optimizer.safetensors", "state.json", "metrics.jsonl", "evaluation.json",
-                    "report.html", "run.json", "classes.json"}) {
+                    "report.html", "run.json", "classes.json", "calibration.json"}) {
     ::unlink(file(name).c_str());
     ::unlink(file(std::string(name) + ".new").c_str());
   }

@@ -20,6 +20,19 @@
 #include <unistd.h>
 
 namespace bigm::tool {
+
+std::string cacheFolder() {
+  auto set = [](const char *name) {
+    const char *value = std::getenv(name);
+    return std::string(value ? value : "");
+  };
+  if (std::string folder = set("BIGM_CACHE_DIR"); !folder.empty())
+    return folder;
+  if (std::string caches = set("XDG_CACHE_HOME"); !caches.empty())
+    return caches + "/bigmc";
+  std::string home = set("HOME");
+  return home.empty() ? "" : home + "/.cache/bigmc";
+}
 namespace {
 
 /// Of all files that were read, one after the other.
@@ -89,17 +102,8 @@ std::map<std::string, int64_t> sizesOf(const CodeOptions &code) {
   return sizes;
 }
 
-/// The folder for machine code made before, where the user's other caches are.
 std::unique_ptr<mlir::bigm::cpu::ObjectCache> openCache(const CodeOptions &options) {
-  auto set = [](const char *name) {
-    const char *value = std::getenv(name);
-    return std::string(value ? value : "");
-  };
-  std::string folder = set("BIGM_CACHE_DIR");
-  if (folder.empty() && !set("XDG_CACHE_HOME").empty())
-    folder = set("XDG_CACHE_HOME") + "/bigmc";
-  if (folder.empty() && !set("HOME").empty())
-    folder = set("HOME") + "/.cache/bigmc";
+  std::string folder = cacheFolder();
   if (options.noCache || folder.empty())
     return nullptr;
   return std::make_unique<mlir::bigm::cpu::ObjectCache>(folder);

@@ -33,6 +33,9 @@ std::unique_ptr<Checked> checkProgram(const std::string &file, const std::vector
 /// Initial elements that the program's files give, by tensor; they live as long as the program.
 std::vector<std::pair<std::string, std::string_view>> givenTensors(const Program &);
 
+/// Where what was made before is kept, among the user's other caches: $BIGM_CACHE_DIR, else ~/.cache/bigmc. Empty: nowhere.
+std::string cacheFolder();
+
 /// The value of sizes that `--size` does not give.
 constexpr int64_t defaultSize = 32;
 

@@ -193,6 +193,8 @@ json manifestOf(const Program &program, const ManifestFacts &facts) {
       j["values"] = t.values;
     if (t.scales >= 0)
       j.update({{"scales", t.scales}, {"axis", t.axis}});
+    if (t.balance >= 0)
+      j.update({{"balance", t.balance}, {"along", t.along}});
     m["tensors"].push_back(j);
   }
   m["functions"] = json::array();

@@ -1,5 +1,7 @@
 #include "Precision.h"
+#include "KeptRanges.h"
 #include "Module.h"
+#include "frontend/precision/Balance.h"
 #include "frontend/precision/Narrow.h"
 #include "runtime/include/bigm/bigm.h"
 #include "llvm/ADT/StringExtras.h"
@@ -40,46 +42,81 @@ void apply(Checked &checked, const CodeOptions &code, const std::vector<DeployPr
       d.precision = code.precision;
 }
 
+/// The range that all weights of one name share.
+std::optional<Range> rangeFrom(const Program &program, const RangeOf &range, const std::map<int, RangeOf> &all, const std::map<int, Kept> &kept,
+                               const driver::Elements &elements) {
+  auto counts = elements(range.name + ".seen");
+  if (!range.channels)
+    return bestRange(counts);
+  std::vector<Multiplier> multipliers;
+  for (auto &[tensor, of] : all)
+    if (of.name == range.name) {
+      const TensorDecl &decl = program.tensors[size_t(tensor)];
+      Multiplier weight{elements(decl.name), {}, kept.at(tensor).axis, of.along};
+      for (const Dim &size : decl.type.shape)
+        weight.shape.push_back(size.constant().value());
+      multipliers.push_back(std::move(weight));
+    }
+  return balancedRange(counts, range.channels, multipliers);
+}
+
 /// Runs the program's evaluations with f32, counting. Nothing after printing why it cannot be.
+std::optional<Ranges> find(const Checked &checked, const Program &observed, const CodeOptions &code, const std::map<int, RangeOf> &names,
+                           const std::map<int, Kept> &kept, const driver::CommonOptions &places, int &exitCode) {
+  CodeOptions plain = code;
+  plain.explain = plain.marks = false;
+  auto compiled = compile(observed, checked.sources, checked.sourceSha256, plain, exitCode);
+  auto module = compiled ? openCompiled(*compiled, exitCode) : nullptr;
+  if (!module)
+    return std::nullopt;
+  Ranges ranges;
+  driver::Result result = driver::calibrate(module->get(), places, calibrationRecords, [&](const driver::Elements &elements) {
+    for (auto &[tensor, of] : names)
+      if (!ranges.count(of.name))
+        if (auto range = rangeFrom(checked.program, of, names, kept, elements))
+          ranges[of.name] = std::move(*range);
+  });
+  if (result.error.empty())
+    return ranges;
+  std::cerr << "bigmc: error: " << result.error << "\n";
+  exitCode = result.exitCode;
+  return std::nullopt;
+}
+
+/// The ranges of what the deploys calibrate: those that were kept, or found now. Nothing after printing why they cannot be.
 std::optional<Ranges> calibrated(const Checked &checked, const CodeOptions &code, const std::vector<DeployProgram> &deploys,
-                                 const std::map<int, std::string> &names, const driver::CommonOptions &places, int &exitCode) {
+                                 const std::map<int, Kept> &kept, const std::map<int, RangeOf> &names, const driver::CommonOptions &places,
+                                 int &exitCode) {
   auto start = std::chrono::steady_clock::now();
   Program program = observed(checked.program, deploys);
   if (program.evaluates.empty()) {
     exitCode = userError("no `evaluate` runs what is calibrated, so nothing shows its activations");
     return std::nullopt;
   }
+  const std::string split = program.evaluates.front().data + "." + program.evaluates.front().split;
   if (places.dataDir.empty()) {
-    exitCode = userError("ranges of activations are found on `" + program.evaluates.front().data + "." + program.evaluates.front().split +
-                         "`: say with `--data` where that is");
+    exitCode = userError("ranges of activations are found on `" + split + "`: say with `--data` where that is");
     return std::nullopt;
   }
-  CodeOptions plain = code;
-  plain.explain = plain.marks = false;
-  auto compiled = compile(program, checked.sources, checked.sourceSha256, plain, exitCode);
-  auto module = compiled ? openCompiled(*compiled, exitCode) : nullptr;
-  if (!module)
-    return std::nullopt;
-  std::map<std::string, std::vector<float>> seen;
-  driver::Result result = driver::calibrate(module->get(), places, calibrationRecords, seen);
-  if (!result.error.empty()) {
-    std::cerr << "bigmc: error: " << result.error << "\n";
-    exitCode = result.exitCode;
-    return std::nullopt;
+  KeptRanges store(checked, program, fmt::format("{}, {} records", precisionText(deploys), calibrationRecords), places, code);
+  auto ranges = store.read();
+  const bool known = ranges.has_value();
+  if (!known) {
+    ranges = find(checked, program, code, names, kept, places, exitCode);
+    if (!ranges)
+      return std::nullopt;
+    store.write(*ranges);
   }
-  Ranges ranges;
   std::string unseen;
   size_t products = 0;
-  for (auto &[tensor, name] : names)
-    if (auto range = bestRange(seen[name + ".seen"])) {
-      ranges[name] = *range;
+  for (auto &[tensor, of] : names)
+    if (ranges->count(of.name))
       ++products;
-    } else {
+    else
       unseen += (unseen.empty() ? "`" : ", `") + checked.program.tensors[size_t(tensor)].name + "`";
-    }
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::cerr << fmt::format("bigmc: {} products in eight bits, {} ranges from {}.{} in {:.1f} s\n", products, ranges.size(),
-                           program.evaluates.front().data, program.evaluates.front().split, seconds);
+  std::cerr << fmt::format("bigmc: {} products in eight bits, {} ranges from {} {}\n", products, ranges->size(), split,
+                           known ? "as found before" : fmt::format("in {:.1f} s", seconds));
   if (!unseen.empty())
     std::cerr << "bigmc: no evaluation runs " << unseen << ": activations stay f32 there\n";
   return ranges;
@@ -93,8 +130,9 @@ std::optional<std::string> applyPrecision(Checked &checked, const CodeOptions &c
     return std::nullopt;
   }
   Ranges ranges;
-  if (auto names = rangesOf(checked.program, keptBy(checked.program, deploys)); !names.empty()) {
-    auto found = calibrated(checked, code, deploys, names, places, exitCode);
+  const std::map<int, Kept> kept = keptBy(checked.program, deploys);
+  if (auto names = rangesOf(checked.program, kept); !names.empty()) {
+    auto found = calibrated(checked, code, deploys, kept, names, places, exitCode);
     if (!found)
       return std::nullopt;
     ranges = std::move(*found);
@@ -107,8 +145,8 @@ bool showPrecision(Checked &checked, const CodeOptions &code) {
   if (!code.precision.empty() || !code.deploy.empty()) {
     std::vector<DeployProgram> deploys = asked(checked.program, code);
     Ranges standIns;
-    for (auto &[tensor, name] : rangesOf(checked.program, keptBy(checked.program, deploys)))
-      standIns[name] = {1.f / 32, 32, 128};
+    for (auto &[tensor, of] : rangesOf(checked.program, keptBy(checked.program, deploys)))
+      standIns[of.name] = {1.f / 32, 32, 128, std::vector<float>(size_t(of.channels), 1.f)};
     if (!deploys.empty())
       apply(checked, code, deploys, standIns);
     return !deploys.empty();

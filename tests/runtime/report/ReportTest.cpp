@@ -38,7 +38,7 @@ Report full() {
       head.counts.back().push_back(t == g ? 990 : (t * 7 + g * 3) % 5 == 0 ? 1 + (t * g) % 6 : 0);
   }
   for (int i = 0; i < 12; ++i) {
-    Mistake m{std::to_string(i % 10), std::to_string((i + 3) % 10), 1 - i * .03, i * 81, {1, 28, 28, std::vector<uint8_t>(784)}};
+    Mistake m{std::to_string(i % 10), std::to_string((i + 3) % 10), 1 - i * .03, i * 81, {1, 28, 28, bigm::data::Bytes(784)}};
     for (int k = 0; k < 784; ++k)
       m.picture.pixels[size_t(k)] = uint8_t(std::hypot(k % 28 - 14, k / 28 - 14) < 4 + i % 5 ? 255 : 20);
     head.worst.push_back(m);

@@ -100,6 +100,9 @@ Val Checker::applyModel(const std::shared_ptr<Instance> &instance, const Args &i
 
 int Checker::tensorFor(const std::string &name, TensorDecl::Kind kind, const TensorType &type, const ast::ParamStmt &s,
                        const ScopePtr &scope, int existing) {
+  // A check that came to nothing leaves an instance with numbers of tensors that are gone.
+  if (existing >= int(program->tensors.size()) || (existing >= 0 && program->tensors[existing].name != name))
+    existing = -1;
   if (existing < 0)
     for (size_t i = 0; i < program->tensors.size(); ++i)
       if (program->tensors[i].name == name)

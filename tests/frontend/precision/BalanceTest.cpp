@@ -77,6 +77,12 @@ TEST(Balance, WideChannelNoLongerCostsTheOthersTheirResolution) {
 
 TEST(Balance, ChannelsOfOneSizeAreLeftAsTheyAre) {
   Case c(0, 1);
+  std::mt19937 random(3);
+  std::uniform_real_distribution<float> uniform(-1, 1); // 300 of them reach as far in each channel
+  for (float &value : c.x)
+    value = uniform(random);
+  for (float &value : c.w)
+    value = value < 0 ? -1 : 1;
   auto range = balancedRange(c.counts(), channels, c.multipliers());
   ASSERT_TRUE(range);
   EXPECT_TRUE(range->balance.empty());

@@ -20,7 +20,6 @@ int64_t knownOrOne(AffineExpr size) {
   auto constant = constantOf(size);
   return constant ? *constant : 1; // one image; 56 x 56 or 7 x 7 are known where it counts
 }
-bool isOne(std::optional<AffineExpr> coefficient) { return coefficient && constantOf(*coefficient) == 1; }
 
 /// Bytes of what a unit transforms for one tile.
 int64_t bytesOfTile(unsigned points, int64_t channels, const Target &target) {

@@ -36,6 +36,9 @@ struct Filtering {
 /// Attribute of a contraction that runs so: the side of a tile. Weights of a convolution lie transformed.
 constexpr const char *winogradAttr = "winograd";
 
+/// Whether a place moves by one element.
+inline bool isOne(std::optional<AffineExpr> coefficient) { return coefficient && constantOf(*coefficient) == 1; }
+
 // ---------------------------------------------------------------- rewriting (WinogradRewrite.cpp)
 /// Lets the nest read G g G^T, which a nest in front of it computes from its weights, in panels of `width` columns.
 void transformWeights(kernel::NestOp nest, const Window &window, const Filtering &filtering, int64_t width, unsigned symbols);

@@ -43,8 +43,6 @@ Filtering::Filtering(unsigned m, unsigned r) : m(m), size(m + r - 1), pairs((siz
   b.back() = all, a.back().back() = 1, g.back().back() = 1;
 }
 
-static bool isOne(std::optional<AffineExpr> coefficient) { return coefficient && constantOf(*coefficient) == 1; }
-
 /// G as a tensor: read from there its numbers cost a load each, in an expression a choice among all.
 static Value tableOf(OpBuilder &builder, Location loc, const Filtering &filtering, unsigned symbols) {
   MLIRContext *context = builder.getContext();

@@ -140,4 +140,8 @@ const mlir::bigm::cpu::FunctionReport *functionToMeasure(const Compiled &compile
   return report;
 }
 
+std::string noSuchFunction(const std::string &prefix, const std::string &file) {
+  return "no function's name starts with `" + prefix + "`; `bigmc emit " + file + " --stage types` lists them";
+}
+
 } // namespace bigm::tool

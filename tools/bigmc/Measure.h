@@ -25,6 +25,8 @@ struct KernelTimes {
 /// The function whose name is `prefix`, or that with the most work of those whose names begin so; null: there is none.
 const mlir::bigm::cpu::FunctionReport *functionToMeasure(const Compiled &compiled, const bigm_module *module,
                                                          const std::string &prefix);
+/// What to say when there is none.
+std::string noSuchFunction(const std::string &prefix, const std::string &file);
 /// A function with a model, a context and inputs of its own, ready to be called again and again.
 class Measurement {
 public:

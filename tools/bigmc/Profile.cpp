@@ -29,8 +29,7 @@ int profile(const ProfileOptions &given) {
 
   const auto *report = functionToMeasure(*compiled, module->get(), options.function);
   if (!report)
-    return userError("no function's name starts with `" + options.function + "`; `bigmc emit " + options.program.file +
-                     " --stage types` lists them");
+    return userError(noSuchFunction(options.function, options.program.file));
   Measurement measurement;
   std::string error = measurement.open(module->get(), *report, {options.run, options.threads});
   if (error.empty())

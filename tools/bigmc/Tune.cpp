@@ -72,8 +72,7 @@ public:
       return nullptr;
     trial->report = functionToMeasure(*trial->compiled, trial->module->get(), options.function);
     std::string error = trial->report ? trial->measurement.open(trial->module->get(), *trial->report, {"", options.threads})
-                                      : "no function's name starts with `" + options.function + "`; `bigmc emit " +
-                                            options.program.file + " --stage types` lists them";
+                                      : noSuchFunction(options.function, options.program.file);
     if (error.empty())
       return trial;
     exitCode = userError(error);

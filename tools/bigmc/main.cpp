@@ -74,6 +74,11 @@ void addSizes(CLI::App *c, CodeOptions &code) {
 void addMemory(CLI::App *c, std::string &memory) {
   c->add_option("--memory", memory, "write the memory plan as a picture: one HTML file, no network");
 }
+/// In commands that run one function with random inputs.
+void addMeasured(CLI::App *c, std::string &function, double &seconds, const char *howLong) {
+  c->add_option("--function", function, "the function, or the start of its name; the one with the most work when left out");
+  c->add_option("--seconds", seconds, howLong)->capture_default_str()->check(CLI::Range(0.0, 3600.0));
+}
 void addThreads(CLI::App *c, int &threads) {
   c->add_option("--threads", threads, "threads to use; all cores when 0 or left out. Results do not depend on it")
       ->check(CLI::Range(0, 4096));
@@ -200,11 +205,7 @@ int main(int argc, char **argv) {
   addProgram(profileCommand, profileOptions.program);
   addData(profileCommand, profileOptions.program);
   profileCommand->add_option("--run", profileOptions.run, "a finished training, for its weights; initial ones without it");
-  profileCommand->add_option("--function", profileOptions.function,
-                             "the function, or the start of its name; the one with the most work when left out");
-  profileCommand->add_option("--seconds", profileOptions.seconds, "how long to measure")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 3600.0));
+  addMeasured(profileCommand, profileOptions.function, profileOptions.seconds, "how long to measure");
   profileCommand->add_flag("--json", profileOptions.json, "one JSON object on standard output");
   addThreads(profileCommand, profileOptions.threads);
   addCode(profileCommand, profileOptions.code);
@@ -217,11 +218,7 @@ int main(int argc, char **argv) {
                               "bigmc tune examples/zoo/resnet50.bigm --size N=1 -o resnet50.tuning.json");
   addProgram(tuneCommand, tuneOptions.program);
   addData(tuneCommand, tuneOptions.program);
-  tuneCommand->add_option("--function", tuneOptions.function,
-                          "the function, or the start of its name; the one with the most work when left out");
-  tuneCommand->add_option("--seconds", tuneOptions.seconds, "how long to measure each try, of 20 to 60")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 3600.0));
+  addMeasured(tuneCommand, tuneOptions.function, tuneOptions.seconds, "how long to measure each try, of 20 to 60");
   tuneCommand->add_option("-o,--out", tuneOptions.out, "the file to write, JSON; `--tuning` of other commands takes it")->required();
   addThreads(tuneCommand, tuneOptions.threads);
   addCode(tuneCommand, tuneOptions.code);

@@ -43,8 +43,8 @@ public:
   explicit Parallel(int32_t threads);
   ~Parallel();
   int32_t enter(bigm_entry entry, void *context, const int64_t *dims, void *const *buffers, char *arena);
-  /// A loop over `chunks` equal parts of [0, count), the parts of `length` but the last.
-  void loop(int64_t count, int64_t length, int64_t chunks, void (*body)(void *, int64_t, int64_t), void *closure);
+  /// A loop over [0, count) on at most `threads` threads, in parts of `grain` and more but for the last.
+  void loop(int64_t count, int64_t grain, int64_t threads, void (*body)(void *, int64_t, int64_t), void *closure);
 
 private:
   struct State;

@@ -1,38 +1,128 @@
-// The parallel loop of compiled code, on oneTBB.
+// The parallel loops of compiled code, on the threads of a oneTBB arena.
 //
-// A loop is cut into at most four parts a thread: enough that a thread that is late does not hold up the others, few
-// enough that handing them out costs little beside the grain that the compiler chose. Compiled code gives each element
-// the same value however the cuts fall, so this file may choose freely. One task_group_context serves all loops of a
-// pool: making one for each loop would register it with every thread.
+// A call runs many short loops one behind the other. To start each as tasks would wake a thread that has just gone to sleep,
+// which takes longer than many a loop. So a thread that has come to help stays for a while when a loop has ended, and the
+// next loop is handed to it through one line of memory. It leaves after `patience`, about what waking it costs, and is
+// called again by the next loop.
+//
+// Threads take parts of a loop from a common counter, the first ones large and each later one smaller: a thread that comes
+// late or meets dear iterations does not hold up the others at the end, and neighbouring iterations mostly stay on one
+// thread (guided self-scheduling: Polychronopoulos and Kuck, 1987). Compiled code gives each element the same value however
+// the cuts fall, so this file may choose freely.
 #include "Context.h"
 #include <algorithm>
-#include <oneapi/tbb/blocked_range.h>
+#include <atomic>
+#include <chrono>
 #include <oneapi/tbb/info.h>
-#include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
+#include <oneapi/tbb/task_group.h>
+#include <thread>
 
 namespace bigm::rt {
+namespace {
+constexpr std::chrono::microseconds patience{100};
+/// Looks at memory between two looks at the clock.
+constexpr unsigned looks = 64;
+
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+} // namespace
 
 struct Parallel::State {
+  // What a thread reads that waits for a loop: odd while one runs, and what that is.
+  alignas(64) std::atomic<uint64_t> number = 0;
+  int64_t count = 0, grain = 1, shares = 2;
+  void (*body)(void *, int64_t, int64_t) = nullptr;
+  void *closure = nullptr;
+  // What all threads write that take part in it.
+  alignas(64) std::atomic<int64_t> next = 0;
+  std::atomic<int64_t> inside = 0; // helpers that are in the loop
+  // Helpers that were called and have not left.
+  alignas(64) std::atomic<int64_t> helpers = 0;
+  std::atomic<bool> closed = false;
   tbb::task_arena arena;
-  tbb::task_group_context group{tbb::task_group_context::isolated};
+  tbb::task_group group;
+
   explicit State(int32_t threads) : arena(threads, 1) {}
+
+  void takeParts() {
+    int64_t begin = next.load(std::memory_order_relaxed);
+    while (begin < count) {
+      int64_t left = count - begin, end = begin + std::min(std::max(grain, left / shares), left);
+      if (!next.compare_exchange_weak(begin, end, std::memory_order_relaxed))
+        continue;
+      body(closure, begin, end);
+      begin = next.load(std::memory_order_relaxed);
+    }
+  }
+
+  bool isOpen() const { return number.load() & 1; }
+
+  /// Takes part in loops until none has come for a while.
+  void help() {
+    uint64_t seen = 0;
+    auto since = std::chrono::steady_clock::now();
+    do {
+      for (unsigned look = 0; look < looks; ++look) {
+        uint64_t now = number.load(std::memory_order_acquire);
+        if (now == seen || !(now & 1)) {
+          pause();
+          continue;
+        }
+        // Who is inside before the loop ends may read what it is; the loop waits for them.
+        inside.fetch_add(1);
+        if (number.load() == now) {
+          seen = now;
+          takeParts();
+        }
+        inside.fetch_sub(1);
+        since = std::chrono::steady_clock::now();
+      }
+    } while (!closed.load(std::memory_order_relaxed) && std::chrono::steady_clock::now() - since < patience);
+  }
+
+  /// A loop that began while its helper was about to leave did not call another: then it stays.
+  void helpWhileWanted() {
+    do {
+      help();
+      helpers.fetch_sub(1);
+      if (closed.load(std::memory_order_relaxed) || !isOpen())
+        return;
+      helpers.fetch_add(1);
+    } while (true);
+  }
 };
 
 Parallel::Parallel(int32_t threads) : state(std::make_unique<State>(threads)) { state->arena.initialize(); }
-Parallel::~Parallel() = default;
+
+Parallel::~Parallel() {
+  // Their code may be gone when this returns.
+  state->closed = true;
+  state->arena.execute([this] { state->group.wait(); });
+}
 
 int32_t Parallel::enter(bigm_entry entry, void *context, const int64_t *dims, void *const *buffers, char *arena) {
   return state->arena.execute([&] { return entry(context, dims, buffers, arena); });
 }
 
-void Parallel::loop(int64_t count, int64_t length, int64_t chunks, void (*body)(void *, int64_t, int64_t), void *closure) {
-  tbb::parallel_for(
-      tbb::blocked_range<int64_t>(0, chunks, 1),
-      [=](const tbb::blocked_range<int64_t> &range) {
-        body(closure, range.begin() * length, std::min(count, range.end() * length));
-      },
-      tbb::simple_partitioner(), state->group);
+void Parallel::loop(int64_t count, int64_t grain, int64_t threads, void (*body)(void *, int64_t, int64_t), void *closure) {
+  State &s = *state;
+  if (s.isOpen()) // within another one
+    return body(closure, 0, count);
+  s.count = count, s.grain = grain, s.shares = 2 * threads, s.body = body, s.closure = closure;
+  s.next.store(0, std::memory_order_relaxed);
+  s.number.fetch_add(1);
+  for (int64_t there = s.helpers.load(); there < threads - 1; ++there) {
+    s.helpers.fetch_add(1);
+    s.group.run([&s] { s.helpWhileWanted(); });
+  }
+  s.takeParts();
+  s.number.fetch_add(1);
+  for (unsigned look = 0; s.inside.load(); ++look)
+    look < 1000 ? pause() : std::this_thread::yield();
 }
 
 int32_t defaultThreads() { return std::max(1, tbb::info::default_concurrency()); }
@@ -45,9 +135,9 @@ extern "C" void bigm_rt_parallel_for(void *context, int64_t count, int64_t grain
     return;
   grain = std::max<int64_t>(grain, 1);
   auto *self = static_cast<bigm_context *>(context);
-  int64_t chunks = self && self->pool ? std::min<int64_t>((count - 1) / grain + 1, 4 * int64_t(self->threads)) : 1;
-  if (chunks == 1)
+  // No more threads than there are grains.
+  int64_t threads = self && self->pool ? std::min<int64_t>((count - 1) / grain + 1, self->threads) : 1;
+  if (threads == 1)
     return body(closure, 0, count);
-  int64_t length = (count - 1) / chunks + 1;
-  self->pool->loop(count, length, (count - 1) / length + 1, body, closure);
+  self->pool->loop(count, grain, threads, body, closure);
 }

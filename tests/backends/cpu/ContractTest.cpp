@@ -115,16 +115,16 @@ TEST(Contract, ChunksAndRowsOfSeveralLoops) {
     %b = bigm.add %a, %r : tensor<?x37x7x5xf32, #y>
     return %b : tensor<?x37x7x5xf32, #y> })",
                {n});
-  // Rows a page apart, packed; a single row of an open size; one row alone.
+  // Rows four pages apart, packed; a single row of an open size; one row alone.
   for (int64_t n : {1, 2, 19})
-    expectSame(R"(#x = affine_map<()[s0] -> (s0, 1024)>
+    expectSame(R"(#x = affine_map<()[s0] -> (s0, 4096)>
     #y = affine_map<()[s0] -> (s0, 50)>
-    func.func @f(%x: tensor<?x1024xf32, #x>, %w: tensor<1024x50xf32>, %v: tensor<1x1024xf32>)
+    func.func @f(%x: tensor<?x4096xf32, #x>, %w: tensor<4096x50xf32>, %v: tensor<1x4096xf32>)
         -> (tensor<?x50xf32, #y>, tensor<1x50xf32>) attributes {bigm.symbols = ["N"]} {
     %a = bigm.contract %x, %w lhs affine_map<(n, o, i) -> (n, i)> rhs affine_map<(n, o, i) -> (i, o)>
-        reduced affine_map<()[s0] -> (1024)> : (tensor<?x1024xf32, #x>, tensor<1024x50xf32>) -> tensor<?x50xf32, #y>
+        reduced affine_map<()[s0] -> (4096)> : (tensor<?x4096xf32, #x>, tensor<4096x50xf32>) -> tensor<?x50xf32, #y>
     %b = bigm.contract %v, %w lhs affine_map<(n, o, i) -> (n, i)> rhs affine_map<(n, o, i) -> (i, o)>
-        reduced affine_map<()[s0] -> (1024)> : (tensor<1x1024xf32>, tensor<1024x50xf32>) -> tensor<1x50xf32>
+        reduced affine_map<()[s0] -> (4096)> : (tensor<1x4096xf32>, tensor<4096x50xf32>) -> tensor<1x50xf32>
     return %a, %b : tensor<?x50xf32, #y>, tensor<1x50xf32> })",
                {n});
 }

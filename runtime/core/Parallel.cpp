@@ -5,10 +5,11 @@
 // next loop is handed to it through one line of memory. It leaves after `patience`, about what waking it costs, and is
 // called again by the next loop.
 //
-// Threads take parts of a loop from a common counter, the first ones large and each later one smaller: a thread that comes
-// late or meets dear iterations does not hold up the others at the end, and neighbouring iterations mostly stay on one
-// thread (guided self-scheduling: Polychronopoulos and Kuck, 1987). Compiled code gives each element the same value however
-// the cuts fall, so this file may choose freely.
+// Each thread has a share of every loop, the same fraction of it, so that what one kernel has written the next one mostly
+// reads on the same core. It takes parts of what is left of its share, each half as large as the one before, and then of the
+// others' shares: a thread that comes late or meets dear iterations does not hold up the others (affinity scheduling:
+// Markatos and LeBlanc, 1994). Compiled code gives each element the same value however the cuts fall, so this file may
+// choose freely.
 #include "Context.h"
 #include <algorithm>
 #include <atomic>
@@ -32,37 +33,46 @@ void pause() {
 } // namespace
 
 struct Parallel::State {
+  /// What is left of a thread's share of the loop.
+  struct alignas(64) Share {
+    std::atomic<int64_t> next = 0;
+    int64_t end = 0;
+    std::atomic<bool> owned = false; // by a helper
+  };
   // What a thread reads that waits for a loop: odd while one runs, and what that is.
   alignas(64) std::atomic<uint64_t> number = 0;
-  int64_t count = 0, grain = 1, shares = 2;
+  int64_t grain = 1, shareCount = 1;
   void (*body)(void *, int64_t, int64_t) = nullptr;
   void *closure = nullptr;
-  // What all threads write that take part in it.
-  alignas(64) std::atomic<int64_t> next = 0;
-  std::atomic<int64_t> inside = 0; // helpers that are in the loop
-  // Helpers that were called and have not left.
-  alignas(64) std::atomic<int64_t> helpers = 0;
+  std::vector<Share> shares; // the first is the caller's
+  alignas(64) std::atomic<int64_t> inside = 0;  // helpers that are in the loop
+  std::atomic<int64_t> helpers = 0; // that were called and have not left
   std::atomic<bool> closed = false;
   tbb::task_arena arena;
   tbb::task_group group;
 
-  explicit State(int32_t threads) : arena(threads, 1) {}
+  explicit State(int32_t threads) : shares(size_t(threads)), arena(threads, 1) {}
 
-  void takeParts() {
-    int64_t begin = next.load(std::memory_order_relaxed);
-    while (begin < count) {
-      int64_t left = count - begin, end = begin + std::min(std::max(grain, left / shares), left);
-      if (!next.compare_exchange_weak(begin, end, std::memory_order_relaxed))
+  void takeParts(Share &share) {
+    int64_t begin = share.next.load(std::memory_order_relaxed);
+    while (begin < share.end) {
+      int64_t left = share.end - begin, end = begin + std::min(std::max(grain, (left + 1) / 2), left);
+      if (!share.next.compare_exchange_weak(begin, end, std::memory_order_relaxed))
         continue;
       body(closure, begin, end);
-      begin = next.load(std::memory_order_relaxed);
+      begin = share.next.load(std::memory_order_relaxed);
     }
+  }
+  /// The share with number `own` first, then the others.
+  void takePart(int64_t own) {
+    for (int64_t i = 0; i < shareCount; ++i)
+      takeParts(shares[size_t((own + i) % shareCount)]);
   }
 
   bool isOpen() const { return number.load() & 1; }
 
   /// Takes part in loops until none has come for a while.
-  void help() {
+  void help(int64_t own) {
     uint64_t seen = 0;
     auto since = std::chrono::steady_clock::now();
     do {
@@ -76,7 +86,7 @@ struct Parallel::State {
         inside.fetch_add(1);
         if (number.load() == now) {
           seen = now;
-          takeParts();
+          takePart(own);
         }
         inside.fetch_sub(1);
         since = std::chrono::steady_clock::now();
@@ -84,15 +94,23 @@ struct Parallel::State {
     } while (!closed.load(std::memory_order_relaxed) && std::chrono::steady_clock::now() - since < patience);
   }
 
-  /// A loop that began while its helper was about to leave did not call another: then it stays.
   void helpWhileWanted() {
+    size_t own = 1;
+    while (own < shares.size() && shares[own].owned.exchange(true))
+      ++own;
     do {
-      help();
+      help(int64_t(own));
       helpers.fetch_sub(1);
-      if (closed.load(std::memory_order_relaxed) || !isOpen())
-        return;
-      helpers.fetch_add(1);
-    } while (true);
+    } while (staysFor());
+    if (own < shares.size())
+      shares[own].owned = false;
+  }
+  /// A loop that began while its helper was about to leave did not call another: then it stays.
+  bool staysFor() {
+    if (closed.load(std::memory_order_relaxed) || !isOpen())
+      return false;
+    helpers.fetch_add(1);
+    return true;
   }
 };
 
@@ -112,14 +130,17 @@ void Parallel::loop(int64_t count, int64_t grain, int64_t threads, void (*body)(
   State &s = *state;
   if (s.isOpen()) // within another one
     return body(closure, 0, count);
-  s.count = count, s.grain = grain, s.shares = 2 * threads, s.body = body, s.closure = closure;
-  s.next.store(0, std::memory_order_relaxed);
+  s.grain = grain, s.shareCount = threads, s.body = body, s.closure = closure;
+  for (int64_t i = 0; i < threads; ++i) {
+    s.shares[size_t(i)].end = count * (i + 1) / threads;
+    s.shares[size_t(i)].next.store(count * i / threads, std::memory_order_relaxed);
+  }
   s.number.fetch_add(1);
   for (int64_t there = s.helpers.load(); there < threads - 1; ++there) {
     s.helpers.fetch_add(1);
     s.group.run([&s] { s.helpWhileWanted(); });
   }
-  s.takeParts();
+  s.takePart(0);
   s.number.fetch_add(1);
   for (unsigned look = 0; s.inside.load(); ++look)
     look < 1000 ? pause() : std::this_thread::yield();

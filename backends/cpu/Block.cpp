@@ -113,6 +113,35 @@ void BlockCode::forUnits(const std::string &name, unsigned splits, llvm::functio
   e.closeFunction();
 }
 
+std::pair<Value, Value> BlockCode::blocksOf(const Unit &unit) {
+  auto rows = constantOf(c.rowBlocks()), columns = constantOf(c.columnBlocks());
+  if (columns == 1)
+    return {unit.inner, e.constant(0)};
+  if (rows == 1)
+    return {e.constant(0), unit.inner};
+  auto columnsInside = [&]() -> std::pair<Value, Value> {
+    Value blocks = e.evaluate(c.columnBlocks());
+    return {arith::DivUIOp::create(b, unit.inner, blocks), arith::RemUIOp::create(b, unit.inner, blocks)};
+  };
+  auto rowsInside = [&]() -> std::pair<Value, Value> {
+    Value blocks = e.evaluate(c.rowBlocks());
+    return {arith::RemUIOp::create(b, unit.inner, blocks), arith::DivUIOp::create(b, unit.inner, blocks)};
+  };
+  auto elements = [&](LoadOp load) {
+    AffineExpr count = getAffineConstantExpr(1, b.getContext());
+    for (AffineExpr size : sizesOf(load.getTensor().getType()))
+      count = count * size;
+    return canonical(count);
+  };
+  AffineExpr ofA = elements(c.a), ofB = elements(c.b);
+  if (auto a = constantOf(ofA), b = constantOf(ofB); a && b)
+    return *a > *b ? columnsInside() : rowsInside();
+  Value larger = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, e.evaluate(ofA), e.evaluate(ofB));
+  auto inside = columnsInside(), outside = rowsInside();
+  return {arith::SelectOp::create(b, larger, inside.first, outside.first),
+          arith::SelectOp::create(b, larger, inside.second, outside.second)};
+}
+
 void BlockCode::configureTiles() {
   // Palette 1, then the bytes of a row, 16 bits each from byte 16 on, and the rows, 8 bits each from byte 48 on.
   constexpr uint64_t words[8] = {1, 0, 0x0040004000400040, 0x0040004000400040, 0, 0, 0x1010101010101010, 0};

@@ -49,6 +49,9 @@ protected:
     Value split, from, to;   // null when the sum is not split
   };
   void forUnits(const std::string &name, unsigned splits, llvm::function_ref<void(Unit)> each);
+  /// The block of rows and the block of columns of a unit. Units next to each other, which run on one core, share the larger
+  /// operand: a core has the results of the kernel before for as much of it as it can.
+  std::pair<Value, Value> blocksOf(const Unit &unit);
   /// An operation on the tile registers of AMX, by the name of LLVM's intrinsic.
   void tileOp(StringRef name, ArrayRef<int> registers, ArrayRef<Value> operands = {});
   /// Partial sums of a unit in scratch memory.

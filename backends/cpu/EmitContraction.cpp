@@ -59,12 +59,7 @@ SmallVector<Launch> ContractionEmitter::run(const std::string &name) {
 
 void ContractionEmitter::enter(const Unit &of, bool reads) {
   unit = of;
-  Value rowBlock = unit.inner, columnBlock = e.constant(0);
-  if (constantOf(c.columnBlocks()) != 1) {
-    Value blocks = e.evaluate(c.rowBlocks());
-    rowBlock = arith::RemUIOp::create(b, unit.inner, blocks);
-    columnBlock = arith::DivUIOp::create(b, unit.inner, blocks);
-  }
+  auto [rowBlock, columnBlock] = blocksOf(unit);
   int64_t most = int64_t(c.tile) * c.tiles;
   firstRow = e.mul(rowBlock, e.constant(most));
   auto known = constantOf(c.rowCount());

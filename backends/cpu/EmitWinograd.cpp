@@ -35,9 +35,7 @@ private:
     results = allocateElements(int64_t(filtering.m) * filtering.m * lanes);
     Picture picture{window.input, placeA,   window.axisY, window.axisX, window.ky,
                     window.kx,    points, channels, allocateElements(points * points * line)};
-    Value blocks = e.evaluate(c.rowBlocks());
-    Value rowBlock = arith::RemUIOp::create(b, unit.inner, blocks);
-    Value columnBlock = arith::DivUIOp::create(b, unit.inner, blocks);
+    auto [rowBlock, columnBlock] = blocksOf(unit);
     first = e.mul(rowBlock, e.constant(most));
     Value count = e.minimum(e.sub(e.evaluate(c.rowCount()), first), e.constant(most));
     Value tiles = arith::CeilDivUIOp::create(b, count, e.constant(c.tile));

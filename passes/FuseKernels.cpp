@@ -506,16 +506,49 @@ struct FuseKernels : bigm::impl::FuseKernelsBase<FuseKernels> {
       if (auto nest = dyn_cast<NestOp>(op); nest && !nest->use_empty())
         substituteEverywhere(nest);
     eraseUnused(block);
-    // Each nest looks back for one to join; the joined one looks again.
-    std::vector<NestOp> nests;
-    for (Operation &op : block)
-      if (auto nest = dyn_cast<NestOp>(op))
-        nests.push_back(nest);
+    for (Operation &op : llvm::make_early_inc_range(block))
+      if (auto nest = dyn_cast<NestOp>(op); nest && nest.getParallel() == 0 && !nest.reduces())
+        moveUp(nest);
+    // Neighbours first. What only makes new values of weights and states may join over any distance: these lie where the old ones
+    // lay, so no memory waits longer.
+    std::vector<NestOp> nests(block.getOps<NestOp>().begin(), block.getOps<NestOp>().end());
+    joinWithin(nests, 40);
+    llvm::erase_if(nests, [](NestOp nest) { return !isUpdate(nest); });
+    joinWithin(nests, nests.size());
+  }
+
+  /// A number is computed as soon as what it depends on is there, so that no kernel waits for it: an optimiser's rate.
+  static void moveUp(NestOp nest) {
+    Operation *last = nullptr;
+    nest->walk([&](LoadOp load) {
+      Operation *source = load.getTensor().getDefiningOp();
+      if (source && (!last || last->isBeforeInBlock(source)))
+        last = source;
+    });
+    if (last)
+      nest->moveAfter(last);
+    else
+      nest->moveBefore(nest->getBlock(), nest->getBlock()->begin());
+  }
+
+  /// Whether the results are read by nothing but the end of the function and by others of the kind.
+  static bool isUpdate(NestOp nest) {
+    return llvm::all_of(nest->getUsers(), [&](Operation *user) {
+      if (isa<func::ReturnOp>(user))
+        return true;
+      auto load = dyn_cast<LoadOp>(user);
+      auto reader = load ? load->getParentOfType<NestOp>() : NestOp();
+      return reader && !reader.getContraction() && isUpdate(reader);
+    });
+  }
+
+  /// Each nest looks back over `distance` others for one to join; the joined one looks again.
+  static void joinWithin(std::vector<NestOp> &nests, size_t distance) {
     for (size_t i = 1; i < nests.size();) {
       size_t back = 1;
-      while (back <= std::min<size_t>(i, 40) && !Joining::possible(nests[i - back], nests[i]))
+      while (back <= std::min(i, distance) && !Joining::possible(nests[i - back], nests[i]))
         ++back;
-      if (back > std::min<size_t>(i, 40)) {
+      if (back > std::min(i, distance)) {
         ++i;
         continue;
       }

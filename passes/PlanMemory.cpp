@@ -114,9 +114,9 @@ void fillGaps(std::vector<Buffer *> &from, std::vector<Buffer *> &into, std::vec
   });
 }
 
-/// Whether the load reads exactly the place that its nest is about to write.
+/// Whether the load reads exactly the place that its nest is about to write. Every element is finished once.
 bool readsInPlace(LoadOp load, NestOp nest) {
-  if (nest.reduces() || load.getInside() || !load.getAt().empty() || load.getMap().getNumResults() != nest.dims())
+  if (load->getBlock() != &nest.last() || load.getInside() || !load.getAt().empty() || load.getMap().getNumResults() != nest.getParallel())
     return false;
   for (auto [i, index] : llvm::enumerate(load.getMap().getResults()))
     if (index != getAffineDimExpr(i, load.getContext()))
@@ -133,6 +133,8 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
     auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
     symbols = names ? names.size() : 0;
     eraseUnused(func);
+    number(func);
+    moveUpdates(func);
     number(func);
     placeOutputs(func);
     number(func);
@@ -172,6 +174,52 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
       if (auto alias = dyn_cast<AliasOp>(use.getOwner()))
         usesOf(alias.getResult(), uses);
     }
+  }
+
+  /// All top-level ops that read the tensor that result `i` of the function replaces.
+  SmallVector<Operation *> readersOfOld(func::FuncOp func, unsigned i) {
+    SmallVector<Operation *> readers;
+    auto tensor = func.getResultAttrOfType<IntegerAttr>(i, attrs::updates);
+    for (BlockArgument argument : func.getArguments())
+      if (tensor && func.getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), attrs::tensor) == tensor) {
+        SmallVector<OpOperand *> uses;
+        usesOf(argument, uses);
+        for (OpOperand *use : uses)
+          readers.push_back(topLevel(use->getOwner()));
+      }
+    return readers;
+  }
+
+  /// What replaces a tensor is made behind the last reader of the old values where that is near: then it needs no memory of its own.
+  /// Readers of arguments alone, as a rule copies into panels, go before it instead: a gradient to weights stays in front of that to
+  /// the input, which the kernels behind find in the cache.
+  void moveUpdates(func::FuncOp func) {
+    constexpr int near = 16;
+    auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
+    for (unsigned i = 0; i < ret.getNumOperands(); ++i) {
+      auto writer = ret.getOperand(i).getDefiningOp<NestOp>();
+      if (!writer || writer->hasAttr(chainAttr))
+        continue;
+      Operation *last = writer;
+      for (Operation *reader : readersOfOld(func, i)) {
+        if (reader == ret || !writer->isBeforeInBlock(reader) || order[reader] - order[writer] > near)
+          continue;
+        auto nest = dyn_cast<NestOp>(reader);
+        if (nest && !nest.getContraction() && !nest->hasAttr(chainAttr) && readsArgumentsAlone(nest))
+          nest->moveBefore(writer);
+        else if (last->isBeforeInBlock(reader))
+          last = reader;
+      }
+      while (order[last->getNextNode()] == order[last]) // the rest of a chain
+        last = last->getNextNode();
+      if (last != writer && llvm::all_of(writer->getUsers(), [&](Operation *user) { return last->isBeforeInBlock(topLevel(user)); }))
+        writer->moveAfter(last);
+    }
+  }
+  static bool readsArgumentsAlone(NestOp nest) {
+    bool alone = true;
+    nest->walk([&](LoadOp load) { alone &= isa<BlockArgument>(load.getTensor()); });
+    return alone;
   }
 
   void setPlace(Value value, Attribute place) {

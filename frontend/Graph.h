@@ -104,8 +104,8 @@ struct Node {
   Value first = 0;         // number of the first result
   unsigned results = 1;    // how many (only Gradient and Scan have other than 1)
   SourceRange where;
-  std::string scope;       // path of the model instance: "digit_model.stem.conv2d"
-  SourceRange caller;      // when it stands in the library: the user's call that led there
+  std::string scope = {};  // path of the model instance: "digit_model.stem.conv2d"
+  SourceRange caller = {}; // when it stands in the library: the user's call that led there
   uint32_t space = 0;      // in a flow: whose rows it computes, an index of the flow's spaces (sema/Flow.h)
   std::shared_ptr<const Function> body = nullptr; // of Scan; its symbols are among those of the function
 };

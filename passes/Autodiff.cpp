@@ -97,7 +97,8 @@ LogicalResult expand(GradientOp gradient, function_ref<LogicalResult(func::FuncO
       for (Value operand : op->getOperands())
         needed.push_back(active.values.contains(operand) && isFloat(operand));
       SmallVector<Value> outgoing(op->getNumOperands());
-      ScanCalculus calculus{[&](GradientOp inner) { return expand(inner, simplify); }, simplify};
+      auto expandInner = [&](GradientOp inner) { return expand(inner, simplify); };
+      ScanCalculus calculus{expandInner, simplify};
       FailureOr<ScanOp> keeping = differentiateScan(builder, scan, incoming, needed, outgoing, calculus);
       if (failed(keeping))
         return failure();

@@ -278,8 +278,8 @@ Contraction cpu::planWinograd(NestOp nest, const Target &target) {
   int64_t units = llvm::divideCeil(tiles, int64_t(c.tile) * c.tiles);
   int64_t want = std::min<int64_t>(enoughUnits, tiles * points * points * channels * *constantOf(c.vectorSize) / leastWork);
   c.panels = unsigned(choice.columnBlocks ? std::min(choice.columnBlocks, panels) : panels);
-  while (!choice.columnBlocks && c.panels > 1 && units * llvm::divideCeil(panels, c.panels) < want &&
-         llvm::divideCeil(c.panels, 2u) * c.width() >= leastColumns)
+  while (!choice.columnBlocks && c.panels > 1 && units * int64_t(llvm::divideCeil(panels, c.panels)) < want &&
+         int64_t(llvm::divideCeil(c.panels, 2u)) * c.width() >= leastColumns)
     c.panels = llvm::divideCeil(c.panels, 2u);
   c.cost = c.s.cost;
   c.inner = canonical(c.rowBlocks() * c.columnBlocks());

@@ -198,7 +198,7 @@ void Body::linear(const Seen &seen, const std::string &x, size_t matrix, bool tr
 static bool vectorOf(const Val &v, const Dim &size) { return v.rank() == 1 && v.shape[0] == size && v.type == onnx::Type::F32; }
 
 void Body::gemm(const Seen &seen) {
-  const Val &a = seen.in[0], &b = seen.in[1];
+  const Val &b = seen.in[1];
   bool ta = integer(seen, "transA", 0) != 0, tb = integer(seen, "transB", 0) != 0, add = has(seen, 2);
   double alpha = real(seen, "alpha", 1), beta = real(seen, "beta", 1);
   const Dim &columns = b.shape[tb ? 0 : 1];

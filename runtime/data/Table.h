@@ -19,7 +19,7 @@ struct Field {
   std::vector<int64_t> shape; // of one record
   int64_t classes = 0;        // > 0 for labels: values are 0 .. classes-1
   std::vector<std::string> labels;
-  std::string meaning;        // "box", "point", "score", or nothing
+  std::string meaning = {};   // "box", "point", "score", or nothing
   std::vector<Field> parts;   // of a list's elements: numbers, classes and texts
 
   bool isList() const { return kind == "list"; }

@@ -27,7 +27,7 @@ struct Request {
   std::string name;
   data::Bytes record;
   std::string error;
-  std::string text; // of a program that reads text
+  std::string text = {}; // of a program that reads text
   std::shared_ptr<const data::Picture> picture = nullptr; // of one that reads pictures of any size
 };
 

@@ -32,6 +32,7 @@ public:
     chosen = &host.choose(options.flow);
     checkDrawing(inputs);
     host.loadWeights();
+    numbered = !takesOne(flow::RichType::Kind::Image) && (inputs.size() > 1 || inputs[0] == "-");
     for (auto &input : inputs) {
       if (input == "-") {
         for (std::string line; std::getline(std::cin, line);)
@@ -117,7 +118,7 @@ private:
           flow::append(*chosen, parsed(waiting[order[k]]), slots, around);
           rows.push_back(order[k]);
         } catch (const data::Error &e) {
-          refuse(answers[order[k]], e.what());
+          refuse(order[k], answers[order[k]], e.what());
         }
       }
       if (rows.empty())
@@ -145,7 +146,7 @@ private:
       flow::run(*chosen, slots, around);
     } catch (const data::Error &e) {
       if (rows.size() == 1) {
-        refuse(answers[rows[0]], (takesOne(flow::RichType::Kind::Image) ? waiting[rows[0]] + ": " : "") + e.what());
+        refuse(rows[0], answers[rows[0]], (takesOne(flow::RichType::Kind::Image) ? waiting[rows[0]] + ": " : "") + e.what());
         return false;
       }
       for (size_t row : rows) {
@@ -183,9 +184,10 @@ private:
   }
 
   json parsed(const std::string &input) const { return parsedRecord(*chosen, input); }
-  void refuse(json &answer, const std::string &why) {
+  /// Pictures are told by their files, other inputs by their number.
+  void refuse(size_t row, json &answer, const std::string &why) {
     ++bad;
-    std::cerr << "bigmc: error: " << why << "\n";
+    std::cerr << "bigmc: error: " << (numbered ? fmt::format("input {}: ", all - waiting.size() + row + 1) : "") << why << "\n";
     answer = json{{"error", why}};
   }
 
@@ -211,7 +213,7 @@ private:
   const flow::Flow *chosen = nullptr;
   std::vector<std::string> waiting;
   std::string canvas; // slot of the image that results are drawn on; empty: nothing is drawn
-  bool drawFolder = false;
+  bool drawFolder = false, numbered = false;
   std::set<std::string> drawnFiles;
   size_t all = 0, bad = 0;
 };

@@ -139,6 +139,9 @@ private:
 };
 
 data::Tensor tensorOf(const std::string &name, const RichType &type, const json &value) {
+  if (value.is_object()) // the habit of flows with several inputs
+    fail("`{}` is given as a number or lists of them, and here is an object{}", name,
+         value.contains(name) ? ": of a flow with one input the value stands alone" : "");
   std::vector<int64_t> sizes = sizesOf(value);
   expectSizes(name, type, sizes);
   data::Tensor t(type.elem, sizes);

@@ -69,7 +69,8 @@ bool Checker::flowResult(const Val &given, const ast::Type *declared, const Scop
                          const std::string &name, RichType &type) {
   Val v = perRow(given, where);
   auto wrong = [&] {
-    fail(Diag::FlowResult, where, {flow->name, declared ? "`" + source(declared->range) + "`" : "texts, images, tensors, records, lists or optional values of them",
+    std::string part = name.substr(std::min(name.size(), name.find('.') + 1));
+    fail(Diag::FlowResult, where, {name == "result" ? "`" + flow->name + "`" : "`" + part + "` of `" + flow->name + "`", declared ? "`" + source(declared->range) + "`" : "texts, images, tensors, records, lists or optional values of them",
                                    describe(v)});
     return false;
   };

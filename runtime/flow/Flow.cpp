@@ -178,9 +178,10 @@ void tokens(const Step &s, Slots &slots, const Surroundings &around) {
 using Run = void (*)(const Step &, Slots &, const Surroundings &);
 const std::map<std::string, Run> &operations() {
   static const std::map<std::string, Run> table = {
-      {"call", callFunction}, {"tokens", tokens},   {"generate", write}, {"take", takeRows},   {"merge", mergeRows},
-      {"where", rowsWhere},   {"choose", choose},   {"union", unite},    {"places", places},   {"count", countRows},
-      {"pixels", pixels},     {"fit_into", fitInto}, {"cut", cut},       {"extent", extent}, {"warp", warp}, {"blur", blur}, {"spread", spread},   {"nms", suppress}};
+      {"call", callFunction}, {"tokens", tokens}, {"generate", write}, {"take", takeRows},  {"merge", mergeRows},
+      {"where", rowsWhere},   {"choose", choose}, {"flat", flat},      {"union", unite},    {"places", places},
+      {"count", countRows},   {"pixels", pixels}, {"cut", cut},        {"extent", extent},  {"warp", warp},
+      {"blur", blur},         {"spread", spread}, {"nms", suppress},   {"fit_into", fitInto}};
   return table;
 }
 

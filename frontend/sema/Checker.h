@@ -416,6 +416,8 @@ public:
   void checkFlow(const ast::CallableDecl &d, Module *m);
   /// The value of one record's type as all records of a batch have it; its slots are called by `name`.
   Val flowInput(const std::string &name, const ast::Type &written, SourceRange where, const ScopePtr &scope, RichType &type);
+  /// Keeps the slots of an input for it, whatever else is called so.
+  void reserveSlots(const std::string &name, const ast::Type &written);
   Val flowTensorInput(const std::string &name, const ast::Type &written, SourceRange where, const ScopePtr &scope, RichType &type);
   bool flowResult(const Val &v, const ast::Type *declared, const ScopePtr &scope, SourceRange where,
                   const std::string &name, RichType &type);

@@ -45,6 +45,18 @@ Val Checker::flowTensorInput(const std::string &name, const ast::Type &written, 
   return v;
 }
 
+void Checker::reserveSlots(const std::string &name, const ast::Type &written) {
+  if (written.kind == ast::Type::Kind::Record)
+    for (auto &f : static_cast<const ast::RecordType &>(written).fields)
+      reserveSlots(name + "." + f.name.text, *f.type);
+  else if (written.kind == ast::Type::Kind::List)
+    reserveSlots(name, *static_cast<const ast::ListType &>(written).element);
+  else if (written.kind == ast::Type::Kind::Optional)
+    reserveSlots(name, *static_cast<const ast::OptionalType &>(written).element);
+  else
+    flow->names.insert(name);
+}
+
 Val Checker::flowInput(const std::string &name, const ast::Type &written, SourceRange where, const ScopePtr &scope, RichType &type) {
   auto one = [&](RichType::Kind kind, Val v) {
     type.kind = kind;

@@ -208,6 +208,8 @@ void Checker::checkFlow(const ast::CallableDecl &d, Module *m) {
       scope->parent = settings;
     else
       ok = false;
+    for (auto *p : signature(d).inputs)
+      reserveSlots(p->name.text, *p->type);
     for (auto *p : signature(d).inputs) {
       out.inputs.emplace_back(p->name.text, RichType{});
       Val v = flowInput(p->name.text, *p->type, p->name.range, scope, out.inputs.back().second);

@@ -226,7 +226,7 @@ void run(const Step &step, Slots &slots, const Surroundings &surroundings) {
 }
 
 void run(const Flow &flow, Slots &slots, const Surroundings &surroundings) {
-  data::Tensor &records = slots.tensors["records.of"] = data::Tensor(data::Elem::I32, {slots.records});
+  data::Tensor &records = slots.tensors[".records"] = data::Tensor(data::Elem::I32, {slots.records});
   std::iota(records.as<int32_t>(), records.as<int32_t>() + slots.records, 0);
   for (const Step &s : flow.steps) {
     auto start = std::chrono::steady_clock::now();

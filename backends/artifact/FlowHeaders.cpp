@@ -70,11 +70,13 @@ public:
         std::string of = all.size() == 1 && kind != "tensor" ? "record" : "record." + c;
         batchGives += fmt::format("    bigm_f.give({}, {}{});\n", literal(given), kind == "tensor" ? "bigm::View<const " + std::string(ctype(type.at("dtype"))) + ">(record." + c + ")" : of, rest);
       };
-      if (kind == "list" || kind == "optional" || kind == "record") {
+      bool single = kind == "tensor" && layoutOf(type).count == "1"; // a number, a box, a point
+      if (single || kind == "list" || kind == "optional" || kind == "record") {
         std::string made = inputType(type, stem + "Input" + camel(given));
-        add("const " + made + " &" + c, made + " " + c);
+        bool number = isPlainNumber(made);
+        add(number ? made + " " + c : "const " + made + " &" + c, made + " " + c + (number ? " = 0" : ""));
         gives += giveInput(type, given, c, 4, 0);
-        batchGives += giveInput(type, given, all.size() == 1 ? "record" : "record." + c, 4, 0);
+        batchGives += giveInput(type, given, all.size() == 1 && !single ? "record" : "record." + c, 4, 0);
       } else if (kind == "image") {
         add("const bigm::Image &" + c, "bigm::Image " + c);
         give(c);

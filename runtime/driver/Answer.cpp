@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -73,14 +74,17 @@ private:
 
   void takeFolder(const std::string &folder) {
     std::vector<std::string> files;
-    for (auto &entry : std::filesystem::directory_iterator(folder)) {
+    std::error_code error;
+    for (auto &entry : std::filesystem::directory_iterator(folder, error)) {
       std::string ending = entry.path().extension().string();
       std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
       if (entry.is_regular_file() && (ending == ".png" || ending == ".jpg" || ending == ".jpeg"))
         files.push_back(entry.path().string());
     }
-    if (files.empty())
-      fail("{}: there is no picture (.png, .jpg) in this folder", folder);
+    if (files.empty()) { // told in its turn, as a picture that cannot be read is
+      withoutPictures[folder] = error ? "the folder cannot be read: " + error.message() : "there is no picture (.png, .jpg) in this folder";
+      return take(folder);
+    }
     std::sort(files.begin(), files.end());
     for (auto &file : files)
       take(file);
@@ -115,6 +119,8 @@ private:
       std::vector<size_t> rows;
       for (size_t k = begin; k < std::min(begin + each, order.size()); ++k) {
         try {
+          if (auto folder = withoutPictures.find(waiting[order[k]]); folder != withoutPictures.end())
+            fail("{}: {}", folder->first, folder->second);
           flow::append(*chosen, parsed(waiting[order[k]]), slots, around);
           rows.push_back(order[k]);
         } catch (const data::Error &e) {
@@ -215,6 +221,7 @@ private:
   std::string canvas; // slot of the image that results are drawn on; empty: nothing is drawn
   bool drawFolder = false, numbered = false;
   std::set<std::string> drawnFiles;
+  std::map<std::string, std::string> withoutPictures; // folders, and what is wrong with each
   size_t all = 0, bad = 0;
 };
 

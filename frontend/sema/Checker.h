@@ -416,6 +416,8 @@ public:
   void checkFlow(const ast::CallableDecl &d, Module *m);
   /// The value of one record's type as all records of a batch have it; its slots are called by `name`.
   Val flowInput(const std::string &name, const ast::Type &written, SourceRange where, const ScopePtr &scope, RichType &type);
+  /// The input that has such a tensor for each row.
+  Val flowRows(const std::string &name, const TensorType &one, SourceRange where);
   /// Keeps the slots of an input for it, whatever else is called so.
   void reserveSlots(const std::string &name, const ast::Type &written);
   Val flowTensorInput(const std::string &name, const ast::Type &written, SourceRange where, const ScopePtr &scope, RichType &type);

@@ -49,6 +49,8 @@ RichType richType(const json &j) {
   for (auto &size : j.at("shape"))
     type.shape.push_back(size.is_string() ? size.get<std::string>() : size.dump());
   type.label = j.contains("classes");
+  if (type.label && j["classes"].is_number())
+    type.classes = j["classes"].get<int64_t>();
   type.labels = j.value("labels", std::vector<std::string>{});
   type.meaning = j.value("meaning", "");
   return type;

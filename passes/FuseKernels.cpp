@@ -313,6 +313,8 @@ public:
   static const char *obstacle(NestOp earlier, NestOp later) {
     if (earlier.getNumResults() + later.getNumResults() > mostResults)
       return "the kernel would have too many results";
+    if (later.getContraction())
+      return "operands of a contraction lie in memory";
     if (earlier.getParallel() != later.getParallel())
       return "results of other shapes";
     for (unsigned d = 0; d < earlier.getParallel(); ++d)
@@ -330,7 +332,7 @@ public:
         if (!isSamePoint(load, later))
           return "it is read at other points than it is computed at";
       }
-    if (later.getContraction() || (!feeds && earlier.getContraction()))
+    if (!feeds && earlier.getContraction())
       return "operands of a contraction lie in memory";
     if (later.reduces() && earlier.getSizes() != later.getSizes())
       return "sums over other ranges";

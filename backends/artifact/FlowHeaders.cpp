@@ -66,15 +66,17 @@ public:
         fields += "    " + field + ";\n";
       };
       auto give = [&](const std::string &value, const std::string &rest = "") {
-        gives += fmt::format("    f.give({}, {}{});\n", literal(given), value, rest);
+        gives += fmt::format("    bigm_f.give({}, {}{});\n", literal(given), value, rest);
         std::string of = all.size() == 1 && kind != "tensor" ? "record" : "record." + c;
-        batchGives += fmt::format("      f.give({}, {}{});\n", literal(given), kind == "tensor" ? "bigm::View<const " + std::string(ctype(type.at("dtype"))) + ">(record." + c + ")" : of, rest);
+        batchGives += fmt::format("    bigm_f.give({}, {}{});\n", literal(given), kind == "tensor" ? "bigm::View<const " + std::string(ctype(type.at("dtype"))) + ">(record." + c + ")" : of, rest);
       };
-      if (kind == "list" || kind == "optional" || kind == "record") {
+      bool single = kind == "tensor" && layoutOf(type).count == "1"; // a number, a box, a point
+      if (single || kind == "list" || kind == "optional" || kind == "record") {
         std::string made = inputType(type, stem + "Input" + camel(given));
-        add("const " + made + " &" + c, made + " " + c);
+        bool number = isPlainNumber(made);
+        add(number ? made + " " + c : "const " + made + " &" + c, made + " " + c + (number ? " = 0" : ""));
         gives += giveInput(type, given, c, 4, 0);
-        batchGives += giveInput(type, given, all.size() == 1 ? "record" : "record." + c, 6, 0);
+        batchGives += giveInput(type, given, all.size() == 1 && !single ? "record" : "record." + c, 4, 0);
       } else if (kind == "image") {
         add("const bigm::Image &" + c, "bigm::Image " + c);
         give(c);
@@ -92,10 +94,10 @@ public:
         }
         std::string element = ctype(type.at("dtype"));
         add("bigm::View<const " + element + "> " + c, fmt::format("std::vector<{}> {}", element, c));
-        std::string array = sizes.empty() ? "nullptr, 0" : fmt::format("{}_sizes, {}", c, sizes.size());
+        std::string array = sizes.empty() ? "nullptr, 0" : fmt::format("bigm_sizes_{}, {}", c, sizes.size());
         if (!sizes.empty()) {
-          gives += fmt::format("    const int64_t {}_sizes[] = {{{}}};\n", c, list);
-          batchGives += fmt::format("      const int64_t {}_sizes[] = {{{}}};\n", c, batchList);
+          gives += fmt::format("    const int64_t bigm_sizes_{}[] = {{{}}};\n", c, list);
+          batchGives += fmt::format("    const int64_t bigm_sizes_{}[] = {{{}}};\n", c, batchList);
         }
         give(c, ", " + array);
       }
@@ -107,36 +109,30 @@ public:
       text += fmt::format("  struct {} {{\n{}  }};\n", record, fields);
     text += fmt::format("  /// The flow `{0}` on one record.\n"
                         "  {1} {2}({3}) {{\n"
-                        "    bigm::FlowHandle &f = flow({4});\n"
-                        "    f.clear();\n{5}"
-                        "    f.record();\n"
-                        "    f.run();\n"
-                        "    return {2}_at(f, 0);\n"
+                        "    bigm::FlowHandle &bigm_f = flow({4});\n" // no name that an input can have
+                        "    bigm_f.clear();\n{5}"
+                        "    bigm_f.record();\n"
+                        "    bigm_f.run();\n"
+                        "    return {2}_at(bigm_f, 0);\n"
                         "  }}\n",
                         name, result, function, inputs, literal(name), gives);
-    text += fmt::format("  /// The flow `{0}` on several records at once.\n"
-                        "  std::vector<{1}> {2}(bigm::View<const {3}> records) {{\n"
-                        "    bigm::FlowHandle &f = flow({4});\n"
-                        "    f.clear();\n"
-                        "    std::vector<{1}> results;\n"
-                        "    if (records.size() == 0)\n"
-                        "      return results;\n"
-                        "    for (size_t i = 0; i < records.size(); ++i) {{\n"
-                        "      const {3} &record = records.data()[i];\n{5}"
-                        "      f.record();\n"
-                        "    }}\n"
-                        "    f.run();\n"
-                        "    for (size_t i = 0; i < records.size(); ++i)\n"
-                        "      results.push_back({2}_at(f, int64_t(i)));\n"
-                        "    return results;\n"
-                        "  }}\n",
-                        name, result, function, record, literal(name), batchGives);
+    // Two forms: all or nothing, and one in which some may fail.
+    for (bool some : {false, true})
+      text += fmt::format("  /// The flow `{0}` on several records at once{6}.\n"
+                          "  std::vector<{1}> {2}(bigm::View<const {3}> records{7}) {{\n"
+                          "    bigm::FlowHandle &f = flow({4});\n"
+                          "    return f.{5}(records, [&](const {3} &record) {{ {2}_give(f, record); }}, [&](int64_t i) {{ return {2}_at(f, i); }}{8});\n"
+                          "  }}\n",
+                          name, some ? "std::optional<" + result + ">" : result, function, record, literal(name), some ? "each" : "all",
+                          some ? "; those that fail are missing, and told in `failed`" : "",
+                          some ? ", std::vector<bigm::Failed> &failed" : "", some ? ", failed" : "");
+    giver = fmt::format("  static void {}_give(bigm::FlowHandle &bigm_f, const {} &record) {{\n{}  }}\n", function, record, batchGives);
     return text;
   }
-  /// The private function that makes a record's result.
-  std::string reader() {
+  /// The private functions that give a record and make its result; after `write`.
+  std::string helpers() {
     std::string value = read(flow.at("result"), hint, "i", 0);
-    return names + fmt::format("  static {} {}_at(const bigm::FlowHandle &f, int64_t i) {{ return {}; }}\n", result, function, value);
+    return giver + names + fmt::format("  static {} {}_at(const bigm::FlowHandle &f, int64_t i) {{ return {}; }}\n", result, function, value);
   }
 
 private:
@@ -215,7 +211,7 @@ private:
   std::string giveInput(const json &type, const std::string &path, const std::string &from, size_t indent, int depth) {
     std::string kind = type.at("kind"), space(indent, ' ');
     if (kind == "image" || kind == "text")
-      return fmt::format("{}f.give({}, {});\n", space, literal(path), from);
+      return fmt::format("{}bigm_f.give({}, {});\n", space, literal(path), from);
     if (kind == "record") {
       std::string text;
       for (const json &field : type.at("fields")) {
@@ -226,19 +222,19 @@ private:
     }
     if (kind == "list" || kind == "optional") {
       std::string element = fmt::format("e{}", depth), head = kind == "list" ? fmt::format("for (const auto &{} : {})", element, from) : fmt::format("if ({})", from);
-      return fmt::format("{0}{1} {{\n{2}{0}  f.element({3});\n{0}}}\n", space, head,
+      return fmt::format("{0}{1} {{\n{2}{0}  bigm_f.element({3});\n{0}}}\n", space, head,
                          giveInput(type.at("element"), path, kind == "list" ? element : "(*" + from + ")", indent + 2, depth + 1), literal(path));
     }
     std::string list;
     for (auto &size : sizesOf(type))
       list += (list.empty() ? "" : ", ") + size;
     if (list.empty())
-      return fmt::format("{}f.give_plain({}, {}, nullptr, 0);\n", space, literal(path), from);
+      return fmt::format("{}bigm_f.give_plain({}, {}, nullptr, 0);\n", space, literal(path), from);
     // Sizes are numbers: the checker allows no others inside of lists.
     bool held = layoutOf(type).count.empty(); // in a vector
-    return fmt::format("{0}{{\n{0}  const int64_t sizes[] = {{{1}}};\n{0}  f.{2};\n{0}}}\n", space, list,
-                       held ? fmt::format("give({}, bigm::View<const {}>({}), sizes, {})", literal(path), layoutOf(type).element, from, sizesOf(type).size())
-                            : fmt::format("give_plain({}, {}, sizes, {})", literal(path), from, sizesOf(type).size()));
+    return fmt::format("{0}{{\n{0}  const int64_t bigm_sizes[] = {{{1}}};\n{0}  bigm_f.{2};\n{0}}}\n", space, list,
+                       held ? fmt::format("give({}, bigm::View<const {}>({}), bigm_sizes, {})", literal(path), layoutOf(type).element, from, sizesOf(type).size())
+                            : fmt::format("give_plain({}, {}, bigm_sizes, {})", literal(path), from, sizesOf(type).size()));
   }
   static bool isPlainNumber(const std::string &made) { return made == "float" || made == "double" || made == "bool" || made.ends_with("_t"); }
   std::string typeOf(const json &type, const std::string &hint) {
@@ -302,7 +298,7 @@ private:
   }
 
   const json &flow;
-  std::string name, function, stem, definitions, names;
+  std::string name, function, stem, definitions, names, giver;
   std::string hint, result; // what the outermost struct is called, and the C++ type of a record's result
   std::set<std::string> defined;
 };
@@ -314,7 +310,7 @@ FlowText flowText(const json &manifest) {
   for (const json &flow : manifest.value("flows", json::array())) {
     FlowWriter writer(flow);
     out.functions += writer.write() + "\n";
-    out.readers += writer.reader();
+    out.readers += writer.helpers();
   }
   return out;
 }

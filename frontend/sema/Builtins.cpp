@@ -68,6 +68,7 @@ static const std::vector<Builtin> &builtins() {
       {"at_most", "list count by?", &C::flowChoose},
       {"best_or_none", "list by?", &C::flowChoose},
       {"union", "a b", &C::flowUnion},
+      {"flat", "list", &C::flowFlat},
       {"gradient", "y of", &C::builtinGradient},
       {"stop_gradient", "x", &C::builtinStopGradient},
       {"size", "x axis?", &C::builtinSize},

@@ -71,6 +71,32 @@ Val Checker::flowUnion(const BuiltinCall &call) {
   return uniteLists(a, flow->spaces[a.space].numbers, b, flow->spaces[b.space].numbers, call.where);
 }
 
+/// flat(list): one list of what is in the lists of a list, or of those elements that are there.
+Val Checker::flowFlat(const BuiltinCall &call) {
+  const Val &list = call.args[0]->value;
+  if (list.poison())
+    return {};
+  auto holds = [](const Val &v) { return v.is(Val::Kind::Elements) || v.is(Val::Kind::Perhaps); };
+  if (!holds(list) || flow->spaces[list.space].outside != flow->space || !holds(list.items[0]))
+    return fail(Diag::NeedsLists, call.where, {describe(list)}, "for example what `for x in list { yield when ... { x } }` gives");
+  return flattened(list, call.where);
+}
+
+Val Checker::flattened(const Val &list, SourceRange where) {
+  const Val &inner = list.items[0];
+  RichType position;
+  position.slot = "position";
+  position.tensor = {Elem::I32, {}, 0};
+  auto [space, values] = openSpace("flat", "flat", {flow->spaces[list.space].numbers, flow->spaces[inner.space].numbers}, {}, {position}, where);
+  Val out = inner;
+  if (list.is(Val::Kind::Elements))
+    out.kind = Val::Kind::Elements;
+  out.space = space;
+  Within within(*this, space);
+  out.items[0] = takeRows(inner.items[0], inner.space, values[0], where);
+  return out.items[0].poison() ? Val{} : out;
+}
+
 Val Checker::uniteLists(const Val &a, const Val &numbersA, const Val &b, const Val &numbersB, SourceRange where) {
   auto [space, none] = openSpace("union", "union", {numbersA, numbersB}, {}, {}, where);
   auto places = [&](const Val &list, double second) { // where each element of a list stands in the union

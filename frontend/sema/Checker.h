@@ -387,6 +387,7 @@ public:
   // ------------------------------------------------------------ instances of their own: Instances.cpp
   std::shared_ptr<Instance> sharedInstance(const ast::InstanceDecl &d, Module *m);
   void checkInstance(const ast::InstanceDecl &d, Module *m);
+  std::string unapplied; // the instance that is built alone, where nothing applies it
   bool isShared(const std::string &tensor) const; // belongs to such an instance
   bool isStored(const std::string &tensor) const; // and its values stand in a file
   void readSource(const ast::InstanceDecl &d, ModelSource &out);
@@ -415,6 +416,10 @@ public:
   void checkFlow(const ast::CallableDecl &d, Module *m);
   /// The value of one record's type as all records of a batch have it; its slots are called by `name`.
   Val flowInput(const std::string &name, const ast::Type &written, SourceRange where, const ScopePtr &scope, RichType &type);
+  /// The input that has such a tensor for each row.
+  Val flowRows(const std::string &name, const TensorType &one, SourceRange where);
+  /// Keeps the slots of an input for it, whatever else is called so.
+  void reserveSlots(const std::string &name, const ast::Type &written);
   Val flowTensorInput(const std::string &name, const ast::Type &written, SourceRange where, const ScopePtr &scope, RichType &type);
   bool flowResult(const Val &v, const ast::Type *declared, const ScopePtr &scope, SourceRange where,
                   const std::string &name, RichType &type);
@@ -452,6 +457,12 @@ public:
     size_t space;
   };
   Val mergeRows(const Side &a, const Side &b, SourceRange where);
+  /// A branch alone: what the rows that do not take it lack.
+  Val perhaps(const Side &side, SourceRange where);
+  /// A value that may be missing inside of one that may be, as one.
+  Val oneMissing(const Val &v, SourceRange where);
+  /// One list of all elements that the elements of a list have, or one such value.
+  Val flattened(const Val &list, SourceRange where);
   bool needElements(const Given *arg, const std::string &what);
   /// The value with one row for each row of the present space, where it is a number that is the same for all.
   Val perRow(const Val &v, SourceRange where, std::optional<Elem> elem = std::nullopt);
@@ -464,7 +475,7 @@ public:
   Val flowPixels(const BuiltinCall &), flowCut(const BuiltinCall &), flowFitInto(const BuiltinCall &), flowNms(const BuiltinCall &),
       flowWarp(const BuiltinCall &), flowBlur(const BuiltinCall &);
   // Lists: BuiltinsList.cpp.
-  Val flowCount(const BuiltinCall &), flowChoose(const BuiltinCall &), flowUnion(const BuiltinCall &);
+  Val flowCount(const BuiltinCall &), flowChoose(const BuiltinCall &), flowUnion(const BuiltinCall &), flowFlat(const BuiltinCall &);
   bool needImage(const Given *arg, const std::string &what);
   /// What `pixels` and `fit_into` begin with: an image, and the height and width to make of it.
   std::optional<std::pair<Dim, Dim>> frameOf(const BuiltinCall &call, Spec &settings);

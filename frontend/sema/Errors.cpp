@@ -1,5 +1,6 @@
 // How the checker speaks. A mistake that shows inside the library is reported where the user called it.
-#include "Checker.h"
+#include "Flow.h"
+#include <algorithm>
 
 namespace bigm::sema {
 
@@ -75,7 +76,12 @@ std::string Checker::describe(const Val &v) const {
   case Val::Kind::Bool: return v.boolean ? "`true`" : "`false`";
   case Val::Kind::Word: return "the word `" + v.text + "`";
   case Val::Kind::String: return "a text";
-  case Val::Kind::Tensor: return v.type.str();
+  case Val::Kind::Tensor: {
+    TensorType one = v.type;
+    if (flow && !one.shape.empty() && std::any_of(flow->spaces.begin() + 1, flow->spaces.end(), [&](auto &s) { return s.rows == one.shape[0]; }))
+      one.shape.erase(one.shape.begin()); // of each element
+    return one.str();
+  }
   case Val::Kind::Record: return "a record";
   case Val::Kind::List: return "a list";
   case Val::Kind::Text:

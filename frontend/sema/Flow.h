@@ -15,6 +15,8 @@ struct FlowSpace {
   std::string slot;   // of the numbers
 };
 
+constexpr const char *kRecords = ".records"; // i32[records], a slot that every flow has
+
 /// The values of all rows that stand in a slot.
 Val textVal(const std::string &slot, bool stream);
 Val imageVal(const std::string &slot);

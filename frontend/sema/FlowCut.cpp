@@ -13,7 +13,6 @@ namespace bigm::sema {
 namespace {
 
 constexpr int kAnywhere = -1; // depends on no input
-const char *const kRecords = "records.of"; // i32[records], a slot that every flow has
 
 class Cutter {
 public:
@@ -121,7 +120,7 @@ private:
   const std::string &nameOf(Value v) {
     std::string &slot = slotOf[v];
     if (slot.empty())
-      slot = "value" + std::to_string(v);
+      slot = "value." + std::to_string(v); // no path that a program can write
     return slot;
   }
 

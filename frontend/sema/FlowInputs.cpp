@@ -36,13 +36,29 @@ Val Checker::flowTensorInput(const std::string &name, const ast::Type &written, 
       return fail(Diag::FlowInput, written.range, {name, "of open size"}, "what a list holds has sizes that are numbers");
     flow->sizes.insert(symbols.begin(), symbols.end());
   }
-  TensorType batched = record.type;
+  return flowRows(name, record.type, where);
+}
+
+Val Checker::flowRows(const std::string &name, const TensorType &one, SourceRange where) {
+  TensorType batched = one;
   batched.shape.insert(batched.shape.begin(), flow->rows());
   // Under a name that no program can write: `symbolic` has taken the plain one for the single record.
   Val v = tensorVal(rec->input(name + "[]", batched, where));
   v.type = batched;
   flow->slots[v.tensor] = name;
   return v;
+}
+
+void Checker::reserveSlots(const std::string &name, const ast::Type &written) {
+  if (written.kind == ast::Type::Kind::Record)
+    for (auto &f : static_cast<const ast::RecordType &>(written).fields)
+      reserveSlots(name + "." + f.name.text, *f.type);
+  else if (written.kind == ast::Type::Kind::List)
+    reserveSlots(name, *static_cast<const ast::ListType &>(written).element);
+  else if (written.kind == ast::Type::Kind::Optional)
+    reserveSlots(name, *static_cast<const ast::OptionalType &>(written).element);
+  else
+    flow->names.insert(name);
 }
 
 Val Checker::flowInput(const std::string &name, const ast::Type &written, SourceRange where, const ScopePtr &scope, RichType &type) {
@@ -98,6 +114,12 @@ Val Checker::flowInput(const std::string &name, const ast::Type &written, Source
     return one(RichType::Kind::Text, textVal(name, false));
   if (t.kind == Pattern::Kind::Image)
     return one(RichType::Kind::Image, imageVal(name));
+  if (t.kind == Pattern::Kind::Bool || t.kind == Pattern::Kind::Choice) { // alone they are types of settings as well
+    bool choice = t.kind == Pattern::Kind::Choice;
+    type.tensor = {choice ? Elem::I32 : Elem::Bool, {}, Dim(int64_t(t.choices.size()))};
+    type.labels = t.choices;
+    return one(RichType::Kind::Tensor, flowRows(name, type.tensor, where));
+  }
   if (t.kind != Pattern::Kind::Tensor)
     return fail(Diag::FlowInput, written.range, {name, "`" + source(written.range) + "`"},
                 "a flow takes texts, images, tensors, and lists and records of them; a setting has a default");

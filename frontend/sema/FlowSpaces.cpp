@@ -148,6 +148,10 @@ Val Checker::evalWithin(size_t space, const ast::Block &block, const ScopePtr &s
   return name.empty() ? result : perRow(result, block.range);
 }
 
+Val Checker::oneMissing(const Val &v, SourceRange where) {
+  return v.is(Val::Kind::Perhaps) && v.items[0].is(Val::Kind::Perhaps) ? flattened(v, where) : v;
+}
+
 Val Checker::evalFor(const ast::ForExpr &s, const ScopePtr &scope) {
   if (!flow || !scope->inFlow())
     return fail(Diag::ForOutsideFlow, s.range, {}, "in a model, `repeat` and index notation do the same to every element");
@@ -160,7 +164,20 @@ Val Checker::evalFor(const ast::ForExpr &s, const ScopePtr &scope) {
     return fail(Diag::ForNeedsYield, s.range, {}, "its last line says what becomes of each element: `yield { ... }`");
   Val out = list;
   out.items[0] = evalWithin(list.space, *s.body, scope, s.name.text, list.items[0]);
-  return out.items[0].poison() ? Val{} : out;
+  if (out.items[0].poison())
+    return {};
+  return oneMissing(out, s.range);
+}
+
+Val Checker::perhaps(const Side &side, SourceRange where) {
+  Val out;
+  out.kind = Val::Kind::Perhaps;
+  out.space = side.space;
+  {
+    Within within(*this, side.space);
+    out.items = {perRow(side.value, where)};
+  }
+  return oneMissing(out, where);
 }
 
 Val Checker::evalFlowWhen(const Val &condition, const ast::WhenExpr &e, const ScopePtr &scope) {
@@ -176,38 +193,32 @@ Val Checker::evalFlowWhen(const Val &condition, const ast::WhenExpr &e, const Sc
   then.numbers = flow->spaces[then.space].numbers;
   if (then.value.poison())
     return {};
-  auto perhaps = [&](const Side &side) {
-    Val out;
-    out.kind = Val::Kind::Perhaps;
-    out.space = side.space;
-    Within within(*this, side.space);
-    out.items = {perRow(side.value, e.range)};
-    return out;
-  };
   if (!e.otherwise)
-    return perhaps(then);
+    return perhaps(then, e.range);
   Side other{{}, {}, rowsWhere(false)};
   other.value = evalWithin(other.space, *e.otherwise, scope, "", {});
   other.numbers = flow->spaces[other.space].numbers;
   if (other.value.poison())
     return {};
-  if (other.value.is(Val::Kind::None))
-    return perhaps(then);
-  if (then.value.is(Val::Kind::None))
-    return perhaps(other);
   return mergeRows(then, other, e.range);
 }
 
 Val Checker::mergeRows(const Side &first, const Side &second, SourceRange where) {
   Side a = first, b = second;
+  auto rowsHere = [&](const Side &side) { // of the elements of its list
+    Within within(*this, side.value.space);
+    return takeRows(side.numbers, side.space, flow->spaces[side.value.space].numbers, where);
+  };
   if (a.value.numeric() || a.value.is(Val::Kind::Bool) || b.value.numeric() || b.value.is(Val::Kind::Bool)) {
     // A number is of the other side's type.
     std::optional<Elem> elem;
-    for (auto *side : {&a, &b})
-      if (side->value.is(Val::Kind::Tensor))
-        elem = side->value.type.elem;
-      else if (side->value.is(Val::Kind::Number) && !elem)
+    for (auto *side : {&a, &b}) {
+      const Val &v = side->value.is(Val::Kind::Perhaps) ? side->value.items[0] : side->value;
+      if (v.is(Val::Kind::Tensor))
+        elem = v.type.elem;
+      else if (v.is(Val::Kind::Number) && !elem)
         elem = Elem::F32;
+    }
     for (auto *side : {&a, &b}) {
       Within within(*this, side->space);
       side->value = perRow(side->value, where, elem);
@@ -216,8 +227,22 @@ Val Checker::mergeRows(const Side &first, const Side &second, SourceRange where)
     }
   }
   auto differ = [&] { return fail(Diag::SidesDiffer, where, {describe(a.value), describe(b.value)}); };
-  if (a.value.kind != b.value.kind)
-    return differ();
+  if (a.value.kind != b.value.kind) {
+    // What may be missing on one side may be missing of both.
+    if (a.value.is(Val::Kind::None) || b.value.is(Val::Kind::None)) {
+      const Side &there = a.value.is(Val::Kind::None) ? b : a;
+      return flow->spaces[there.space].outside == flow->space ? perhaps(there, where) : differ();
+    }
+    if (a.value.is(Val::Kind::Elements) || b.value.is(Val::Kind::Elements) ||
+        (!a.value.is(Val::Kind::Perhaps) && !b.value.is(Val::Kind::Perhaps)))
+      return differ();
+    auto missing = [&](const Side &side) {
+      return side.value.is(Val::Kind::Perhaps) ? std::pair(side.value, rowsHere(side)) : std::pair(perhaps(side, where), side.numbers);
+    };
+    auto [first, firstRows] = missing(a);
+    auto [second, secondRows] = missing(b);
+    return uniteLists(first, firstRows, second, secondRows, where);
+  }
   RichType type;
   Spec settings;
   switch (a.value.kind) {
@@ -259,13 +284,7 @@ Val Checker::mergeRows(const Side &first, const Side &second, SourceRange where)
     settings.name = a.value.is(Val::Kind::Text) ? "texts" : "images";
     break;
   case Val::Kind::Elements:
-  case Val::Kind::Perhaps: {
-    auto rowsHere = [&](const Side &side) { // of its elements
-      Within within(*this, side.value.space);
-      return takeRows(side.numbers, side.space, flow->spaces[side.value.space].numbers, where);
-    };
-    return uniteLists(a.value, rowsHere(a), b.value, rowsHere(b), where);
-  }
+  case Val::Kind::Perhaps: return uniteLists(a.value, rowsHere(a), b.value, rowsHere(b), where);
   default: return differ();
   }
   return hostStep("merge", {a.numbers, a.value, b.numbers, b.value}, settings, {type}, where)[0];

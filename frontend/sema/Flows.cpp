@@ -69,7 +69,8 @@ bool Checker::flowResult(const Val &given, const ast::Type *declared, const Scop
                          const std::string &name, RichType &type) {
   Val v = perRow(given, where);
   auto wrong = [&] {
-    fail(Diag::FlowResult, where, {flow->name, declared ? "`" + source(declared->range) + "`" : "texts, images, tensors, records, lists or optional values of them",
+    std::string part = name.substr(std::min(name.size(), name.find('.') + 1));
+    fail(Diag::FlowResult, where, {name == "result" ? "`" + flow->name + "`" : "`" + part + "` of `" + flow->name + "`", declared ? "`" + source(declared->range) + "`" : "texts, images, tensors, records, lists or optional values of them",
                                    describe(v)});
     return false;
   };
@@ -207,6 +208,8 @@ void Checker::checkFlow(const ast::CallableDecl &d, Module *m) {
       scope->parent = settings;
     else
       ok = false;
+    for (auto *p : signature(d).inputs)
+      reserveSlots(p->name.text, *p->type);
     for (auto *p : signature(d).inputs) {
       out.inputs.emplace_back(p->name.text, RichType{});
       Val v = flowInput(p->name.text, *p->type, p->name.range, scope, out.inputs.back().second);

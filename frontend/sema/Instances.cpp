@@ -107,8 +107,11 @@ void Checker::checkInstance(const ast::InstanceDecl &d, Module *m) {
     if (!out.path.empty())
       program->sources.push_back(std::move(out));
   }
-  if (instance)
-    buildAlone(instance, d.name.text, d.model ? d.model->range : d.source->range);
+  if (!instance)
+    return;
+  unapplied = instance->inputs.empty() ? d.name.text : "";
+  buildAlone(instance, d.name.text, d.model ? d.model->range : d.source->range);
+  unapplied.clear();
 }
 
 } // namespace bigm::sema

@@ -120,8 +120,11 @@ int Checker::tensorFor(const std::string &name, TensorDecl::Kind kind, const Ten
   }
   for (const Dim &d : type.shape)
     if (!d.isConstant() && !generic) {
+      if (!unapplied.empty() && diags.hasErrors())
+        return -1; // what would have applied it may have been one of them
       Diagnostic &e = error(Diag::ParamSizeNotKnown, s.range, {s.name.text, type.str(), d.str()});
-      e.hint = "a persistent tensor cannot depend on the batch or on other sizes that change from call to call";
+      e.hint = unapplied.empty() ? "a persistent tensor cannot depend on the batch or on other sizes that change from call to call"
+                                 : "nothing applies `" + unapplied + "`, which would say the sizes of its inputs: apply it, or leave it out";
       return -1;
     }
   program->tensors.push_back({kind, name, type, s.range});

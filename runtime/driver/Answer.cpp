@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -32,6 +33,7 @@ public:
     chosen = &host.choose(options.flow);
     checkDrawing(inputs);
     host.loadWeights();
+    numbered = !takesOne(flow::RichType::Kind::Image) && (inputs.size() > 1 || inputs[0] == "-");
     for (auto &input : inputs) {
       if (input == "-") {
         for (std::string line; std::getline(std::cin, line);)
@@ -72,14 +74,17 @@ private:
 
   void takeFolder(const std::string &folder) {
     std::vector<std::string> files;
-    for (auto &entry : std::filesystem::directory_iterator(folder)) {
+    std::error_code error;
+    for (auto &entry : std::filesystem::directory_iterator(folder, error)) {
       std::string ending = entry.path().extension().string();
       std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
       if (entry.is_regular_file() && (ending == ".png" || ending == ".jpg" || ending == ".jpeg"))
         files.push_back(entry.path().string());
     }
-    if (files.empty())
-      fail("{}: there is no picture (.png, .jpg) in this folder", folder);
+    if (files.empty()) { // told in its turn, as a picture that cannot be read is
+      withoutPictures[folder] = error ? "the folder cannot be read: " + error.message() : "there is no picture (.png, .jpg) in this folder";
+      return take(folder);
+    }
     std::sort(files.begin(), files.end());
     for (auto &file : files)
       take(file);
@@ -114,10 +119,12 @@ private:
       std::vector<size_t> rows;
       for (size_t k = begin; k < std::min(begin + each, order.size()); ++k) {
         try {
+          if (auto folder = withoutPictures.find(waiting[order[k]]); folder != withoutPictures.end())
+            fail("{}: {}", folder->first, folder->second);
           flow::append(*chosen, parsed(waiting[order[k]]), slots, around);
           rows.push_back(order[k]);
         } catch (const data::Error &e) {
-          refuse(answers[order[k]], e.what());
+          refuse(order[k], answers[order[k]], e.what());
         }
       }
       if (rows.empty())
@@ -145,7 +152,7 @@ private:
       flow::run(*chosen, slots, around);
     } catch (const data::Error &e) {
       if (rows.size() == 1) {
-        refuse(answers[rows[0]], (takesOne(flow::RichType::Kind::Image) ? waiting[rows[0]] + ": " : "") + e.what());
+        refuse(rows[0], answers[rows[0]], (takesOne(flow::RichType::Kind::Image) ? waiting[rows[0]] + ": " : "") + e.what());
         return false;
       }
       for (size_t row : rows) {
@@ -183,9 +190,10 @@ private:
   }
 
   json parsed(const std::string &input) const { return parsedRecord(*chosen, input); }
-  void refuse(json &answer, const std::string &why) {
+  /// Pictures are told by their files, other inputs by their number.
+  void refuse(size_t row, json &answer, const std::string &why) {
     ++bad;
-    std::cerr << "bigmc: error: " << why << "\n";
+    std::cerr << "bigmc: error: " << (numbered ? fmt::format("input {}: ", all - waiting.size() + row + 1) : "") << why << "\n";
     answer = json{{"error", why}};
   }
 
@@ -211,8 +219,9 @@ private:
   const flow::Flow *chosen = nullptr;
   std::vector<std::string> waiting;
   std::string canvas; // slot of the image that results are drawn on; empty: nothing is drawn
-  bool drawFolder = false;
+  bool drawFolder = false, numbered = false;
   std::set<std::string> drawnFiles;
+  std::map<std::string, std::string> withoutPictures; // folders, and what is wrong with each
   size_t all = 0, bad = 0;
 };
 

@@ -123,6 +123,11 @@ void bigm_flow_clear(bigm_flow *flow) {
   flow->ran = false;
 }
 
+void bigm_flow_drop(bigm_flow *flow) {
+  if (flow)
+    flow->given->clear();
+}
+
 bigm_status bigm_flow_give_text(bigm_flow *f, const char *name, const char *text, uint64_t size) {
   return guarded([&] {
     need(f, "flow");

@@ -49,6 +49,8 @@ RichType richType(const json &j) {
   for (auto &size : j.at("shape"))
     type.shape.push_back(size.is_string() ? size.get<std::string>() : size.dump());
   type.label = j.contains("classes");
+  if (type.label && j["classes"].is_number())
+    type.classes = j["classes"].get<int64_t>();
   type.labels = j.value("labels", std::vector<std::string>{});
   type.meaning = j.value("meaning", "");
   return type;
@@ -178,9 +180,10 @@ void tokens(const Step &s, Slots &slots, const Surroundings &around) {
 using Run = void (*)(const Step &, Slots &, const Surroundings &);
 const std::map<std::string, Run> &operations() {
   static const std::map<std::string, Run> table = {
-      {"call", callFunction}, {"tokens", tokens},   {"generate", write}, {"take", takeRows},   {"merge", mergeRows},
-      {"where", rowsWhere},   {"choose", choose},   {"union", unite},    {"places", places},   {"count", countRows},
-      {"pixels", pixels},     {"fit_into", fitInto}, {"cut", cut},       {"extent", extent}, {"warp", warp}, {"blur", blur}, {"spread", spread},   {"nms", suppress}};
+      {"call", callFunction}, {"tokens", tokens}, {"generate", write}, {"take", takeRows},  {"merge", mergeRows},
+      {"where", rowsWhere},   {"choose", choose}, {"flat", flat},      {"union", unite},    {"places", places},
+      {"count", countRows},   {"pixels", pixels}, {"cut", cut},        {"extent", extent},  {"warp", warp},
+      {"blur", blur},         {"spread", spread}, {"nms", suppress},   {"fit_into", fitInto}};
   return table;
 }
 
@@ -225,7 +228,7 @@ void run(const Step &step, Slots &slots, const Surroundings &surroundings) {
 }
 
 void run(const Flow &flow, Slots &slots, const Surroundings &surroundings) {
-  data::Tensor &records = slots.tensors["records.of"] = data::Tensor(data::Elem::I32, {slots.records});
+  data::Tensor &records = slots.tensors[".records"] = data::Tensor(data::Elem::I32, {slots.records});
   std::iota(records.as<int32_t>(), records.as<int32_t>() + slots.records, 0);
   for (const Step &s : flow.steps) {
     auto start = std::chrono::steady_clock::now();

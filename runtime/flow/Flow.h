@@ -29,6 +29,7 @@ struct RichType {
   std::vector<std::string> labels; // of a label's classes
   std::string meaning;             // Tensor: "box", "point", "score", or nothing
   bool label = false, stream = false;
+  int64_t classes = 0;             // Tensor of labels: how many there are, where that is a number
   std::vector<std::string> names; // Record, beside fields
   std::vector<RichType> fields;   // List, Optional: one, `slot` being that of its rows' numbers
 };

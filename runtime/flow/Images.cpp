@@ -79,7 +79,8 @@ void cut(const Step &s, Slots &slots, const Surroundings &around) {
     if (double area = (double(boxes[4 * i + 2]) - boxes[4 * i]) * (double(boxes[4 * i + 3]) - boxes[4 * i + 1]); area > 0)
       pixels += area;
   if (pixels > kMost)
-    data::fail("{} boxes to cut out have {:.0f} million pixels together; at most {:.0f} million are cut at a time", images.size(), pixels / 1e6, kMost / 1e6);
+    data::fail("what is to be cut out of {} has {:.0f} million pixels; at most {:.0f} million are cut at a time",
+               images.size() == 1 ? "an image" : fmt::format("{} images", images.size()), pixels / 1e6, kMost / 1e6);
   eachRow(images.size(), around, [&](size_t i, const image::Spread &) {
     const float *b = boxes + 4 * i;
     out[i] = std::make_shared<data::Picture>(image::cut(*images[i], {b[0], b[1], b[2], b[3]}));

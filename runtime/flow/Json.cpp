@@ -116,6 +116,12 @@ public:
         fail("`{}`: {} is no number", name, value.dump());
       return type.elem == data::Elem::F32 ? put(to, value.get<float>()) : put(to, value.get<double>());
     }
+    if (value.is_string() && !type.labels.empty()) {
+      auto found = std::find(type.labels.begin(), type.labels.end(), value.get<std::string>());
+      if (found == type.labels.end())
+        fail("`{}`: {} is no class; they are {}", name, value.dump(-1, ' ', false, json::error_handler_t::replace), fmt::join(type.labels, ", "));
+      return put(to, int32_t(found - type.labels.begin()));
+    }
     if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t(INT64_MAX)))
       fail("`{}`: {} is no whole number", name, value.dump());
     int64_t whole = value.get<int64_t>();
@@ -123,6 +129,8 @@ public:
       if (whole < least || whole > most)
         fail("`{}`: {} is outside {} to {}", name, whole, least, most);
     };
+    if (type.classes)
+      within(0, type.classes - 1);
     switch (type.elem) {
     case data::Elem::I64: return put(to, whole);
     case data::Elem::I32: within(INT32_MIN, INT32_MAX); return put(to, int32_t(whole));
@@ -139,6 +147,9 @@ private:
 };
 
 data::Tensor tensorOf(const std::string &name, const RichType &type, const json &value) {
+  if (value.is_object()) // the habit of flows with several inputs
+    fail("`{}` is given as a number or lists of them, and here is an object{}", name,
+         value.contains(name) ? ": of a flow with one input the value stands alone" : "");
   std::vector<int64_t> sizes = sizesOf(value);
   expectSizes(name, type, sizes);
   data::Tensor t(type.elem, sizes);

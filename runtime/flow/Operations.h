@@ -10,6 +10,7 @@ StepFunction takeRows;  // numbers i32[N], x -> x of those rows; `name`: "texts"
 StepFunction mergeRows; // numbers i32[A], a, numbers i32[B], b -> the rows of both, each at its number; `name` as above, or "tensors"
 StepFunction rowsWhere; // bool[N] -> the numbers of the rows that have the value `holds`
 StepFunction choose;    // numbers i32[N], key f32[N] -> numbers i32[M], positions i32[M]: of each row the `at_most` largest, first the largest
+StepFunction flat;      // numbers i32[N], numbers i32[M] of lists in its elements -> which row outside each of the M belongs to, positions i32[M]
 StepFunction unite;     // numbers i32[A], numbers i32[B] -> numbers i32[A + B]: of each row first those of A
 StepFunction places;    // the same -> where each of A (or, with `second`, of B) stands there
 StepFunction spread;    // numbers i32[N], numbers i32[M] of a list outside -> of each of N rows the elements that the row it belongs to has: numbers i32[K], positions i32[K]

@@ -99,6 +99,16 @@ void choose(const Step &s, Slots &slots, const Surroundings &) {
   slots.tensors[s.outputs[1]] = numbersOf(positions);
 }
 
+void flat(const Step &s, Slots &slots, const Surroundings &) {
+  auto outer = numbers(slots, s.inputs[0]), inner = numbers(slots, s.inputs[1]);
+  std::vector<int32_t> rows, positions(inner.size());
+  for (int32_t i : inner)
+    rows.push_back(outer[size_t(i)]);
+  std::iota(positions.begin(), positions.end(), 0);
+  slots.tensors[s.outputs[0]] = numbersOf(rows);
+  slots.tensors[s.outputs[1]] = numbersOf(positions);
+}
+
 void unite(const Step &s, Slots &slots, const Surroundings &) {
   auto a = numbers(slots, s.inputs[0]), b = numbers(slots, s.inputs[1]);
   std::vector<int32_t> all;

@@ -2,6 +2,7 @@
 #include "Digest.h"
 #include "Bug.h"
 #include "Commands.h"
+#include "Explain.h"
 #include "Manifest.h"
 #include "Targets.h"
 #include "TuningFile.h"
@@ -355,8 +356,18 @@ std::optional<std::string> textOf(const Checked &checked, const std::string &sta
   }
   if (stage == "ir" || stage == "grad")
     return print(*module);
-  auto cpu = toCpu(*module, targetsOf(code).front(), code, nullptr, artifact::identifier(checked.program.name), messages, exitCode);
-  return cpu ? std::optional(cpu->dumpAt(stage)) : std::nullopt;
+  CodeOptions how = code;
+  how.explain = stage == "fused";
+  auto cpu = toCpu(*module, targetsOf(how).front(), how, nullptr, artifact::identifier(checked.program.name), messages, exitCode);
+  if (!cpu)
+    return std::nullopt;
+  std::string text = cpu->dumpAt(stage);
+  if (how.explain) {
+    text += "\n// What each kernel does, and why it is apart from those that it reads.\n";
+    for (const auto &report : cpu->report(sizesOf(how), defaultSize))
+      text += fusionComments(report);
+  }
+  return text;
 }
 
 } // namespace bigm::tool

@@ -60,6 +60,16 @@ std::string name(const SourceLine &line) {
   std::string file = line.place.substr(line.place.rfind('/') + 1);
   return line.scope.empty() ? file : file + " in " + line.scope;
 }
+std::string apartFrom(const SourceLine &line, const std::string &reason) { return "apart from " + name(line) + ": " + reason; }
+/// What a kernel does, the largest share first.
+std::vector<std::string> fusedIn(const KernelReport &kernel) {
+  auto sources = kernel.sources;
+  std::stable_sort(sources.begin(), sources.end(), [](auto &a, auto &b) { return a.second > b.second; });
+  std::vector<std::string> names;
+  for (const auto &source : sources)
+    names.push_back(name(source.first));
+  return names;
+}
 std::string sizesOf(const FunctionReport &report) {
   std::string text;
   for (const auto &[symbol, size] : report.sizes)
@@ -95,15 +105,14 @@ std::string explain(const FunctionReport &report, const Times &times, const Peak
     const KernelReport &kernel = report.kernels[i];
     double time = timeOf(report, times, peak, i);
     std::string share = times.empty() || time <= 0 ? "" : fmt::format("{:.0f}%", 100 * limitOf(kernel, peak) / time);
-    auto sources = kernel.sources;
-    std::stable_sort(sources.begin(), sources.end(), [](auto &a, auto &b) { return a.second > b.second; });
+    auto fused = fusedIn(kernel);
     std::string indent(59, ' ');
     out += fmt::format("{:>4}  {:<11} {:>10.3f} {:>9.3f} {:>10.4f} {:>6}  {}\n", i, kernel.kind, kernel.flops * 1e-6,
-                       kernel.bytes * 1e-6, time * 1e3, share, sources.empty() ? "" : name(sources[0].first));
-    for (size_t s = 1; s < sources.size(); ++s)
-      out += indent + name(sources[s].first) + "\n";
+                       kernel.bytes * 1e-6, time * 1e3, share, fused.empty() ? "" : fused[0]);
+    for (size_t s = 1; s < fused.size(); ++s)
+      out += indent + fused[s] + "\n";
     for (const auto &[source, reason] : kernel.apart)
-      out += indent + "apart from " + name(source) + ": " + reason + "\n";
+      out += indent + apartFrom(source, reason) + "\n";
   }
   if (!times.empty())
     out += "limit: the time that arithmetic or reading memory needs at least, of the time taken; above 100% data were in a cache\n";
@@ -112,6 +121,17 @@ std::string explain(const FunctionReport &report, const Times &times, const Peak
     out += fmt::format("{:>5.1f}% {:>10.4f}  {}  | {}\n", seconds > 0 ? 100 * cost.seconds / seconds : 0,
                        cost.seconds * 1e3, name(line), textOf(checked, line.place));
   return out + "\n";
+}
+
+std::string fusionComments(const FunctionReport &report) {
+  std::string out = fmt::format("//\n// {}{}: {} kernels\n", report.name, sizesOf(report), report.kernels.size());
+  for (size_t i = 0; i < report.kernels.size(); ++i) {
+    const KernelReport &kernel = report.kernels[i];
+    out += fmt::format("// {:>4}  {:<11} {}  {}\n", i, kernel.kind, kernel.symbol, fmt::join(fusedIn(kernel), ", "));
+    for (const auto &[source, reason] : kernel.apart)
+      out += "//       " + apartFrom(source, reason) + "\n";
+  }
+  return out;
 }
 
 nlohmann::ordered_json explainJson(const FunctionReport &report, const Times &times, const Peak &peak,

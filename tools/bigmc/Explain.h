@@ -14,6 +14,10 @@ std::string explain(const mlir::bigm::cpu::FunctionReport &, const Times &, cons
 /// The same as one object.
 nlohmann::ordered_json explainJson(const mlir::bigm::cpu::FunctionReport &, const Times &, const Peak &, const Checked &);
 
+/// What the kernels of a function fuse and why others are apart, as comments behind its IR: kernels by number and symbol, each with
+/// the lines and models that it does, the largest share first.
+std::string fusionComments(const mlir::bigm::cpu::FunctionReport &);
+
 /// Pictures of the arenas, time from left to right, offsets upwards, one HTML file. False when it cannot be written.
 bool writeMemoryPlan(const std::vector<mlir::bigm::cpu::FunctionReport> &, const std::string &path);
 

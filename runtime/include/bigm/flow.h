@@ -47,7 +47,11 @@ BIGM_EXPORT bigm_status bigm_flow_element(bigm_flow *flow, const char *list);
 /* The record has all its inputs. One that lacks an input is an error and is dropped. */
 BIGM_EXPORT bigm_status bigm_flow_record(bigm_flow *flow);
 
-/* Answers all records given so far. */
+/* Forgets what was given of the record that comes next: where an input is refused, such as a picture that cannot be read, the
+ * records before it stay. */
+BIGM_EXPORT void bigm_flow_drop(bigm_flow *flow);
+
+/* Answers all records given so far, or fails for all of them; a record that does can be told by giving each alone. */
 BIGM_EXPORT bigm_status bigm_flow_run(bigm_flow *flow);
 BIGM_EXPORT int64_t bigm_flow_records(const bigm_flow *flow);
 

@@ -4,6 +4,7 @@
 #define BIGM_FLOW_HPP
 #include "flow.h"
 #include "view.hpp"
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <optional>
@@ -79,6 +80,12 @@ struct Label {
   operator std::string_view() const { return name; }
 };
 
+/// A record of several that was not answered.
+struct Failed {
+  size_t record = 0; // its place among those that were given
+  std::string why;
+};
+
 /// A flow with its records and what it gave for them.
 class FlowHandle {
 public:
@@ -109,6 +116,65 @@ public:
   void record() { check(bigm_flow_record(flow_)); }
   void run() { check(bigm_flow_run(flow_)); }
   void clear() { bigm_flow_clear(flow_); }
+
+  /// Gives every record, and reads what each got.
+  template <class Record, class Give, class Read> auto all(View<const Record> records, Give give, Read read) {
+    clear();
+    std::vector<decltype(read(int64_t(0)))> results;
+    if (records.size() == 0)
+      return results;
+    for (size_t i = 0; i < records.size(); ++i) {
+      give(records.data()[i]);
+      record();
+    }
+    run();
+    for (size_t i = 0; i < records.size(); ++i)
+      results.push_back(read(int64_t(i)));
+    return results;
+  }
+  /// The same; records that fail are missing among the results and told in `failed`, the others are answered.
+  template <class Record, class Give, class Read>
+  auto each(View<const Record> records, Give give, Read read, std::vector<Failed> &failed) {
+    std::vector<std::optional<decltype(read(int64_t(0)))>> results(records.size());
+    failed.clear();
+    clear();
+    std::vector<size_t> given;
+    auto giveOne = [&](size_t i) {
+      try {
+        give(records.data()[i]);
+        record();
+        return true;
+      } catch (const Error &e) {
+        bigm_flow_drop(flow_);
+        failed.push_back({i, e.what()});
+        return false;
+      }
+    };
+    for (size_t i = 0; i < records.size(); ++i)
+      if (giveOne(i))
+        given.push_back(i);
+    if (given.empty())
+      return results;
+    try {
+      run();
+      for (size_t row = 0; row < given.size(); ++row)
+        results[given[row]] = read(int64_t(row));
+    } catch (const Error &) {
+      for (size_t i : given) { // one of them is why: each alone
+        clear();
+        if (!giveOne(i))
+          continue;
+        try {
+          run();
+          results[i] = read(0);
+        } catch (const Error &e) {
+          failed.push_back({i, e.what()});
+        }
+      }
+      std::sort(failed.begin(), failed.end(), [](const Failed &a, const Failed &b) { return a.record < b.record; });
+    }
+    return results;
+  }
 
   // What stands in a slot at a row.
   template <class T> const T *row(const char *slot, int64_t i, size_t *count = nullptr) const {

@@ -228,6 +228,13 @@ TEST(Tokenizer, MemoryIsBoundedByTheFile) {
 }
 #endif
 
+// Matches without a character part what is beside them.
+TEST(Tokenizer, EmptyMatchesTakePartInJoining) {
+  Tokenizer t = Tokenizer::fromJson(
+      R"({"model":{"type":"WordLevel","vocab":{"?":0,"<":1,"ab":2,">":3},"unk_token":"?"},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\b"},"behavior":"MergedWithPrevious","invert":true}})", "t");
+  EXPECT_THAT(t.encode("<ab>").ids, ElementsAre(1, 2, 3));
+}
+
 TEST(Tokenizer, APatternThatNeedsTooLongIsAnError) {
   Tokenizer t = Tokenizer::fromJson(
       R"({"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated","invert":false}})", "t");

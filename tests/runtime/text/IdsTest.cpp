@@ -235,6 +235,14 @@ TEST(Tokenizer, EmptyMatchesTakePartInJoining) {
   EXPECT_THAT(t.encode("<ab>").ids, ElementsAre(1, 2, 3));
 }
 
+// As there, what decoding leaves out is told by how a token is shown: a special one that the normaliser changed stays.
+TEST(Tokenizer, ASpecialTokenThatIsNormalisedIsDecoded) {
+  Tokenizer t = Tokenizer::fromJson(
+      R"({"model":{"type":"WordLevel","vocab":{"?":0,"<a>":1,"<B>":2},"unk_token":"?"},"normalizer":{"type":"Lowercase"},"pre_tokenizer":{"type":"WhitespaceSplit"},
+          "added_tokens":[{"id":1,"content":"<a>","special":true,"normalized":true},{"id":2,"content":"<B>","special":true,"normalized":true}]})", "t");
+  EXPECT_EQ(t.decode(std::vector<int32_t>{1, 2, 0}), "<b> ?");
+}
+
 TEST(Tokenizer, APatternThatNeedsTooLongIsAnError) {
   Tokenizer t = Tokenizer::fromJson(
       R"({"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated","invert":false}})", "t");

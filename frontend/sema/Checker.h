@@ -169,7 +169,7 @@ public:
   Val declValue(const Found &found, SourceRange where);
   std::optional<int64_t> wholeNumber(const Val &v, SourceRange where, const std::string &what);
   std::optional<double> plainNumber(const Val &v, SourceRange where, const std::string &what);
-  Val unsupported(const std::string &construct, SourceRange where);
+  Val unsupported(const std::string &construct, SourceRange where, const std::string &hint = "");
 
   // ------------------------------------------------------------ arithmetic
   Val pointwise(Op op, const std::vector<Val> &operands, SourceRange where, const std::string &what);

@@ -62,8 +62,8 @@ void Checker::note(Diagnostic &d, SourceRange where, std::string text) {
     d.notes.push_back({where, std::move(text)});
 }
 
-Val Checker::unsupported(const std::string &construct, SourceRange where) {
-  return fail(Diag::Unsupported, where, {construct});
+Val Checker::unsupported(const std::string &construct, SourceRange where, const std::string &hint) {
+  return fail(Diag::Unsupported, where, {construct}, hint);
 }
 
 std::string Checker::describe(const Val &v) const {

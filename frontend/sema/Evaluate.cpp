@@ -192,7 +192,8 @@ void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
       if (ref && !f.decl) {
         evalRef(*ref, globalScope(m));
       } else if (f.decl) {
-        unsupported("`evaluate` of something other than a `train` or a `flow`", subject->range);
+        unsupported("`evaluate` of something other than a `train` or a `flow`", subject->range,
+                    f.decl->kind == ast::Decl::Kind::Instance ? "write a flow that applies `" + f.decl->name.text + "`, and evaluate that" : "");
       } else {
         unsupported("`evaluate` of an expression", subject->range);
       }
@@ -264,7 +265,8 @@ void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
     return;
   }
   if (!d.model && f.decl->kind != ast::Decl::Kind::Train && f.decl->kind != ast::Decl::Kind::Instance) {
-    unsupported("`deploy` of something other than a `train` or a `model`", d.name.range);
+    unsupported("`deploy` of something other than a `train` or a `model`", d.name.range,
+                f.decl->kind == ast::Decl::Kind::Flow ? "name a model that the flow applies: flows ship with what they apply" : "");
     return;
   }
   if (!instance)

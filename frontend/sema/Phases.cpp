@@ -101,8 +101,11 @@ void Checker::readCalibration(const ast::Expr &e, DeployProgram &deploy) {
   for (const EvaluateProgram &evaluate : program->evaluates)
     if (evaluate.data == deploy.data && (evaluate.train == deploy.train || !evaluate.flow.empty()))
       return;
+  Found f = findDecl(deploy.train, mainModule());
+  bool trained = f.decl && f.decl->kind == ast::Decl::Kind::Train;
   no("no `evaluate` measures `" + deploy.train + "` on `" + deploy.data + "`",
-     "write `evaluate " + deploy.train + " on " + deploy.data + ".test { ... }`: calibration runs that on records of `" + deploy.data + "." + split + "`");
+     "write `evaluate " + (trained ? deploy.train : "FLOW") + " on " + deploy.data + "." + split + " { ... }`" +
+         (trained ? "" : " of a flow that applies `" + deploy.train + "`") + ": calibration runs that");
 }
 
 void Checker::readStop(Training &t, const ast::Clause &c, PhaseProgram &out) {

@@ -67,7 +67,7 @@ void openConll(const SourceContext &context, Table &table) {
     if (!part.isText() && !part.shape.empty())
       fail("`conll` has texts, classes and numbers in its columns, and `{}.{}` is {}", field.name, part.name, part.typeText());
   std::string path = under(context.dataDir, context.spec.strings[0]), content = readText(path);
-  std::vector<std::string_view> lines = linesOf(std::string_view(content).substr(content.starts_with("\xef\xbb\xbf") ? 3 : 0));
+  std::vector<std::string_view> lines = linesOf(content);
   auto parts = [](std::string_view line) { // lines between sentences
     return line.find_first_not_of(" \t") == line.npos || line.starts_with("-DOCSTART-");
   };

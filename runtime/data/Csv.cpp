@@ -14,10 +14,7 @@ namespace {
 class Rows {
 public:
   Rows(std::string path, std::string content, char separator, bool quotes)
-      : path(std::move(path)), text(std::move(content)), separator(separator), quotes(quotes) {
-    if (text.starts_with("\xef\xbb\xbf"))
-      at = 3;
-  }
+      : path(std::move(path)), text(std::move(content)), separator(separator), quotes(quotes) {}
   /// The next row that is not empty; false at the end. `line` is then where it starts, from 1.
   bool next(std::vector<std::string> &cells) {
     while (at < text.size() && (text[at] == '\n' || text[at] == '\r'))
@@ -83,6 +80,14 @@ private:
   int64_t newline = 1;
 };
 
+/// The columns of a header, for a message.
+std::string namesOf(const std::vector<std::string> &header) {
+  constexpr size_t most = 30;
+  auto shown = std::vector<std::string>(header.begin(), header.begin() + ptrdiff_t(std::min(header.size(), most)));
+  std::string rest = header.size() > most ? fmt::format(" and {} more", header.size() - most) : "";
+  return fmt::format("`{}`{}", fmt::join(shown, "`, `"), rest);
+}
+
 /// Which columns a field reads: one, or for f32[D] the columns name_0 .. name_{D-1} (or name_1 .. name_D).
 std::vector<size_t> columnsOf(const SourceContext &context, const Field &field, const std::vector<std::string> &header,
                               const std::string &path) {
@@ -94,7 +99,9 @@ std::vector<size_t> columnsOf(const SourceContext &context, const Field &field, 
   if (field.kind == "text" || field.isFromPictures() || field.shape.empty() || field.isLabel()) {
     if (at == header.size())
       fail("{}: has no column `{}` for the field `{}`; its columns are {}", path, wanted, field.name,
-           fmt::join(header, ", "));
+           namesOf(header));
+    if (std::count(header.begin(), header.end(), header[at]) > 1)
+      fail("{}: more than one column is called `{}`, and the field `{}` reads one", path, header[at], field.name);
     return {at};
   }
   if (field.shape.size() != 1)
@@ -106,7 +113,7 @@ std::vector<size_t> columnsOf(const SourceContext &context, const Field &field, 
     columns.push_back(find(fmt::format("{}_{}", wanted, i)));
     if (columns.back() == header.size())
       fail("{}: has no column `{}_{}` for the field `{}` of type {}; its columns are {}", path, wanted, i, field.name,
-           field.typeText(), fmt::join(header, ", "));
+           field.typeText(), namesOf(header));
   }
   return columns;
 }

@@ -142,7 +142,11 @@ std::vector<uint8_t> InputFile::readAll(uint64_t limit) {
 
 std::string readText(const std::string &path, uint64_t limit) {
   auto bytes = InputFile(path).readAll(limit);
-  return std::string(bytes.begin(), bytes.end());
+  std::string_view text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+  // What Windows programs write first: a mark that says UTF-8 is no part of the text.
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
+    fail("{}: is UTF-16, and text is read as UTF-8; convert it, as by `iconv -f UTF-16 -t UTF-8`", path);
+  return std::string(text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text);
 }
 
 std::vector<std::string_view> linesOf(std::string_view text) {

@@ -30,7 +30,7 @@ private:
   std::unique_ptr<State> state;
 };
 
-/// The whole file as text, gzip undone.
+/// The whole file as text, gzip undone and without a mark of UTF-8 at its beginning. Throws Error for UTF-16.
 std::string readText(const std::string &path, uint64_t limit = uint64_t(4) << 30);
 /// The lines of a text, without their ends (\n or \r\n).
 std::vector<std::string_view> linesOf(std::string_view text);

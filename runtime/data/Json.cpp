@@ -57,7 +57,8 @@ public:
     for (size_t i = 0; i < fields.size(); ++i) {
       const Json *value = follow(record, paths[i]);
       if (!value)
-        fail("{}: has no member `{}` for the field `{}`", place, paths[i], fields[i].name);
+        fail("{}: has no member `{}` for the field `{}`{}", place, paths[i], fields[i].name,
+             record.is_array() && context.spec.name == "jsonl" ? "; it is a list, and `json(...)` reads a file that is one list of records" : "");
       put(*value, i, fmt::format("{}: member `{}`", place, paths[i]));
     }
     ++table.count;

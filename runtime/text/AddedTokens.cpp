@@ -42,6 +42,11 @@ AddedTokens AddedTokens::read(const Settings &settings, const Model &model, cons
     m.trie.add(a.shown, id);
     m.begins[uint8_t(a.shown[0])] = true;
   }
+  // As there: what is left out of a decoded text is told by how it would be shown.
+  for (Added &a : out.byId) {
+    auto id = a.known ? out.names.id(a.shown) : std::nullopt;
+    a.hidden = id && out.byId[size_t(*id)].special;
+  }
   return out;
 }
 
@@ -51,8 +56,8 @@ std::optional<std::string_view> AddedTokens::token(int32_t id) const {
   return byId[size_t(id)].shown;
 }
 
-bool AddedTokens::special(int32_t id) const {
-  return id >= 0 && size_t(id) < byId.size() && byId[size_t(id)].known && byId[size_t(id)].special;
+bool AddedTokens::hidden(int32_t id) const {
+  return id >= 0 && size_t(id) < byId.size() && byId[size_t(id)].known && byId[size_t(id)].hidden;
 }
 
 void AddedTokens::match(const Matcher &matcher, const Text &text, size_t begin, size_t end, std::vector<Piece> &out) const {

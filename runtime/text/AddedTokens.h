@@ -15,13 +15,14 @@ public:
   std::optional<int32_t> id(std::string_view token) const { return names.id(token); }
   /// As it is decoded: as the normaliser left it.
   std::optional<std::string_view> token(int32_t id) const;
-  bool special(int32_t id) const;
+  /// Whether a decoded text is without it: a special token that the normaliser left as it is.
+  bool hidden(int32_t id) const;
   int32_t ids() const { return names.ids(); }
 
 private:
   struct Added {
     std::string shown;
-    bool known = false, special = false, single = false, left = false, right = false;
+    bool known = false, special = false, hidden = false, single = false, left = false, right = false;
   };
   struct Matcher {
     Trie trie;

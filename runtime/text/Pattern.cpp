@@ -1,141 +1,10 @@
 #include "Pattern.h"
+#include "Expression.h"
 #include "Unicode.h"
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
 namespace bigm::text {
-namespace {
-
-/// Walks an expression in Oniguruma's syntax and writes it in PCRE2's.
-class Translator {
-public:
-  explicit Translator(const std::string &in) : in(in) {}
-  std::string run() {
-    while (at < in.size()) {
-      char c = in[at];
-      if (c == '\\')
-        escape(false);
-      else if (c == '[')
-        brackets();
-      else if (in.compare(at, 2, "(?") == 0)
-        group();
-      else if (in.compare(at, 2, "}+") == 0)
-        throw Error("has `}+`, which repeats there and would not here; write `(?:...{1,3})+`");
-      else
-        out += in[at++];
-    }
-    return out;
-  }
-
-private:
-  /// `(?m:` lets `.` match newlines there, as `(?s:` does here.
-  void group() {
-    out += "(?";
-    at += 2;
-    size_t close = in.find_first_not_of("imxs-", at);
-    if (close == in.npos || close == at || (in[close] != ':' && in[close] != ')'))
-      return;
-    for (; at < close; ++at)
-      out += in[at] == 'm' ? 's' : in[at];
-  }
-
-  /// `\s` and its like, in a bracket or outside.
-  void escape(bool inBracket) {
-    if (at + 1 >= in.size())
-      throw Error("ends with a single `\\`");
-    char c = in[at + 1];
-    auto set = [&](const std::string &body, bool negated) {
-      if (inBracket && negated)
-        throw Error(std::string("has `\\") + c + "` inside of brackets, which is not supported");
-      out += inBracket ? body : (negated ? "[^" : "[") + body + "]";
-      at += 2;
-    };
-    switch (c) {
-    case 's': out += "\\p{White_Space}"; at += 2; return;
-    case 'S': out += "\\P{White_Space}"; at += 2; return;
-    case 'd': out += "\\p{Nd}"; at += 2; return;
-    case 'D': out += "\\P{Nd}"; at += 2; return;
-    case 'w': return set("\\p{L}\\p{M}\\p{Nd}\\p{Pc}", false);
-    case 'W': return set("\\p{L}\\p{M}\\p{Nd}\\p{Pc}", true);
-    case 'h': return set("0-9a-fA-F", false);
-    case 'H': return set("0-9a-fA-F", true);
-    case 'p':
-    case 'P': {
-      size_t close = in.find('}', at);
-      std::string name = at + 2 < in.size() && in[at + 2] == '{' && close != in.npos ? in.substr(at + 3, close - at - 3) : "";
-      if (name.empty())
-        throw Error("has `\\p` without a name in braces");
-      bool negated = (c == 'P') != (name[0] == '^');
-      if (name[0] == '^')
-        name.erase(0, 1);
-      static const std::pair<const char *, char> whole[] = {{"Letter", 'L'}, {"Number", 'N'}, {"Punctuation", 'P'}, {"Symbol", 'S'}, {"Mark", 'M'}};
-      for (auto &[longName, letter] : whole)
-        if (name == longName)
-          name = letter;
-      std::string more = name.size() == 1 ? younger(name[0]) : "";
-      std::string body = (negated ? "\\P{" : "\\p{") + name + "}";
-      if (more.empty() || (negated && inBracket)) // younger characters are few, and a bracket cannot take them out again
-        out += body;
-      else if (inBracket)
-        out += body + more;
-      else
-        out += (negated ? "[^\\p{" : "[\\p{") + name + "}" + more + "]";
-      at = close + 1;
-      return;
-    }
-    default:
-      out += in[at++];
-      out += in[at++];
-      while (at < in.size() && (uint8_t(in[at]) & 0xC0) == 0x80)
-        out += in[at++];
-    }
-  }
-
-  /// A bracket expression. One that stands in another is a set to be united with it.
-  void brackets() {
-    out += in[at++]; // [
-    if (at < in.size() && in[at] == '^')
-      out += in[at++];
-    if (at < in.size() && in[at] == ']')
-      out += "\\]", ++at;
-    for (int depth = 1; at < in.size();) {
-      char c = in[at];
-      if (c == '\\') {
-        escape(true);
-      } else if (in.compare(at, 2, "[:") == 0) {
-        size_t close = in.find(":]", at);
-        if (close == in.npos)
-          throw Error("has `[:` without `:]`");
-        out.append(in, at, close + 2 - at);
-        at = close + 2;
-      } else if (c == '[') {
-        if (in.compare(at, 2, "[^") == 0)
-          throw Error("has a negated bracket inside of a bracket, which is not supported");
-        ++depth, ++at;
-        if (at < in.size() && in[at] == ']')
-          out += "\\]", ++at;
-      } else if (c == ']') {
-        ++at;
-        if (--depth == 0) {
-          out += ']';
-          return;
-        }
-      } else if (in.compare(at, 2, "&&") == 0) {
-        throw Error("has `&&` inside of a bracket, which is not supported");
-      } else {
-        out += in[at++];
-      }
-    }
-    throw Error("has `[` without `]`");
-  }
-
-  const std::string &in;
-  std::string out;
-  size_t at = 0;
-};
-
-} // namespace
-
 struct Pattern::Code {
   std::string literal;
   pcre2_code *code = nullptr;
@@ -145,8 +14,6 @@ struct Pattern::Code {
     pcre2_code_free(code);
   }
 };
-
-std::string translated(const std::string &expression) { return Translator(expression).run(); }
 
 Pattern Pattern::literal(const std::string &text) {
   auto code = std::make_shared<Code>();

@@ -1,8 +1,7 @@
 // Regular expressions of a tokenizer.json.
 //
 // Hugging Face's library runs them on Oniguruma, of which Debian has no static library and whose development has ended;
-// here they run on PCRE2, compiled to machine code where it can. What the two write or mean differently (\s, \w, \h,
-// nested brackets, lines) is rewritten first; what has no counterpart is refused when the file is read.
+// here they run on PCRE2, compiled to machine code where it can. Expression.h rewrites what the two write or mean differently.
 #pragma once
 #include "Settings.h"
 #include <cstdint>
@@ -36,8 +35,5 @@ private:
 
 /// `{"String": "..."}` or `{"Regex": "..."}`. Throws Error naming the place.
 Pattern readPattern(const Settings &settings);
-
-/// The expression as PCRE2 reads it. Throws Error for what cannot be said there.
-std::string translated(const std::string &expression);
 
 } // namespace bigm::text

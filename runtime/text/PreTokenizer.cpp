@@ -148,50 +148,45 @@ bool PreTokenizer::needsOrigin() const {
   return false;
 }
 
-/// Joins and drops parts as the behaviour says, and appends what is left.
+/// Joins and drops parts as the behaviour says, and appends what is left. Empty parts take part in joining, as there, and are
+/// dropped in the end.
 static void settle(std::vector<Match> &parts, int behavior, std::vector<Piece> &out) {
-  auto put = [&](uint32_t begin, uint32_t end) {
-    if (begin < end)
-      out.push_back({begin, end, -1});
-  };
+  size_t first = out.size();
+  auto put = [&](const Match &m) { out.push_back({m.begin, m.end, -1}); };
   bool previous = false;
   switch (behavior) {
   case 0: // Removed
     for (const Match &m : parts)
       if (!m.matched)
-        put(m.begin, m.end);
+        put(m);
     break;
   case 1: // Isolated
     for (const Match &m : parts)
-      put(m.begin, m.end);
+      put(m);
     break;
   case 2: // MergedWithPrevious
   case 4: // Contiguous
-  {
-    size_t first = out.size();
     for (const Match &m : parts) {
       bool joins = behavior == 2 ? m.matched && !previous : m.matched == previous;
-      if (joins && out.size() > first && out.back().end == m.begin)
+      if (joins && out.size() > first)
         out.back().end = m.end;
       else
-        put(m.begin, m.end);
+        put(m);
       previous = m.matched;
     }
     break;
-  }
-  default: { // MergedWithNext
-    size_t first = out.size();
+  default: // MergedWithNext
     for (size_t i = parts.size(); i-- > 0;) {
       const Match &m = parts[i];
-      if (m.matched && !previous && out.size() > first && out.back().begin == m.end)
+      if (m.matched && !previous && out.size() > first)
         out.back().begin = m.begin;
       else
-        put(m.begin, m.end);
+        put(m);
       previous = m.matched;
     }
     std::reverse(out.begin() + ptrdiff_t(first), out.end());
   }
-  }
+  out.erase(std::remove_if(out.begin() + ptrdiff_t(first), out.end(), [](const Piece &p) { return p.begin == p.end; }), out.end());
 }
 
 void PreTokenizer::one(const Step &step, Pieces &pieces) const {

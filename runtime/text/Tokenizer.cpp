@@ -317,7 +317,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skipSpecial) co
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
   for (int32_t id : ids)
-    if ((parts->added.token(id) || parts->model->vocabulary.has(id)) && !(skipSpecial && parts->added.special(id)))
+    if ((parts->added.token(id) || parts->model->vocabulary.has(id)) && !(skipSpecial && parts->added.hidden(id)))
       tokens.emplace_back(parts->token(id));
   return parts->decoder.join(std::move(tokens));
 }
@@ -329,7 +329,7 @@ std::optional<int32_t> Tokenizer::id(std::string_view token) const {
   return id ? id : parts->model->vocabulary.id(token);
 }
 std::string Tokenizer::token(int32_t id) const { return std::string(parts->token(id)); }
-bool Tokenizer::special(int32_t id) const { return parts->added.special(id); }
+bool Tokenizer::special(int32_t id) const { return parts->added.hidden(id); }
 int32_t Tokenizer::padding() const { return parts->padding.on ? parts->padding.id : 0; }
 const std::string &Tokenizer::json() const { return parts->json; }
 

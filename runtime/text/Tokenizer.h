@@ -47,7 +47,7 @@ public:
   int32_t size() const; // the largest id and one
   std::optional<int32_t> id(std::string_view token) const;
   std::string token(int32_t id) const; // empty when there is none
-  bool special(int32_t id) const;
+  bool special(int32_t id) const;      // whether decoding leaves it out where special tokens are skipped
   /// What padding is filled with: the file's `pad_id`, else 0.
   int32_t padding() const;
 

@@ -258,16 +258,14 @@ size_t graphemeAt(std::string_view valid, size_t at) {
   return at - begin;
 }
 
-std::string younger(char which) {
+std::string younger(std::string_view category) {
+  static const std::pair<std::string_view, std::span<const Range>> tables[] = {
+      {"L", kSince14L}, {"Lu", kSince14Lu}, {"Ll", kSince14Ll}, {"Lm", kSince14Lm}, {"Lo", kSince14Lo}, {"M", kSince14M},
+      {"N", kSince14N}, {"Nd", kSince14Nd}, {"P", kSince14P}, {"S", kSince14S}};
   std::span<const Range> table;
-  switch (which) {
-  case 'L': table = kSince14L; break;
-  case 'N': table = kSince14N; break;
-  case 'P': table = kSince14P; break;
-  case 'S': table = kSince14S; break;
-  case 'M': table = kSince14M; break;
-  default: return "";
-  }
+  for (auto &[name, ranges] : tables)
+    if (name == category)
+      table = ranges;
   std::string out;
   auto put = [&](char32_t first, char32_t last) {
     char cell[40];

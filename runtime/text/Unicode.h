@@ -72,8 +72,8 @@ std::vector<Change> normalForm(std::string_view valid, Form form);
 /// Bytes of the extended grapheme cluster at `at`.
 size_t graphemeAt(std::string_view valid, size_t at);
 
-/// What patterns hold to be in \p{L}, \p{N}, ... (`which` is the letter) and Unicode 14 does not know yet, as the inside of
-/// a bracket expression: `\x{1c89}-\x{1c8a}`.
-std::string younger(char which);
+/// What patterns hold to be in a category (L, Lu, Nd, ...) and Unicode 14 does not know yet, as the inside of a bracket
+/// expression: `\x{1c89}-\x{1c8a}`. Empty for others.
+std::string younger(std::string_view category);
 
 } // namespace bigm::text

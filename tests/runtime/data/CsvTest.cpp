@@ -81,7 +81,9 @@ TEST_F(Csv, fail_headerAndEmptiness) {
   EXPECT_THAT(error(kCsv, {tensor("a", Elem::F32)}), HasSubstr("is empty; expected a header"));
   write("d.csv", "a,b\n");
   EXPECT_THAT(error(kCsv, {tensor("a", Elem::F32)}), HasSubstr("has a header and no row"));
-  EXPECT_THAT(error(kCsv, {tensor("c", Elem::F32)}), HasSubstr("has no column `c` for the field `c`; its columns are a, b"));
+  EXPECT_THAT(error(kCsv, {tensor("c", Elem::F32)}), HasSubstr("has no column `c` for the field `c`; its columns are `a`, `b`"));
+  write("d.csv", "a,b,a\n1,2,3\n");
+  EXPECT_THAT(error(kCsv, {tensor("a", Elem::F32)}), HasSubstr("d.csv: more than one column is called `a`, and the field `a` reads one"));
   EXPECT_THAT(error(kCsv, {tensor("a", Elem::F32, {2, 2})}), HasSubstr("a CSV holds numbers"));
   Field text;
   text.name = "t";

@@ -48,6 +48,14 @@ TEST_F(TextSources, LinesWithoutTextAreLeftOut) {
   EXPECT_THAT(error(source("lines", "b.txt"), {kText}), HasSubstr("has no line with text"));
 }
 
+// What programs of Windows write first.
+TEST_F(TextSources, AMarkOfUtf8IsNoTextAndUtf16IsAnError) {
+  write("a.txt", "\xEF\xBB\xBFone\r\ntwo\r\n");
+  EXPECT_THAT(texts(open(source("lines", "a.txt"), {kText})), ElementsAre("one", "two"));
+  write("b.csv", std::string("\xFF\xFEs\0a\0", 6));
+  EXPECT_THAT(error(source("csv", "b.csv"), {kText}), HasSubstr("b.csv: is UTF-16, and text is read as UTF-8"));
+}
+
 TEST_F(TextSources, JsonByPaths) {
   write("a.json", R"({"train": [["set an alarm", "alarm"], ["hi", "greet"]], "more": {"val": [["bye", "greet"]]}})");
   Table t = open(source("json", "a.json", {{"at", "train, more.val"}, {"said", 0.0}, {"kind", "1"}}), {kText, label(2)});
@@ -71,6 +79,8 @@ TEST_F(TextSources, JsonLinesWithNumbersAndLists) {
   EXPECT_THAT(error(source("jsonl", "b.jsonl"), {kText}), HasSubstr("b.jsonl:1: member `said` is the number 3; expected a string"));
   write("c.jsonl", "{\"said\": \"a\"}\n{\n");
   EXPECT_THAT(error(source("jsonl", "c.jsonl"), {kText}), HasSubstr("c.jsonl:2: is no JSON"));
+  write("one.jsonl", "[{\"said\": \"a\"}]\n");
+  EXPECT_THAT(error(source("jsonl", "one.jsonl"), {kText}), HasSubstr("has no member `said` for the field `said`; it is a list, and `json(...)` reads"));
   write("d.jsonl", "{\"said\": \"a\", \"v\": [1, 2]}\n");
   EXPECT_THAT(error(source("jsonl", "d.jsonl"), {kText, values}), HasSubstr("has 2 numbers, and the field `v` is f32[2, 2]"));
 }

@@ -163,7 +163,7 @@ TEST(Tokenizer, RefusesWhatIsNotAsTheFormatSays) {
       {with(R"("normalizer":{"type":"Precompiled","precompiled_charsmap":"%%"})"), "precompiled_charsmap: is no base64"},
       {with(R"("normalizer":{"type":"Precompiled","precompiled_charsmap":"/////w=="})"), "is no map of characters"},
       {with(R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a"},"behavior":"Isolated"})"), "the pattern \"(a\" cannot be read: missing closing parenthesis"},
-      {with(R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":"[a&&b]"},"behavior":"Isolated"})"), "has `&&` inside of a bracket"},
+      {with(R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":"[a"},"behavior":"Isolated"})"), "has `[` without `]`"},
       {with(R"("pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Apart"})"), "behavior: expected Removed"},
       {with(R"("pre_tokenizer":{"type":"Metaspace","replacement":"ab"})"), "replacement: expected one character"},
       {with(R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x","type_id":0}}],"pair":[],"special_tokens":{}})"), "the token \"x\" is not in `special_tokens`"},
@@ -227,6 +227,21 @@ TEST(Tokenizer, MemoryIsBoundedByTheFile) {
   }
 }
 #endif
+
+// Matches without a character part what is beside them.
+TEST(Tokenizer, EmptyMatchesTakePartInJoining) {
+  Tokenizer t = Tokenizer::fromJson(
+      R"({"model":{"type":"WordLevel","vocab":{"?":0,"<":1,"ab":2,">":3},"unk_token":"?"},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\b"},"behavior":"MergedWithPrevious","invert":true}})", "t");
+  EXPECT_THAT(t.encode("<ab>").ids, ElementsAre(1, 2, 3));
+}
+
+// As there, what decoding leaves out is told by how a token is shown: a special one that the normaliser changed stays.
+TEST(Tokenizer, ASpecialTokenThatIsNormalisedIsDecoded) {
+  Tokenizer t = Tokenizer::fromJson(
+      R"({"model":{"type":"WordLevel","vocab":{"?":0,"<a>":1,"<B>":2},"unk_token":"?"},"normalizer":{"type":"Lowercase"},"pre_tokenizer":{"type":"WhitespaceSplit"},
+          "added_tokens":[{"id":1,"content":"<a>","special":true,"normalized":true},{"id":2,"content":"<B>","special":true,"normalized":true}]})", "t");
+  EXPECT_EQ(t.decode(std::vector<int32_t>{1, 2, 0}), "<b> ?");
+}
 
 TEST(Tokenizer, APatternThatNeedsTooLongIsAnError) {
   Tokenizer t = Tokenizer::fromJson(

@@ -96,7 +96,7 @@ for name, base, seen in CLASSES:
         base = base - {9, 10, 13}
     table(name, base ^ seen)
 print("// What patterns match beyond Unicode 14, the oldest that a regular-expression library of today has.")
-for which in "LNPSM":
+for which in ("L", "Lu", "Ll", "Lm", "Lo", "M", "N", "Nd", "P", "S"):
     old = {c for c in POINTS if unicodedata.category(chr(c)).startswith(which)}
     table("Since14" + which, matching(rf"\p{{{which}}}") - old)
 print("// Code points that their tables do not decompose yet.")

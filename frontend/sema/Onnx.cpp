@@ -187,9 +187,9 @@ void Evaluation::evaluate(const std::vector<onnx::Node> &nodes, const std::map<s
     tensors.rec.scope = path + "." + nameOf(*node);
     Vals shown = seen && depth == 1 ? in : Vals();
     auto version = sets.find(node->domain);
-    auto problem = [&](std::string why, bool needsKnown) {
+    auto problem = [&](std::string why, bool needsKnown, std::optional<Unequal> unequal = {}) {
       if (reported.insert(nameOf(*node) + "\n" + node->op).second)
-        problems.push_back({nameOf(*node), node->op, std::move(why), needsKnown});
+        problems.push_back({nameOf(*node), node->op, std::move(why), needsKnown, std::move(unequal)});
     };
     if (!poison) {
       try {
@@ -212,7 +212,7 @@ void Evaluation::evaluate(const std::vector<onnx::Node> &nodes, const std::map<s
           out = known->second(c);
         }
       } catch (const Refusal &r) {
-        problem(r.why, r.needsKnown);
+        problem(r.why, r.needsKnown, r.unequal);
       } catch (const std::out_of_range &) { // a body or a sequence with fewer values than the node takes from it
         problem("fewer operands or results than it needs", false);
       }

@@ -228,7 +228,7 @@ std::string Body::instance(const Seen &seen, const std::string &weight, const st
   lines.push_back(name + " = " + call);
   for (auto [part, w] : its) {
     w.name = name + "." + part;
-    if (!w.transposed)
+    if (w.file && !w.transposed)
       held.emplace(w.file.get(), w.name);
     weights.push_back(std::move(w));
   }
@@ -354,8 +354,16 @@ void Body::write(const Seen &seen) {
   try {
     auto found = operators().find(seen.node->op);
     if (found == operators().end() || !seen.node->domain.empty())
-      throw Unwritable{"the language has no form for it here"};
-    (this->*found->second)(seen);
+      return recorded(seen);
+    try {
+      (this->*found->second)(seen);
+    } catch (const Unwritable &first) {
+      try {
+        recorded(seen);
+      } catch (const Unwritable &) {
+        throw first;
+      }
+    }
   } catch (const Unwritable &e) {
     problems.push_back("`" + (seen.node->name.empty() ? seen.node->outputs[0] : seen.node->name) + "` (" + seen.node->op +
                        "): " + e.why);

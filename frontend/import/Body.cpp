@@ -148,7 +148,9 @@ std::string Body::parameter(const Val &v, const std::string &name) {
   std::string wish = local(name, "weight");
   Weight w = fileWeight(v);
   if (w.elem != Elem::F32 && w.elem != Elem::F64 && w.elem != Elem::F16 && w.elem != Elem::BF16)
-    throw Unwritable{std::string("a tensor of ") + bigm::name(w.elem) + " of the file, `" + name + "`"};
+    return held[v.file.get()] = onnx::bitsOf(v.type) == 8 * sema::onnx_import::sizeOf(w.elem)
+                                    ? converted(v.file->bytes.view, w.elem, w.shape, wish)
+                                    : converted(sema::onnx_import::widened(*v.file, w.elem), w.elem, w.shape, wish);
   w.name = fresh(wish);
   lines.push_back(fmt::format("{} {}: {}{} = 0", v.learnable ? "param" : "state", w.name, bigm::name(w.elem), listOf(w.shape)));
   weights.push_back(w);

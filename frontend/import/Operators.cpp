@@ -342,6 +342,8 @@ void Body::expand(const Seen &seen) {
   }
   if (auto number = splat(seen.in[0]); number && isFloat(seen.in[0].type))
     return give(seen, 0, fmt::format("broadcast({}, {})", number->text, listOf(seen.out[0].shape)), Atom);
+  if (splat(seen.in[0])) // a number alone would be f32
+    return recorded(seen);
   pipe(seen, "broadcast(" + listOf(seen.out[0].shape) + ")");
 }
 

@@ -88,21 +88,25 @@ std::string Body::leaf(Value v) {
   const TensorDecl &t = (*f.tensors)[size_t(number)];
   if (auto of = f.values.find(t.name); !t.name.empty() && of != f.values.end() && of->second.file)
     return parameter(of->second, t.name);
-  auto bytes = asF32(t.initial.view, t.type.elem);
-  Weight w{"", Elem::F32, {}, nullptr, false, {}};
+  std::vector<int64_t> shape;
   for (const Dim &d : t.type.shape)
-    w.shape.push_back(d.constant().value_or(-1));
+    shape.push_back(d.constant().value_or(-1));
+  return converted(t.initial.view, t.type.elem, shape, "table");
+}
+
+/// Elements of any type as a state, which is f32, and what they are converted to.
+std::string Body::converted(std::string_view elements, Elem elem, const std::vector<int64_t> &shape, const std::string &wish) {
+  auto bytes = asF32(elements, elem);
   if (!bytes)
-    throw Unwritable{std::string("a table of ") + bigm::name(t.type.elem)};
-  w.name = fresh("table");
-  w.own = *bytes;
+    throw Unwritable{std::string("a table of ") + bigm::name(elem) + " that f32 does not hold"};
+  Weight w{fresh(wish), Elem::F32, shape, nullptr, false, *bytes};
   lines.push_back(fmt::format("state {}: f32{} = 0", w.name, listOf(w.shape)));
   weights.push_back(w);
-  if (t.type.elem == Elem::F32)
+  if (elem == Elem::F32)
     return w.name;
-  std::string name = fresh("table");
-  statements.push_back(t.type.elem == Elem::Bool ? fmt::format("{} = {} != 0", name, w.name)
-                                                 : fmt::format("{} = {}({})", name, bigm::name(t.type.elem), w.name));
+  std::string name = fresh(wish);
+  statements.push_back(elem == Elem::Bool ? fmt::format("{} = {} != 0", name, w.name)
+                                          : fmt::format("{} = {}({})", name, bigm::name(elem), w.name));
   return name;
 }
 

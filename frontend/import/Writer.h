@@ -104,6 +104,7 @@ private:
   std::optional<Piece> splat(const Val &v) const; // when all elements are one number
   std::string table(const Val &v, const std::string &wish); // known elements as a state
   std::string parameter(const Val &v, const std::string &name);
+  std::string converted(std::string_view elements, Elem elem, const std::vector<int64_t> &shape, const std::string &wish);
   std::string instance(const Seen &seen, const std::string &weight, const std::string &kind, const std::string &call,
                        const std::vector<std::pair<std::string, Weight>> &weights);
   Weight fileWeight(const Val &v, bool transposed = false) const;

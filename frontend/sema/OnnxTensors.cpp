@@ -368,8 +368,9 @@ Val Tensors::concat(const Vals &parts, size_t dim) {
       if (i != dim && v.shape[i] != parts[0].shape[i])
         refuse("parts do not fit: " + typeText(parts[0]) + " and " + typeText(v), parts[0].shape[i], v.shape[i]);
     size = size + v.shape[dim];
-    if (v.shape[dim] != Dim(0))
-      some.push_back(v);
+    if (v.shape[dim] == Dim(0))
+      continue;
+    some.push_back(v);
     known &= v.known && !v.learnable;
   }
   if (some.empty())

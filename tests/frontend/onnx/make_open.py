@@ -19,7 +19,14 @@ for i, (mode, where, nearest) in enumerate([("nearest", "asymmetric", "floor"), 
                                   nearest_mode=nearest))
     joined.append(f"up{i}")
 nodes += [helper.make_node("Concat", joined, ["all"], name="join", axis=1),
-          helper.make_node("Add", ["all", "shift"], ["y"], name="shift")]
+          helper.make_node("Add", ["all", "shift"], ["shifted"], name="shift"),
+          # Its own shape again, out of three parts of which one is empty.
+          helper.make_node("Shape", ["shifted"], ["shape"]), helper.make_node("Slice", ["shape", "zero", "two"], ["first"]),
+          helper.make_node("Slice", ["shape", "four", "end"], ["none"]), helper.make_node("Slice", ["shape", "two", "end"], ["last"]),
+          helper.make_node("Concat", ["first", "none", "last"], ["again"], axis=0),
+          helper.make_node("Reshape", ["shifted", "again"], ["y"], name="again")]
+numbers = [numpy_helper.from_array(numpy.array([n], numpy.int64), name)
+           for name, n in (("zero", 0), ("two", 2), ("four", 4), ("end", 2**63 - 1))]
 
 
 def value(name, *shape):
@@ -27,7 +34,7 @@ def value(name, *shape):
 
 
 graph = helper.make_graph(nodes, "open", [value("x", "batch", 2, "height", "width"), value("shift", "other", 12, 1, 1)],
-                          [value("y", None, 12, None, None)], [scales])
+                          [value("y", None, 12, None, None)], [scales] + numbers)
 model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 onnx.checker.check_model(model)
 onnx.save(model, "inputs/open.onnx")

@@ -9,7 +9,7 @@ const Table &operators() {
     Table t;
     for (auto add : {addPointwise, addActivations, addShapes, addReductions, addConvolutions, addPools, addProducts,
                      addNorms, addLookups, addSampling, addQuantized, addRecurrent, addControl, addLosses, addAttention,
-                     addSignals, addConstants})
+                     addSignals, addConstants, addClassical})
       add(t);
     return t;
   }();
@@ -198,15 +198,15 @@ void Evaluation::evaluate(const std::vector<onnx::Node> &nodes, const std::map<s
         for (auto &f : model.functions)
           if (f.name == node->op && f.domain == node->domain)
             own = &f;
-        auto known = operators().find(node->op);
+        auto known = operators().find((node->domain.empty() ? "" : node->domain + ".") + node->op);
         if (own) {
           out = call(*own, *node, in);
-        } else if (!node->domain.empty()) {
+        } else if (!node->domain.empty() && node->domain != kClassical) {
           problem("operators of the domain `" + node->domain + "` are not supported", false);
         } else if (known == operators().end()) {
           problem("the operator is not supported", false);
         } else if (version == sets.end()) {
-          problem("the file names no version of the default operators", false);
+          problem("the file names no version of these operators", false);
         } else {
           NodeCall c{*node, version->second, std::move(in), tensors, *this};
           out = known->second(c);

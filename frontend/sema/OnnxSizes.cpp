@@ -31,9 +31,34 @@ void divided(const Dim &d, std::map<std::string, int64_t> &by) {
       }
 }
 
+/// Without the factors that all terms have: S*N*16 - 112*N is S - 7.
+Dim reduced(const Dim &d) {
+  Dim::Terms terms = d.normalForm();
+  if (terms.empty())
+    return d;
+  std::vector<Dim::Atom> common = terms.begin()->first;
+  int64_t factor = 0;
+  for (auto &[atoms, c] : terms) {
+    std::vector<Dim::Atom> both;
+    std::set_intersection(common.begin(), common.end(), atoms.begin(), atoms.end(), std::back_inserter(both));
+    common = both;
+    factor = std::gcd(factor, c);
+  }
+  Dim sum;
+  for (auto &[atoms, c] : terms) {
+    std::vector<Dim::Atom> rest;
+    std::set_difference(atoms.begin(), atoms.end(), common.begin(), common.end(), std::back_inserter(rest));
+    Dim term = c / factor;
+    for (const Dim::Atom &atom : rest)
+      term = term * (atom.num ? atom.num->floorDiv(atom.den) : Dim::symbol(atom.symbol));
+    sum = sum + term;
+  }
+  return sum;
+}
+
 /// What to replace so that `a` and `b` become the same, or nearer to it; nothing where no such thing is known.
 Replaced replacement(const Dim &a, const Dim &b, const std::vector<std::string> &order) {
-  Dim difference = a - b;
+  Dim difference = reduced(a - b);
   std::map<std::string, int64_t> by;
   divided(difference, by);
   // Later names become earlier ones, or a number.

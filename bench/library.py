@@ -49,8 +49,10 @@ class Library:
         arrays = [np.ascontiguousarray(inputs[a["name"]], DTYPES[a["dtype"]]) for a in given]
         for a, array in zip(given, arrays):
             for want, size in zip(a["shape"], array.shape):
-                if want in function["symbols"]:
-                    sizes[want] = size
+                name = want.split("*")[-1] if isinstance(want, str) else want  # `4*H`
+                times = int(want[:-len(name) - 1] or 1) if isinstance(want, str) else 1
+                if name in function["symbols"] and size % times == 0:
+                    sizes[name] = size // times
                 elif want != size:
                     raise ValueError(f"{a['name']} is {array.shape}, and {name} takes {a['shape']}")
         results = [a for a in function["args"] if a["role"] == "output"]

@@ -96,7 +96,8 @@ SmallVector<Value> Emitter::combine(ValueRange accumulators, ValueRange values, 
     if (isArg(kindOf(nest, i))) {
       // One reduced dimension: its index.
       unsigned dim = nest.getParallel();
-      Value index = evaluate(getAffineDimExpr(dim, builder.getContext()), point.dims, {}, point.vectorDim);
+      bool alone = constantOf(nest.size(dim)) == 1; // then it has no loop
+      Value index = alone ? constant(0) : evaluate(getAffineDimExpr(dim, builder.getContext()), point.dims, {}, point.vectorDim);
       Type i32 = builder.getI32Type();
       if (auto vector = dyn_cast<VectorType>(index.getType()))
         i32 = vector.clone(i32);

@@ -148,7 +148,9 @@ std::string Body::parameter(const Val &v, const std::string &name) {
   std::string wish = local(name, "weight");
   Weight w = fileWeight(v);
   if (w.elem != Elem::F32 && w.elem != Elem::F64 && w.elem != Elem::F16 && w.elem != Elem::BF16)
-    throw Unwritable{std::string("a tensor of ") + bigm::name(w.elem) + " of the file, `" + name + "`"};
+    return held[v.file.get()] = onnx::bitsOf(v.type) == 8 * sema::onnx_import::sizeOf(w.elem)
+                                    ? converted(v.file->bytes.view, w.elem, w.shape, wish)
+                                    : converted(sema::onnx_import::widened(*v.file, w.elem), w.elem, w.shape, wish);
   w.name = fresh(wish);
   lines.push_back(fmt::format("{} {}: {}{} = 0", v.learnable ? "param" : "state", w.name, bigm::name(w.elem), listOf(w.shape)));
   weights.push_back(w);
@@ -228,7 +230,7 @@ std::string Body::instance(const Seen &seen, const std::string &weight, const st
   lines.push_back(name + " = " + call);
   for (auto [part, w] : its) {
     w.name = name + "." + part;
-    if (!w.transposed)
+    if (w.file && !w.transposed)
       held.emplace(w.file.get(), w.name);
     weights.push_back(std::move(w));
   }
@@ -354,8 +356,16 @@ void Body::write(const Seen &seen) {
   try {
     auto found = operators().find(seen.node->op);
     if (found == operators().end() || !seen.node->domain.empty())
-      throw Unwritable{"the language has no form for it here"};
-    (this->*found->second)(seen);
+      return recorded(seen);
+    try {
+      (this->*found->second)(seen);
+    } catch (const Unwritable &first) {
+      try {
+        recorded(seen);
+      } catch (const Unwritable &) {
+        throw first;
+      }
+    }
   } catch (const Unwritable &e) {
     problems.push_back("`" + (seen.node->name.empty() ? seen.node->outputs[0] : seen.node->name) + "` (" + seen.node->op +
                        "): " + e.why);

@@ -49,17 +49,6 @@ std::string scopeOf(const std::string &name) {
   return out;
 }
 
-/// Gives tensors no place: only shapes and what is known are asked for.
-struct NoStore : importer::Store {
-  sema::Recorder &rec;
-  std::vector<TensorDecl> all;
-  explicit NoStore(sema::Recorder &rec) : rec(rec) {}
-  Value tensor(const std::string &name, TensorDecl::Kind kind, const TensorType &type, Bytes) override {
-    all.push_back({kind, name, type, {}, {}});
-    return rec.tensor(int(all.size()) - 1, all.back());
-  }
-};
-
 std::string word(const std::string &text, const std::string &otherwise) {
   std::string out;
   for (char c : text)
@@ -103,29 +92,20 @@ private:
     auto opset = model.opsets.find("");
     f.opset = opset == model.opsets.end() ? importer::kNewestOpset : opset->second;
     f.reserved = reservedWords();
-    NoStore store(rec);
     importer::Tensors tensors(rec, store);
+    f.rec = &rec;
+    f.tensors = &store.all;
     importer::Evaluation evaluation(model, tensors);
     importer::Vals inputs;
-    for (auto &input : model.graph.inputs) {
-      auto elem = importer::elemOf(input.type);
-      if (!elem || !input.shape) {
+    for (auto &input : model.graph.inputs)
+      if (!importer::elemOf(input.type) || !input.shape)
         out.problems.push_back("the input `" + input.name + "`: its type or rank is not known");
-        return;
-      }
-      TensorType type{*elem, {}, 0};
-      for (size_t i = 0; i < input.shape->size(); ++i) {
-        const onnx::Size &size = (*input.shape)[i];
-        if (auto *n = std::get_if<int64_t>(&size)) {
-          type.shape.push_back(*n);
-          continue;
-        }
-        auto *given = std::get_if<std::string>(&size);
-        std::string symbol = given ? word(*given, "N") : i == 0 ? "N" : "size_" + std::to_string(i);
-        f.reserved.insert(symbol);
-        type.shape.push_back(Dim::symbol(symbol));
-      }
-      inputs.push_back(tensors.recorded(rec.input(input.name, type, {}), input.type));
+    if (!out.problems.empty())
+      return;
+    auto sizes = importer::inputSizes(model, f.reserved);
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      const onnx::Info &input = model.graph.inputs[i];
+      inputs.push_back(tensors.recorded(rec.input(input.name, {*importer::elemOf(input.type), sizes[i], 0}, {}), input.type));
       f.values[input.name] = inputs.back();
     }
     std::vector<Seen> all;
@@ -143,6 +123,9 @@ private:
     for (Seen &seen : all)
       for (size_t i = 0; i < seen.out.size() && i < seen.node->outputs.size(); ++i)
         f.values[seen.node->outputs[i]] = seen.out[i];
+    for (auto &[name, v] : f.values)
+      if (v.value)
+        f.byValue.emplace(*v.value, name);
     auto isKnown = [](const Val &v) { return v.known || (v.file && !v.value); };
     for (Seen &seen : all) {
       const std::string &op = seen.node->op;
@@ -330,11 +313,14 @@ private:
       body.problems.push_back(e.why);
     }
     out.problems = body.problems;
+    bool recurs = std::any_of(f.nodes.begin(), f.nodes.end(), [](const Seen &s) {
+      return s.node->op == "LSTM" || s.node->op == "GRU" || s.node->op == "RNN";
+    });
     std::string own = camel(name);
     while (models.count(own) || own == name)
       own += "Net";
-    out.text = fmt::format("# Imported from {}{}.\nuse std.nn\n\n{}model {}()({}) -> {} {{\n{}  {}\n}}\n\nmodel {} = {}() from pretrained(\"{}\")\n",
-                           source, model.producer.empty() ? "" : ", which " + model.producer + " wrote", declarations, own, head,
+    out.text = fmt::format("# Imported from {}{}.\nuse std.nn{}\n\n{}model {}()({}) -> {} {{\n{}  {}\n}}\n\nmodel {} = {}() from pretrained(\"{}\")\n",
+                           source, model.producer.empty() ? "" : ", which " + model.producer + " wrote", recurs ? ", std.sequence" : "", declarations, own, head,
                            type, body.text(), result, name, own, weights);
     for (const Weight &w : body.weights)
       out.tensors.push_back({w.name, w.elem, w.shape, w.bytes()});
@@ -342,9 +328,11 @@ private:
 
   const onnx::Model &model;
   sema::Recorder rec{"import"};
+  importer::NoStore store{rec};
   Facts f;
   std::set<std::string> models = {"Linear", "Conv2d", "BatchNorm", "LayerNorm", "ConvNorm", "InvertedResidual", "Attention",
-                                  "Embedding", "Dropout"};
+                                  "Embedding", "Dropout", "RMSNorm", "GroupedAttention", "SwiGLU", "LlamaBlock", "Llama",
+                                  "LSTM", "GRU", "RNN", "BiLSTM", "BiGRU"};
   std::string declarations;
   ImportedProgram out;
   std::map<std::string, Part> parts;

@@ -27,6 +27,7 @@ const std::map<std::string, Body::Call> &Body::operators() {
       {"Conv", &B::convolution}, {"MaxPool", &B::pool}, {"AveragePool", &B::pool},
       {"GlobalAveragePool", &B::globalPool}, {"GlobalMaxPool", &B::globalPool},
       {"BatchNormalization", &B::normalization}, {"LayerNormalization", &B::normalization},
+      {"LSTM", &B::recurrent}, {"GRU", &B::recurrent}, {"RNN", &B::recurrent},
       {"Gemm", &B::gemm}, {"MatMul", &B::matmul}, {"Einsum", &B::einsum},
       {"Reshape", &B::reshape}, {"Flatten", &B::reshape}, {"Squeeze", &B::reshape}, {"Unsqueeze", &B::reshape},
       {"Transpose", &B::transpose}, {"Concat", &B::concat}, {"Slice", &B::slice}, {"Split", &B::split},
@@ -234,6 +235,8 @@ void Body::transpose(const Seen &seen) {
   for (size_t i = seen.in[0].rank(); order.empty() && i-- > 0;)
     for (size_t k = seen.in[0].rank(); k-- > 0;)
       order.push_back(int64_t(k));
+  if (auto found = turned.find(f.resolve(in(seen, 0))); found != turned.end() && order == std::vector<int64_t>{1, 0, 2})
+    return give(seen, 0, found->second, Atom);
   pipe(seen, "transpose(" + listOf(order) + ")");
 }
 
@@ -339,6 +342,8 @@ void Body::expand(const Seen &seen) {
   }
   if (auto number = splat(seen.in[0]); number && isFloat(seen.in[0].type))
     return give(seen, 0, fmt::format("broadcast({}, {})", number->text, listOf(seen.out[0].shape)), Atom);
+  if (splat(seen.in[0])) // a number alone would be f32
+    return recorded(seen);
   pipe(seen, "broadcast(" + listOf(seen.out[0].shape) + ")");
 }
 

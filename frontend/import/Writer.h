@@ -34,6 +34,9 @@ struct Facts {
   std::map<std::string, std::string> alias; // a name for another's value
   std::map<std::string, int> uses;   // by nodes that are written, and as outputs of the graph
   std::map<std::string, size_t> maker;
+  const sema::Recorder *rec = nullptr;             // what the importer recorded,
+  const std::vector<TensorDecl> *tensors = nullptr; // on these
+  std::multimap<Value, std::string> byValue;       // names of recorded values
   std::set<std::string> reserved;    // words that no value may be called
 
   const std::string &resolve(const std::string &name) const;
@@ -101,6 +104,7 @@ private:
   std::optional<Piece> splat(const Val &v) const; // when all elements are one number
   std::string table(const Val &v, const std::string &wish); // known elements as a state
   std::string parameter(const Val &v, const std::string &name);
+  std::string converted(std::string_view elements, Elem elem, const std::vector<int64_t> &shape, const std::string &wish);
   std::string instance(const Seen &seen, const std::string &weight, const std::string &kind, const std::string &call,
                        const std::vector<std::pair<std::string, Weight>> &weights);
   Weight fileWeight(const Val &v, bool transposed = false) const;
@@ -128,6 +132,22 @@ private:
   void gather(const Seen &), expand(const Seen &), pad(const Seen &), range(const Seen &), resize(const Seen &);
   void reduction(const Seen &), argument(const Seen &);
 
+  // ------------------------------------------------------------ recurrence: Recurrent.cpp
+  void recurrent(const Seen &);
+  bool isZero(const Val &v) const;
+  std::string batchFirst(const std::string &name);
+
+  // ------------------------------------------------------------ what has no form of its own: Primitives.cpp
+  void recorded(const Seen &);
+  std::string named(const Seen &seen, Value v), leaf(Value v);
+  std::string primitive(const Seen &seen, const Node &node, Value v);
+  std::string view(const Seen &seen, const Node &node, Value v), contraction(const Seen &seen, const Node &node, Value v);
+  std::string operand(const Seen &seen, Value v, bool mayStretch);
+  std::string indexed(const Seen &seen, Value of, const AffineIndices &map, const std::vector<Dim> &sizes, std::vector<bool> &sized,
+                      std::vector<bool> &used);
+  std::string sizing(const std::vector<Dim> &sizes, const std::vector<bool> &sized, const std::vector<bool> &used, Elem elem);
+  std::string stretched(const std::string &y, const std::vector<Dim> &shape, const std::vector<bool> &used);
+
   struct Window {
     std::vector<int64_t> kernel, strides, dilations, low, high;
     bool square(int64_t *padding) const; // alike in both directions, and padded alike on all sides
@@ -143,6 +163,8 @@ private:
   std::map<std::string, Piece> pieces;
   std::map<std::string, std::string> instances;  // by what they are made of
   std::map<const onnx::Tensor *, std::string> held; // tensors of the file, as they can be written
+  std::map<std::string, std::string> turned; // values [T, N, D] that are had as [N, T, D]
+  std::map<Value, std::string> primitives; // recorded values that have a name
   std::vector<std::string> lines, statements;
 };
 

@@ -380,7 +380,8 @@ public:
   // ------------------------------------------------------------ models that ONNX files describe: OnnxModel.cpp
   struct OnnxModel;
   std::shared_ptr<Instance> onnxInstance(const ast::InstanceDecl &d, Module *m);
-  /// Lets a file that says batch 1, as exporters write where nobody asked for more, take any batch.
+  /// Lets a file that says batch 1, as exporters write where nobody asked for more, take any batch, and one with fitted sizes
+  /// (`4*H`) any known ones.
   static void anyBatch(Pattern &declared, const Val &given);
   /// The graph's outputs for inputs that stand in the scope under their names.
   Val applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope, SourceRange where);

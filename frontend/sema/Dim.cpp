@@ -88,10 +88,16 @@ Dim Dim::floorDiv(int64_t by) const {
   Dim whole(std::move(quotients)), rest(std::move(remainders));
   if (rest.isConstant())
     return whole; // 0 <= rest < by
-  // floor(floor(x / a) / b) = floor(x / (a*b)) when the rest is one bare division.
-  const auto &[atoms, c] = *rest.form->begin();
-  if (rest.form->size() == 1 && c == 1 && atoms.size() == 1 && atoms[0].num)
-    return whole + atoms[0].num->floorDiv(atoms[0].den * by);
+  // floor((floor(x / a) + k) / b) = floor((x + k*a) / (a*b)) when the rest is one bare division and a number.
+  Terms division = *rest.form;
+  Dim number;
+  if (auto constant = division.find({}); constant != division.end()) {
+    number = constant->second;
+    division.erase(constant);
+  }
+  const auto &[atoms, c] = *division.begin();
+  if (division.size() == 1 && c == 1 && atoms.size() == 1 && atoms[0].num)
+    return whole + (*atoms[0].num + number * Dim(atoms[0].den)).floorDiv(atoms[0].den * by);
   return whole + Dim(Terms{{{Atom{"", std::make_shared<Dim>(rest), by}}, 1}});
 }
 

@@ -9,7 +9,7 @@ const Table &operators() {
     Table t;
     for (auto add : {addPointwise, addActivations, addShapes, addReductions, addConvolutions, addPools, addProducts,
                      addNorms, addLookups, addSampling, addQuantized, addRecurrent, addControl, addLosses, addAttention,
-                     addSignals, addConstants})
+                     addSignals, addConstants, addClassical})
       add(t);
     return t;
   }();
@@ -187,9 +187,9 @@ void Evaluation::evaluate(const std::vector<onnx::Node> &nodes, const std::map<s
     tensors.rec.scope = path + "." + nameOf(*node);
     Vals shown = seen && depth == 1 ? in : Vals();
     auto version = sets.find(node->domain);
-    auto problem = [&](std::string why, bool needsKnown) {
+    auto problem = [&](std::string why, bool needsKnown, std::optional<Unequal> unequal = {}) {
       if (reported.insert(nameOf(*node) + "\n" + node->op).second)
-        problems.push_back({nameOf(*node), node->op, std::move(why), needsKnown});
+        problems.push_back({nameOf(*node), node->op, std::move(why), needsKnown, std::move(unequal)});
     };
     if (!poison) {
       try {
@@ -198,21 +198,21 @@ void Evaluation::evaluate(const std::vector<onnx::Node> &nodes, const std::map<s
         for (auto &f : model.functions)
           if (f.name == node->op && f.domain == node->domain)
             own = &f;
-        auto known = operators().find(node->op);
+        auto known = operators().find((node->domain.empty() ? "" : node->domain + ".") + node->op);
         if (own) {
           out = call(*own, *node, in);
-        } else if (!node->domain.empty()) {
+        } else if (!node->domain.empty() && node->domain != kClassical) {
           problem("operators of the domain `" + node->domain + "` are not supported", false);
         } else if (known == operators().end()) {
           problem("the operator is not supported", false);
         } else if (version == sets.end()) {
-          problem("the file names no version of the default operators", false);
+          problem("the file names no version of these operators", false);
         } else {
           NodeCall c{*node, version->second, std::move(in), tensors, *this};
           out = known->second(c);
         }
       } catch (const Refusal &r) {
-        problem(r.why, r.needsKnown);
+        problem(r.why, r.needsKnown, r.unequal);
       } catch (const std::out_of_range &) { // a body or a sequence with fewer values than the node takes from it
         problem("fewer operands or results than it needs", false);
       }

@@ -9,6 +9,7 @@ namespace bigm::sema::onnx_import {
 struct Problem {
   std::string node, op, why; // `node` is its name, or that of its first output
   bool needsKnown = false;   // an operand's elements would have to be known
+  std::optional<Unequal> unequal = {};
 };
 
 /// The newest operator set whose meaning is known here, and the oldest.
@@ -48,6 +49,23 @@ private:
   int depth = 0;
   int64_t left = 200000;
 };
+
+/// Keeps tensors to itself: for who asks for shapes and what is known, or reads what was recorded.
+struct NoStore : Store {
+  Recorder &rec;
+  std::vector<TensorDecl> all;
+  explicit NoStore(Recorder &rec) : rec(rec) {}
+  Value tensor(const std::string &name, TensorDecl::Kind kind, const TensorType &type, Bytes bytes) override {
+    all.push_back({kind, name, type, {}, bytes});
+    return rec.tensor(int(all.size()) - 1, all.back());
+  }
+};
+
+/// A word of the language from any text; what stands in `taken` is not used again.
+std::string identifier(const std::string &text, std::set<std::string> &taken);
+/// Sizes of the file's inputs, whose ranks are known: numbers, and names for what it leaves open (an unnamed first one is
+/// `N`), such that the graph's parts fit as far as replacing names can do it.
+std::vector<std::vector<Dim>> inputSizes(const onnx::Model &model, std::set<std::string> &taken);
 
 /// All operators of the default domain that can be imported.
 const Table &operators();

@@ -2,6 +2,7 @@
 // comparison folds when its sides differ by a number, or by sizes that are never negative.
 #include "OnnxFold.h"
 #include "Unify.h"
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -126,6 +127,15 @@ std::optional<int64_t> least(const Dim &d) {
   return constant;
 }
 
+/// The same of sizes that have names, each of which stands for at least one.
+std::optional<int64_t> leastOfNamed(const Dim &d) {
+  auto low = least(d);
+  for (auto &[atoms, c] : d.normalForm())
+    if (low && !atoms.empty() && std::none_of(atoms.begin(), atoms.end(), [](const Dim::Atom &a) { return bool(a.num); }))
+      *low += c;
+  return low;
+}
+
 /// The sign of a - b where it is the same for all sizes; 2 where it is not.
 int order(const Dim &a, const Dim &b) {
   Dim d = a - b;
@@ -233,13 +243,13 @@ std::optional<Dim> whole(Op op, const Dim &x, const Dim &y, Type type) {
       return *b == -1 ? Dim(wrap(-*a, type)) : Dim(*a / *b);
     if (auto q = divideExactly(x, y))
       return q;
-    return b && *b > 0 && least(x).value_or(-1) >= 0 ? std::optional(x.floorDiv(*b)) : std::nullopt;
+    return b && *b > 0 && leastOfNamed(x).value_or(-1) >= 0 ? std::optional(x.floorDiv(*b)) : std::nullopt;
   case Op::Mod:
     if (b && *b == 0)
       return std::nullopt;
     if (numbers)
       return *b == -1 ? Dim(0) : Dim(*a % *b);
-    return b && *b > 0 && least(x).value_or(-1) >= 0 ? std::optional(x - x.floorDiv(*b) * Dim(*b)) : std::nullopt;
+    return b && *b > 0 && leastOfNamed(x).value_or(-1) >= 0 ? std::optional(x - x.floorDiv(*b) * Dim(*b)) : std::nullopt;
   case Op::Pow:
     if (b && *b >= 0 && *b < 64 && a) {
       int64_t p = 1;

@@ -20,24 +20,12 @@ struct Checker::OnnxModel {
   std::string path; // as written
   std::unique_ptr<ast::File> tree;
   std::vector<std::string> inputs, outputs; // as names of the language
+  std::vector<std::vector<Dim>> sizes;      // of the inputs
   std::map<std::string, std::string> constants; // what is no tensor of the file, by its bytes: a name
   std::set<std::string> named;                  // tensors of the file
 };
 
 namespace {
-
-/// A word of the language from any text; what stands in `taken` is not used again.
-std::string identifier(const std::string &text, std::set<std::string> &taken) {
-  std::string out;
-  for (char c : text)
-    out += isalnum((unsigned char)c) || (unsigned char)c >= 128 ? c : '_';
-  if (out.empty() || isdigit((unsigned char)out[0]))
-    out = "_" + out;
-  std::string name = out;
-  for (int n = 2; !taken.insert(name).second; ++n)
-    name = out + "_" + std::to_string(n);
-  return name;
-}
 
 /// Where a file lies that the program names: in one of the given folders, beside the program, or in $BIGM_WEIGHTS, the
 /// same places in which the runtime looks for weights. Beside the program when it is in none of them.
@@ -110,43 +98,28 @@ std::shared_ptr<Instance> Checker::onnxInstance(const ast::InstanceDecl &d, Modu
     return refused("uses version " + std::to_string(opset->second) + " of the operators; known are " +
                    std::to_string(onnx_import::kOldestOpset) + " to " + std::to_string(onnx_import::kNewestOpset));
   // The declaration.
-  std::set<std::string> taken = {"model", "f32", "sum"}, dims;
+  std::set<std::string> taken = {"model", "f32", "sum"};
   std::string text = "model " + d.name.text + "()(";
-  std::map<std::string, std::string> sizes;
   for (auto &input : model->file->graph.inputs) {
     auto elem = onnx_import::elemOf(input.type);
     if (!elem || !input.shape)
       return refused("has the input `" + input.name + "`, " +
                      (elem ? "whose rank is not known" : std::string("of the type ") + onnx::name(input.type)));
-    std::string name = identifier(input.name, taken);
-    model->inputs.push_back(name);
-    text += (text.back() == '(' ? "" : ", ") + name + ": " + bigm::name(*elem);
-    for (size_t i = 0; i < input.shape->size(); ++i) {
-      const onnx::Size &size = (*input.shape)[i];
-      text += i ? ", " : "[";
-      if (auto *n = std::get_if<int64_t>(&size)) {
-        text += std::to_string(*n);
-      } else {
-        auto *given = std::get_if<std::string>(&size);
-        std::string key = given ? *given : name + "\n" + std::to_string(i);
-        auto known = sizes.find(key);
-        if (known == sizes.end())
-          known = sizes.emplace(key, identifier(given    ? *given
-                                                : i == 0 ? "N"
-                                                         : "size_" + std::to_string(i),
-                                                taken))
-                      .first;
-        text += known->second;
-      }
-    }
-    text += input.shape->empty() ? "" : "]";
+    model->inputs.push_back(onnx_import::identifier(input.name, taken));
+  }
+  model->sizes = onnx_import::inputSizes(*model->file, taken);
+  for (size_t k = 0; k < model->inputs.size(); ++k) {
+    text += (k ? ", " : "") + model->inputs[k] + ": " + bigm::name(*onnx_import::elemOf(model->file->graph.inputs[k].type));
+    for (size_t i = 0; i < model->sizes[k].size(); ++i)
+      text += (i ? ", " : "[") + model->sizes[k][i].str();
+    text += model->sizes[k].empty() ? "" : "]";
   }
   text += ") { 0 }\n";
   for (auto &tensor : model->file->graph.initializers)
     model->named.insert(tensor.name);
   std::set<std::string> takenOutputs;
   for (auto &output : model->file->graph.outputs)
-    model->outputs.push_back(identifier(output.name, takenOutputs));
+    model->outputs.push_back(onnx_import::identifier(output.name, takenOutputs));
   model->tree = parseFile(sources, sources.add(from.path, text), diags);
   if (!model->tree || model->tree->decls.empty())
     return nullptr;
@@ -166,6 +139,11 @@ void Checker::anyBatch(Pattern &declared, const Val &given) {
   if (given.is(Val::Kind::Tensor) && declared.kind == Pattern::Kind::Tensor && declared.sizes.size() > 1 &&
       !declared.sizes[0].pack && declared.sizes[0].dim == Dim(int64_t(1)) && given.type.shape.size() == declared.sizes.size())
     declared.sizes[0].dim = given.type.shape[0];
+  // What was fitted for sizes that are not known yet may be more than the graph needs of known ones.
+  for (size_t i = 0; given.is(Val::Kind::Tensor) && declared.kind == Pattern::Kind::Tensor && i < declared.sizes.size(); ++i)
+    if (auto &d = declared.sizes[i]; !d.pack && i < given.type.shape.size() && given.type.shape[i].isConstant() &&
+                                     !d.dim.isConstant() && !d.dim.asSymbol())
+      d.dim = given.type.shape[i];
 }
 
 Val Checker::applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope,

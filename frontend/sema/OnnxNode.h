@@ -27,6 +27,9 @@ struct NodeCall {
   std::optional<std::vector<int64_t>> integersOf(const std::string &name, size_t i) const;
 };
 
+/// The domain of scalers, linear models and trees; its operators stand in the table as DOMAIN.NAME.
+inline constexpr const char *kClassical = "ai.onnx.ml";
+
 using Operator = Vals (*)(NodeCall &);
 using Table = std::map<std::string, Operator>;
 void addPointwise(Table &);
@@ -46,6 +49,7 @@ void addLosses(Table &);
 void addAttention(Table &);
 void addSignals(Table &);
 void addConstants(Table &);
+void addClassical(Table &);
 
 /// The type that an attribute names by its number.
 Type typeOf(int64_t number);

@@ -14,7 +14,7 @@ Vals gemm(NodeCall &c) {
     refuse("a product of " + typeText(a) + " and " + typeText(b));
   bool ta = c.integer("transA", 0), tb = c.integer("transB", 0);
   if (a.shape[ta ? 0 : 1] != b.shape[tb ? 1 : 0])
-    refuse(typeText(a) + " and " + typeText(b) + " do not multiply");
+    refuse(typeText(a) + " and " + typeText(b) + " do not multiply", a.shape[ta ? 0 : 1], b.shape[tb ? 1 : 0]);
   AffineIndices left = {index(0), index(2)}, right = {index(2), index(1)};
   if (ta)
     std::swap(left[0], left[1]);
@@ -41,7 +41,7 @@ Lettered diagonal(Tensors &t, Lettered l) {
     for (size_t j = i + 1; j < l.letters.size(); ++j)
       if (l.letters[i] == l.letters[j]) {
         if (l.v.shape[i] != l.v.shape[j])
-          refuse(std::string("`") + l.letters[i] + "` stands for two sizes");
+          refuse(std::string("`") + l.letters[i] + "` stands for two sizes", l.v.shape[i], l.v.shape[j]);
         AffineIndices map;
         std::vector<Dim> shape;
         std::string rest;
@@ -69,7 +69,7 @@ Lettered product(Tensors &t, const Lettered &a, const Lettered &b, const std::st
         at->second = l->v.shape[i];
       else if (!fresh && l->v.shape[i] != Dim(1) && l->v.shape[i] != at->second)
         refuse(std::string("`") + letter + "` stands for the sizes " + at->second.str() + " and " +
-               l->v.shape[i].str());
+               l->v.shape[i].str(), at->second, l->v.shape[i]);
       if (fresh)
         (keep.find(letter) != std::string::npos ? kept : summed) += letter;
     }

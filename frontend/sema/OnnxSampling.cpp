@@ -4,6 +4,7 @@
 // index; dimensions go one after the other. Everything is gather, multiply and add, so gradients flow.
 #include "OnnxNode.h"
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 
@@ -90,6 +91,14 @@ Taps tapsOf(const Resizing &r, int64_t in, int64_t out, double scale, double fir
   return t;
 }
 
+/// Weights of the four neighbours of a place that lies `part` behind the second.
+std::array<Val, 4> cubicWeights(Tensors &t, const Val &part, double a) {
+  auto near = [&](const Val &s) { return t.add(t.mul(t.mul(t.sub(t.mul(s, a + 2), a + 3), s), s), 1); };
+  auto far = [&](const Val &s) { return t.mul(t.sub(t.mul(t.add(t.mul(t.sub(s, 5), s), 8), s), 4), a); };
+  Val back = t.sub(t.scalar(1, part.type), part);
+  return {far(t.add(part, 1)), near(part), near(back), far(t.add(back, 1))};
+}
+
 /// A vector along one dimension of a tensor of that rank.
 Val along(Tensors &t, const Val &v, size_t dim, size_t rank) {
   std::vector<Dim> shape(rank, Dim(1));
@@ -139,6 +148,63 @@ Val resizeDim(Tensors &t, const Val &x, size_t dim, const Resizing &r, int64_t o
     sum = t.select(along(t, t.whole(flags, {Dim(out)}, Type::Bool), dim, x.rank()), t.scalar(r.outside, x.type), sum);
   }
   return sum;
+}
+
+/// The same where a size is known to the run alone: places and weights are computed there. `scale` is 0 where it follows from
+/// the sizes.
+Val resizeOpen(Tensors &t, const Val &x, size_t dim, const Resizing &r, const Dim &out, double scale) {
+  if (r.antialias || r.excludeOutside)
+    refuse("smoothing, or weights that leave out what lies outside, along a dimension whose size is not known");
+  const Dim &in = x.shape[dim];
+  Type type = x.type == Type::F64 ? Type::F64 : Type::F32;
+  Val i = t.iota({out}, 0, type), n = t.size(in, type), m = t.size(out, type), one = t.scalar(1, type);
+  Val step = scale ? t.scalar(1 / scale, type) : t.div(n, m), at;
+  if (r.coordinates == "half_pixel" || r.coordinates == "pytorch_half_pixel" || r.coordinates == "tf_half_pixel_for_nn")
+    at = t.mul(t.add(i, 0.5), step);
+  else if (r.coordinates == "asymmetric")
+    at = t.mul(i, step);
+  else if (r.coordinates == "align_corners")
+    at = t.mul(i, t.div(t.sub(n, one), t.max(t.sub(m, one), 1)));
+  else
+    refuse("the coordinates `" + r.coordinates + "` along a dimension whose size is not known");
+  if (r.coordinates.ends_with("half_pixel"))
+    at = t.sub(at, 0.5);
+  if (r.coordinates == "pytorch_half_pixel")
+    at = t.select(t.compare(Op::Gt, m, 1), at, t.scalar(0, type));
+  auto row = [&](const Val &place) {
+    return t.take(x, t.cast(t.pointwise(Op::Min, {t.max(place, 0), t.sub(n, one)}), Type::I64), dim);
+  };
+  if (r.mode == "nearest")
+    return row(r.nearest == "floor"               ? t.unary(Op::Floor, at)
+               : r.nearest == "ceil"              ? t.unary(Op::Ceil, at)
+               : r.nearest == "round_prefer_ceil" ? t.unary(Op::Floor, t.add(at, 0.5))
+                                                  : t.unary(Op::Ceil, t.sub(at, 0.5)));
+  if (r.mode != "linear" && r.mode != "cubic")
+    refuse("the mode `" + r.mode + "`");
+  Val low = t.unary(Op::Floor, at), part = t.sub(at, low);
+  std::vector<std::pair<int, Val>> taps = {{0, t.sub(one, part)}, {1, part}};
+  if (r.mode == "cubic") {
+    taps.clear();
+    auto weights = cubicWeights(t, part, r.cubic);
+    for (int k = 0; k < 4; ++k)
+      taps.push_back({k - 1, weights[size_t(k)]});
+  }
+  Val sum;
+  for (auto &[offset, weight] : taps) {
+    Val piece = t.mul(row(t.add(low, offset)), along(t, t.cast(weight, x.type), dim, x.rank()));
+    sum = sum.some() ? t.add(sum, piece) : piece;
+  }
+  return sum;
+}
+
+/// A size times a factor, rounded down, where that can be said of a size that is not known.
+Dim scaled(const Dim &size, double scale) {
+  double inverse = 1 / scale;
+  if (scale >= 1 && scale == std::floor(scale) && scale < 1e6)
+    return size * Dim(int64_t(scale));
+  if (scale > 0 && inverse < 1e6 && std::fabs(inverse - std::round(inverse)) < 1e-6)
+    return size.floorDiv(int64_t(std::round(inverse)));
+  refuse("a factor of " + std::to_string(scale) + " along a dimension whose size is not known");
 }
 
 Vals resize(NodeCall &c) {
@@ -204,6 +270,12 @@ Vals resize(NodeCall &c) {
         x = c.t.reshape(c.t.view(x, wide, map), joined);
         continue;
       }
+    }
+    if (!x.shape[d].isConstant() || (!sizes.empty() && !sizes[i].isConstant())) {
+      Val wide = isFloat(type) || r.mode == "nearest" ? x : c.t.cast(x, Type::F32);
+      Dim size = sizes.empty() ? scaled(x.shape[d], scales[i]) : sizes[i];
+      x = c.t.cast(resizeOpen(c.t, wide, d, r, size, scales.empty() ? 0 : scales[i]), type);
+      continue;
     }
     int64_t in = c.t.number(x.shape[d], "the size of what is resized");
     int64_t out = sizes.empty() ? int64_t(std::floor(double(in) * scales[i])) : c.t.number(sizes[i], "a size");
@@ -277,14 +349,9 @@ Vals gridSample(NodeCall &c) {
     if (mode == "linear") {
       taps[d] = {{low, t.sub(t.scalar(1, part.type), part)}, {t.add(low, 1), part}};
     } else if (mode == "cubic") {
-      const double a = -0.75;
-      auto near = [&](const Val &s) { return t.add(t.mul(t.mul(t.sub(t.mul(s, a + 2), a + 3), s), s), 1); };
-      auto far = [&](const Val &s) { return t.mul(t.sub(t.mul(t.add(t.mul(t.sub(s, 5), s), 8), s), 4), a); };
-      Val back = t.sub(t.scalar(1, part.type), part);
-      taps[d] = {{t.sub(low, 1), far(t.add(part, 1))},
-                 {low, near(part)},
-                 {t.add(low, 1), near(back)},
-                 {t.add(low, 2), far(t.add(back, 1))}};
+      auto weights = cubicWeights(t, part, -0.75);
+      for (int k = 0; k < 4; ++k)
+        taps[d].push_back({t.add(low, k - 1), weights[size_t(k)]});
     } else {
       refuse("the mode `" + mode + "`");
     }

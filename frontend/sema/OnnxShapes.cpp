@@ -44,8 +44,8 @@ Vals reshape(NodeCall &c) {
       else if (m && *m > 0 && !n) // the run has to give sizes that divide
         to[i] = total.floorDiv(*m);
       else
-        refuse("the -1 in the new shape of " + typeText(x) + " stands for no number: " + total.str() + " over " +
-               rest.str());
+        refuse("the -1 in the new shape of " + typeText(x) + " stands for no number: " + total.str() + " over " + rest.str(),
+               x.rank() ? (i ? x.shape.front() : x.shape.back()) : Dim(1), i ? to.front() : to.back());
     }
   return {c.t.reshape(x, to)};
 }

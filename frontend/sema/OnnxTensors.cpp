@@ -9,6 +9,7 @@
 namespace bigm::sema::onnx_import {
 
 void refuse(std::string why) { throw Refusal{std::move(why), false}; }
+void refuse(std::string why, const Dim &a, const Dim &b) { throw Refusal{std::move(why), false, Unequal{a, b}}; }
 
 bool isFloat(Type t) { return t == Type::F32 || t == Type::F64 || t == Type::F16 || t == Type::BF16; }
 bool isInteger(Type t) { return elemOf(t) && !isFloat(t) && t != Type::Bool; }
@@ -224,7 +225,7 @@ std::vector<Dim> broadcastShape(const Vals &operands) {
         std::string all;
         for (const Val &o : operands)
           all += (all.empty() ? "" : " and ") + typeText(o);
-        refuse(all + " do not fit: " + s.str() + " against " + v.shape[i].str());
+        refuse(all + " do not fit: " + s.str() + " against " + v.shape[i].str(), s, v.shape[i]);
       }
     }
   return shape;
@@ -305,7 +306,7 @@ Val Tensors::reshape(const Val &v, std::vector<Dim> shape) {
   if (product(shape) != product(v.shape)) {
     Val to = v;
     to.shape = shape;
-    refuse(typeText(v) + " cannot become " + typeText(to) + ": another number of elements");
+    refuse(typeText(v) + " cannot become " + typeText(to) + ": another number of elements", product(v.shape), product(shape));
   }
   Val out;
   out.type = v.type;
@@ -365,10 +366,11 @@ Val Tensors::concat(const Vals &parts, size_t dim) {
       refuse("parts of different types: " + typeText(parts[0]) + " and " + typeText(v));
     for (size_t i = 0; i < v.rank(); ++i)
       if (i != dim && v.shape[i] != parts[0].shape[i])
-        refuse("parts do not fit: " + typeText(parts[0]) + " and " + typeText(v));
+        refuse("parts do not fit: " + typeText(parts[0]) + " and " + typeText(v), parts[0].shape[i], v.shape[i]);
     size = size + v.shape[dim];
-    if (v.shape[dim] != Dim(0))
-      some.push_back(v);
+    if (v.shape[dim] == Dim(0))
+      continue;
+    some.push_back(v);
     known &= v.known && !v.learnable;
   }
   if (some.empty())

@@ -37,12 +37,16 @@ struct Val {
 };
 using Vals = std::vector<Val>;
 
+/// Two sizes that would have to be one.
+using Unequal = std::pair<Dim, Dim>;
 /// Why a node cannot be imported.
 struct Refusal {
   std::string why;
   bool needsKnown = false; // only because an operand's elements are not known
+  std::optional<Unequal> unequal = {};
 };
 [[noreturn]] void refuse(std::string why);
+[[noreturn]] void refuse(std::string why, const Dim &a, const Dim &b); // because they are not the same
 
 bool isFloat(Type);
 bool isInteger(Type);

@@ -69,6 +69,10 @@ public:
   Value dimension(const Dim &dim, Elem elem);
 
   const TensorType &type(Value v) const { return values[v].type; }
+  /// The operation that gives a value; none of an argument.
+  const Node *maker(Value v) const { return values[v].node < 0 ? nullptr : &fn.nodes[size_t(values[v].node)]; }
+  /// The persistent tensor that an argument is; -1 of an input.
+  int tensorOf(Value v) const { return values[v].arg < 0 ? -1 : fn.args[size_t(values[v].arg)].tensor; }
   void output(std::string name, Value v) { outputs.push_back({std::move(name), v, -1}); }
   /// The finished function; the recorder is spent. `keepInputs` lists also the inputs that nothing uses.
   Function finish(const std::vector<TensorDecl> &tensors, bool keepInputs = false);

@@ -237,6 +237,14 @@ TEST(Reduce, Arg) {
     return %a, %b, %c : tensor<?xi32, affine_map<()[s0] -> (s0)>>, tensor<19xi32>, tensor<?xi32, affine_map<()[s0] -> (s0)>> })",
              {6});
 }
+/// A dimension of one element has no loop.
+TEST(Reduce, ArgOfOne) {
+  expectSame(R"(#s = affine_map<()[s0] -> (s0, 1, 6)>
+    func.func @f(%x: tensor<?x1x6xf32, #s>) -> tensor<?x6xi32, affine_map<()[s0] -> (s0, 6)>> attributes {bigm.symbols = ["N"]} {
+    %a = bigm.arg_max %x, 1 : tensor<?x1x6xf32, #s> -> tensor<?x6xi32, affine_map<()[s0] -> (s0, 6)>>
+    return %a : tensor<?x6xi32, affine_map<()[s0] -> (s0, 6)>> })",
+             {6});
+}
 
 TEST(Irregular, GatherScatter) {
   expectSame(R"(#i = affine_map<()[s0] -> (s0, 4)>

@@ -18,6 +18,7 @@ TEST(Dim, floorDivisionKeepsItsRemainderInside) {
   EXPECT_EQ((T * Dim(4) + Dim(7)).floorDiv(4), T + Dim(1));
   EXPECT_EQ(T.floorDiv(4) + T.floorDiv(4), T.floorDiv(4) * Dim(2));
   EXPECT_EQ(T.floorDiv(2).floorDiv(3), T.floorDiv(6));
+  EXPECT_EQ(((T + Dim(1)).floorDiv(2) + Dim(1)).floorDiv(2), (T + Dim(3)).floorDiv(4));
   EXPECT_EQ(Dim(-1).floorDiv(2), Dim(-1));
 }
 

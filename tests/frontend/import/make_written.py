@@ -1,0 +1,68 @@
+"""Makes inputs/recurrent.onnx and inputs/primitives.onnx, each with a safetensors file of what ONNX Runtime gives: layers with PyTorch's
+transpositions around them, and operators that the language has no form for. Needs numpy, onnx, onnxruntime and safetensors; run it in
+this folder, the tests read its results alone."""
+import numpy
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save_file
+
+random = numpy.random.default_rng(8)
+node = helper.make_node
+
+
+def constant(name, value, kind=numpy.float32):
+    return numpy_helper.from_array(numpy.array(value, kind), name)
+
+
+def weights(name, *shape):
+    return constant(name, random.normal(0, 0.5, shape))
+
+
+def save(name, nodes, inputs, outputs, initialisers, feeds):
+    value = lambda n, shape, kind=TensorProto.FLOAT: helper.make_tensor_value_info(n, kind, shape)
+    graph = helper.make_graph(nodes, name, [value(n, *i) for n, i in inputs.items()], [value(n, s) for n, s in outputs.items()], initialisers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, f"inputs/{name}.onnx")
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    found = dict(zip((o.name for o in session.get_outputs()), session.run(None, feeds)))
+    save_file({**{f"in.{k}": v for k, v in feeds.items()}, **{f"out.{k}": v for k, v in found.items()}}, f"inputs/{name}.safetensors")
+
+
+H, D = 5, 3
+save("recurrent",
+     [node("Transpose", ["x"], ["steps"], perm=[1, 0, 2]),
+      node("LSTM", ["steps", "lw", "lr", "lb"], ["y", "yh", "yc"], direction="bidirectional", hidden_size=H),
+      node("Transpose", ["y"], ["turned"], perm=[0, 2, 1, 3]), node("Reshape", ["turned", "joined"], ["z"]),
+      node("GRU", ["z", "gw", "gr", "gb", "counts", "start"], ["g", "gh"], direction="reverse", hidden_size=H, linear_before_reset=1),
+      node("Squeeze", ["g", "one"], ["s"]), node("Transpose", ["s"], ["gru"], perm=[1, 0, 2]),
+      node("RNN", ["steps", "rw", "rr"], ["rnn", "rnnh"], hidden_size=H)],
+     {"x": (["N", "T", D],), "counts": (["N"], TensorProto.INT32), "start": ([1, "N", H],)},
+     {"gru": ["N", "T", H], "gh": [1, "N", H], "yh": [2, "N", H], "yc": [2, "N", H], "rnn": ["T", 1, "N", H], "rnnh": [1, "N", H]},
+     [weights("lw", 2, 4 * H, D), weights("lr", 2, 4 * H, H), weights("lb", 2, 8 * H), weights("gw", 1, 3 * H, 2 * H),
+      weights("gr", 1, 3 * H, H), weights("gb", 1, 6 * H), weights("rw", 1, H, D), weights("rr", 1, H, H),
+      constant("joined", [0, 0, -1], numpy.int64), constant("one", [1], numpy.int64)],
+     {"x": random.normal(0, 1, (4, 6, D)).astype(numpy.float32), "counts": numpy.array([6, 1, 4, 5], numpy.int32),
+      "start": random.normal(0, 1, (1, 4, H)).astype(numpy.float32)})
+
+sizes = {"up": ["N", 6, 9, 13], "norm": ["N", 4, 5, 6], "largest": ["N", 4, 5, 2], "every": ["N", 4, 2, 6], "edge": ["N", 4, 8, 6],
+         "wide": ["N", 4, 7, 4], "sums": ["N", 4, 5, 6], "eight": ["N", 4, 5, 6], "columns": ["N", 4, 5, 2]}
+save("primitives",
+     [node("ConvTranspose", ["x", "w", "b"], ["up"], strides=[2, 2], pads=[1, 0, 0, 1], output_padding=[0, 1]),
+      node("InstanceNormalization", ["x", "scale", "shift"], ["norm"]),
+      node("TopK", ["x", "two"], ["largest", "places"], axis=3),
+      node("Slice", ["x", "from", "to", "rows", "by"], ["every"]),
+      node("Pad", ["x", "around"], ["edge"], mode="reflect"),
+      node("Resize", ["x", "", "", "size"], ["wide"], mode="cubic", axes=[2, 3],
+          coordinate_transformation_mode="align_corners"),
+      node("CumSum", ["x", "last"], ["sums"]),
+      node("QuantizeLinear", ["x", "step", "zero"], ["q"]), node("DequantizeLinear", ["q", "step", "zero"], ["eight"]),
+      node("Gather", ["x", "picks"], ["columns"], axis=3)],
+     {"x": (["N", 4, 5, 6],)}, sizes,
+     [weights("w", 4, 6, 2, 3), weights("b", 6), weights("scale", 4), weights("shift", 4), constant("two", [2], numpy.int64),
+      constant("from", [3], numpy.int64), constant("to", [-6], numpy.int64), constant("rows", [2], numpy.int64),
+      constant("by", [-2], numpy.int64), constant("around", [0, 0, 1, 0, 0, 0, 2, 0], numpy.int64),
+      constant("size", [7, 4], numpy.int64), constant("last", 3, numpy.int64), constant("step", 0.05),
+      constant("zero", 120, numpy.uint8), constant("picks", [4, 1], numpy.int64)],
+     {"x": random.normal(0, 1, (2, 4, 5, 6)).astype(numpy.float32)})

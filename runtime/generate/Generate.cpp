@@ -32,6 +32,7 @@ struct Running {
   StopText text;
   double logProbability = 0;
   std::optional<End> end;
+  bool full = false; // the engine's positions: what is kept of it must be read again
 
   explicit Running(std::span<const std::string> stops) : text(stops) {}
 };
@@ -52,7 +53,11 @@ public:
     for (;;) {
       fresh.clear(), begun.clear(), active.clear(), tokens.clear();
       for (size_t slot = 0; slot < slots.size(); ++slot) {
-        if (used[slot]) {
+        if (used[slot] && slots[slot].full) {
+          begun.push_back(laterHalf(slots[slot].tokens));
+          fresh.push_back(int32_t(slot));
+          slots[slot].full = false;
+        } else if (used[slot]) {
           active.push_back(int32_t(slot)), tokens.push_back(slots[slot].tokens.back());
         } else if (waiting < prompts.size()) {
           begin(slots[slot], waiting);
@@ -80,6 +85,12 @@ private:
     r.text.reserve(callbacks.decode ? 8 * size_t(options.atMost) + 64 : 0);
     r.logProbability = 0;
     r.end.reset();
+    r.full = false;
+  }
+
+  /// Of as many tokens as the engine keeps. A token then costs one more on average, and none sees less than half of that.
+  std::span<const int32_t> laterHalf(const std::vector<int32_t> &tokens) const {
+    return std::span(tokens).last(size_t(std::max<int64_t>(1, engine.capacity() / 2)));
   }
 
   /// A token for each sequence of a call.
@@ -113,8 +124,9 @@ private:
       r.end = End::Caller;
     if (!r.end && int32_t(r.tokens.size() - r.start) == options.atMost)
       r.end = End::Length;
-    if (!r.end && full)
+    if (!r.end && full && !options.pastCapacity)
       r.end = End::Capacity;
+    r.full = full && !r.end;
   }
 
   void finish(Running &r) {

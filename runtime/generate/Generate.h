@@ -24,6 +24,9 @@ struct Options {
   std::vector<int32_t> endTokens;  // tokens that end a sequence; they are no part of it
   std::vector<std::string> stop;   // texts that end a sequence; they are no part of it. Need `decode`
   int32_t beams = 1;               // more: the most probable whole continuation that a search this wide finds; draws nothing
+  /// Where a sequence has filled the engine's positions its later half is read again, as if it began there, and it goes on; else it
+  /// ends. A search by beams ends in any case.
+  bool pastCapacity = true;
   float lengthPenalty = 1;         // of beams: log-probabilities are divided by length to this power
 };
 

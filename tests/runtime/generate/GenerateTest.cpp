@@ -136,6 +136,7 @@ TEST(Generate, EndsWhereItShould) {
   Model model;
   Engine engine(model.model, "", 12, 2);
   Options options = greedy(100);
+  options.pastCapacity = false;
   auto full = generate(engine, {{1, 2, 3}}, options);
   EXPECT_EQ(full[0].end, End::Capacity);
   EXPECT_EQ(full[0].tokens, expected({1, 2, 3}, 10)); // the last one needs no row
@@ -143,6 +144,28 @@ TEST(Generate, EndsWhereItShould) {
   auto ended = generate(engine, {{7}}, options);
   EXPECT_EQ(ended[0].end, End::Token);
   EXPECT_EQ(ended[0].tokens, expected({7}, 3));
+}
+
+TEST(Generate, ReadsTheLaterHalfAgainWherePositionsAreFull) {
+  Model model;
+  for (int64_t slots : {1, 2}) {
+    Engine engine(model.model, "", 12, slots);
+    // Another prompt beside it begins later and is full at other times.
+    auto all = generate(engine, {{1, 2, 3}, {4}, {5, 6, 7, 8, 9, 10, 1, 2, 3, 4, 5, 6}}, greedy(50));
+    for (const Continuation &one : all) {
+      EXPECT_EQ(one.end, End::Length);
+      EXPECT_EQ(one.tokens.size(), 50u);
+    }
+    // The sum begins anew with six tokens whenever twelve are kept.
+    std::vector<int32_t> tokens = {1, 2, 3};
+    size_t from = 0;
+    while (tokens.size() < 53) {
+      if (tokens.size() - from > 12)
+        from = tokens.size() - 6;
+      tokens.push_back(int32_t(std::accumulate(tokens.begin() + int64_t(from), tokens.end(), 0) % vocab));
+    }
+    EXPECT_EQ(all[0].tokens, std::vector<int32_t>(tokens.begin() + 3, tokens.end())) << slots << " slots";
+  }
 }
 
 TEST(Generate, StopsAtATextAndStreamsUpToIt) {

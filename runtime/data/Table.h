@@ -20,7 +20,7 @@ struct Field {
   int64_t classes = 0;        // > 0 for labels: values are 0 .. classes-1
   std::vector<std::string> labels;
   std::string meaning = {};   // "box", "point", "score", or nothing
-  std::vector<Field> parts;   // of a list's elements: numbers, classes and texts
+  std::vector<Field> parts = {}; // of a list's elements: numbers, classes and texts
 
   bool isList() const { return kind == "list"; }
   bool isPhoto() const { return kind == "photo"; }

@@ -24,7 +24,7 @@ extern "C" {
 typedef int32_t (*bigm_entry)(void *context, const int64_t *dims, void *const *buffers, char *arena);
 
 /* Calls `body(closure, begin, end)` on disjoint ranges that cover [0, count), perhaps on several threads, and
- * returns when all are done. A range has at least `grain` elements (the last may have fewer); grain < 1 counts as
+ * returns when all are done. A range has at least `grain` elements (the last of a thread may have fewer); grain < 1 counts as
  * 1. How the ranges are cut depends on the number of threads, so `body` must give every element the same value
  * however it is called. `body` may call this function again. count <= 0 does nothing. */
 BIGM_EXPORT void bigm_rt_parallel_for(void *context, int64_t count, int64_t grain,

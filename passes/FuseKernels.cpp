@@ -515,8 +515,8 @@ struct FuseKernels : bigm::impl::FuseKernelsBase<FuseKernels> {
     // lay, so no memory waits longer.
     std::vector<NestOp> nests(block.getOps<NestOp>().begin(), block.getOps<NestOp>().end());
     joinWithin(nests, 40);
-    llvm::erase_if(nests, [](NestOp nest) { return !isUpdate(nest); });
-    joinWithin(nests, nests.size());
+    std::vector<NestOp> updates = updatesOf(nests);
+    joinWithin(updates, updates.size());
   }
 
   /// A number is computed as soon as what it depends on is there, so that no kernel waits for it: an optimiser's rate.
@@ -533,15 +533,22 @@ struct FuseKernels : bigm::impl::FuseKernelsBase<FuseKernels> {
       nest->moveBefore(nest->getBlock(), nest->getBlock()->begin());
   }
 
-  /// Whether the results are read by nothing but the end of the function and by others of the kind.
-  static bool isUpdate(NestOp nest) {
-    return llvm::all_of(nest->getUsers(), [&](Operation *user) {
-      if (isa<func::ReturnOp>(user))
-        return true;
-      auto load = dyn_cast<LoadOp>(user);
-      auto reader = load ? load->getParentOfType<NestOp>() : NestOp();
-      return reader && !reader.getContraction() && isUpdate(reader);
-    });
+  /// Of nests in order, those whose results are read by nothing but the end of the function and by others of the kind.
+  static std::vector<NestOp> updatesOf(ArrayRef<NestOp> nests) {
+    std::vector<NestOp> updates;
+    SmallPtrSet<Operation *, 16> readers; // those that may read an update
+    for (NestOp nest : llvm::reverse(nests)) {
+      bool isUpdate = llvm::all_of(nest->getUsers(), [&](Operation *user) {
+        return isa<func::ReturnOp>(user) || (isa<LoadOp>(user) && readers.contains(user->getParentOfType<NestOp>()));
+      });
+      if (!isUpdate)
+        continue;
+      updates.push_back(nest);
+      if (!nest.getContraction())
+        readers.insert(nest);
+    }
+    std::reverse(updates.begin(), updates.end());
+    return updates;
   }
 
   /// Each nest looks back over `distance` others for one to join; the joined one looks again.

@@ -53,7 +53,7 @@ struct Parallel::State {
 
   explicit State(int32_t threads) : shares(size_t(threads)), arena(threads, 1) {}
 
-  void takeParts(Share &share) {
+  void empty(Share &share) {
     int64_t begin = share.next.load(std::memory_order_relaxed);
     while (begin < share.end) {
       int64_t left = share.end - begin, end = begin + std::min(std::max(grain, (left + 1) / 2), left);
@@ -64,9 +64,9 @@ struct Parallel::State {
     }
   }
   /// The share with number `own` first, then the others.
-  void takePart(int64_t own) {
+  void work(int64_t own) {
     for (int64_t i = 0; i < shareCount; ++i)
-      takeParts(shares[size_t((own + i) % shareCount)]);
+      empty(shares[size_t((own + i) % shareCount)]);
   }
 
   bool isOpen() const { return number.load() & 1; }
@@ -86,7 +86,7 @@ struct Parallel::State {
         inside.fetch_add(1);
         if (number.load() == now) {
           seen = now;
-          takePart(own);
+          work(own);
         }
         inside.fetch_sub(1);
         since = std::chrono::steady_clock::now();
@@ -101,12 +101,12 @@ struct Parallel::State {
     do {
       help(int64_t(own));
       helpers.fetch_sub(1);
-    } while (staysFor());
+    } while (isWantedAgain());
     if (own < shares.size())
       shares[own].owned = false;
   }
   /// A loop that began while its helper was about to leave did not call another: then it stays.
-  bool staysFor() {
+  bool isWantedAgain() {
     if (closed.load(std::memory_order_relaxed) || !isOpen())
       return false;
     helpers.fetch_add(1);
@@ -140,7 +140,7 @@ void Parallel::loop(int64_t count, int64_t grain, int64_t threads, void (*body)(
     s.helpers.fetch_add(1);
     s.group.run([&s] { s.helpWhileWanted(); });
   }
-  s.takePart(0);
+  s.work(0);
   s.number.fetch_add(1);
   for (unsigned look = 0; s.inside.load(); ++look)
     look < 1000 ? pause() : std::this_thread::yield();

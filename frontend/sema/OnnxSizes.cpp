@@ -107,10 +107,9 @@ std::vector<std::vector<Dim>> inputSizes(const onnx::Model &model, std::set<std:
         continue;
       }
       auto *given = std::get_if<std::string>(&size);
-      auto known = names.find(given ? *given : input.name + "\n" + std::to_string(i));
-      if (known == names.end()) {
-        known = names.emplace(given ? *given : input.name + "\n" + std::to_string(i),
-                              identifier(given ? *given : i == 0 ? "N" : "size_" + std::to_string(i), taken)).first;
+      auto [known, isNew] = names.try_emplace(given ? *given : input.name + "\n" + std::to_string(i));
+      if (isNew) {
+        known->second = identifier(given ? *given : i == 0 ? "N" : "size_" + std::to_string(i), taken);
         order.push_back(known->second);
       }
       all.back().push_back(Dim::symbol(known->second));

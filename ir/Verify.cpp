@@ -3,6 +3,7 @@
 // Index ranges are proved where the sizes allow: an index whose largest value minus the dimension's size is a number is
 // checked, one whose difference stays symbolic is trusted to the checker of the language.
 #include "ir/Bigm.h"
+#include "ir/UsualSizes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -33,6 +34,13 @@ LogicalResult mlir::bigm::verifySizedTypes(Operation *op) {
 }
 
 LogicalResult BigmDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  if (attribute.getName() == attrs::usual) {
+    auto sizes = dyn_cast<DenseI64ArrayAttr>(attribute.getValue());
+    auto symbols = op->getAttrOfType<ArrayAttr>(attrs::symbols);
+    if (!sizes || !symbols || size_t(sizes.size()) != symbols.size() || llvm::any_of(sizes.asArrayRef(), [](int64_t s) { return s < 0; }))
+      return op->emitOpError() << "`" << attrs::usual << "` is a list of numbers, one for each of `" << attrs::symbols << "`";
+    return success();
+  }
   if (attribute.getName() != attrs::symbols)
     return success();
   auto names = dyn_cast<ArrayAttr>(attribute.getValue());

@@ -1,23 +1,19 @@
 // Every result gets a place before any code is made: a buffer of the caller where the function returns it or updates a
 // persistent tensor, else an offset in the arena.
 //
-// The arena is planned statically although sizes are symbolic: a size is bounded by bytes times a monomial in the
-// symbols (every symbol is at least 1), buffers of one monomial form a class with a layout of its own, and the classes
-// lie one after the other. Within a class Arena.h finds the offsets; buffers of a class that grows slower then go into the gaps of
-// those that grow faster. `kernel.arena` on the function lists [bytes, symbols] of each class, `kernel.live_bound` the most bytes
-// of the class that are alive at one time.
+// The arena is planned although sizes are symbolic (SymbolicArena.h). `kernel.arena` on the function lists [bytes, symbols] of each class,
+// `kernel.live_bound` the most bytes of the class that are alive at one time.
 //
 // A persistent tensor is updated in place when all reads of its old value are over, or happen at the very point that is
 // written; otherwise the new value is copied at the end.
 #include "ir/Bigm.h"
+#include "ir/UsualSizes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "passes/Arena.h"
 #include "passes/Kernel.h"
 #include "passes/Passes.h"
-#include <cmath>
-#include <map>
+#include "passes/SymbolicArena.h"
 
 namespace mlir::bigm {
 #define GEN_PASS_DEF_PLANMEMORY
@@ -29,91 +25,6 @@ using namespace mlir::bigm;
 using namespace mlir::bigm::kernel;
 
 namespace {
-using Monomial = SmallVector<unsigned>; // sorted, with repetition
-using Bound = std::map<Monomial, double>;
-
-/// A polynomial with positive coefficients that is nowhere less than the expression, symbols being at least 1.
-Bound boundOf(AffineExpr expr) {
-  Bound result;
-  if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
-    result[{}] = std::max<double>(0, constant.getValue());
-    return result;
-  }
-  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr)) {
-    result[{symbol.getPosition()}] = 1;
-    return result;
-  }
-  auto binary = cast<AffineBinaryOpExpr>(expr);
-  Bound left = boundOf(binary.getLHS()), right = boundOf(binary.getRHS());
-  auto constant = dyn_cast<AffineConstantExpr>(binary.getRHS());
-  switch (expr.getKind()) {
-  case AffineExprKind::Add:
-    for (auto &[monomial, factor] : right)
-      left[monomial] += factor;
-    return left;
-  case AffineExprKind::Mul:
-    for (auto &[a, x] : left)
-      for (auto &[b, y] : right) {
-        Monomial both = a;
-        both.append(b.begin(), b.end());
-        llvm::sort(both);
-        result[both] += x * y;
-      }
-    return result;
-  case AffineExprKind::Mod:
-    return right;
-  default: // divisions
-    if (constant)
-      for (auto &[monomial, factor] : left)
-        factor /= constant.getValue();
-    return left;
-  }
-}
-
-/// Bytes and offset are multiples of the monomial.
-struct Buffer : Lifetime {
-  Monomial monomial;
-  Value value;          // a result, or
-  Operation *scratch = nullptr; // the nest or scan whose scratch this is
-};
-
-Buffer bufferOf(AffineExpr bytes) {
-  Buffer buffer;
-  double sum = 0;
-  for (auto &[monomial, factor] : boundOf(canonical(bytes))) {
-    sum += factor;
-    // The least common multiple.
-    Monomial merged;
-    std::set_union(buffer.monomial.begin(), buffer.monomial.end(), monomial.begin(), monomial.end(),
-                   std::back_inserter(merged));
-    buffer.monomial = merged;
-  }
-  buffer.bytes = llvm::alignTo(int64_t(std::ceil(sum)), 64);
-  return buffer;
-}
-
-std::vector<Lifetime> lifetimesOf(ArrayRef<Buffer *> buffers) {
-  std::vector<Lifetime> lifetimes;
-  for (Buffer *buffer : buffers)
-    lifetimes.push_back(*buffer);
-  return lifetimes;
-}
-
-/// Moves buffers of a class into the gaps of one that grows faster, where a multiple of the larger monomial is at least as large
-/// as the same multiple of the smaller: symbols are at least 1. The largest first; the faster class does not become larger.
-void fillGaps(std::vector<Buffer *> &from, std::vector<Buffer *> &into, std::vector<Lifetime> placed, int64_t end) {
-  llvm::stable_sort(from, [](Buffer *a, Buffer *b) { return a->bytes > b->bytes; });
-  llvm::erase_if(from, [&](Buffer *buffer) {
-    auto at = gapFor(placed, *buffer, end);
-    if (!at)
-      return false;
-    buffer->offset = *at;
-    placed.push_back(*buffer);
-    into.push_back(buffer);
-    return true;
-  });
-}
-
 /// Whether the load reads exactly the place that its nest is about to write. Every element is finished once.
 bool readsInPlace(LoadOp load, NestOp nest) {
   if (load->getBlock() != &nest.last() || load.getInside() || !load.getAt().empty() || load.getMap().getNumResults() != nest.getParallel())
@@ -200,10 +111,13 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
       auto writer = ret.getOperand(i).getDefiningOp<NestOp>();
       if (!writer || writer->hasAttr(chainAttr))
         continue;
+      SmallVector<Operation *> readers = readersOfOld(func, i);
+      llvm::erase_if(readers, [&](Operation *reader) { return isa<AliasOp>(reader) || !writer->isBeforeInBlock(reader); });
+      // One that is far keeps it from being in place, wherever it stands among the others.
+      if (llvm::any_of(readers, [&](Operation *reader) { return reader == ret || order[reader] - order[writer] > near; }))
+        continue;
       Operation *last = writer;
-      for (Operation *reader : readersOfOld(func, i)) {
-        if (reader == ret || !writer->isBeforeInBlock(reader) || order[reader] - order[writer] > near)
-          continue;
+      for (Operation *reader : readers) {
         auto nest = dyn_cast<NestOp>(reader);
         if (nest && !nest.getContraction() && !nest->hasAttr(chainAttr) && readsArgumentsAlone(nest))
           nest->moveBefore(writer);
@@ -304,78 +218,55 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
   }
 
   void placeRest(func::FuncOp func) {
-    std::vector<Buffer> buffers;
+    std::vector<SymbolicBuffer> buffers;
+    std::vector<PointerUnion<Value, Operation *>> of; // a result, or the nest or scan whose scratch the buffer is
     for (Operation &op : func.getBody().front()) {
       if (!isKernel(&op))
         continue;
       for (Value result : op.getResults()) {
         if (isPlaced(result))
           continue;
-        Buffer buffer = bufferOf(elementCount(result.getType()) * elementBytes(result.getType()));
-        buffer.value = result;
-        buffer.first = buffer.last = order[&op];
+        int last = order[&op];
         SmallVector<OpOperand *> uses;
         usesOf(result, uses);
         for (OpOperand *use : uses)
-          buffer.last = std::max(buffer.last, order[topLevel(use->getOwner())]);
-        buffers.push_back(buffer);
+          last = std::max(last, order[topLevel(use->getOwner())]);
+        buffers.emplace_back(elementCount(result.getType()) * elementBytes(result.getType()), order[&op], last);
+        of.push_back(result);
       }
       if (auto bytes = op.getAttrOfType<AffineMapAttr>("scratch_bytes")) {
-        Buffer buffer = bufferOf(bytes.getValue().getResult(0));
-        buffer.scratch = &op;
-        buffer.first = buffer.last = order[&op];
-        buffers.push_back(buffer);
+        buffers.emplace_back(bytes.getValue().getResult(0), order[&op], order[&op]);
+        of.push_back(&op);
       }
     }
 
-    std::map<Monomial, std::vector<Buffer *>> classes;
-    for (Buffer &buffer : buffers)
-      classes[buffer.monomial].push_back(&buffer);
-    std::map<Monomial, int64_t> bounds;
-    for (auto &[monomial, members] : classes)
-      bounds[monomial] = liveBound(lifetimesOf(members));
-    // The largest first: what grows slower goes where it leaves room.
-    std::vector<Monomial> order;
-    for (auto &entry : classes)
-      order.push_back(entry.first);
-    llvm::stable_sort(order, [](const Monomial &a, const Monomial &b) { return a.size() > b.size(); });
-    std::map<Monomial, int64_t> totals;
-    for (const Monomial &monomial : order) {
-      std::vector<Buffer *> &members = classes[monomial];
-      std::vector<Lifetime> placed = lifetimesOf(members);
-      totals[monomial] = assignOffsets(placed);
-      for (auto [buffer, lifetime] : llvm::zip(members, placed))
-        buffer->offset = lifetime.offset;
-      for (const Monomial &slower : order)
-        if (slower.size() < monomial.size() && std::includes(monomial.begin(), monomial.end(), slower.begin(), slower.end()))
-          fillGaps(classes[slower], members, std::move(placed), totals[monomial]), placed = lifetimesOf(members);
+    // The body of a scan has its arena in that of the function around it, which counts with the symbols as they are.
+    SmallVector<int64_t> usual(symbols);
+    if (auto known = func->getAttrOfType<DenseI64ArrayAttr>(attrs::usual); known && !func.isPrivate())
+      usual.assign(known.asArrayRef().begin(), known.asArrayRef().end());
+    SymbolicArena arena = planArena(buffers, usual, &getContext());
+    for (auto [offset, what] : llvm::zip(arena.offsets, of)) {
+      auto place = AffineMapAttr::get(AffineMap::get(0, symbols, offset));
+      if (auto *nest = dyn_cast<Operation *>(what))
+        nest->setAttr("scratch", place);
+      else
+        setPlace(cast<Value>(what), place);
     }
 
     Builder builder(&getContext());
-    SmallVector<Attribute> arena, live;
-    AffineExpr base = builder.getAffineConstantExpr(0);
-    for (auto &[monomial, members] : classes) {
-      AffineExpr unit = builder.getAffineConstantExpr(1);
-      for (unsigned symbol : monomial)
-        unit = unit * builder.getAffineSymbolExpr(symbol);
-      for (Buffer *buffer : members) {
-        AffineExpr offset = canonical(base + unit * buffer->offset);
-        auto place = AffineMapAttr::get(AffineMap::get(0, symbols, offset));
-        if (buffer->scratch)
-          buffer->scratch->setAttr("scratch", place);
-        else
-          setPlace(buffer->value, place);
-      }
-      base = canonical(base + unit * totals[monomial]);
-      SmallVector<int64_t> of(monomial.begin(), monomial.end());
+    SmallVector<Attribute> bytes, live;
+    for (const SymbolicArena::Class &part : arena.classes) {
+      SmallVector<int64_t> monomial(part.monomial.begin(), part.monomial.end());
       auto term = [&](int64_t bytes) {
-        return builder.getArrayAttr({builder.getI64IntegerAttr(bytes), builder.getDenseI64ArrayAttr(of)});
+        return builder.getArrayAttr({builder.getI64IntegerAttr(bytes), builder.getDenseI64ArrayAttr(monomial)});
       };
-      arena.push_back(term(totals[monomial]));
-      live.push_back(term(bounds[monomial]));
+      bytes.push_back(term(part.bytes));
+      live.push_back(term(part.liveBound));
     }
-    func->setAttr("kernel.arena", builder.getArrayAttr(arena));
+    func->setAttr("kernel.arena", builder.getArrayAttr(bytes));
     func->setAttr("kernel.live_bound", builder.getArrayAttr(live));
+    if (llvm::any_of(arena.leastSizes, [](int64_t size) { return size > 1; }))
+      func->setAttr(leastSizesAttr, builder.getDenseI64ArrayAttr(arena.leastSizes));
   }
 };
 } // namespace

@@ -21,6 +21,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/LLVMContext.h"
 #include "passes/Passes.h"
+#include "passes/SymbolicArena.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -95,6 +96,8 @@ static EntryPlan planOf(func::FuncOp func) {
   plan.name = func.getName().str();
   plan.arena = termsOf(func, "kernel.arena");
   plan.liveBound = termsOf(func, "kernel.live_bound");
+  if (auto least = func->getAttrOfType<DenseI64ArrayAttr>(leastSizesAttr))
+    plan.leastSizes.assign(least.asArrayRef().begin(), least.asArrayRef().end());
   auto buffers = func->getAttrOfType<DenseI64ArrayAttr>("kernel.buffers").asArrayRef();
   int64_t count = func.getNumArguments();
   for (int64_t buffer : buffers)

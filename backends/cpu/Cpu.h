@@ -51,6 +51,7 @@ struct EntryPlan {
   std::string name; // of the function
   std::vector<EntryArgument> arguments;
   std::vector<ArenaTerm> arena;
+  std::vector<int64_t> leastSizes;  // of the symbols: the arena is that for at least these; empty: 1
   std::vector<ArenaTerm> liveBound; // no plan can need less
   unsigned kernels = 0;             // launched by the entry
 };

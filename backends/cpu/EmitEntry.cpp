@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/raw_ostream.h"
+#include "passes/SymbolicArena.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -83,6 +84,8 @@ public:
       : func(func), target(target), outer(outer), cache(cache), b(func.getLoc(), outer.getContext()) {
     pointerType = LLVM::LLVMPointerType::get(outer.getContext());
     i64 = outer.getI64Type(), i32 = outer.getI32Type();
+    if (auto least = func->getAttrOfType<DenseI64ArrayAttr>(leastSizesAttr))
+      leastSizes = least.asArrayRef();
   }
 
   unsigned run(const std::string &name, bool marks) {
@@ -199,13 +202,17 @@ private:
   Value element(Value base, Type type, int64_t index) {
     return LLVM::GEPOp::create(b, pointerType, type, base, ArrayRef<LLVM::GEPArg>{int32_t(index)});
   }
-  Value evaluate(AffineExpr expr) {
+  /// The expression's value for the call's symbols, or for at least `least` of each.
+  Value evaluate(AffineExpr expr, ArrayRef<int64_t> least = {}) {
     if (auto number = constantOf(expr))
       return constant(*number);
-    if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
-      return LLVM::LoadOp::create(b, i64, element(dims, i64, symbol.getPosition()), 8, false, false, true);
+    if (auto symbol = dyn_cast<AffineSymbolExpr>(expr)) {
+      unsigned at = symbol.getPosition();
+      Value size = LLVM::LoadOp::create(b, i64, element(dims, i64, at), 8, false, false, true);
+      return at < least.size() && least[at] > 1 ? arith::MaxSIOp::create(b, size, constant(least[at])) : size;
+    }
     auto binary = cast<AffineBinaryOpExpr>(expr);
-    Value x = evaluate(binary.getLHS()), y = evaluate(binary.getRHS());
+    Value x = evaluate(binary.getLHS(), least), y = evaluate(binary.getRHS(), least);
     switch (expr.getKind()) {
     case AffineExprKind::Add:
       return arith::AddIOp::create(b, x, y);
@@ -223,7 +230,7 @@ private:
     if (auto buffer = dyn_cast<IntegerAttr>(place))
       return LLVM::LoadOp::create(b, pointerType, element(buffers, pointerType, buffer.getInt()), 8, false, false,
                                   true);
-    Value offset = evaluate(cast<AffineMapAttr>(place).getValue().getResult(0));
+    Value offset = evaluate(cast<AffineMapAttr>(place).getValue().getResult(0), leastSizes);
     return LLVM::GEPOp::create(b, pointerType, b.getI8Type(), arena, ArrayRef<LLVM::GEPArg>{offset});
   }
   Value memoryOf(Value tensor) {
@@ -459,6 +466,7 @@ private:
   Type pointerType, i64, i32;
   Value context, dims, buffers, arena, closure;
   std::string entryName;
+  ArrayRef<int64_t> leastSizes; // of the symbols, for places in the arena
   unsigned chains = 0;
 };
 } // namespace

@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Kernel.h"
+#include "passes/SymbolicArena.h"
 #include "llvm/ADT/SmallPtrSet.h"
 
 using namespace mlir;
@@ -20,6 +21,11 @@ public:
   Reporter(func::FuncOp func, const std::vector<int64_t> &sizes) : func(func) {
     for (int64_t size : sizes)
       symbols.push_back(getAffineConstantExpr(size, func.getContext()));
+    planned = symbols;
+    if (auto least = func->getAttrOfType<DenseI64ArrayAttr>(leastSizesAttr))
+      for (auto [i, size] : llvm::enumerate(sizes))
+        if (i < size_t(least.size()))
+          planned[i] = getAffineConstantExpr(std::max(size, least[i]), func.getContext());
   }
 
   FunctionReport run() {
@@ -40,7 +46,7 @@ public:
       auto pair = cast<ArrayAttr>(term);
       int64_t bytes = cast<IntegerAttr>(pair[0]).getInt();
       for (int64_t symbol : cast<DenseI64ArrayAttr>(pair[1]).asArrayRef())
-        bytes *= at(symbols[symbol]);
+        bytes *= at(planned[symbol]);
       report.arenaBytes += bytes;
     }
     for (const BufferReport &now : report.buffers) {
@@ -188,7 +194,7 @@ private:
       auto map = dyn_cast_or_null<AffineMapAttr>(place);
       if (!map)
         return;
-      buffer.offset = at(map.getValue().getResult(0));
+      buffer.offset = at(map.getValue().getResult(0).replaceDimsAndSymbols({}, planned));
       buffer.bytes = bytes, buffer.last = std::max(last, buffer.first);
       buffers.push_back(buffer);
     };
@@ -201,6 +207,7 @@ private:
 
   func::FuncOp func;
   SmallVector<AffineExpr> symbols;
+  SmallVector<AffineExpr> planned; // what the arena counts with
   DenseMap<Operation *, int> order;
 };
 } // namespace

@@ -4,6 +4,7 @@
 #include "frontend/emit/Emit.h"
 #include "frontend/Graph.h"
 #include "ir/Bigm.h"
+#include "ir/UsualSizes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -257,6 +258,27 @@ private:
   SmallVector<Value> values; // by number
 };
 
+/// Functions that phases call mostly get the phase's batch.
+void sayBatches(const ::bigm::Program &program, ModuleOp module) {
+  for (const ::bigm::Function &function : program.functions) {
+    auto op = module.lookupSymbol<func::FuncOp>(function.name);
+    auto batched = llvm::find_if(function.args, [](const ::bigm::Arg &arg) {
+      return arg.role == ::bigm::Role::Input && !arg.type.shape.empty() && arg.type.shape.front().asSymbol();
+    });
+    if (!op || batched == function.args.end())
+      continue;
+    int64_t batch = 0;
+    for (const ::bigm::TrainProgram &train : program.trains)
+      for (const ::bigm::PhaseProgram &phase : train.phases)
+        if (phase.step == function.name || phase.estimate == function.name)
+          batch = std::max(batch, phase.batch);
+    if (!batch)
+      continue;
+    std::vector<int64_t> usual(function.symbols.size());
+    usual[llvm::find(function.symbols, *batched->type.shape.front().asSymbol()) - function.symbols.begin()] = batch;
+    op->setAttr(dialect::attrs::usual, DenseI64ArrayAttr::get(module.getContext(), usual));
+  }
+}
 } // namespace
 
 namespace bigm {
@@ -267,6 +289,7 @@ OwningOpRef<ModuleOp> emitProgram(const Program &program, const SourceManager &s
   for (const Function &function : program.functions)
     if (function.name.starts_with(only))
       FunctionEmitter(function, function.name, function.symbols, sources, context).emit(module);
+  sayBatches(program, module);
   return module;
 }
 } // namespace bigm

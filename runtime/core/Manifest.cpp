@@ -170,6 +170,12 @@ static Function parseFunction(const Json &json, size_t index, const Manifest &ma
     }
     function.arena.push_back(std::move(term));
   }
+  if (json.contains("least_sizes")) {
+    for (const Json &size : list(json, "least_sizes", where))
+      function.leastSizes.push_back(number(size, "`least_sizes` of " + where));
+    if (function.leastSizes.size() != function.symbols.size())
+      fail("`least_sizes` of " + where + " has not one number for each symbol");
+  }
   return function;
 }
 
@@ -178,7 +184,7 @@ int64_t Function::arenaBytes(const int64_t *dims) const {
   for (const ArenaTerm &term : arena) {
     int64_t bytes = term.bytes;
     for (int32_t symbol : term.of)
-      bytes = checkedMul(bytes, dims[symbol], "the scratch memory");
+      bytes = checkedMul(bytes, leastSizes.empty() ? dims[symbol] : std::max(dims[symbol], leastSizes[symbol]), "the scratch memory");
     sum = checkedAdd(sum, bytes, "the scratch memory");
   }
   return sum;

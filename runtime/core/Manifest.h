@@ -51,6 +51,7 @@ struct Function {
   std::vector<Arg> args;
   std::vector<int32_t> inputs, outputs; // indexes into args
   std::vector<ArenaTerm> arena;
+  std::vector<int64_t> leastSizes; // of the symbols, for the arena; empty: 1
   bool writes = false, needsSeed = false, needsStep = false; // writes: persistent tensors
   bool usesPrepared = false;   // reads prepared values
   bool spoilsPrepared = false; // writes tensors that prepared values depend on

@@ -53,3 +53,18 @@ func.func @gaps_are_filled(%x: tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>,
   %v = bigm.exp %u : tensor<16xf32>
   return %c, %v : tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>, tensor<16xf32>
 }
+
+// -----
+// Where it is known that N mostly is 8, a gap of 128 bytes an input holds 1000: the arena is for 8 inputs or more.
+// CHECK-LABEL: func.func @gaps_at_usual_sizes
+// CHECK-SAME: kernel.arena = {{\[}}[0, array<i64>], [128, array<i64: 0>]]
+// CHECK-SAME: kernel.least_sizes = array<i64: 8>
+func.func @gaps_at_usual_sizes(%x: tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>, %w: tensor<250xf32>)
+    -> (tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>, tensor<250xf32>) attributes {bigm.symbols = ["N"], bigm.usual_sizes = array<i64: 8>} {
+  %a = bigm.exp %x : tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>
+  %b = bigm.exp %a : tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>
+  %c = bigm.exp %b : tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>
+  %u = bigm.exp %w : tensor<250xf32>
+  %v = bigm.exp %u : tensor<250xf32>
+  return %c, %v : tensor<?x16xf32, affine_map<()[s0] -> (s0, 16)>>, tensor<250xf32>
+}

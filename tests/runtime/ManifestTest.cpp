@@ -28,6 +28,14 @@ TEST(Manifest, ReadsWhatTheCompilerWrites) {
   EXPECT_TRUE(step.writes);
   EXPECT_FALSE(manifest.functions[0].writes);
 }
+TEST(Manifest, PlansForLeastSizes) {
+  std::string text(toy_bigm_manifest, toy_bigm_manifest_size);
+  size_t at = text.find("\"arena\":", text.find("\"name\":\"toy.step\""));
+  Manifest manifest = Manifest::parse(text.insert(at, "\"least_sizes\":[64],"));
+  const Function &step = manifest.functions[size_t(manifest.functionByName.at("toy.step"))];
+  for (auto [n, bytes] : {std::pair<int64_t, int64_t>(1, 256), {64, 256}, {1000, 4000}})
+    EXPECT_EQ(step.arenaBytes(&n), bytes);
+}
 TEST(Manifest, NamesWhatIsWrong) {
   struct Case {
     const char *from, *to, *expected;
@@ -46,6 +54,7 @@ TEST(Manifest, NamesWhatIsWrong) {
       {"[\"N\",3]", "[\"M\",3]", "`M` is no expression"},
       {"\"of\":[\"N\"]", "\"of\":[\"M\"]", "unknown symbol"},
       {"\"bytes\":4", "\"bytes\":-4", "negative arena"},
+      {"\"arena\":", "\"least_sizes\":[1,2],\"arena\":", "not one number for each symbol"},
       {"\"name\":\"toy.step\"", "\"name\":\"toy.forward\"", "two functions"},
       {"\"init\":\"toy.init\"", "\"init\":\"toy.begin\"", "unknown function `toy.begin`"},
       {"\"role\":\"seed\",\"dtype\":\"i64\"", "\"role\":\"seed\",\"dtype\":\"f32\"", "should be the scalar i64"},

@@ -186,7 +186,11 @@ nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::Entr
     }
     args.push_back(std::move(j));
   }
-  return {{"name", f.name}, {"symbols", f.symbols}, {"args", args}, {"arena", arenaOf(plan, f.symbols)}};
+  nlohmann::ordered_json function = {
+      {"name", f.name}, {"symbols", f.symbols}, {"args", args}, {"arena", arenaOf(plan, f.symbols)}};
+  if (!plan.leastSizes.empty())
+    function["least_sizes"] = plan.leastSizes;
+  return function;
 }
 /// The function that computes the prepared values: tensors in, prepared values out.
 nlohmann::ordered_json prepareOf(const Program &program, const mlir::bigm::cpu::EntryPlan &plan) {

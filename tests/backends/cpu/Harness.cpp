@@ -250,10 +250,11 @@ func::FuncOp Loaded::function() { return *module->getOps<func::FuncOp>().begin()
 
 int64_t Loaded::arenaBytes(const std::vector<int64_t> &symbols) const {
   int64_t total = 0;
-  for (auto &term : code->plan()[0].arena) {
+  const mlir::bigm::cpu::EntryPlan &plan = code->plan()[0];
+  for (auto &term : plan.arena) {
     int64_t bytes = term.bytes;
     for (unsigned symbol : term.of)
-      bytes *= symbols[symbol];
+      bytes *= plan.leastSizes.empty() ? symbols[symbol] : std::max(symbols[symbol], plan.leastSizes[symbol]);
     total += bytes;
   }
   return total;

@@ -1,5 +1,7 @@
 // Expressions and statements.
 #include "Checker.h"
+#include "OtherNames.h"
+#include <algorithm>
 #include <cmath>
 
 namespace bigm::sema {
@@ -81,6 +83,27 @@ Val Checker::evalNumber(const ast::NumberExpr &e) {
   return Val::of(e.unit == "%" ? e.value / 100 : e.value * unit->second);
 }
 
+/// The module of the library that declares the name; empty when none does.
+static std::string libraryModuleOf(const std::string &name) {
+  for (auto &module : libraryModules())
+    for (const char *kind : {"fn ", "model ", "fit "})
+      if (libraryModule(module)->find(std::string("\n") + kind + name + "(") != std::string::npos)
+        return module;
+  return "";
+}
+/// The same name in a module that is not used, what it is called elsewhere, or a name that is nearly the same.
+static std::string hintForUnknown(const std::string &name, const std::vector<std::string> &visible) {
+  if (std::string module = libraryModuleOf(name); !module.empty())
+    return "it stands in the library: `use " + module + "`";
+  if (OwnName own = ownNameOf(name); own.isName) {
+    std::string module = std::find(visible.begin(), visible.end(), own.text) != visible.end() ? "" : libraryModuleOf(std::string(own.text));
+    return "here it is `" + std::string(own.text) + "`" + (module.empty() ? "" : " of the library: `use " + module + "`");
+  } else if (!own.text.empty())
+    return "here it is " + std::string(own.text);
+  std::string near = didYouMean(name, visible);
+  return near.empty() ? "" : "did you mean `" + near + "`?";
+}
+
 Val Checker::evalRef(const ast::RefExpr &e, const ScopePtr &scope) {
   if (indexing)
     if (auto letter = letterValue(e.name))
@@ -113,17 +136,7 @@ Val Checker::evalRef(const ast::RefExpr &e, const ScopePtr &scope) {
   }
   if (scope->module->incomplete)
     return {};
-  std::string near = didYouMean(e.name, visibleNames(scope));
-  std::string hint = near.empty() ? "" : "did you mean `" + near + "`?";
-  if (hint.empty())
-    for (auto &module : libraryModules()) {
-      // A name of the library whose module is not used.
-      const std::string *text = libraryModule(module);
-      for (const char *kind : {"fn ", "model ", "fit "})
-        if (size_t at = text->find(std::string("\n") + kind + e.name + "("); at != std::string::npos)
-          hint = "it stands in the library: `use " + module + "`";
-    }
-  return fail(Diag::UnknownName, e.range, {e.name}, hint);
+  return fail(Diag::UnknownName, e.range, {e.name}, hintForUnknown(e.name, visibleNames(scope)));
 }
 
 Val Checker::declValue(const Found &f, SourceRange where) {

@@ -9,7 +9,8 @@ const Table &operators() {
     Table t;
     for (auto add : {addPointwise, addActivations, addShapes, addReductions, addConvolutions, addPools, addProducts,
                      addNorms, addLookups, addSampling, addQuantized, addRecurrent, addControl, addLosses, addAttention,
-                     addSignals, addConstants, addClassical})
+                     addSignals, addConstants, addClassical, addTrees, addSupportVectors, addEncoders, addFused,
+                     addFusedAttention, addFusedQuantized})
       add(t);
     return t;
   }();
@@ -52,12 +53,35 @@ std::vector<int64_t> NodeCall::integers(const std::string &name, std::vector<int
   auto *a = attribute(name);
   return a ? a->integers : otherwise;
 }
+std::vector<double> NodeCall::reals(const std::string &name) const {
+  auto *a = attribute(name);
+  return a ? std::vector<double>(a->reals.begin(), a->reals.end()) : std::vector<double>();
+}
 std::optional<std::vector<int64_t>> NodeCall::integersOf(const std::string &name, size_t i) const {
   if (has(i))
     return t.ints(in[i], ("`" + name + "`").c_str());
   if (auto *a = attribute(name))
     return a->kind == onnx::Attribute::Kind::Int ? std::vector<int64_t>{a->integer} : a->integers;
   return std::nullopt;
+}
+
+Vals NodeCall::as(const std::string &op, int64_t set, Vals operands, std::map<std::string, onnx::Attribute> attributes) const {
+  onnx::Node other{node.name, op, "", node.inputs, node.outputs, std::move(attributes)};
+  NodeCall call{other, set, std::move(operands), t, evaluation};
+  return operators().at(op)(call);
+}
+
+onnx::Attribute attributeOf(int64_t n) {
+  onnx::Attribute a;
+  a.kind = onnx::Attribute::Kind::Int;
+  a.integer = n;
+  return a;
+}
+onnx::Attribute attributeOf(double x) {
+  onnx::Attribute a;
+  a.kind = onnx::Attribute::Kind::Float;
+  a.real = float(x);
+  return a;
 }
 
 Type typeOf(int64_t number) {
@@ -201,7 +225,9 @@ void Evaluation::evaluate(const std::vector<onnx::Node> &nodes, const std::map<s
         auto known = operators().find((node->domain.empty() ? "" : node->domain + ".") + node->op);
         if (own) {
           out = call(*own, *node, in);
-        } else if (!node->domain.empty() && node->domain != kClassical) {
+        } else if (node->domain == std::string(kContributed) + ".nchwc") {
+          problem("ONNX Runtime wrote it for the machine it ran on; let it optimise no further than `extended`", false);
+        } else if (!node->domain.empty() && node->domain != kClassical && node->domain != kContributed) {
           problem("operators of the domain `" + node->domain + "` are not supported", false);
         } else if (known == operators().end()) {
           problem("the operator is not supported", false);

@@ -146,7 +146,8 @@ Vals meanVariance(NodeCall &c) {
 void addNorms(Table &t) {
   const Table mine = {
       {"BatchNormalization", batchNorm}, {"InstanceNormalization", instanceNorm}, {"LayerNormalization", layerNorm},
-      {"RMSNormalization", rmsNorm}, {"GroupNormalization", groupNorm}, {"LRN", localResponse},
+      {"RMSNormalization", rmsNorm}, {"SimplifiedLayerNormalization", rmsNorm}, // the name ONNX Runtime gives it
+      {"GroupNormalization", groupNorm}, {"LRN", localResponse},
       {"LpNormalization", lpNorm}, {"MeanVarianceNormalization", meanVariance},
   };
   t.insert(mine.begin(), mine.end());

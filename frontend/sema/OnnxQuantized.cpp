@@ -1,13 +1,9 @@
 // Quantised numbers: a whole number, a scale and a zero point, for the tensor, for each row, or for blocks of one.
-#include "OnnxNode.h"
+#include "OnnxQuantized.h"
 #include <map>
 
 namespace bigm::sema::onnx_import {
-namespace {
 
-struct Range {
-  double low, high;
-};
 Range rangeOf(Type type) {
   static const std::map<Type, Range> ranges = {{Type::U8, {0, 255}}, {Type::I8, {-128, 127}}, {Type::U16, {0, 65535}},
                                                {Type::I16, {-32768, 32767}}, {Type::U4, {0, 15}}, {Type::I4, {-8, 7}},
@@ -17,6 +13,55 @@ Range rangeOf(Type type) {
     refuse(std::string("quantised numbers of the type ") + onnx::name(type));
   return found->second;
 }
+
+Val quantized(Tensors &t, const Val &x, const Val &scale, const Val &zero, Type type) {
+  Range r = rangeOf(type);
+  Val y = t.unary(Op::Round, t.div(x, scale));
+  if (zero.some())
+    y = t.add(y, t.cast(zero, y.type));
+  return t.cast(t.min(t.max(y, r.low), r.high), type);
+}
+
+Vals dynamicallyQuantized(Tensors &t, const Val &x) {
+  std::vector<int64_t> all;
+  for (size_t i = 0; i < x.rank(); ++i)
+    all.push_back(int64_t(i));
+  Val high = t.max(t.reduce(Op::ReduceMax, x, all, false), 0), low = t.min(t.reduce(Op::ReduceMin, x, all, false), 0);
+  Val scale = t.div(t.sub(high, low), 255);
+  scale = t.select(t.compare(Op::Eq, scale, 0), t.scalar(1, x.type), scale); // zeros alone
+  Val zero = t.unary(Op::Round, t.min(t.max(t.div(t.unary(Op::Neg, low), scale), 0), 255));
+  zero = t.cast(zero, Type::U8);
+  return {quantized(t, x, scale, zero, Type::U8), scale, zero};
+}
+
+/// A factor in int32 less its zero point; one for each row or column stands along the dimension `fromEnd`.
+static Val centred(Tensors &t, const Val &v, const Val &zero, size_t fromEnd) {
+  Val x = t.cast(v, Type::I32);
+  if (!zero.some())
+    return x;
+  Val z = t.cast(zero, Type::I32);
+  if (product(z.shape) == Dim(1)) {
+    z = t.reshape(z, {});
+  } else if (z.rank() == 1 && fromEnd == 2) {
+    z = t.reshape(z, {z.shape[0], Dim(1)});
+  }
+  return t.sub(x, z);
+}
+
+Val integerProduct(Tensors &t, const Val &a, const Val &b, const Val &aZero, const Val &bZero) {
+  return t.matmul(centred(t, a, aZero, 2), centred(t, b, bZero, 1));
+}
+
+Val scaledProduct(NodeCall &c, const Vals &of) {
+  Tensors &t = c.t;
+  for (size_t i = 0; i < 4; ++i)
+    if (!of[i].some())
+      refuse("a factor or scale that is left out");
+  auto one = [&](const Val &s) { return product(s.shape) == Dim(1) ? t.reshape(s, {}) : s; };
+  return t.mul(t.cast(integerProduct(t, of[0], of[1], of[4], of[5]), Type::F32), t.mul(one(of[2]), one(of[3])));
+}
+
+namespace {
 
 /// A scale or zero point so that it broadcasts against x.
 Val spread(NodeCall &c, const Val &v, const Val &x, int64_t axis, int64_t block) {
@@ -38,14 +83,6 @@ Val spread(NodeCall &c, const Val &v, const Val &x, int64_t axis, int64_t block)
   for (int64_t i = 0; i < n; ++i)
     ids.push_back(i / block);
   return c.t.take(v, c.t.wholes(ids), size_t(axis));
-}
-
-Val quantized(Tensors &t, const Val &x, const Val &scale, const Val &zero, Type type) {
-  Range r = rangeOf(type);
-  Val y = t.unary(Op::Round, t.div(x, scale));
-  if (zero.some())
-    y = t.add(y, t.cast(zero, y.type));
-  return t.cast(t.min(t.max(y, r.low), r.high), type);
 }
 
 int64_t axisFor(NodeCall &c, const Val &x) {
@@ -73,38 +110,13 @@ Vals dequantize(NodeCall &c) {
   return {c.t.cast(c.t.mul(y, scale), type)};
 }
 
-Vals dynamicQuantize(NodeCall &c) {
-  const Val &x = c.x();
-  std::vector<int64_t> all;
-  for (size_t i = 0; i < x.rank(); ++i)
-    all.push_back(int64_t(i));
-  Val high = c.t.max(c.t.reduce(Op::ReduceMax, x, all, false), 0),
-      low = c.t.min(c.t.reduce(Op::ReduceMin, x, all, false), 0);
-  Val scale = c.t.div(c.t.sub(high, low), 255);
-  Val zero = c.t.unary(Op::Round, c.t.min(c.t.max(c.t.div(c.t.unary(Op::Neg, low), scale), 0), 255));
-  zero = c.t.cast(zero, Type::U8);
-  return {quantized(c.t, x, scale, zero, Type::U8), scale, zero};
-}
+Vals dynamicQuantize(NodeCall &c) { return dynamicallyQuantized(c.t, c.x()); }
 
-/// A factor in int32 less its zero point; one for each row or column stands along `axis`.
-Val centred(NodeCall &c, size_t operand, size_t zero, size_t fromEnd) {
-  Val x = c.t.cast(c.x(operand), Type::I32);
-  if (!c.has(zero))
-    return x;
-  Val z = c.t.cast(c.in[zero], Type::I32);
-  if (product(z.shape) == Dim(1)) {
-    z = c.t.reshape(z, {});
-  } else if (z.rank() == 1 && fromEnd == 2) {
-    z = c.t.reshape(z, {z.shape[0], Dim(1)});
-  }
-  return c.t.sub(x, z);
-}
-
-Vals matmulInteger(NodeCall &c) { return {c.t.matmul(centred(c, 0, 2, 2), centred(c, 1, 3, 1))}; }
+Vals matmulInteger(NodeCall &c) { return {integerProduct(c.t, c.x(0), c.x(1), c.operand(2), c.operand(3))}; }
 
 Vals quantizedMatmul(NodeCall &c) {
   // a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero
-  Val sum = c.t.matmul(centred(c, 0, 2, 2), centred(c, 3, 5, 1));
+  Val sum = integerProduct(c.t, c.x(0), c.x(3), c.x(2), c.x(5));
   auto wide = [&](size_t i) {
     Val s = c.t.cast(c.x(i), Type::F32);
     return product(s.shape) == Dim(1) ? c.t.reshape(s, {}) : s;

@@ -1,6 +1,6 @@
 // RNN, GRU and LSTM: one scan for each direction, so the number of steps may be open. What does not wait for the step
 // before, the product with the input, is computed for all steps at once.
-#include "OnnxNode.h"
+#include "OnnxQuantized.h"
 #include <algorithm>
 
 namespace bigm::sema::onnx_import {
@@ -17,6 +17,7 @@ struct Recurrence {
   bool batchFirst, forward, backward;
   std::vector<std::string> activations;
   std::vector<float> alphas, betas;
+  size_t quantised = 0; // the operand from which on scales and zero points of both weights stand, which are [I, gates * H] then
 
   Recurrence(NodeCall &c, int64_t gates, int64_t states, std::vector<std::string> defaults)
       : c(c), t(c.t), gates(gates), states(states) {
@@ -84,11 +85,21 @@ struct Recurrence {
   /// Columns of gate k.
   Val gate(const Val &v, int64_t k) { return t.slice(v, v.rank() - 1, Dim(k * hidden), Dim(hidden)); }
 
+  /// A product of direction d with the weights of operand i. Weights in eight bits are multiplied by x in eight bits, over the
+  /// range that it has.
+  Val times(const Val &v, size_t i, size_t d) {
+    if (!quantised)
+      return t.matmul(v, t.transpose(part(i, d), {1, 0}));
+    size_t at = quantised + 2 * (i - 1);
+    auto own = [&](size_t k) { return t.squeeze(t.slice(c.x(k), 0, Dim(int64_t(d)), 1), {0}); };
+    Vals x = dynamicallyQuantized(t, v);
+    return scaledProduct(c, {x[0], part(i, d), x[1], own(at), x[2], own(at + 1)});
+  }
+
   /// One direction. `step` takes x_t W' + bias for all gates, the states and gives new states. Adds what the steps give,
   /// [T, N, H], and the last states.
   template <class Step> void run(size_t d, bool reverse, Step step, Vals &outputs, std::vector<Vals> &last) {
-    Val w = t.transpose(part(1, d), {1, 0}); // [I, gates * H]
-    Val projected = t.matmul(x, w);          // all steps at once
+    Val projected = times(x, 1, d); // all steps at once
     Val bias;
     if (c.has(3)) {
       bias = part(3, d);
@@ -184,7 +195,7 @@ struct Recurrence {
 Vals rnn(NodeCall &c) {
   Recurrence r(c, 1, 1, {"Tanh"});
   return r.all([&](const Val &x, const Vals &state, const Val &bias, size_t d) {
-    Val sum = r.t.add(x, r.t.matmul(state[0], r.t.transpose(r.part(2, d), {1, 0})));
+    Val sum = r.t.add(x, r.times(state[0], 2, d));
     if (bias.some())
       sum = r.t.add(sum, bias);
     return Vals{r.activate(r.activations[d], sum, d)};
@@ -209,12 +220,15 @@ Vals gru(NodeCall &c) {
   });
 }
 
-Vals lstm(NodeCall &c) {
+Vals longShort(NodeCall &c, size_t quantised) {
   Recurrence r(c, 4, 2, {"Sigmoid", "Tanh", "Tanh"});
+  r.quantised = quantised;
+  if (quantised)
+    r.hidden = c.integer("hidden_size", c.x(2).shape[1].constant().value_or(0));
   bool coupled = c.integer("input_forget", 0);
   return r.all([&](const Val &x, const Vals &state, const Val &bias, size_t d) {
     Tensors &t = r.t;
-    Val all = t.add(x, t.matmul(state[0], t.transpose(r.part(2, d), {1, 0}))); // i, o, f, c
+    Val all = t.add(x, r.times(state[0], 2, d)); // i, o, f, c
     if (bias.some())
       all = t.add(all, bias);
     Val peep = c.has(7) ? r.part(7, d) : Val(); // i, o, f
@@ -230,10 +244,13 @@ Vals lstm(NodeCall &c) {
   });
 }
 
+Vals lstm(NodeCall &c) { return longShort(c, 0); }
+Vals quantizedLstm(NodeCall &c) { return longShort(c, 8); }
+
 } // namespace
 
 void addRecurrent(Table &t) {
-  const Table mine = {{"RNN", rnn}, {"GRU", gru}, {"LSTM", lstm}};
+  const Table mine = {{"RNN", rnn}, {"GRU", gru}, {"LSTM", lstm}, {std::string(kContributed) + ".DynamicQuantizeLSTM", quantizedLstm}};
   t.insert(mine.begin(), mine.end());
 }
 

@@ -72,13 +72,23 @@ Val Tensors::recorded(Value v, Type type) {
   return out;
 }
 
+/// The number of each text: texts that are alike have one, in the order in which they stand.
+static std::vector<Dim> numbered(const std::vector<std::string> &texts) {
+  std::map<std::string, int64_t> known;
+  std::vector<Dim> out;
+  for (const std::string &text : texts)
+    out.push_back(known.emplace(text, int64_t(known.size())).first->second);
+  return out;
+}
+
 Val Tensors::fromFile(const std::shared_ptr<const onnx::Tensor> &tensor, bool constant) {
+  if (tensor->type == Type::String) // names of classes
+    return whole(numbered(tensor->strings), {tensor->shape.begin(), tensor->shape.end()});
   Val out;
   out.type = tensor->type;
   for (int64_t size : tensor->shape)
     out.shape.push_back(size);
-  if (tensor->type != Type::String)
-    elem(tensor->type);
+  elem(tensor->type);
   out.known = elementsOf(*tensor);
   out.learnable = !constant && isFloat(out.type) && out.rank() > 0;
   if (out.learnable || !out.known)

@@ -72,25 +72,6 @@ Vals fastGelu(NodeCall &c) {
 Vals quickGelu(NodeCall &c) {
   return {c.t.mul(c.x(), c.t.unary(Op::Sigmoid, c.t.mul(c.x(), c.real("alpha", 1.702f))))};
 }
-Vals biasAdd(NodeCall &c) { return {c.t.add(c.t.add(c.x(0), c.x(1)), c.x(2))}; }
-Vals biasSplitGelu(NodeCall &c) {
-  Val x = biased(c);
-  Dim half = x.shape.back().floorDiv(2);
-  size_t last = x.rank() - 1;
-  Val gate = c.as("Gelu", 20, {c.t.slice(x, last, half, half)})[0];
-  return {c.t.mul(c.t.slice(x, last, 0, half), gate)};
-}
-Vals biasSoftmax(NodeCall &c) {
-  int64_t rank = int64_t(c.x(0).rank()), axis = axisOf(c.integer("axis", 1), c.x(0).rank());
-  if (axis != rank - 1)
-    refuse("over several dimensions at once");
-  Val bias = c.x(1);
-  if (c.integer("is_inner_broadcast", 1) && bias.rank() == c.x(0).rank() && bias.shape != c.x(0).shape && bias.shape[0] != Dim(1))
-    for (size_t i = 0; i < bias.rank(); ++i) // one for each of the first, alike along what lies between
-      if (bias.shape[i] != Dim(1) && bias.shape[i] != c.x(0).shape[i])
-        refuse("a bias " + typeText(bias) + " of " + typeText(c.x(0)));
-  return {c.t.softmax(c.t.add(c.x(0), bias), rank - 1, false)};
-}
 
 // ---------------------------------------------------------------- normalisation
 
@@ -129,27 +110,6 @@ Vals embedLayerNorm(NodeCall &c) {
   return {y, lengths, sum};
 }
 
-/// Channels last, and an activation afterwards.
-Vals groupNorm(NodeCall &c) {
-  Tensors &t = c.t;
-  Val x = c.x(0);
-  bool last = c.integer("channels_last", 1);
-  std::vector<int64_t> order = {0}, back = {0};
-  for (size_t i = 2; last && i < x.rank(); ++i)
-    back.push_back(int64_t(i));
-  order.push_back(int64_t(x.rank()) - 1);
-  for (size_t i = 1; i + 1 < x.rank(); ++i)
-    order.push_back(int64_t(i));
-  back.push_back(1);
-  if (last)
-    x = t.transpose(x, order);
-  Val y = c.as("GroupNormalization", 21, {x, c.x(1), c.x(2)},
-               {{"num_groups", attributeOf(c.integer("groups", 1))}, {"epsilon", attributeOf(c.real("epsilon", 1e-5))}})[0];
-  if (last)
-    y = t.transpose(y, back);
-  return {c.integer("activation", 0) ? t.mul(y, t.unary(Op::Sigmoid, y)) : y};
-}
-
 // ---------------------------------------------------------------- what the default domain has by another form
 
 Vals distances(NodeCall &c) {
@@ -175,8 +135,8 @@ void addFused(Table &t) {
   const std::pair<const char *, Operator> mine[] = {
       {"FusedConv", fusedConv}, {"FusedGemm", fusedGemm}, {"FusedMatMul", fusedMatMul}, {"TransposeMatMul", fusedMatMul},
       {"FusedMatMulActivation", fusedMatMul}, {"Gelu", gelu}, {"BiasGelu", gelu}, {"FastGelu", fastGelu}, {"QuickGelu", quickGelu},
-      {"BiasAdd", biasAdd}, {"BiasSplitGelu", biasSplitGelu}, {"BiasSoftmax", biasSoftmax}, {"SkipLayerNormalization", skipLayerNorm},
-      {"SkipSimplifiedLayerNormalization", skipRmsNorm}, {"EmbedLayerNormalization", embedLayerNorm}, {"GroupNorm", groupNorm},
+      {"SkipLayerNormalization", skipLayerNorm},
+      {"SkipSimplifiedLayerNormalization", skipRmsNorm}, {"EmbedLayerNormalization", embedLayerNorm},
       {"CDist", distances}, {"ExpandDims", expandDims}, {"Pad", pad}, {"GridSample", gridSample}, {"Trilu", trilu}};
   for (auto &[name, op] : mine)
     t.emplace(std::string(kContributed) + "." + name, op);

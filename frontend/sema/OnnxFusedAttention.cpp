@@ -102,35 +102,18 @@ Vals multiHead(NodeCall &c) {
     if (c.has(i))
       refuse("a past that shares its memory");
   Heads h;
-  Vals given = {c.x(0), c.operand(1), c.operand(2)};
-  auto piece = [&](const Val &v, int64_t i) { // of [N, T, heads, pieces, D]
-    return t.reshape(t.slice(v, 3, Dim(i), 1), {v.shape[0], v.shape[1], v.shape[2] * v.shape[4]});
+  Dim at = 0;
+  auto one = [&](const Val &v) {
+    if (v.rank() > 4)
+      refuse("queries, keys and values in one tensor: " + typeText(v));
+    if (v.rank() == 4 || !c.has(3))
+      return v;
+    Dim from = std::exchange(at, at + v.shape.back());
+    return t.add(v, t.slice(c.in[3], 0, from, v.shape.back()));
   };
-  if (given[0].rank() == 5) {
-    if (c.has(3))
-      refuse("a bias of what is packed");
-    h.q = piece(given[0], 0);
-    h.k = piece(given[0], 1);
-    h.v = piece(given[0], 2);
-  } else {
-    Dim at = 0;
-    auto one = [&](const Val &v) {
-      if (v.rank() == 4 || !c.has(3))
-        return v;
-      Dim from = std::exchange(at, at + v.shape.back());
-      return t.add(v, t.slice(c.in[3], 0, from, v.shape.back()));
-    };
-    h.q = one(given[0]);
-    if (!given[1].some())
-      refuse("keys that are left out");
-    if (given[1].rank() == 5) {
-      h.k = piece(given[1], 0);
-      h.v = piece(given[1], 1);
-    } else {
-      h.k = one(given[1]);
-      h.v = one(c.x(2));
-    }
-  }
+  h.q = one(c.x(0));
+  h.k = one(c.x(1));
+  h.v = one(c.x(2));
   h.mask = c.operand(4);
   h.bias = c.operand(5);
   h.pastK = c.operand(6);

@@ -33,9 +33,6 @@ Vals softmax(NodeCall &c) {
   int64_t set = c.integer("opset", 13);
   return {given(c, c.as("Softmax", set, {x}, {{"axis", attributeOf(c.integer("axis", set < 13 ? 1 : -1))}})[0], 3, c.x(0).type)};
 }
-Vals mean(NodeCall &c) {
-  return {given(c, c.as("ReduceMean", 13, {meant(c, 0)}, c.node.attributes)[0], 3, c.x(0).type)};
-}
 Vals where(NodeCall &c) { // condition, then x and y, each with scale and zero point
   return {given(c, c.t.select(c.x(0), meant(c, 1), meant(c, 4)), 7, c.x(1).type)};
 }
@@ -149,7 +146,7 @@ Vals dequantize(NodeCall &c) { return c.as("DequantizeLinear", 21, c.in, c.node.
 void addFusedQuantized(Table &t) {
   const std::pair<const char *, Operator> mine[] = {
       {"QLinearAdd", binary<Op::Add>}, {"QLinearMul", binary<Op::Mul>}, {"QLinearLeakyRelu", leakyRelu}, {"QLinearSigmoid", sigmoid},
-      {"QLinearSoftmax", softmax}, {"QLinearReduceMean", mean}, {"QLinearWhere", where}, {"QLinearConcat", concat},
+      {"QLinearSoftmax", softmax}, {"QLinearWhere", where}, {"QLinearConcat", concat},
       {"QLinearAveragePool", averagePool}, {"QLinearGlobalAveragePool", globalPool}, {"QLinearConv", convolution}, {"NhwcMaxPool", maxPool},
       {"MatMulIntegerToFloat", floatProduct}, {"DynamicQuantizeMatMul", dynamicProduct}, {"QGemm", gemm}, {"MatMulNBits", blockProduct},
       {"QuantizeLinear", quantize}, {"DequantizeLinear", dequantize}};

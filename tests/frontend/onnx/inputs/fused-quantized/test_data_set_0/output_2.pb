@@ -1,0 +1,1 @@
+JühX…–T‘€UŽZzlkrV˜UW–YUY†\WšW``|šXVX\š™˜kXiˆYYnfTWnTU‚WkgXX{{lXX€˜ZY{‚XVirVWh`\U€VWlV•T}iVuY–ƒXUj€fTm„[Zp|W•ŒX|ZXYVUY\YZœZŽxj‘‘ŠYŒoŠVZXWYVZzU–mpVrWYUXq†tU€˜YdY–v\YUXXWXmnzVWU|xU”XŒZYYTWXVŠY]Y_ŠYkWXˆhZVZXUUWTW_U}dZXŽVT…XYUXV„ŠdX’o”aT”X‘egUW–|XXtX˜‚bUz

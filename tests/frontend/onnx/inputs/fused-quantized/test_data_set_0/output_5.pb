@@ -1,0 +1,1 @@
+JZ_uioj][\mhw‹ePaLSOQccuvqc[LWRNndnTn]`ht[^Y\Voia^XTRQcake^UHW_kYc]JIPRHEJLAPTdLRcl^rl[exeV

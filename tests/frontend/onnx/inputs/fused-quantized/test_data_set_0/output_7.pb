@@ -1,0 +1,1 @@
+Jühz>Pª‘€0™˜”<kr¶z,;–R&¾Í\Zš8 `|[1J\šÀ˜µFiˆ,N–‡":§(|ÎÄ;!4Ä·{¶lMIŒZfXP–‚10irg—m`\ª6²l6@i.uS,ƒE&j€fkmPpWp¯Zx;|¯F+VN\”cF‡ŽEŒz‘6DvoŠ7Z`PBÍz$–82¹rpQ+{a†…II=dÄ–v">%½H:JmFz6s(2x«^BŒSL‹=F/ŠZ]T_Šrk<IÎhV¿GB¶(9!dÄ†’¶žË6'´JOBD-„ŠdJ~‹`tv”J‘eg(?|58trS‚b$z

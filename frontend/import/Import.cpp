@@ -49,14 +49,6 @@ std::string scopeOf(const std::string &name) {
   return out;
 }
 
-std::string word(const std::string &text, const std::string &otherwise) {
-  std::string out;
-  for (char c : text)
-    out += isalnum((unsigned char)c) ? c : '_';
-  if (out.empty() || isdigit((unsigned char)out[0]))
-    out = otherwise + (out.empty() ? "" : "_" + out);
-  return out;
-}
 std::string camel(const std::string &text) {
   std::string out;
   bool up = true;
@@ -291,7 +283,7 @@ private:
     Body body(f, "");
     std::string head;
     for (auto &input : model.graph.inputs)
-      head += (head.empty() ? "" : ", ") + body.input(input.name, word(input.name, "x")) + ": " + typeOf(f.values.at(input.name));
+      head += (head.empty() ? "" : ", ") + body.input(input.name, importer::wordOf(input.name, "x")) + ": " + typeOf(f.values.at(input.name));
     std::vector<size_t> all(f.nodes.size());
     for (size_t n = 0; n < all.size(); ++n)
       all[n] = n;
@@ -303,7 +295,7 @@ private:
         const Val &v = f.values.at(f.resolve(output.name));
         if (v.known || (v.file && !v.value))
           throw Unwritable{"the output `" + output.name + "` does not depend on the inputs"};
-        std::string field = word(output.name, "output");
+        std::string field = importer::wordOf(output.name, "output");
         result += outputs.size() == 1 ? body.result(output.name) : (result.empty() ? "{ " : ", ") + field + ": " + body.use(output.name, Pipe).text;
         type += outputs.size() == 1 ? typeOf(v) : (type.empty() ? "{ " : ", ") + field + ": " + typeOf(v);
       }

@@ -8,7 +8,7 @@ const Table &operators() {
   static const Table table = [] {
     Table t;
     for (auto add : {addPointwise, addActivations, addShapes, addReductions, addConvolutions, addPools, addProducts,
-                     addNorms, addLookups, addSampling, addQuantized, addRecurrent, addControl, addLosses, addAttention,
+                     addNorms, addLookups, addSampling, addResize, addQuantized, addRecurrent, addControl, addLosses, addAttention,
                      addSignals, addConstants, addClassical, addTrees, addSupportVectors, addEncoders, addFused,
                      addFusedAttention, addFusedQuantized})
       add(t);

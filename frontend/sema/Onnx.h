@@ -61,7 +61,9 @@ struct NoStore : Store {
   }
 };
 
-/// A word of the language from any text; what stands in `taken` is not used again.
+/// A word of the language from any text: what is no letter or digit becomes `_`, `otherwise` stands for none and before a digit.
+std::string wordOf(const std::string &text, const std::string &otherwise);
+/// The same as a name; what stands in `taken` is not used again.
 std::string identifier(const std::string &text, std::set<std::string> &taken);
 /// Sizes of the file's inputs, whose ranks are known: numbers, and names for what it leaves open (an unnamed first one is
 /// `N`), such that the graph's parts fit as far as replacing names can do it.

@@ -50,6 +50,7 @@ void addProducts(Table &);
 void addNorms(Table &);
 void addLookups(Table &);
 void addSampling(Table &);
+void addResize(Table &);
 void addQuantized(Table &);
 void addRecurrent(Table &);
 void addControl(Table &);

@@ -82,15 +82,19 @@ Replaced replacement(const Dim &a, const Dim &b, const std::vector<std::string> 
 
 } // namespace
 
-std::string identifier(const std::string &text, std::set<std::string> &taken) {
+std::string wordOf(const std::string &text, const std::string &otherwise) {
   std::string out;
   for (char c : text)
     out += isalnum((unsigned char)c) || (unsigned char)c >= 128 ? c : '_';
-  if (out.empty() || isdigit((unsigned char)out[0]))
-    out = "_" + out;
-  std::string name = out;
+  if (out.empty())
+    return otherwise;
+  return isdigit((unsigned char)out[0]) ? otherwise + (otherwise == "_" ? "" : "_") + out : out;
+}
+
+std::string identifier(const std::string &text, std::set<std::string> &taken) {
+  std::string word = wordOf(text, "_"), name = word;
   for (int n = 2; !taken.insert(name).second; ++n)
-    name = out + "_" + std::to_string(n);
+    name = word + "_" + std::to_string(n);
   return name;
 }
 

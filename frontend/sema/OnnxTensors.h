@@ -51,6 +51,7 @@ struct Refusal {
 bool isFloat(Type);
 bool isInteger(Type);
 std::optional<Elem> elemOf(Type); // nothing: not to be held in any
+Elem elem(Type);                  // which is refused
 
 /// Where persistent tensors come from.
 struct Store {

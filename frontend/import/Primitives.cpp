@@ -67,22 +67,26 @@ std::optional<std::string> asF32(std::string_view bytes, Elem elem) {
 
 /// A name for a value that the importer recorded.
 std::string Body::named(const Seen &seen, Value v) {
-  for (size_t i = 0; i < seen.in.size() && i < seen.node->inputs.size(); ++i)
+  for (size_t i = 0; !graph.step && i < seen.in.size() && i < seen.node->inputs.size(); ++i)
     if (seen.in[i].value == v && !seen.node->inputs[i].empty())
       return simple(seen, seen.node->inputs[i]);
   if (auto found = primitives.find(v); found != primitives.end())
     return found->second;
-  for (auto [known, end] = f.byValue.equal_range(v); known != end; ++known)
+  for (auto [known, end] = f.byValue.equal_range(v); !graph.step && known != end; ++known)
     if (pieces.count(f.resolve(known->second)))
       return simple(seen, known->second);
-  const Node *node = f.rec->maker(v);
+  const Node *node = graph.maker(v);
+  if (node && node->op == Op::Scan) {
+    scan(seen, *node);
+    return primitives.at(v);
+  }
   std::string name = node ? statement(seen, primitive(seen, *node, v)) : leaf(v);
   return primitives[v] = name;
 }
 
 /// A tensor of the file, or one that the importer made.
 std::string Body::leaf(Value v) {
-  int number = f.rec->tensorOf(v);
+  int number = graph.step ? -1 : f.rec->tensorOf(v);
   if (number < 0)
     throw Unwritable{"an input of the graph, which is not visible here"};
   const TensorDecl &t = (*f.tensors)[size_t(number)];
@@ -112,15 +116,15 @@ std::string Body::converted(std::string_view elements, Elem elem, const std::vec
 
 /// As an operand of a pointwise operation: a number where all elements are one, a smaller tensor where that stretches by itself.
 std::string Body::operand(const Seen &seen, Value v, bool mayStretch) {
-  const Node *node = f.rec->maker(v);
+  const Node *node = graph.maker(v);
   if (node && mayStretch && node->op == Op::Constant && std::isfinite(attr<double>(*node, "number"))) {
     double x = attr<double>(*node, "number");
-    if (f.rec->type(v).elem == Elem::Bool)
+    if (graph.type(v).elem == Elem::Bool)
       return x ? "true" : "false";
     return x < 0 ? "(" + numberText(x) + ")" : numberText(x);
   }
   if (node && mayStretch && node->op == Op::View) {
-    const auto &from = f.rec->type(node->operands[0]).shape, &to = f.rec->type(v).shape;
+    const auto &from = graph.type(node->operands[0]).shape, &to = graph.type(v).shape;
     const auto &map = attr<AffineIndices>(*node, "map");
     bool trailing = from.size() <= to.size() && !from.empty();
     for (size_t i = 0; i < from.size() && trailing; ++i) {
@@ -137,7 +141,7 @@ std::string Body::operand(const Seen &seen, Value v, bool mayStretch) {
 /// x[map], for letters of these sizes; letters that no index has are left out of the result and of `used`.
 std::string Body::indexed(const Seen &seen, Value of, const AffineIndices &map, const std::vector<Dim> &sizes, std::vector<bool> &sized,
                           std::vector<bool> &used) {
-  std::vector<Dim> shape = f.rec->type(of).shape;
+  std::vector<Dim> shape = graph.type(of).shape;
   std::string base = named(seen, of), cut, list;
   std::vector<int64_t> turned;
   bool cuts = false;
@@ -203,7 +207,7 @@ std::string Body::stretched(const std::string &y, const std::vector<Dim> &shape,
 }
 
 std::string Body::view(const Seen &seen, const Node &node, Value v) {
-  const auto &from = f.rec->type(node.operands[0]), &to = f.rec->type(v);
+  const auto &from = graph.type(node.operands[0]), &to = graph.type(v);
   const auto &map = attr<AffineIndices>(node, "map");
   if (to.shape.size() > letters.size())
     throw Unwritable{"more dimensions than there are letters"};
@@ -231,7 +235,7 @@ std::string Body::view(const Seen &seen, const Node &node, Value v) {
 }
 
 std::string Body::contraction(const Seen &seen, const Node &node, Value v) {
-  const auto &to = f.rec->type(v);
+  const auto &to = graph.type(v);
   std::vector<Dim> sizes = to.shape;
   std::visit([&](const auto &reduced) {
     if constexpr (std::is_same_v<decltype(reduced), const std::vector<Dim> &> || std::is_same_v<decltype(reduced), const std::vector<int64_t> &>)
@@ -243,7 +247,7 @@ std::string Body::contraction(const Seen &seen, const Node &node, Value v) {
   std::string left = indexed(seen, node.operands[0], attr<AffineIndices>(node, "lhs_map"), sizes, sized, used),
               right = indexed(seen, node.operands[1], attr<AffineIndices>(node, "rhs_map"), sizes, sized, used), list, over;
   auto wide = [&](const std::string &x, Value of) {
-    return f.rec->type(of).elem == to.elem ? x : fmt::format("{}({})", bigm::name(to.elem), x);
+    return graph.type(of).elem == to.elem ? x : fmt::format("{}({})", bigm::name(to.elem), x);
   };
   std::string body = wide(left, node.operands[0]) + " * " + wide(right, node.operands[1]) + sizing(sizes, sized, used, to.elem);
   for (size_t d = 0; d < sizes.size(); ++d) {
@@ -262,7 +266,7 @@ std::string Body::contraction(const Seen &seen, const Node &node, Value v) {
 }
 
 std::string Body::primitive(const Seen &seen, const Node &node, Value v) {
-  const TensorType &to = f.rec->type(v);
+  const TensorType &to = graph.type(v);
   auto x = [&](size_t i) { return named(seen, node.operands[i]); };
   auto shape = [&] { return listOf(to.shape); };
   if (isPointwise(node.op)) {
@@ -270,7 +274,7 @@ std::string Body::primitive(const Seen &seen, const Node &node, Value v) {
     std::vector<std::string> texts;
     size_t first = node.op == Op::Select, whole = first;
     for (size_t i = first; i < node.operands.size(); ++i) {
-      const Node *of = f.rec->maker(node.operands[i]);
+      const Node *of = graph.maker(node.operands[i]);
       if (!of || (of->op != Op::Constant && of->op != Op::View))
         whole = i;
     }
@@ -313,7 +317,7 @@ std::string Body::primitive(const Seen &seen, const Node &node, Value v) {
   case Op::View: return view(seen, node, v);
   case Op::Contract: return contraction(seen, node, v);
   case Op::Pad: {
-    const Node *value = f.rec->maker(node.operands[1]);
+    const Node *value = graph.maker(node.operands[1]);
     if (!value || value->op != Op::Constant)
       throw Unwritable{"padding by a value that the run decides"};
     return fmt::format("pad({}, {}, {}, {}, {})", x(0), listOf(attr<std::vector<int64_t>>(node, "low")),
@@ -342,7 +346,7 @@ void Body::recorded(const Seen &seen) {
       if (!seen.out[i].value)
         throw Unwritable{"the language has no form for it here"};
       // A constant stands where it is read, if anything reads it in the end.
-      const Node *maker = f.rec->maker(*seen.out[i].value);
+      const Node *maker = graph.maker(*seen.out[i].value);
       if (maker && maker->op == Op::Constant)
         pieces[seen.node->outputs[i]] = {primitive(seen, *maker, *seen.out[i].value), Or};
       else

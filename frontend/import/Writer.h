@@ -42,6 +42,14 @@ struct Facts {
   const std::string &resolve(const std::string &name) const;
 };
 
+/// What was recorded: for the whole graph, or in one step of a recurrence, whose values have numbers of their own.
+struct Recorded {
+  const sema::Recorder *rec = nullptr;
+  const Function *step = nullptr;
+  const TensorType &type(Value v) const { return step ? step->types[v] : rec->type(v); }
+  const Node *maker(Value v) const; // nothing of an argument
+};
+
 /// How tightly an expression holds together, loosest first.
 enum Level { Pipe, Or, And, Not, Compare, Add, Multiply, Negate, Power, Atom };
 struct Piece {
@@ -74,7 +82,7 @@ struct Part {
 
 class Body {
 public:
-  Body(const Facts &facts, std::string prefix) : f(facts), prefix(std::move(prefix)), taken(facts.reserved) {}
+  Body(const Facts &facts, std::string prefix) : f(facts), graph{facts.rec}, prefix(std::move(prefix)), taken(facts.reserved) {}
   /// A parameter of the model.
   std::string input(const std::string &name, const std::string &wish);
   /// Nodes in order; those of a part that is a model are one application of it.
@@ -147,6 +155,7 @@ private:
                       std::vector<bool> &used);
   std::string sizing(const std::vector<Dim> &sizes, const std::vector<bool> &sized, const std::vector<bool> &used, Elem elem);
   std::string stretched(const std::string &y, const std::vector<Dim> &shape, const std::vector<bool> &used);
+  void scan(const Seen &seen, const Node &node); // Scans.cpp: gives all of its results a name
 
   struct Window {
     std::vector<int64_t> kernel, strides, dilations, low, high;
@@ -157,6 +166,7 @@ private:
   void linear(const Seen &seen, const std::string &x, size_t matrix, bool transposed, const Val *bias, const Seen &last);
 
   const Facts &f;
+  Recorded graph;
   std::string prefix;
   std::set<std::string> taken;
   std::set<const onnx::Node *> done; // written with one before

@@ -17,15 +17,15 @@ namespace {
 const std::set<std::string> &reservedWords() {
   static const std::set<std::string> words = {
       "use", "const", "data", "fit", "model", "fn", "flow", "train", "evaluate", "deploy", "and", "or", "not", "each", "when",
-      "else", "repeat", "until", "for", "yield", "true", "false", "none", "pi", "training", "param", "state", "in", "i64",
+      "else", "repeat", "until", "for", "yield", "scan", "true", "false", "none", "pi", "training", "param", "state", "in", "i64",
       "i32", "u8", "i8", "f32", "f64", "f16", "bf16", "bool", "abs", "sign", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt",
       "sin", "cos", "atan", "tanh", "erf", "sigmoid", "floor", "ceil", "round", "pow", "mod", "maximum", "minimum", "select",
       "sum", "mean", "prod", "max", "min", "argmax", "argmin", "reshape", "merge", "transpose", "flip", "concat", "stack",
       "pad", "broadcast", "full", "zeros_like", "ones_like", "iota", "random", "gather", "scatter_add", "warp", "resample",
       "attend", "size", "rank", "shape", "lead", "windows", "along", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu",
       "gelu_tanh", "silu", "softplus", "mish", "hard_sigmoid", "hard_swish", "softmax", "log_softmax", "max_pool",
-      "avg_pool", "global_avg_pool", "global_max_pool", "flatten", "dropout", "attention", "convolve", "image_", "a", "b",
-      "c", "d", "f", "g", "h", "i", "j", "k", "n", "o", "one_hot", "unit_length", "masked_mean", "scores_of", "text",
+      "avg_pool", "global_avg_pool", "global_max_pool", "flatten", "dropout", "attention", "convolve", "image_",
+      "one_hot", "unit_length", "masked_mean", "scores_of", "text",
       "tokens", "best", "tokenizer", "generate", "lengths", "present", "gradient", "stop_gradient", "random_like"};
   return words;
 }
@@ -84,6 +84,10 @@ private:
     auto opset = model.opsets.find("");
     f.opset = opset == model.opsets.end() ? importer::kNewestOpset : opset->second;
     f.reserved = reservedWords();
+    for (const std::string letter : {"i", "j", "k", "n", "h", "g", "f", "o", "a", "b", "c", "d"})
+      if (std::none_of(model.graph.inputs.begin(), model.graph.inputs.end(), [&](auto &input) { return input.name == letter; }))
+        f.letters.push_back(letter);
+    f.reserved.insert(f.letters.begin(), f.letters.end());
     importer::Tensors tensors(rec, store);
     f.rec = &rec;
     f.tensors = &store.all;

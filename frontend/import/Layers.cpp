@@ -205,7 +205,9 @@ void Body::gemm(const Seen &seen) {
   if (isFile(b) && b.type == onnx::Type::F32 && !ta && alpha == 1 && (!add || (beta == 1 && isFile(seen.in[2]) && vectorOf(seen.in[2], columns))))
     return linear(seen, in(seen, 0), 1, tb, add ? &seen.in[2] : nullptr, seen);
   std::string left = simple(seen, in(seen, 0)), right = simple(seen, in(seen, 1)), y = fresh(local(seen.scope, "x"));
-  statements.push_back(fmt::format("{}[i, j] = sum(k: {}[{}] * {}[{}])", y, left, ta ? "k, i" : "i, k", right, tb ? "j, k" : "k, j"));
+  const std::string &i = f.letters.at(0), &j = f.letters.at(1), &k = f.letters.at(2);
+  auto pair = [](bool turned, const std::string &one, const std::string &other) { return turned ? other + ", " + one : one + ", " + other; };
+  statements.push_back(fmt::format("{}[{}, {}] = sum({}: {}[{}] * {}[{}])", y, i, j, k, left, pair(ta, i, k), right, pair(tb, k, j)));
   std::string text = alpha == 1 ? y : fmt::format("{} * {}", y, numberText(alpha));
   if (add)
     text += " + " + use(in(seen, 2), Multiply).text + (beta == 1 ? "" : " * " + numberText(beta));
@@ -225,10 +227,10 @@ void Body::matmul(const Seen &seen) {
         }
     return linear(seen, in(seen, 0), 1, false, nullptr, seen);
   }
-  if (a.rank() < 2 || b.rank() < 2 || out.rank() > 6)
+  if (a.rank() < 2 || b.rank() < 2 || out.rank() + 1 > f.letters.size())
     throw Unwritable{"a product with a vector"};
-  static const std::vector<std::string> batch = {"n", "h", "g", "f"};
-  auto letters = [&](const Val &v, const char *rows, const char *columns) {
+  const std::string &i = f.letters[0], &j = f.letters[1], &k = f.letters[2], *batch = &f.letters[3];
+  auto letters = [&](const Val &v, const std::string &rows, const std::string &columns) {
     std::string list;
     size_t shift = out.rank() - v.rank();
     for (size_t d = 0; d + 2 < v.rank(); ++d)
@@ -236,8 +238,8 @@ void Body::matmul(const Seen &seen) {
     return list + rows + ", " + columns;
   };
   std::string left = simple(seen, in(seen, 0)), right = simple(seen, in(seen, 1)), y = fresh(local(seen.scope, "x"));
-  statements.push_back(fmt::format("{}[{}] = sum(k: {}[{}] * {}[{}])", y, letters(out, "i", "j"), left, letters(a, "i", "k"), right,
-                                   letters(b, "k", "j")));
+  statements.push_back(fmt::format("{}[{}] = sum({}: {}[{}] * {}[{}])", y, letters(out, i, j), k, left, letters(a, i, k), right,
+                                   letters(b, k, j)));
   give(seen, 0, y, Atom);
 }
 
@@ -247,12 +249,27 @@ void Body::einsum(const Seen &seen) {
     if (c != ' ')
       equation += c;
   size_t arrow = equation.find("->");
-  if (arrow == std::string::npos || equation.find('.') != std::string::npos || equation.find_first_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos)
-    throw Unwritable{"an equation without `->`, or with `...` or capitals"};
-  auto spread = [](const std::string &letters) {
+  if (arrow == std::string::npos || equation.find('.') != std::string::npos)
+    throw Unwritable{"an equation without `->`, or with `...`"};
+  // The equation's own letters where no value may be called so, and others for the rest.
+  std::map<char, std::string> own;
+  std::vector<std::string> others;
+  for (const std::string &letter : f.letters)
+    if (equation.find(letter) != std::string::npos)
+      own[letter[0]] = letter;
+    else
+      others.push_back(letter);
+  for (char c : equation)
+    if (isalpha((unsigned char)c) && !own.count(c)) {
+      if (others.empty())
+        throw Unwritable{"more dimensions than there are letters"};
+      own[c] = others.back();
+      others.pop_back();
+    }
+  auto spread = [&](const std::string &letters) {
     std::string out;
     for (char c : letters)
-      out += (out.empty() ? "" : ", ") + std::string(1, c);
+      out += (out.empty() ? "" : ", ") + own.at(c);
     return out;
   };
   std::string result = equation.substr(arrow + 2), factors, over, part;

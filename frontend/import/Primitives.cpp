@@ -11,8 +11,6 @@
 namespace bigm::writing {
 namespace {
 
-const std::vector<std::string> letters = {"i", "j", "k", "n", "o", "a", "b", "c", "d", "f", "g", "h"};
-
 template <class T> const T &attr(const Node &node, const char *name) { return std::get<T>(node.attrs.at(name)); }
 
 std::string term(const std::string &letter, int64_t times) { return times == 1 ? letter : fmt::format("{} * {}", letter, times); }
@@ -160,11 +158,11 @@ std::string Body::indexed(const Seen &seen, Value of, const AffineIndices &map, 
       }
       if (times < 0)
         turned.push_back(int64_t(d));
-      at = term(letters[letter], std::abs(times));
+      at = term(f.letters[letter], std::abs(times));
       sized[letter] = true;
     } else {
       for (auto [letter, times] : map[d].terms)
-        at += (at.empty() ? "" : " + ") + term(letters[letter], times);
+        at += (at.empty() ? "" : " + ") + term(f.letters[letter], times);
       if (map[d].offset)
         at += fmt::format(" {} {}", map[d].offset < 0 ? "-" : "+", std::abs(map[d].offset));
     }
@@ -189,7 +187,7 @@ std::string Body::sizing(const std::vector<Dim> &sizes, const std::vector<bool> 
         throw Unwritable{"windows of bools"};
       std::string one = fresh("one");
       statements.push_back(fmt::format("{} = {}(full([{}], 1))", one, bigm::name(elem), sizes[l].str()));
-      out += fmt::format(" * {}[{}]", one, letters[l]);
+      out += fmt::format(" * {}[{}]", one, f.letters[l]);
     }
   return out;
 }
@@ -209,7 +207,7 @@ std::string Body::stretched(const std::string &y, const std::vector<Dim> &shape,
 std::string Body::view(const Seen &seen, const Node &node, Value v) {
   const auto &from = graph.type(node.operands[0]), &to = graph.type(v);
   const auto &map = attr<AffineIndices>(node, "map");
-  if (to.shape.size() > letters.size())
+  if (to.shape.size() > f.letters.size())
     throw Unwritable{"more dimensions than there are letters"};
   std::vector<int64_t> order(to.shape.size(), -1);
   bool permutes = map.size() == to.shape.size() && from.shape.size() == to.shape.size();
@@ -224,7 +222,7 @@ std::string Body::view(const Seen &seen, const Node &node, Value v) {
   std::string read = indexed(seen, node.operands[0], map, to.shape, sized, used), list;
   read += sizing(to.shape, sized, used, to.elem);
   for (size_t d = 0; d < used.size(); ++d)
-    list += used[d] ? (list.empty() ? "" : ", ") + letters[d] : "";
+    list += used[d] ? (list.empty() ? "" : ", ") + f.letters[d] : "";
   if (list.empty()) { // one element
     std::string one = read == named(seen, node.operands[0]) ? read : statement(seen, read);
     return to.shape.empty() ? one : fmt::format("broadcast({}, {})", one, listOf(to.shape));
@@ -241,7 +239,7 @@ std::string Body::contraction(const Seen &seen, const Node &node, Value v) {
     if constexpr (std::is_same_v<decltype(reduced), const std::vector<Dim> &> || std::is_same_v<decltype(reduced), const std::vector<int64_t> &>)
       sizes.insert(sizes.end(), reduced.begin(), reduced.end()); // numbers where all are
   }, node.attrs.at("reduced"));
-  if (sizes.size() > letters.size())
+  if (sizes.size() > f.letters.size())
     throw Unwritable{"more dimensions than there are letters"};
   std::vector<bool> sized(sizes.size(), false), used = sized;
   std::string left = indexed(seen, node.operands[0], attr<AffineIndices>(node, "lhs_map"), sizes, sized, used),
@@ -254,7 +252,7 @@ std::string Body::contraction(const Seen &seen, const Node &node, Value v) {
     std::string &into = d < to.shape.size() ? list : over;
     if (!used[d] && d >= to.shape.size())
       throw Unwritable{"a sum over what is not read"};
-    into += used[d] ? (into.empty() ? "" : ", ") + letters[d] : "";
+    into += used[d] ? (into.empty() ? "" : ", ") + f.letters[d] : "";
   }
   if (!over.empty())
     body = fmt::format("sum({}: {})", over, body);

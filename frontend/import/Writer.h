@@ -37,7 +37,8 @@ struct Facts {
   const sema::Recorder *rec = nullptr;             // what the importer recorded,
   const std::vector<TensorDecl> *tensors = nullptr; // on these
   std::multimap<Value, std::string> byValue;       // names of recorded values
-  std::set<std::string> reserved;    // words that no value may be called
+  std::set<std::string> reserved;    // words that no value may be called, among them
+  std::vector<std::string> letters;  // those of index notation: what no input is called
 
   const std::string &resolve(const std::string &name) const;
 };

@@ -182,6 +182,11 @@ Vals nonZero(NodeCall &c) {
   return {c.t.whole(all, {Dim(int64_t(sizes.size())), Dim(int64_t(found[0].size()))})};
 }
 
+/// What has as many results as the data decide.
+Vals open(NodeCall &c) {
+  refuse("how many results there are the run decides, and no size of what follows could be known; end the file before it");
+}
+
 Vals compress(NodeCall &c) {
   const Val &condition = c.x(1);
   if (!condition.known)
@@ -215,6 +220,8 @@ void addLookups(Table &t) {
       {"OneHot", oneHot},
       {"NonZero", nonZero},
       {"Compress", compress},
+      {"NonMaxSuppression", open},
+      {"Unique", open},
   };
   t.insert(mine.begin(), mine.end());
 }

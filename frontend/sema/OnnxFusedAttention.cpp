@@ -2,6 +2,7 @@
 // seen before. All of it comes down to the attention of the default domain.
 #include "OnnxNode.h"
 #include "OnnxQuantized.h"
+#include <limits>
 #include <utility>
 
 namespace bigm::sema::onnx_import {
@@ -139,11 +140,75 @@ Vals rotary(NodeCall &c) {
                {"rotary_embedding_dim", attributeOf(c.integer("rotary_embedding_dim", 0))}});
 }
 
+/// Queries, each group of which shares keys and values, behind what was seen before. A sequence may have seen less than the past has
+/// room for; what is new stands behind that.
+Vals grouped(NodeCall &c) {
+  // query, key, value, past keys and values, ends of the sequences, the longest of them, cosines, sines, positions, what is added
+  Tensors &t = c.t;
+  int64_t heads = c.integer("num_heads", 0), groups = c.integer("kv_num_heads", 0), window = c.integer("local_window_size", -1);
+  for (const char *other : {"smooth_softmax", "qk_output", "sliding_window_cache", "kv_cache_bit_width"})
+    if (c.integer(other, 0))
+      refuse(std::string("`") + other + "`");
+  for (size_t i = 11; i < c.in.size(); ++i)
+    if (c.has(i))
+      refuse("operand " + std::to_string(i));
+  if (heads < 1 || groups < 1 || heads % groups || !c.integer("causal", 1))
+    refuse(std::to_string(heads) + " heads in " + std::to_string(groups) + " groups, or keys to come");
+  Val q = c.ranked(3, 3), k = c.operand(1), v = c.operand(2);
+  const Dim n = q.shape[0], steps = q.shape[1];
+  if (!k.some()) { // all three side by side
+    Val all = q;
+    Dim each = all.shape[2].floorDiv(heads + 2 * groups);
+    q = t.slice(all, 2, 0, each * Dim(heads));
+    k = t.slice(all, 2, each * Dim(heads), each * Dim(groups));
+    v = t.slice(all, 2, each * Dim(heads + groups), each * Dim(groups));
+  }
+  const Dim size = k.shape[2].floorDiv(groups), room = c.has(3) ? c.in[3].shape[2] : Dim(0), keys = room + steps;
+  Val before = t.scalar(0, Type::I64); // how much a sequence has seen
+  if (room != Dim(0))
+    before = t.reshape(t.sub(t.add(t.cast(c.x(5), Type::I64), 1), t.size(steps, Type::I64)), {n, Dim(1)});
+  Val place = t.broadcast(t.add(t.iota({Dim(1), steps}, 1, Type::I64), before), {n, steps});
+  if (c.integer("do_rotary", 0))
+    for (auto [x, count] : {std::pair(&q, heads), std::pair(&k, groups)})
+      *x = c.as("RotaryEmbedding", 23, {*x, c.x(7), c.x(8), c.has(9) ? c.in[9] : place},
+                {{"num_heads", attributeOf(count)}, {"interleaved", attributeOf(c.integer("rotary_interleaved", 0))},
+                 {"rotary_embedding_dim", attributeOf(t.number(c.x(7).shape[1], "the width of the table") * 2)}})[0];
+  auto behind = [&](const Val &now, size_t past) { // [N, groups, keys, D]
+    std::vector<Dim> split = {n, steps, Dim(groups), size};
+    if (room == Dim(0))
+      return t.transpose(t.reshape(now, split), {0, 2, 1, 3});
+    Val all = t.concat({t.transpose(c.x(past), {0, 2, 1, 3}), t.reshape(now, split)}, 1);
+    Val j = t.iota({Dim(1), keys}, 1, Type::I64), last = t.size(keys - Dim(1), Type::I64);
+    Val from = t.select(t.pointwise(Op::Lt, {j, before}), j,
+                        t.pointwise(Op::Min, {t.add(t.sub(j, before), t.size(room, Type::I64)), last}));
+    from = t.add(from, t.mul(t.iota({n, Dim(1)}, 0, Type::I64), t.size(keys, Type::I64)));
+    Val rows = t.gather(t.reshape(all, {n * keys, Dim(groups), size}), from);
+    Val filled = t.pointwise(Op::Lt, {j, t.add(before, t.size(steps, Type::I64))}); // the rest is zeros
+    rows = t.select(t.unsqueeze(filled, {2, 3}), rows, t.scalar(0, rows.type));
+    return t.transpose(rows, {0, 2, 1, 3});
+  };
+  k = behind(k, 3);
+  v = behind(v, 4);
+  Val here = t.unsqueeze(place, {1, 3}), key = t.iota({Dim(1), Dim(1), Dim(1), keys}, 3, Type::I64);
+  Val seen = t.pointwise(Op::Le, {key, here});
+  if (window > 0)
+    seen = t.pointwise(Op::And, {seen, t.pointwise(Op::Gt, {t.add(key, double(window)), here})});
+  Val bias = t.select(seen, t.scalar(0, q.type), t.scalar(-std::numeric_limits<double>::infinity(), q.type));
+  if (c.has(10))
+    bias = t.add(bias, c.in[10]);
+  std::map<std::string, onnx::Attribute> how = {{"q_num_heads", attributeOf(heads)}, {"kv_num_heads", attributeOf(groups)},
+                                                {"softcap", attributeOf(c.real("softcap", 0))}};
+  if (c.real("scale", 0) != 0)
+    how["scale"] = attributeOf(c.real("scale", 0));
+  return {c.as("Attention", 23, {q, k, v, bias}, how)[0], k, v};
+}
+
 } // namespace
 
 void addFusedAttention(Table &t) {
   const std::pair<const char *, Operator> mine[] = {{"Attention", attention}, {"QAttention", quantizedAttention},
-                                                    {"MultiHeadAttention", multiHead}, {"RotaryEmbedding", rotary}};
+                                                    {"MultiHeadAttention", multiHead}, {"RotaryEmbedding", rotary},
+                                                    {"GroupQueryAttention", grouped}};
   for (auto &[name, op] : mine)
     t.emplace(std::string(kContributed) + "." + name, op);
 }

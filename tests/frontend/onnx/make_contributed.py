@@ -92,6 +92,13 @@ def attention():
     c.node("MultiHeadAttention", "x", "wide", "wide", "", (rng.random((2, 7)) > 0.3).astype(np.int32), num_heads=4)
     c.node("RotaryEmbedding", "x", np.array([2], np.int64), normal(9, 2), normal(9, 2), num_heads=2)
     c.node("RotaryEmbedding", "x", rng.integers(0, 9, (2, 5)), normal(9, 2), normal(9, 2), interleaved=1)
+    # Two sequences that have seen 3 of 4, and a prompt.
+    length, width, table = np.array([4, 3], np.int32), 16, (normal(16, 8), normal(16, 8))
+    pasts, steps = (normal(2, 2, 4, width), normal(2, 2, 4, width)), normal(2, 1, 4 * width)
+    c.node("GroupQueryAttention", steps, normal(2, 1, 2 * width), normal(2, 1, 2 * width), *pasts, length, np.array(5, np.int32), *table, outputs=3,
+           num_heads=4, kv_num_heads=2, do_rotary=1)
+    c.node("GroupQueryAttention", normal(2, 5, 8 * width), "", "", "", "", np.array([4, 4], np.int32), np.array(5, np.int32), *table,
+           outputs=3, num_heads=4, kv_num_heads=2, do_rotary=1, rotary_interleaved=1, local_window_size=3, softcap=2.0)
     c.write("fused-attention")
 
 

@@ -1,1 +1,1 @@
-JühX…–T‘€UŽZzlkrV˜UW–YUY†\WšW``|šXVX\š™˜kXiˆYYnfTWnTU‚WkgXX{{lXX€˜ZY{‚XVirVWh`\U€VWlV•T}iVuY–ƒXUj€fTm„[Zp|W•ŒX|ZXYVUY\YZœZŽxj‘‘ŠYŒoŠVZXWYVZzU–mpVrWYUXq†tU€˜YdY–v\YUXXWXmnzVWU|xU”XŒZYYTWXVŠY]Y_ŠYkWXˆhZVZXUUWTW_U}dZXŽVT…XYUXV„ŠdX’o”aT”X‘egUW–|XXtX˜‚bUz
+JüVZŒVrllZZšUWX„dUWnVn`TœVWU…WyXXZn‚YpV{VYUTVvXrU_gzdXYXV~VZŽWX~‹zTkœUVŽ”VhTWWY–YTV[YvhvX[ˆUUsj€ZUY„VtWhUzUTXX_WYYXr„fWWaUV€p„XtŠmvŽXlXTXYT”X˜YƒaWWbjZn–ˆXZUjYVŽr\‘ŒmWWfˆZ\›UTTYWTW†€XTVfXŒ`•Y‘€ZWz•W|YXZV‚fUYWTjVgsU˜~”|YW{U”ZyT˜gTžVWfWYV˜…X}pW[V^r

@@ -1,1 +1,1 @@
-JZ_uioj][\mhw‹ePaLSOQccuvqc[LWRNndnTn]`ht[^Y\Voia^XTRQcake^UHW_kYc]JIPRHEJLAPTdLRcl^rl[exeV
+JZe\^JdHN<SQaN[\l=Xjh``f]Zb@Zjm^RTSdlOKKJCLIHKYi^YZ\Nicomk\gg[J`c^Iky_cYTYcicRicgZffvRWPZYbb

@@ -1,1 +1,1 @@
-Jühz>Pª‘€0™˜”<kr¶z,;–R&¾Í\Zš8 `|[1J\šÀ˜µFiˆ,N–‡":§(|ÎÄ;!4Ä·{¶lMIŒZfXP–‚10irg—m`\ª6²l6@i.uS,ƒE&j€fkmPpWp¯Zx;|¯F+VN\”cF‡ŽEŒz‘6DvoŠ7Z`PBÍz$–82¹rpQ+{a†…II=dÄ–v">%½H:JmFz6s(2x«^BŒSL‹=F/ŠZ]T_Šrk<IÎhV¿GB¶(9!dÄ†’¶žË6'´JOBD-„ŠdJ~‹`tv”J‘eg(?|58trS‚b$z
+Jü2†4e·=WÎš%@HB)8n°n2?œy%y(yHEX>^NpI2jS*"6vªÈ¥(_CzDJP|0~¦B@²~‹z œD’ŽÀ2¼ 2iR–P dÃ=vhv;[ˆ&(Gj€Y%‘±3tŒh|ŸS ¾¦8M@JÇ(ft@¾P.€p„FtŠÈÄƒB•Â¶ƒ"™F6`¾]‹]j¼µ¦ˆÎY²jt2Æ¸\ Œm@ «f¼\›ž"¶NŸ >†«F.žJŒ°G ‡ÌÉ:z•>t3N®À:—f’©>ÁoJigs†~“z<,BXy˜gaŒe&fL"²˜ªžª¸:‚’Àr

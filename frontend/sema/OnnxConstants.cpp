@@ -40,7 +40,11 @@ Vals range(NodeCall &c) {
   const Val &start = c.x(0), &limit = c.x(1), &step = c.x(2);
   Type type = start.type;
   Dim count;
-  if (isFloat(type)) {
+  if (isFloat(type) && limit.ratios) { // up to a size
+    count = c.t.oneDim(limit, "`limit`");
+    if (c.t.oneReal(start, "`start`") != 0 || c.t.oneReal(step, "`delta`") != 1)
+      refuse("a range up to " + count.str() + " that does not count 0, 1, 2, ...");
+  } else if (isFloat(type)) {
     double from = c.t.oneReal(start, "`start`"), to = c.t.oneReal(limit, "`limit`"), by = c.t.oneReal(step, "`delta`");
     double n = std::ceil((to - from) / by);
     if (!(n < 1e9))

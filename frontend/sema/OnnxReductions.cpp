@@ -102,7 +102,7 @@ template <Op op> Vals running(NodeCall &c) {
 // index. n^2 comparisons, which fuse into one reduction; the k best are then looked up by their places.
 Vals topK(NodeCall &c) {
   Val x = c.x();
-  int64_t k = c.version < 10 ? c.integer("k", 0) : c.t.oneInt(c.x(1), "`k`");
+  const Dim k = c.version < 10 ? Dim(c.integer("k", 0)) : c.t.oneDim(c.x(1), "`k`");
   int64_t dim = axisOf(c.integer("axis", -1), x.rank()), last = int64_t(x.rank()) - 1;
   bool largest = c.integer("largest", 1);
   std::vector<int64_t> order(x.rank());
@@ -111,12 +111,12 @@ Vals topK(NodeCall &c) {
   std::swap(order[dim], order[last]);
   x = c.t.transpose(x, order);
   Dim n = x.shape[last];
-  if (auto size = n.constant(); k < 0 || (size && k > *size))
-    refuse("the best " + std::to_string(k) + " of " + n.str());
-  if (k == 0)
+  if (auto size = n.constant(), most = k.constant(); (most && *most < 0) || (size && most && *most > *size))
+    refuse("the best " + k.str() + " of " + n.str());
+  if (k == Dim(0))
     refuse("the best 0");
   Val values, ids;
-  if (k == 1) {
+  if (k == Dim(1)) {
     ids = c.t.unsqueeze(c.t.argument(largest ? Op::ArgMax : Op::ArgMin, x, size_t(last)), {-1});
     values = c.t.reduce(largest ? Op::ReduceMax : Op::ReduceMin, x, {last}, true);
   } else {
@@ -126,7 +126,7 @@ Vals topK(NodeCall &c) {
     Val before = c.t.pointwise(Op::Or, {c.t.pointwise(largest ? Op::Gt : Op::Lt, {other, mine}),
                                         c.t.pointwise(Op::And, {c.t.pointwise(Op::Eq, {other, mine}), earlier})});
     Val place = c.t.sum(c.t.cast(before, Type::I32), {last + 1}, false);
-    std::vector<Dim> table = {Dim(k), n};
+    std::vector<Dim> table = {k, n};
     Val hit = c.t.pointwise(Op::Eq, {c.t.unsqueeze(place, {-2}), c.t.iota(table, 0, Type::I32)}); // [..., k, n]
     ids = c.t.sum(c.t.mul(c.t.cast(hit, Type::I64), c.t.iota(table, 1, Type::I64)), {-1 + int64_t(hit.rank())}, false);
     Val zero = c.t.scalar(0, x.type);

@@ -2,6 +2,7 @@
 //
 // Along one dimension each result is a weighted sum of a few neighbours, whose places and weights are formulas of its
 // index; dimensions go one after the other. Everything is gather, multiply and add, so gradients flow.
+#include "OnnxExact.h"
 #include "OnnxSampling.h"
 #include <algorithm>
 #include <cmath>
@@ -196,13 +197,11 @@ Val resizeOpen(Tensors &t, const Val &x, size_t dim, const Resizing &r, const Di
 }
 
 /// A size times a factor, rounded down, where that can be said of a size that is not known.
-Dim scaled(const Dim &size, double scale) {
-  double inverse = 1 / scale;
-  if (scale >= 1 && scale == std::floor(scale) && scale < 1e6)
-    return size * Dim(int64_t(scale));
-  if (scale > 0 && inverse < 1e6 && std::fabs(inverse - std::round(inverse)) < 1e-6)
-    return size.floorDiv(int64_t(std::round(inverse)));
-  refuse("a factor of " + std::to_string(scale) + " along a dimension whose size is not known");
+Dim scaled(Tensors &t, const Dim &size, double scale) {
+  Val one = t.mul(t.size(size, Type::F32), scale);
+  if (!one.ratios || scale <= 0)
+    refuse("a factor of " + std::to_string(scale) + " along a dimension whose size is not known");
+  return wholeOf(*one.ratios)[0];
 }
 
 Vals resize(NodeCall &c) {
@@ -271,7 +270,7 @@ Vals resize(NodeCall &c) {
     }
     if (!x.shape[d].isConstant() || (!sizes.empty() && !sizes[i].isConstant())) {
       Val wide = isFloat(type) || r.mode == "nearest" ? x : c.t.cast(x, Type::F32);
-      Dim size = sizes.empty() ? scaled(x.shape[d], scales[i]) : sizes[i];
+      Dim size = sizes.empty() ? scaled(c.t, x.shape[d], scales[i]) : sizes[i];
       x = c.t.cast(resizeOpen(c.t, wide, d, r, size, scales.empty() ? 0 : scales[i]), type);
       continue;
     }

@@ -110,9 +110,10 @@ Dim clampIndex(NodeCall &c, const Dim &i, const Dim &size, int64_t low, int64_t 
   auto n = i.constant(), s = size.constant();
   if (n && s)
     return Dim(std::clamp<int64_t>(*n < 0 ? *n + *s : *n, low, *s + beyond));
-  if (n && (*n > 2147483647 / 2))
+  constexpr int64_t everything = 1 << 29; // exporters write 2^31 - 1 and 10^9, and no tensor is as large as that
+  if (n && *n > everything)
     return size + Dim(beyond);
-  if (n && (*n < -2147483647 / 2))
+  if (n && *n < -everything)
     return Dim(low);
   if (n)
     return *n < 0 ? size + Dim(*n) : Dim(*n); // sizes of a name are taken to be large enough
@@ -203,7 +204,7 @@ Vals split(NodeCall &c) {
     at = at + size;
   }
   if (at != x.shape[d])
-    refuse("the parts are " + at.str() + " together and " + typeText(x) + " has " + x.shape[d].str());
+    refuse("the parts are " + at.str() + " together and " + typeText(x) + " has " + x.shape[d].str(), at, x.shape[d]);
   return out;
 }
 

@@ -1,5 +1,6 @@
 // The primitives that record. Their folding on known elements is in OnnxFold.cpp.
 #include "OnnxTensors.h"
+#include "OnnxExact.h"
 #include "OnnxFold.h"
 #include "Unify.h"
 #include <algorithm>
@@ -56,6 +57,8 @@ Val Tensors::pointwise(Op op, const Vals &operands) {
   for (const Val &v : operands)
     values.push_back(rec.broadcast(use(v), shape));
   Val out = recorded(rec.add(op, values, {elem(type), shape, 0}), type);
+  if (isFloat(type))
+    out.ratios = combined(op, operands, shape);
   switch (op) {
   case Op::Add: case Op::Sub: case Op::Mul: case Op::Neg: case Op::Pow: return wrapped(out);
   default: return out;
@@ -91,11 +94,15 @@ Val Tensors::cast(const Val &v, Type type) {
   if (v.known && !v.learnable)
     if (Val folded = foldCast(v, type); folded.some())
       return folded;
+  if (v.ratios && isInteger(type))
+    return whole(wholeOf(*v.ratios), v.shape, type);
   Value from = use(v);
   // Whether a number is not zero.
   if (type == Type::Bool)
     return pointwise(Op::Ne, {v, scalar(0, v.type)});
   Val out = recorded(rec.cast(from, elem(type)), type);
+  if (isFloat(type) && v.type != Type::Bool)
+    out.ratios = ratiosOf(v);
   return isInteger(v.type) ? wrapped(out) : out;
 }
 
@@ -109,6 +116,7 @@ Val Tensors::reshape(const Val &v, std::vector<Dim> shape) {
   out.type = v.type;
   out.known = v.known;
   out.learnable = v.learnable;
+  out.ratios = v.ratios;
   out.shape = shape;
   if (!v.known || v.value || v.learnable)
     out.value = rec.reshape(use(v), std::move(shape));
@@ -182,7 +190,17 @@ Val Tensors::concat(const Vals &parts, size_t dim) {
   std::vector<Value> values;
   for (const Val &v : some)
     values.push_back(use(v));
-  return recorded(rec.add(Op::Concat, values, {elem(parts[0].type), shape, 0}, {{"dim", int64_t(dim)}}), parts[0].type);
+  Val out = recorded(rec.add(Op::Concat, values, {elem(parts[0].type), shape, 0}, {{"dim", int64_t(dim)}}), parts[0].type);
+  if (shape.size() == 1 && isFloat(out.type)) {
+    auto all = std::make_shared<std::vector<Ratio>>();
+    for (const Val &v : some)
+      if (Ratios part = ratiosOf(v); part && all)
+        all->insert(all->end(), part->begin(), part->end());
+      else
+        all = nullptr;
+    out.ratios = all;
+  }
+  return out;
 }
 
 Val Tensors::reduce(Op op, const Val &v, std::vector<int64_t> dims, bool keep) {
@@ -221,7 +239,16 @@ Val Tensors::gather(const Val &table, const Val &ids) {
   std::vector<Dim> shape = ids.shape;
   shape.insert(shape.end(), table.shape.begin() + 1, table.shape.end());
   Val i = ids.type == Type::I32 || ids.type == Type::I64 ? ids : cast(ids, Type::I32);
-  return recorded(rec.add(Op::Gather, {use(table), use(i)}, {elem(table.type), shape, 0}), table.type);
+  Val out = recorded(rec.add(Op::Gather, {use(table), use(i)}, {elem(table.type), shape, 0}), table.type);
+  if (table.ratios && table.rank() == 1 && ids.known) {
+    auto picked = std::make_shared<std::vector<Ratio>>();
+    for (const Number &n : *ids.known)
+      if (auto at = n.whole.constant(); at && *at >= 0 && size_t(*at) < table.ratios->size())
+        picked->push_back((*table.ratios)[size_t(*at)]);
+    if (picked->size() == ids.known->size())
+      out.ratios = picked;
+  }
+  return out;
 }
 
 Val Tensors::scatterAdd(const Val &updates, const Val &ids, const Dim &rows) {

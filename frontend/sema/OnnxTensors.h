@@ -22,6 +22,8 @@ struct Number {
   double real = 0;
 };
 
+struct Ratio; // OnnxExact.h
+
 /// A value of the graph. `Undefined` without a sequence: an operand left out, or what a node gives that cannot be
 /// imported.
 struct Val {
@@ -31,6 +33,7 @@ struct Val {
   std::optional<Value> value;
   std::shared_ptr<const onnx::Tensor> file;          // where its elements are, when they are the file's
   bool learnable = false;                            // a parameter: it is never folded away
+  std::shared_ptr<const std::vector<Ratio>> ratios;  // of floating-point numbers that are made of sizes
   std::shared_ptr<const std::vector<Val>> sequence;  // of a sequence
   bool some() const { return type != Type::Undefined || sequence; }
   size_t rank() const { return shape.size(); }

@@ -1,6 +1,8 @@
 // Values of a graph: types, where they come from, and what is known of them.
+#include "OnnxExact.h"
 #include "OnnxFold.h"
 #include "OnnxTensors.h"
+#include <algorithm>
 #include <map>
 
 namespace bigm::sema::onnx_import {
@@ -172,6 +174,9 @@ Value Tensors::stored(const std::string &name, TensorDecl::Kind kind, const std:
 }
 
 std::vector<Dim> Tensors::dims(const Val &v, const char *what) {
+  if (v.ratios) // whole numbers in floating point
+    if (std::vector<Dim> whole = wholeOf(*v.ratios); std::all_of(v.ratios->begin(), v.ratios->end(), [](auto &r) { return r.under == 1; }))
+      return whole;
   if (!v.known || isFloat(v.type))
     needsKnown(what);
   std::vector<Dim> out;

@@ -19,10 +19,24 @@ bool hasFree(const Dim &dim) {
   return std::any_of(symbols.begin(), symbols.end(), isFree);
 }
 
+Dim termOf(const Dim::Terms::value_type &term) {
+  Dim product = term.second;
+  for (const Dim::Atom &atom : term.first)
+    product = product * (atom.num ? atom.num->floorDiv(atom.den) : Dim::symbol(atom.symbol));
+  return product;
+}
+
 std::optional<Dim> divideExactly(const Dim &a, const Dim &b) {
   const Dim::Terms divisors = b.normalForm();
-  if (divisors.size() != 1)
-    return a == b && b != Dim(0) ? std::optional<Dim>(1) : std::nullopt;
+  if (divisors.empty())
+    return std::nullopt;
+  if (divisors.size() != 1) { // a sum that stands in `a` as a factor of one term
+    Dim first = termOf(*divisors.begin());
+    for (auto &part : a.normalForm())
+      if (auto times = divideExactly(termOf(part), first); times && *times * b == a)
+        return times;
+    return std::nullopt;
+  }
   auto &[divisorAtoms, divisor] = *divisors.begin();
   Dim quotient;
   for (auto &[atoms, c] : a.normalForm()) {
@@ -35,10 +49,7 @@ std::optional<Dim> divideExactly(const Dim &a, const Dim &b) {
         return std::nullopt;
       rest.erase(found);
     }
-    Dim term = c / divisor;
-    for (const Dim::Atom &atom : rest)
-      term = term * (atom.num ? atom.num->floorDiv(atom.den) : Dim::symbol(atom.symbol));
-    quotient = quotient + term;
+    quotient = quotient + termOf({rest, c / divisor});
   }
   return quotient;
 }

@@ -49,7 +49,7 @@ Vals labelEncoder(NodeCall &c) {
   if (keys.shape[0] != values.shape[0] || keys.shape[0] == Dim(0))
     refuse("keys and values of different lengths");
   Val seen = t.unsqueeze(t.cast(x, keys.type), {-1}), same = t.pointwise(Op::Eq, {seen, keys});
-  if (isFloat(keys.type)) { // what is no number is one as well
+  if (isFloat(keys.type) && c.version >= 4) { // what is no number is one as well
     Val none = t.pointwise(Op::And, {t.pointwise(Op::Ne, {seen, seen}), t.pointwise(Op::Ne, {keys, keys})});
     same = t.pointwise(Op::Or, {same, none});
   }

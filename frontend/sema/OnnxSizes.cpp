@@ -5,7 +5,6 @@
 // two sizes must be the same and are not, names are replaced until they are: one name by another, by a number, or, under a
 // division, by so many times itself. The declaration then says what the graph takes: f32[N, 3, 4*H, 4*W].
 #include "Onnx.h"
-#include "Unify.h"
 #include <algorithm>
 #include <numeric>
 
@@ -49,7 +48,10 @@ Dim reduced(const Dim &d) {
   for (auto &[atoms, c] : terms) {
     std::vector<Dim::Atom> rest;
     std::set_difference(atoms.begin(), atoms.end(), common.begin(), common.end(), std::back_inserter(rest));
-    sum = sum + termOf({rest, c / factor});
+    Dim term = c / factor;
+    for (const Dim::Atom &atom : rest)
+      term = term * (atom.num ? atom.num->floorDiv(atom.den) : Dim::symbol(atom.symbol));
+    sum = sum + term;
   }
   return sum;
 }

@@ -19,7 +19,8 @@ bool hasFree(const Dim &dim) {
   return std::any_of(symbols.begin(), symbols.end(), isFree);
 }
 
-Dim termOf(const Dim::Terms::value_type &term) {
+/// One term of a normal form.
+static Dim termOf(const Dim::Terms::value_type &term) {
   Dim product = term.second;
   for (const Dim::Atom &atom : term.first)
     product = product * (atom.num ? atom.num->floorDiv(atom.den) : Dim::symbol(atom.symbol));

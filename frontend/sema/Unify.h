@@ -22,8 +22,6 @@ Match unify(const Dim &declared, const Dim &actual, Bindings &bindings);
 /// `declared` with what is known put in.
 Dim apply(const Dim &declared, const Bindings &bindings);
 bool hasFree(const Dim &dim);
-/// One term of a normal form.
-Dim termOf(const Dim::Terms::value_type &term);
 /// a / b when it divides without rest, for b one product.
 std::optional<Dim> divideExactly(const Dim &a, const Dim &b);
 

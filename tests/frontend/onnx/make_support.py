@@ -22,8 +22,8 @@ def support():
         c.node(node.op_type, "X", outputs=len(node.output), domain="ai.onnx.ml",
                **{a.name: onnx.helper.get_attribute_value(a) for a in node.attribute})
     c.node("SVMRegressor", "X", domain="ai.onnx.ml", coefficients=[0.5, -1.0, 2.0], rho=[0.25], kernel_type="LINEAR", kernel_params=[0.0, 0.0, 0.0])
-    c.node("SVMClassifier", "X", outputs=2, domain="ai.onnx.ml", coefficients=[0.5, -1.0, 2.0, 1.0, 0.3, -0.2], rho=[0.25], kernel_type="LINEAR",
-           kernel_params=[0.0, 0.0, 0.0], classlabels_ints=[7, 4])
+    c.node("SVMClassifier", "X", outputs=2, domain="ai.onnx.ml", coefficients=[0.5, -1.0, 2.0, 1.0, 0.3, -0.2, 0.1, 0.9, 0.4], rho=[0.25], kernel_type="LINEAR",
+           kernel_params=[0.0, 0.0, 0.0], classlabels_ints=[7, 4, 1])
     c.write("support")
 
 

@@ -1,1 +1,1 @@
-JüVZŒVrllZZšUWX„dUWnVn`TœVWU…WyXXZn‚YpV{VYUTVvXrU_gzdXYXV~VZŽWX~‹zTkœUVŽ”VhTWWY–YTV[YvhvX[ˆUUsj€ZUY„VtWhUzUTXX_WYYXr„fWWaUV€p„XtŠmvŽXlXTXYT”X˜YƒaWWbjZn–ˆXZUjYVŽr\‘ŒmWWfˆZ\›UTTYWTW†€XTVfXŒ`•Y‘€ZWz•W|YXZV‚fUYWTjVgsU˜~”|YW{U”ZyT˜gTžVWfWYV˜…X}pW[V^r
+JüVZˆWojjZZ”UXX€cVWlWl`U•VWUWvXXZlˆŠ~YnVxVYVUWtˆXpV_fvcYYYV{WZ‰XXz†wUi•VV‰ŽV‹gUXWY‘YUW[YsgtY[„UVqh|ZUY€VrWgVwUUYX_WYYYo€dWXaUV}n€Xr…kt‰XjXUXYUŽX“YaWWbhZlƒXZViYV‰p\ŒˆkXWe„Z\•VUUY‹WUW‚}X‹UVeYˆ_YŒ|ZWvWŠyYYZVdUYXUhWfqU’zŽyYWxVZvU’fU—ˆVXeWYV“X}znW[V]p

@@ -1,1 +1,1 @@
-JZe\^JdHN<SQaN[\l=Xjh``f]Zb@Zjm^RTSdlOKKJCLIHKYi^YZ\Nicomk\gg[J`c^Iky_cYTYcicRicgZffvRWPZYbb
+JZd\]LcIO?TR`O[\j@Xig``e\ZaCZhk]RUTcjPLMKEMJILYg]YZ\Ohbmkj\ef[K`b^Kiv_cYUYbhbSgbfZdesSWQZYaa

@@ -1,1 +1,1 @@
-Jü2†4e·=WÎš%@HB)8n°n2?œy%y(yHEX>^NpI2jS*"6vªÈ¥(_CzDJP|0~¦B@²~‹z œD’ŽÀ2¼ 2iR–P dÃ=vhv;[ˆ&(Gj€Y%‘±3tŒh|ŸS ¾¦8M@JÇ(ft@¾P.€p„FtŠÈÄƒB•Â¶ƒ"™F6`¾]‹]j¼µ¦ˆÎY²jt2Æ¸\ Œm@ «f¼\›ž"¶NŸ >†«F.žJŒ°G ‡ÌÉ:z•>t3N®À:—f’©>ÁoJigs†~“z<,BXy˜gaŒe&fL"²˜ªžª¸:‚’Àr
+Jü5%8d­@WÂ”*BID.;l§l6B•v*v-vJGX@Š^OnK6hS/'9t¢¼-_EvFKQx4{ž–DB©z†w&#•FŒ‰¶5‹±&6gS‘Q&c¸@sgt>[„+-Ih|Y*‹¨7r†gy˜T&´Ÿ"<NCL¼-drB´Q3}n€Gr…½ºD¸Š¬'“G:_´]†]h±«žƒÂY©ir6»¯\&ˆkC&£e²\•—(­O‹˜%A‚£G$2—Lˆ§I™‚À¾=v@r7P¥¶=‘dŒ¡A¶mKgfp‚zv?0DXv%’fa†ˆd,eM(©“¢—¡¯>~Œ¶p

@@ -111,6 +111,8 @@ std::vector<std::vector<Dim>> inputSizes(const onnx::Model &model, std::set<std:
         continue;
       }
       auto *given = std::get_if<std::string>(&size);
+      if (given && std::none_of(given->begin(), given->end(), [](unsigned char ch) { return isalnum(ch) || ch >= 128; }))
+        given = nullptr; // `?` names nothing
       auto [known, isNew] = names.try_emplace(given ? *given : input.name + "\n" + std::to_string(i));
       if (isNew) {
         known->second = identifier(given ? *given : i == 0 ? "N" : "size_" + std::to_string(i), taken);

@@ -100,7 +100,7 @@ std::optional<Window> cpu::windowOf(NestOp nest) {
         (windows.empty() ? w.y : w.x) = dims[0];
         (windows.empty() ? w.ky : w.kx) = dims[1];
         windows.push_back(axis);
-      } else if (dims.size() == 1 && index == getAffineDimExpr(dims[0], nest.getContext())) {
+      } else if (dims.size() == 1 && constantOf(canonical(index - getAffineDimExpr(dims[0], nest.getContext())))) {
         (reduced ? summed : kept).push_back(dims[0]);
       } else {
         fits &= dims.empty();

@@ -88,7 +88,7 @@ std::string Body::leaf(Value v) {
   if (number < 0)
     throw Unwritable{"an input of the graph, which is not visible here"};
   const TensorDecl &t = (*f.tensors)[size_t(number)];
-  if (auto of = f.values.find(t.name); !t.name.empty() && of != f.values.end() && of->second.file)
+  if (auto of = f.values.find(t.name); !t.name.empty() && of != f.values.end() && of->second.file && of->second.file->bytes.view == t.initial.view)
     return parameter(of->second, t.name);
   std::vector<int64_t> shape;
   for (const Dim &d : t.type.shape)

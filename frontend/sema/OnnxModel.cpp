@@ -66,7 +66,14 @@ struct InstanceStore : onnx_import::Store {
           own = free;
       known = own;
     }
+    // Names of nodes, which constants have theirs from, need not be different.
+    auto other = [&](int number) {
+      const TensorDecl &d = k.program->tensors[size_t(number)];
+      return d.type.str() != type.str() || (d.initial.view.data() != bytes.view.data() && d.initial.view != bytes.view);
+    };
     auto found = instance.tensors.find(known);
+    for (int n = 2; found != instance.tensors.end() && other(found->second); ++n)
+      found = instance.tensors.find(known = name + "_" + std::to_string(n));
     if (found == instance.tensors.end()) {
       k.program->tensors.push_back({kind, instance.path + "." + known, type, where, bytes});
       found = instance.tensors.emplace(known, int(k.program->tensors.size()) - 1).first;

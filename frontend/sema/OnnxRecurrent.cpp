@@ -49,8 +49,9 @@ struct Recurrence {
   }
   size_t directions() const { return size_t(forward + backward); }
 
-  Val activate(const std::string &name, Val v, size_t which) {
-    if (c.attribute("clip"))
+  /// Bounds are on what gates are made of; ONNX Runtime leaves a cell as it is.
+  Val activate(const std::string &name, Val v, size_t which, bool bounded = true) {
+    if (bounded && c.attribute("clip"))
       v = t.min(t.max(v, -c.real("clip", 0)), c.real("clip", 0));
     double alpha = which < alphas.size() ? alphas[which] : name == "LeakyRelu" ? 0.01 : name == "HardSigmoid" ? 0.2 : 1;
     double beta = which < betas.size() ? betas[which] : name == "HardSigmoid" ? 0.5 : 0;
@@ -240,7 +241,7 @@ Vals longShort(NodeCall &c, size_t quantised) {
     Val forget = coupled ? t.sub(t.scalar(1, in.type), in) : r.activate(f, seen(r.gate(all, 2), 2, state[1]), 3 * d);
     Val cell = t.add(t.mul(forget, state[1]), t.mul(in, r.activate(g, r.gate(all, 3), 3 * d + 1)));
     Val out = r.activate(f, seen(r.gate(all, 1), 1, cell), 3 * d);
-    return Vals{t.mul(out, r.activate(h, cell, 3 * d + 2)), cell};
+    return Vals{t.mul(out, r.activate(h, cell, 3 * d + 2, false)), cell};
   });
 }
 

@@ -86,7 +86,8 @@ Val spread(NodeCall &c, const Val &v, const Val &x, int64_t axis, int64_t block)
 }
 
 int64_t axisFor(NodeCall &c, const Val &x) {
-  return x.rank() ? axisOf(c.integer("axis", x.rank() > 1 ? 1 : 0), x.rank()) : 0;
+  // One scale for all goes along no axis, whatever the file says.
+  return x.rank() && product(c.x(1).shape) != Dim(1) ? axisOf(c.integer("axis", x.rank() > 1 ? 1 : 0), x.rank()) : 0;
 }
 
 Vals quantize(NodeCall &c) {

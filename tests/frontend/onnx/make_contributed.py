@@ -136,6 +136,7 @@ def quantized():
     one = lambda *shape: rng.integers(-60, 60, shape).astype(np.int8)
     c.node("DynamicQuantizeLSTM", "steps", one(2, 5, 12), one(2, 3, 12), normal(2, 24), "", "", "", "", scale([0.01, 0.02]),
            np.zeros(2, np.int8), scale([0.01, 0.015]), np.zeros(2, np.int8), outputs=3, hidden_size=3, direction="bidirectional")
+    c.node("DequantizeLinear", np.array([3, 250], np.uint8), scale(0.1), zero(7), domain="", axis=1)  # an axis that says nothing
     # Where a state is quantised at each step, what ONNX Runtime's sigmoid leaves out in the seventh digit may cost some of 255 steps.
     c.write("fused-quantized", 1e-3)
 

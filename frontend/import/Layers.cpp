@@ -21,9 +21,10 @@ Body::Window Body::window(const Seen &seen, const std::vector<int64_t> &kernel) 
     w.low.push_back(automatic == "NOTSET" ? pads[i] : 0);
     w.high.push_back(automatic == "NOTSET" ? pads[n + i] : 0);
     if (automatic.starts_with("SAME")) {
-      if (!in || !out)
+      bool dense = w.strides[i] == 1; // each place has its window, whatever the size
+      if (!dense && (!in || !out))
         throw Unwritable{"padding that follows from an open size"};
-      int64_t all = std::max<int64_t>(0, (*out - 1) * w.strides[i] + reach - *in);
+      int64_t all = dense ? reach - 1 : std::max<int64_t>(0, (*out - 1) * w.strides[i] + reach - *in);
       w.low[i] = automatic == "SAME_LOWER" ? (all + 1) / 2 : all / 2;
       w.high[i] = all - w.low[i];
     } else if (integer(seen, "ceil_mode", 0)) {

@@ -67,15 +67,17 @@ save("primitives",
       constant("zero", 120, numpy.uint8), constant("picks", [4, 1], numpy.int64)],
      {"x": random.normal(0, 1, (2, 4, 5, 6)).astype(numpy.float32)})
 
-# Recurrences that are no layer of std.sequence, and an input that is called as a letter of index notation.
+# Recurrences that are no layer of std.sequence, an input that is called as a letter of index notation, and a pool that keeps a size
+# that is not known.
 save("scans",
      [node("LSTM", ["x", "lw", "lr", "lb", "", "h", "", "lp"], ["y", "yh", "yc"], direction="bidirectional", hidden_size=H, clip=0.8),
       node("GRU", ["x", "gw", "gr", "gb", "counts"], ["g", "gh"], direction="reverse", hidden_size=H),
       node("RNN", ["x", "rw", "rr"], ["r", "rh"], hidden_size=H, activations=["Softsign"]),
-      node("Einsum", ["h", "rr"], ["e"], equation="Bnh,ahq->Bnq")],
-     {"x": (["T", "N", D],), "h": ([2, "N", H],), "counts": (["N"], TensorProto.INT32)},
-     {"y": ["T", 2, "N", H], "yc": [2, "N", H], "g": ["T", 1, "N", H], "gh": [1, "N", H], "rh": [1, "N", H], "e": [2, "N", H]},
+      node("Einsum", ["h", "rr"], ["e"], equation="Bnh,ahq->Bnq"),
+      node("MaxPool", ["p"], ["m"], kernel_shape=[2, 3], auto_pad="SAME_UPPER")],
+     {"p": (["N", 2, "H", "W"],), "x": (["T", "N", D],), "h": ([2, "N", H],), "counts": (["N"], TensorProto.INT32)},
+     {"y": ["T", 2, "N", H], "yc": [2, "N", H], "g": ["T", 1, "N", H], "gh": [1, "N", H], "rh": [1, "N", H], "e": [2, "N", H], "m": ["N", 2, "H", "W"]},
      [weights("lw", 2, 4 * H, D), weights("lr", 2, 4 * H, H), weights("lb", 2, 8 * H), weights("lp", 2, 3 * H), weights("gw", 1, 3 * H, D),
       weights("gr", 1, 3 * H, H), weights("gb", 1, 6 * H), weights("rw", 1, H, D), weights("rr", 1, H, H)],
      {"x": random.normal(0, 1, (6, 4, D)).astype(numpy.float32), "h": random.normal(0, 1, (2, 4, H)).astype(numpy.float32),
-      "counts": numpy.array([6, 1, 4, 5], numpy.int32)})
+      "counts": numpy.array([6, 1, 4, 5], numpy.int32), "p": random.normal(-3, 1, (4, 2, 5, 7)).astype(numpy.float32)})

@@ -1,4 +1,5 @@
 #include "AddedTokens.h"
+#include <algorithm>
 
 namespace bigm::text {
 
@@ -6,9 +7,9 @@ AddedTokens AddedTokens::read(const Settings &settings, const Model &model, cons
   AddedTokens out;
   if (settings.isNull())
     return out;
-  size_t n = settings.count(), inAll = n + model.vocabulary.tokens();
+  size_t n = settings.count(), inAll = n + model.size();
   // As there: the ids in the file are not read, they follow from the order.
-  auto next = int32_t(model.vocabulary.tokens());
+  auto next = int32_t(model.size());
   for (size_t i = 0; i < n; ++i) {
     Settings s = settings.at(i);
     const std::string &content = s["content"].text();
@@ -39,7 +40,10 @@ AddedTokens AddedTokens::read(const Settings &settings, const Model &model, cons
     if (a.shown.empty())
       continue;
     Matcher &m = normalizes ? out.normalized : out.raw;
-    m.trie.add(a.shown, id);
+    // Of tokens that look the same once they are normalised the first special one is found, else the first.
+    int32_t same = m.trie.find(a.shown);
+    if (same < 0 || (a.special && !out.byId[size_t(same)].special))
+      m.trie.add(a.shown, id);
     m.begins[uint8_t(a.shown[0])] = true;
   }
   // As there: what is left out of a decoded text is told by how it would be shown.

@@ -167,8 +167,10 @@ private:
     uint32_t at = 0;
     for (const Symbol &s : symbols)
       if (s.length > 0) {
-        out.push_back({s.id, at, at + s.length});
-        at += s.length;
+        // Prefix and suffix that fell back to bytes are longer than the piece.
+        uint32_t end = std::min(at + s.length, uint32_t(piece.size()));
+        out.push_back({s.id, at, end});
+        at = end;
       }
   }
 

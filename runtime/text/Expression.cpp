@@ -11,17 +11,26 @@ namespace {
 
 /// The names of categories that are longer than their two letters; PCRE2 knows the short ones.
 constexpr std::pair<const char *, const char *> kLongNames[] = {
-    {"Letter", "L"}, {"Cased_Letter", "L&"}, {"Uppercase_Letter", "Lu"}, {"Lowercase_Letter", "Ll"}, {"Titlecase_Letter", "Lt"},
-    {"Modifier_Letter", "Lm"}, {"Other_Letter", "Lo"}, {"Mark", "M"}, {"Nonspacing_Mark", "Mn"}, {"Spacing_Mark", "Mc"},
-    {"Enclosing_Mark", "Me"}, {"Number", "N"}, {"Decimal_Number", "Nd"}, {"Letter_Number", "Nl"}, {"Other_Number", "No"},
-    {"Punctuation", "P"}, {"Connector_Punctuation", "Pc"}, {"Dash_Punctuation", "Pd"}, {"Open_Punctuation", "Ps"},
-    {"Close_Punctuation", "Pe"}, {"Initial_Punctuation", "Pi"}, {"Final_Punctuation", "Pf"}, {"Other_Punctuation", "Po"},
-    {"Symbol", "S"}, {"Math_Symbol", "Sm"}, {"Currency_Symbol", "Sc"}, {"Modifier_Symbol", "Sk"}, {"Other_Symbol", "So"},
-    {"Separator", "Z"}, {"Space_Separator", "Zs"}, {"Line_Separator", "Zl"}, {"Paragraph_Separator", "Zp"}, {"Other", "C"},
-    {"Control", "Cc"}, {"Format", "Cf"}, {"Unassigned", "Cn"}, {"Private_Use", "Co"}, {"Surrogate", "Cs"}};
+    {"letter", "L"}, {"casedletter", "L&"}, {"uppercaseletter", "Lu"}, {"lowercaseletter", "Ll"}, {"titlecaseletter", "Lt"},
+    {"modifierletter", "Lm"}, {"otherletter", "Lo"}, {"mark", "M"}, {"nonspacingmark", "Mn"}, {"spacingmark", "Mc"},
+    {"enclosingmark", "Me"}, {"number", "N"}, {"decimalnumber", "Nd"}, {"letternumber", "Nl"}, {"othernumber", "No"},
+    {"punctuation", "P"}, {"connectorpunctuation", "Pc"}, {"dashpunctuation", "Pd"}, {"openpunctuation", "Ps"},
+    {"closepunctuation", "Pe"}, {"initialpunctuation", "Pi"}, {"finalpunctuation", "Pf"}, {"otherpunctuation", "Po"},
+    {"symbol", "S"}, {"mathsymbol", "Sm"}, {"currencysymbol", "Sc"}, {"modifiersymbol", "Sk"}, {"othersymbol", "So"},
+    {"separator", "Z"}, {"spaceseparator", "Zs"}, {"lineseparator", "Zl"}, {"paragraphseparator", "Zp"}, {"other", "C"},
+    {"control", "Cc"}, {"format", "Cf"}, {"unassigned", "Cn"}, {"privateuse", "Co"}, {"surrogate", "Cs"}};
+
+/// A name as it is compared: in lower case, without what may stand between words.
+std::string plain(std::string_view name) {
+  std::string out;
+  for (char c : name)
+    if (c != '_' && c != '-' && c != ' ')
+      out += char(std::tolower(uint8_t(c)));
+  return out;
+}
 
 /// A category with the characters that got it after PCRE2's tables were made.
-std::string category(const std::string &name) { return "\\p{" + name + "}" + younger(name); }
+std::string category(const std::string &name) { return "\\p{" + name + "}" + younger(plain(name)); }
 
 /// What a word consists of: letters also where they are numbers or stand in circles, marks, digits, `_` and its like. The six
 /// numbers of Latin 1 (`²`, `½`) are so only outside of brackets.
@@ -40,13 +49,11 @@ bool compiles(const std::string &pattern) {
 }
 
 /// The inside of a bracket for a class by its name, as in `[:alpha:]` and `\p{Alpha}`; empty where the name is no such class.
-std::string classByName(std::string name) {
-  for (char &c : name)
-    c = char(std::tolower(uint8_t(c)));
+std::string classByName(const std::string &name) {
   if (name == "alpha")
-    return "\\p{Alphabetic}" + younger("L");
+    return "\\p{Alphabetic}" + younger("alphabetic");
   if (name == "alnum")
-    return "\\p{Alphabetic}" + younger("L") + category("Nd");
+    return "\\p{Alphabetic}" + younger("alphabetic") + category("Nd");
   if (name == "digit")
     return category("Nd");
   if (name == "word")
@@ -56,11 +63,11 @@ std::string classByName(std::string name) {
   if (name == "space")
     return "\\p{White_Space}";
   if (name == "upper")
-    return "\\p{Uppercase}" + younger("Lu");
+    return "\\p{Uppercase}" + younger("lu");
   if (name == "lower")
-    return "\\p{Lowercase}" + younger("Ll");
+    return "\\p{Lowercase}" + younger("ll");
   if (name == "graph" || name == "print")
-    return category("L") + category("M") + category("N") + category("P") + category("S") + "\\p{Cf}\\p{Co}" +
+    return category("L") + category("M") + category("N") + category("P") + category("S") + category("Cf") + "\\p{Co}" +
            (name == "print" ? "\\p{Zs}" : "");
   if (name == "cntrl")
     return "\\p{Cc}";
@@ -73,22 +80,29 @@ std::string classByName(std::string name) {
   return "";
 }
 
-/// The inside of a bracket for `\p{name}`.
+/// The inside of a bracket for `\p{name}`, or an expression `(?...` that matches one such character.
 std::string property(std::string name) {
+  std::string key = plain(name);
   for (auto &[longName, letters] : kLongNames)
-    if (name == longName)
-      name = letters;
-  if (name == "Alphabetic")
-    name = "Alpha";
-  std::string body = classByName(name);
-  if (!body.empty() && body != classByName("punct")) // as a property it has no symbols
-    return body;
+    if (key == longName)
+      key = plain(name = letters);
+  if (key == "alphabetic")
+    key = "alpha";
+  std::string body = classByName(key);
   if (!body.empty())
-    return category("P");
+    return key == "punct" ? category("P") : body; // as a property it has no symbols
+  // What is no character there is still less than here.
+  if (key == "c")
+    return "(?![" + younger("c") + "])\\p{C}";
+  if (key == "cn" || key == "unknown" || key == "zzzz")
+    return "(?![" + younger("") + "])\\p{Cn}";
+  if (key == "assigned")
+    return "(?!\\p{Cn})(?s:.)|[" + younger("") + "]";
   // Of a name that is a script's, PCRE2 takes all characters that the script uses, and there only those of its own count.
-  if (name.size() > 2 && compiles("\\p{sc:" + name + "}"))
-    return "\\p{sc:" + name + "}";
-  return category(name);
+  if (key.size() > 2 && compiles("\\p{sc:" + name + "}"))
+    return "\\p{sc:" + name + "}" + younger(key);
+  std::string young = younger(key);
+  return !young.empty() && !compiles("\\p{" + name + "}") ? young : category(name); // a young script has nothing else
 }
 
 /// A set of characters: the inside of a bracket, and other expressions that match one character each.
@@ -107,7 +121,9 @@ struct Set {
     return negated ? "(?:(?!" + all + ")(?s:.))" : "(?:" + all + ")";
   }
   void add(const std::string &part, bool negated) {
-    if (negated)
+    if (part.starts_with("(?"))
+      others.push_back(negated ? "(?:(?!" + part + ")(?s:.))" : "(?:" + part + ")");
+    else if (negated)
       others.push_back("[^" + part + "]");
     else
       body += part;
@@ -201,8 +217,9 @@ private:
     std::string body;
     bool negated;
     if (setEscape(body, negated, false)) {
-      Set set{body, {}};
-      out += set.expression(negated);
+      Set set;
+      set.add(body, body.starts_with("(?") && negated);
+      out += set.expression(!set.body.empty() && negated);
     } else if (in[at + 1] == 'b' || in[at + 1] == 'B') {
       std::string word = "[" + wordChars(true) + "]";
       std::string in1 = "(?<=" + word + ")", out1 = "(?<!" + word + ")", in2 = "(?=" + word + ")", out2 = "(?!" + word + ")";
@@ -210,6 +227,10 @@ private:
       at += 2;
     } else if (in[at + 1] == 'O') {
       out += "(?s:.)";
+      at += 2;
+    } else if (in[at + 1] == 'X') { // PCRE2 10.42 takes neighbouring pictures for one cluster
+      const char *extends = "[\\p{Gr_Ext}\\p{Emoji_Modifier}\\p{Mc}]*";
+      out += std::string("(?>\\p{ExtPict}(?>") + extends + "\\x{200d}\\p{ExtPict})*(?>" + extends + "\\x{200d}*)*|\\X)";
       at += 2;
     } else {
       copyEscape(out);
@@ -249,7 +270,7 @@ private:
       } else if (in.compare(at, 2, "[:") == 0 && in.find(":]", at) != in.npos) {
         size_t close = in.find(":]", at);
         bool not_ = in[at + 2] == '^';
-        std::string name = in.substr(at + 2 + not_, close - at - 2 - not_), body = classByName(name);
+        std::string name = in.substr(at + 2 + not_, close - at - 2 - not_), body = classByName(plain(name));
         set.add(body.empty() ? "[:" + name + ":]" : body, not_);
         at = close + 2;
       } else if (c == '[') {

@@ -18,6 +18,10 @@ public:
   /// Appends the tokens of a piece, which is not empty. Threads may call it at the same time. Throws Error when the
   /// vocabulary cannot express the piece.
   virtual void encode(std::string_view piece, std::vector<Token> &out) const = 0;
+  /// What a token of the piece looks like.
+  virtual std::string_view shown(const Token &token, std::string_view) const { return vocabulary.token(token.id); }
+  /// How many tokens there are: the first added token that is not among them has this id.
+  virtual size_t size() const { return vocabulary.tokens(); }
   Vocabulary vocabulary;
 };
 

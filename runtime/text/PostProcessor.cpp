@@ -4,28 +4,24 @@
 namespace bigm::text {
 namespace {
 
-/// Takes the spaces at both ends of tokens out of their spans.
-void trim(Row &row, bool prefixSpace, const std::function<std::string_view(int32_t)> &token) {
-  auto isSpaceChar = [](char32_t c) { return c == 0x120 || is(c, kIsSpace); };
+/// Takes the spaces at both ends of tokens out of their spans: as many characters of the text.
+void trim(Row &row, const std::vector<std::string_view> &texts, bool prefixSpace) {
   for (size_t i = 0; i < row.spans.size(); ++i) {
-    std::string_view t = token(row.ids[i]);
-    uint32_t leading = 0, trailing = 0, run = 0;
-    bool inFront = true;
-    for (size_t at = 0; at < t.size();) {
-      bool space = isSpaceChar(next(t, at));
-      leading += inFront && space;
-      inFront &= space;
-      run = space ? run + 1 : 0;
-    }
-    trailing = run;
     Span &s = row.spans[i];
-    if (leading > 0) {
-      if ((i == 0 || s.begin == 0) && prefixSpace && leading == 1)
-        leading = 0; // the space that was put in front
-      s.begin = std::min(s.begin + leading, s.end);
+    auto [leading, trailing] = row.edges[i];
+    if ((i == 0 || s.begin == 0) && prefixSpace && leading == 1)
+      leading = 0; // the space that was put in front
+    if (row.of[i] >= texts.size())
+      continue;
+    std::string_view text = texts[row.of[i]];
+    for (size_t broken; leading > 0 && s.begin < s.end; --leading) {
+      size_t n = validAt(text, s.begin, broken);
+      s.begin = std::min(s.begin + uint32_t(n ? n : broken), s.end);
     }
-    if (trailing > 0 && s.end >= trailing)
-      s.end = std::max(s.end - trailing, s.begin);
+    for (; trailing > 0 && s.end > s.begin; --trailing)
+      do
+        --s.end;
+      while (s.end > s.begin && (uint8_t(text[s.end]) & 0xC0) == 0x80);
   }
 }
 
@@ -33,10 +29,24 @@ void join(Row &to, const Row &more) {
   to.ids.insert(to.ids.end(), more.ids.begin(), more.ids.end());
   to.types.insert(to.types.end(), more.types.begin(), more.types.end());
   to.spans.insert(to.spans.end(), more.spans.begin(), more.spans.end());
-  to.own.insert(to.own.end(), more.own.begin(), more.own.end());
+  to.edges.insert(to.edges.end(), more.edges.begin(), more.edges.end());
+  to.of.insert(to.of.end(), more.of.begin(), more.of.end());
 }
 
 } // namespace
+
+Edges edgesOf(std::string_view token) {
+  Edges out;
+  bool inFront = true;
+  for (size_t at = 0; at < token.size();) {
+    char32_t c = next(token, at);
+    bool space = c == 0x120 || is(c, kIsSpace);
+    out.leading += inFront && space;
+    inFront &= space;
+    out.trailing = space ? out.trailing + 1 : 0;
+  }
+  return out;
+}
 
 PostProcessor PostProcessor::read(const Settings &settings) {
   PostProcessor p;
@@ -123,12 +133,11 @@ size_t PostProcessor::added(bool pair) const {
   return n;
 }
 
-Row PostProcessor::apply(std::vector<Row> rows, bool special, bool spans,
-                         const std::function<std::string_view(int32_t)> &token) const {
+Row PostProcessor::apply(std::vector<Row> rows, const std::vector<std::string_view> &texts, bool special, bool spans) const {
   for (const Step &step : steps) {
     for (Row &r : rows) {
       if (step.trims)
-        trim(r, step.prefixSpace, token);
+        trim(r, texts, step.prefixSpace);
       if (step.oneType)
         std::fill(r.types.begin(), r.types.end(), 0);
     }
@@ -144,9 +153,11 @@ Row PostProcessor::apply(std::vector<Row> rows, bool special, bool spans,
       } else if (special) {
         part.ids = p.ids;
         part.types.assign(p.ids.size(), p.type);
-        part.own.assign(p.ids.size(), 0);
-        if (spans)
+        part.of.assign(p.ids.size(), 2);
+        if (spans) {
           part.spans.assign(p.ids.size(), {});
+          part.edges.assign(p.ids.size(), {});
+        }
       }
       join(out, part);
     }

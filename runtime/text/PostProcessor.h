@@ -2,15 +2,21 @@
 #pragma once
 #include "Settings.h"
 #include "Text.h"
-#include <functional>
 
 namespace bigm::text {
 
-/// Ids with the spans and types that belong to them.
+/// How many characters at the ends of a token are spaces (or stand for one in GPT-2's alphabet of bytes).
+struct Edges {
+  uint32_t leading = 0, trailing = 0;
+};
+Edges edgesOf(std::string_view token);
+
+/// Ids with what belongs to them. Spans and edges are empty when spans are not asked for.
 struct Row {
   std::vector<int32_t> ids, types;
-  std::vector<Span> spans; // empty when not asked for
-  std::vector<uint8_t> own; // 0 for special tokens
+  std::vector<Span> spans;
+  std::vector<Edges> edges;
+  std::vector<uint8_t> of; // which text an id is of, 0 or 1; special tokens are of none, 2
 };
 
 class PostProcessor {
@@ -19,8 +25,8 @@ public:
   static PostProcessor read(const Settings &settings);
   /// How many special tokens it puts around one text or two.
   size_t added(bool pair) const;
-  /// `rows` has one or two; `token` gives the token of an id, for spans that shall not count spaces.
-  Row apply(std::vector<Row> rows, bool special, bool spans, const std::function<std::string_view(int32_t)> &token) const;
+  /// `rows` has one or two, those of `texts`.
+  Row apply(std::vector<Row> rows, const std::vector<std::string_view> &texts, bool special, bool spans) const;
 
 private:
   struct Part {

@@ -134,9 +134,11 @@ void PreTokenizer::add(const Settings &s, int depth) {
     step.length = s.has("length") ? s["length"].whole(1 << 30) : 5;
     if (step.length == 0)
       s["length"].fail("expected at least 1");
+  } else if (type == "UnicodeScripts") {
+    step.kind = Kind::Scripts;
   } else {
-    s["type"].fail("there is no pre-tokenizer `" + type + "` here; known are BertPreTokenizer, ByteLevel, CharDelimiterSplit, "
-                   "Digits, FixedLength, Metaspace, Punctuation, Sequence, Split, Whitespace and WhitespaceSplit");
+    s["type"].fail("there is no pre-tokenizer `" + type + "`; known are BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, "
+                   "FixedLength, Metaspace, Punctuation, Sequence, Split, UnicodeScripts, Whitespace and WhitespaceSplit");
   }
   steps.push_back(std::move(step));
 }
@@ -276,6 +278,25 @@ void PreTokenizer::one(const Step &step, Pieces &pieces) const {
         list.push_back({uint32_t(begin), uint32_t(at), -1});
       }
       break;
+    case Kind::Scripts: {
+      // A piece ends where another script begins; what is of none, such as a space, goes with what is before it. As there,
+      // none before the first script is left out.
+      int last = 0;
+      uint32_t begin = p.end;
+      for (size_t at = p.begin; at < p.end;) {
+        auto from = uint32_t(at);
+        int script = scriptOf(next(bytes, at));
+        if (script == 0 || script == last)
+          continue;
+        if (begin < from)
+          list.push_back({begin, from, -1});
+        begin = from;
+        last = script;
+      }
+      if (begin < p.end)
+        list.push_back({begin, p.end, -1});
+      break;
+    }
     case Kind::Metaspace: {
       size_t begin = out.bytes.size();
       bool marked = bytes.compare(p.begin, step.mark.size(), step.mark) == 0 && p.end - p.begin >= step.mark.size();

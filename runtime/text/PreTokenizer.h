@@ -15,7 +15,7 @@ public:
   bool needsOrigin() const;
 
 private:
-  enum class Kind { Bert, ByteLevel, Class, Delimiter, Metaspace, Whitespace, Split, FixedLength };
+  enum class Kind { Bert, ByteLevel, Class, Delimiter, Metaspace, Whitespace, Split, FixedLength, Scripts };
   enum class Behavior { Removed, Isolated, MergedWithPrevious, MergedWithNext, Contiguous };
   enum class Scheme { Always, First, Never };
   struct Step {

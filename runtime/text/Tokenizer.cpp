@@ -168,22 +168,25 @@ struct Tokenizer::Parts {
     out.ids.reserve(text.size() / 3 + 4);
     thread_local std::vector<Token> tokens;
     for (const Piece &p : pieces.list) {
+      std::string_view piece = std::string_view(pieces.text.bytes).substr(p.begin, p.end - p.begin);
+      auto give = [&](const Token &t, std::string_view shown) {
+        out.ids.push_back(t.id);
+        if (offsets) {
+          out.spans.push_back(pieces.text.origin(p.begin + t.begin, p.begin + t.end));
+          out.edges.push_back(edgesOf(shown));
+        }
+      };
       if (p.id >= 0) {
-        out.ids.push_back(p.id);
-        if (offsets)
-          out.spans.push_back(pieces.text.origin(p.begin, p.end));
+        give({p.id, 0, uint32_t(piece.size())}, piece);
         continue;
       }
       tokens.clear();
-      model->encode(std::string_view(pieces.text.bytes).substr(p.begin, p.end - p.begin), tokens);
-      for (const Token &t : tokens) {
-        out.ids.push_back(t.id);
-        if (offsets)
-          out.spans.push_back(pieces.text.origin(p.begin + t.begin, p.begin + t.end));
-      }
+      model->encode(piece, tokens);
+      for (const Token &t : tokens)
+        give(t, offsets ? model->shown(t, piece) : std::string_view());
     }
     out.types.assign(out.ids.size(), type);
-    out.own.assign(out.ids.size(), 1);
+    out.of.assign(out.ids.size(), uint8_t(type));
     return out;
   }
 
@@ -191,7 +194,8 @@ struct Tokenizer::Parts {
     cutTo(row.ids, length, truncation.left);
     cutTo(row.types, length, truncation.left);
     cutTo(row.spans, length, truncation.left);
-    cutTo(row.own, length, truncation.left);
+    cutTo(row.edges, length, truncation.left);
+    cutTo(row.of, length, truncation.left);
   }
 
   /// As many of each text as go into `most` ids together.
@@ -226,13 +230,16 @@ struct Tokenizer::Parts {
     }
   }
 
-  Encoding encode(std::vector<Row> rows, EncodeOptions options) const {
+  Encoding encode(const std::vector<std::string_view> &texts, EncodeOptions options) const {
+    std::vector<Row> rows;
+    for (std::string_view text : texts)
+      rows.push_back(row(text, int32_t(rows.size()), options.offsets));
     if (options.atMost > 0 || (options.limits && truncation.on)) {
       size_t length = options.atMost > 0 ? size_t(options.atMost) : truncation.length;
       size_t extra = options.special ? postProcessor.added(rows.size() == 2) : 0;
       truncate(rows, length - std::min(extra, length));
     }
-    Row row = postProcessor.apply(std::move(rows), options.special, options.offsets, [&](int32_t id) { return token(id); });
+    Row row = postProcessor.apply(std::move(rows), texts, options.special, options.offsets);
     Encoding out;
     out.ids = std::move(row.ids);
     out.types = std::move(row.types);
@@ -300,17 +307,10 @@ Tokenizer Tokenizer::fromJson(std::string json, const std::string &name) {
   return Tokenizer(std::move(parts));
 }
 
-Encoding Tokenizer::encode(std::string_view text, EncodeOptions options) const {
-  std::vector<Row> rows;
-  rows.push_back(parts->row(text, 0, options.offsets));
-  return parts->encode(std::move(rows), options);
-}
+Encoding Tokenizer::encode(std::string_view text, EncodeOptions options) const { return parts->encode({text}, options); }
 
 Encoding Tokenizer::encode(std::string_view text, std::string_view second, EncodeOptions options) const {
-  std::vector<Row> rows;
-  rows.push_back(parts->row(text, 0, options.offsets));
-  rows.push_back(parts->row(second, 1, options.offsets));
-  return parts->encode(std::move(rows), options);
+  return parts->encode({text, second}, options);
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skipSpecial) const {

@@ -1,8 +1,7 @@
 // Text to ids and back, as a `tokenizer.json` of Hugging Face says, with the same ids.
 //
 // Read: the models WordPiece, BPE (byte-level, byte fallback), Unigram and WordLevel with all normalisers,
-// pre-tokenisers (but UnicodeScripts), post-processors and decoders of that format, added tokens, truncation and
-// padding. A file is refused, with its place, for what is not as the format says. Reading takes at most 128 times the
+// pre-tokenisers, post-processors and decoders of that format, added tokens, truncation and padding. A file is refused, with its place, for what is not as the format says. Reading takes at most 128 times the
 // file's size in memory (and a megabyte).
 #pragma once
 #include "Error.h"

@@ -12,6 +12,17 @@ struct Range {
   char32_t first, last;
 };
 #include "Differences.inc"
+struct Script {
+  char32_t first, last;
+  uint8_t script;
+};
+#include "Scripts.inc"
+struct Young {
+  char32_t first, last;
+  const char *category, *script, *code;
+  bool alphabetic, emoji;
+};
+#include "Young.inc"
 
 bool in(std::span<const Range> table, char32_t c) {
   auto at = std::upper_bound(table.begin(), table.end(), c, [](char32_t c, const Range &r) { return c < r.first; });
@@ -258,22 +269,32 @@ size_t graphemeAt(std::string_view valid, size_t at) {
   return at - begin;
 }
 
-std::string younger(std::string_view category) {
-  static const std::pair<std::string_view, std::span<const Range>> tables[] = {
-      {"L", kSince14L}, {"Lu", kSince14Lu}, {"Ll", kSince14Ll}, {"Lm", kSince14Lm}, {"Lo", kSince14Lo}, {"M", kSince14M},
-      {"N", kSince14N}, {"Nd", kSince14Nd}, {"P", kSince14P}, {"S", kSince14S}};
-  std::span<const Range> table;
-  for (auto &[name, ranges] : tables)
-    if (name == category)
-      table = ranges;
-  std::string out;
-  auto put = [&](char32_t first, char32_t last) {
-    char cell[40];
-    std::snprintf(cell, sizeof cell, "\\x{%x}-\\x{%x}", unsigned(first), unsigned(last));
-    out += cell;
+int scriptOf(char32_t c) {
+  auto at = std::upper_bound(std::begin(kScripts), std::end(kScripts), c, [](char32_t c, const Script &s) { return c < s.first; });
+  return at != std::begin(kScripts) && c <= std::prev(at)->last ? std::prev(at)->script : 0;
+}
+
+std::string younger(std::string_view property) {
+  auto isName = [&](const char *name) { // in lower case without `_`
+    size_t at = 0;
+    for (const char *c = name; *c; ++c)
+      if (*c != '_' && (at == property.size() || property[at++] != char(lower(char32_t(*c)))))
+        return false;
+    return at == property.size();
   };
-  for (Range r : table)
-    put(r.first, r.last);
+  std::string out;
+  for (const Young &y : kYoung) {
+    const char general[] = {y.category[0], 0};
+    bool cased = y.category[0] == 'L' && (y.category[1] == 'u' || y.category[1] == 'l' || y.category[1] == 't');
+    bool in = property.empty() || (property == "c" ? y.category[0] != 'C'
+                                   : property == "lc" || property == "l&" ? cased
+                                   : property == "alphabetic" ? y.alphabetic
+                                   : property == "emoji" || property == "emojipresentation" ? y.emoji
+                                   : isName(general) || isName(y.category) || isName(y.script) || isName(y.code));
+    char cell[40];
+    if (in && std::snprintf(cell, sizeof cell, "\\x{%x}-\\x{%x}", unsigned(y.first), unsigned(y.last)) > 0)
+      out += cell;
+  }
   return out;
 }
 

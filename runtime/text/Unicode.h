@@ -72,8 +72,12 @@ std::vector<Change> normalForm(std::string_view valid, Form form);
 /// Bytes of the extended grapheme cluster at `at`.
 size_t graphemeAt(std::string_view valid, size_t at);
 
-/// What patterns hold to be in a category (L, Lu, Nd, ...) and Unicode 14 does not know yet, as the inside of a bracket
-/// expression: `\x{1c89}-\x{1c8a}`. Empty for others.
-std::string younger(std::string_view category);
+/// The script of UnicodeScripts, 0 for spaces and for what has none there (its table is of Unicode 9, and counts Kana as Han).
+int scriptOf(char32_t c);
+
+/// Characters that patterns know there and PCRE2 does not yet, of a category (L, Lu, LC, ...), of a script, or those that are
+/// Alphabetic or Emoji, as the inside of a bracket expression: `\x{1c89}-\x{1c8a}`. Names in lower case without `_`; "" for
+/// all that were Cn before and "c" for those that are no longer C. Empty for other names.
+std::string younger(std::string_view property);
 
 } // namespace bigm::text

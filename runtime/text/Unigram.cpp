@@ -81,6 +81,11 @@ public:
     std::reverse(out.begin() + ptrdiff_t(before), out.end());
   }
 
+  std::string_view shown(const Token &token, std::string_view piece) const override {
+    return token.id == unknown ? piece.substr(token.begin, token.end - token.begin) : vocabulary.token(token.id);
+  }
+  size_t size() const override { return scores.size(); } // one that is there twice counts twice
+
   Trie trie;
   std::vector<double> scores;
   double worst = std::numeric_limits<double>::infinity();

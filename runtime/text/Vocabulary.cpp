@@ -76,6 +76,14 @@ Vocabulary Vocabulary::read(const Settings &settings) {
   return v;
 }
 
+int32_t Trie::find(std::string_view key) const {
+  uint32_t node = 0;
+  for (char c : key)
+    if ((node = child(node, uint8_t(c))) == 0)
+      return -1;
+  return value(node);
+}
+
 void Trie::add(std::string_view key, int32_t value) {
   uint32_t node = 0;
   for (char c : key) {

@@ -61,6 +61,8 @@ public:
         return e.to;
     }
   }
+  /// The value of a key, -1 when there is none.
+  int32_t find(std::string_view key) const;
   int32_t value(uint32_t node) const { return nodes[node].value; }
   bool empty() const { return nodes.size() == 1; }
 

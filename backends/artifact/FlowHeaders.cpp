@@ -116,6 +116,22 @@ public:
                         "    return {2}_at(bigm_f, 0);\n"
                         "  }}\n",
                         name, result, function, inputs, literal(name), gives);
+    if (flow.at("result").value("stream", false)) {
+      text += fmt::format("  /// The same, told as it is written: `told` is given pieces of the text, and returns false to end it.\n"
+                          "  {1} {2}({3}, const std::function<bool(std::string_view piece)> &told) {{\n"
+                          "    bigm::FlowHandle &bigm_f = flow({4});\n"
+                          "    bigm_f.clear();\n{5}"
+                          "    bigm_f.record();\n"
+                          "    bigm_f.run([&](int64_t, std::string_view piece) {{ return told(piece); }});\n"
+                          "    return {2}_at(bigm_f, 0);\n"
+                          "  }}\n"
+                          "  /// Several at once; the pieces of their texts come in turns, with the record's number.\n"
+                          "  std::vector<{1}> {2}(bigm::View<const {6}> records, const bigm::Told &told) {{\n"
+                          "    bigm::FlowHandle &f = flow({4});\n"
+                          "    return f.all(records, [&](const {6} &record) {{ {2}_give(f, record); }}, [&](int64_t i) {{ return {2}_at(f, i); }}, &told);\n"
+                          "  }}\n",
+                          name, result, function, inputs, literal(name), gives, record);
+    }
     // Two forms: all or nothing, and one in which some may fail.
     for (bool some : {false, true})
       text += fmt::format("  /// The flow `{0}` on several records at once{6}.\n"

@@ -335,7 +335,10 @@ ScopePtr Checker::bindSettings(const ast::CallableDecl &d, Module *m, const std:
     Val v;
     auto g = given.find(p->name.text);
     if (g != given.end()) {
-      v = bind(resolve(*p->type, scope, true), g->second, {d.name.text, p->name.text, false}, matching);
+      // What is handed on may be nothing where nothing is what it would be if it were left out.
+      v = g->second.value;
+      if (!v.is(Val::Kind::None) || !p->defaultValue || !eval(*p->defaultValue, scope).is(Val::Kind::None))
+        v = bind(resolve(*p->type, scope, true), g->second, {d.name.text, p->name.text, false}, matching);
       ok &= !v.poison();
     } else if (p->defaultValue) {
       v = eval(*p->defaultValue, scope);

@@ -131,7 +131,10 @@ private:
         continue;
       // One text that is written goes out as it comes; what several write would mix.
       bool streams = options.stream && !options.json && waiting.size() == 1 && chosen->result.stream;
-      around.stream = streams ? options.stream : nullptr;
+      around.stream = nullptr;
+      around.streamed = chosen->result.slot;
+      if (streams)
+        around.stream = [this](int64_t, std::string_view piece) { return options.stream(piece), true; };
       if (!answered(rows, slots, answers, streams))
         continue;
       if (streams) {

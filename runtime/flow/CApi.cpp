@@ -205,6 +205,19 @@ bigm_status bigm_flow_run(bigm_flow *f) {
     f->ran = true;
   });
 }
+bigm_status bigm_flow_stream(bigm_flow *f, bigm_flow_listener listener, void *user) {
+  return guarded([&] {
+    need(f, "flow");
+    if (!f->plan.result.stream)
+      refuse(fmt::format("`{}` gives no `stream text`", f->plan.name));
+    f->around.streamed = f->plan.result.slot;
+    f->around.stream = nullptr;
+    if (listener)
+      f->around.stream = [listener, user](int64_t record, std::string_view piece) {
+        return listener(user, record, piece.data(), piece.size()) != 0;
+      };
+  });
+}
 int64_t bigm_flow_records(const bigm_flow *f) { return f ? f->slots.records : 0; }
 
 bigm_status bigm_flow_array(const bigm_flow *f, const char *slot, bigm_array *out) {

@@ -65,8 +65,10 @@ using Caller = std::function<std::map<std::string, data::Tensor>(const std::stri
 
 /// What steps need from outside.
 struct Surroundings {
-  /// Called with pieces of a text that is written, as they come; may be empty.
-  std::function<void(std::string_view piece)> stream;
+  /// Called with pieces of the text of slot `streamed` as they are written, with the row's number; false ends that text. May be
+  /// empty.
+  std::function<bool(int64_t row, std::string_view piece)> stream;
+  std::string streamed;
   Caller call;
   /// Calls `body` with every number below `parts`, several at a time on threads of their own, each with what runs a function on
   /// that thread alone. May be empty: then there is one thread.

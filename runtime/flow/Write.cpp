@@ -5,6 +5,9 @@
 
 namespace bigm::flow {
 
+/// Texts that are written side by side: reading the weights once serves all of them, and each costs memory of its own.
+constexpr size_t kSideBySide = 8;
+
 void write(const Step &step, Slots &slots, const Surroundings &around) {
   const text::Tokenizer &tokenizer = around.tokenizer(step.strings.at(0));
   generate::Options options;
@@ -15,6 +18,7 @@ void write(const Step &step, Slots &slots, const Surroundings &around) {
   options.sampling.repetitionPenalty = float(step.number("repetition", 1));
   options.sampling.seed = uint64_t(step.number("seed", 0));
   options.beams = int32_t(step.number("beams", 1));
+  options.drawAlone = true;
   for (size_t i = 1; i < step.strings.size(); ++i) {
     const std::string &given = step.strings[i];
     if (given.rfind("stop ", 0) == 0) {
@@ -37,18 +41,20 @@ void write(const Step &step, Slots &slots, const Surroundings &around) {
   std::vector<text::Decoder> decoders(prompts.size(), text::Decoder(tokenizer));
   generate::Callbacks callbacks;
   callbacks.decode = [&](size_t sequence, int32_t token, bool last, std::string &to) {
-    to += last ? decoders[sequence].finish() : decoders[sequence].push(token);
+    if (last)
+      decoders[sequence].finish(to);
+    else
+      decoders[sequence].push(token, to);
   };
-  if (around.stream)
-    callbacks.stream = [&](size_t, int32_t, std::string_view piece) {
-      if (!piece.empty())
-        around.stream(piece);
-      return true;
+  if (around.stream && around.streamed == step.outputs.at(0))
+    callbacks.stream = [&](size_t sequence, int32_t, std::string_view piece) {
+      return piece.empty() || around.stream(int64_t(sequence), piece);
     };
   Texts &texts = slots.texts[step.outputs.at(0)];
   texts.clear();
   try {
-    generate::Engine &engine = around.engine(step.name, int64_t(longest) + options.atMost, options.beams);
+    size_t several = options.beams > 1 ? size_t(options.beams) : std::min(prompts.size(), kSideBySide);
+    generate::Engine &engine = around.engine(step.name, int64_t(longest) + options.atMost, int64_t(several));
     for (generate::Continuation &c : generate::generate(engine, prompts, options, callbacks))
       texts.push_back(std::move(c.text));
   } catch (const generate::Error &e) {

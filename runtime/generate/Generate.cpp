@@ -99,7 +99,7 @@ private:
       Running &r = slots[size_t(numbers[i])];
       std::span<float> own(logits + int64_t(i) * engine.vocab(), size_t(engine.vocab()));
       double probability = 0;
-      int32_t token = sampler.pick(own, r.tokens, options.sampling, r.prompt, r.tokens.size() - r.start, probability);
+      int32_t token = sampler.pick(own, r.tokens, options.sampling, options.drawAlone ? 0 : r.prompt, r.tokens.size() - r.start, probability);
       r.logProbability += probability;
       advance(r, token, engine.length(numbers[i]) >= engine.capacity());
       if (r.end) {

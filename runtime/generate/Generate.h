@@ -6,7 +6,7 @@
 //   std::vector<Continuation> all = generate(engine, prompts, options, {.decode = ..., .stream = ...});
 //
 // As many prompts as the engine has slots are under way at a time; the next begins where one ends. What is chosen for a
-// prompt depends on its number, its tokens and the seed, not on those beside it.
+// prompt depends on its tokens, the seed and (but for `drawAlone`) its number, not on those beside it.
 #pragma once
 #include "Engine.h"
 #include "Sampler.h"
@@ -27,6 +27,7 @@ struct Options {
   /// Where a sequence has filled the engine's positions its later half is read again, as if it began there, and it goes on; else it
   /// ends. A search by beams ends in any case.
   bool pastCapacity = true;
+  bool drawAlone = false;          // each prompt draws what it would draw alone, whatever its number
   float lengthPenalty = 1;         // of beams: log-probabilities are divided by length to this power
 };
 

@@ -107,7 +107,8 @@ void TokenDecoder::one(const Step &step, std::vector<std::string> &tokens) {
       replaceAll(tokens[i], step.mark, i + 1 == tokens.size() ? "" : " ");
     break;
   case Kind::ByteLevel: {
-    std::string all;
+    thread_local std::string all;
+    all.clear();
     for (const std::string &t : tokens) {
       size_t before = all.size();
       for (size_t at = 0; at < t.size();) {
@@ -120,7 +121,11 @@ void TokenDecoder::one(const Step &step, std::vector<std::string> &tokens) {
         all += char(b);
       }
     }
-    tokens.assign(1, repaired(all));
+    tokens.resize(1);
+    if (isValid(all))
+      tokens[0].assign(all);
+    else
+      tokens[0] = repaired(all);
     break;
   }
   case Kind::WordPiece:
@@ -165,10 +170,12 @@ void TokenDecoder::one(const Step &step, std::vector<std::string> &tokens) {
     }
     break;
   case Kind::Fuse: {
-    std::string all;
+    thread_local std::string all;
+    all.clear();
     for (const std::string &t : tokens)
       all += t;
-    tokens.assign(1, std::move(all));
+    tokens.resize(1);
+    tokens[0].assign(all);
     break;
   }
   case Kind::Strip:
@@ -183,8 +190,9 @@ void TokenDecoder::one(const Step &step, std::vector<std::string> &tokens) {
     }
     break;
   case Kind::ByteFallback: {
-    std::vector<std::string> out;
+    thread_local std::vector<std::string> out;
     std::string bytes;
+    out.clear();
     auto flush = [&] {
       if (isValid(bytes)) {
         if (!bytes.empty())
@@ -202,22 +210,20 @@ void TokenDecoder::one(const Step &step, std::vector<std::string> &tokens) {
         out.push_back(std::move(t));
       }
     flush();
-    tokens = std::move(out);
+    tokens.swap(out);
     break;
   }
   }
 }
 
-std::string TokenDecoder::join(std::vector<std::string> tokens) const {
+void TokenDecoder::join(std::vector<std::string> &tokens, std::string &out) const {
   for (const Step &s : steps)
     one(s, tokens);
-  std::string out;
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (none && i > 0)
       out += ' ';
     out += tokens[i];
   }
-  return out;
 }
 
 } // namespace bigm::text

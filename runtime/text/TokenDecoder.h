@@ -8,7 +8,8 @@ class TokenDecoder {
 public:
   /// Throws Error naming the place. Null joins tokens with spaces.
   static TokenDecoder read(const Settings &settings);
-  std::string join(std::vector<std::string> tokens) const;
+  /// Appends the text of tokens to `out`, and leaves other tokens behind.
+  void join(std::vector<std::string> &tokens, std::string &out) const;
 
 private:
   enum class Kind { Bpe, ByteLevel, WordPiece, Metaspace, Ctc, Replace, Fuse, Strip, ByteFallback };

@@ -230,6 +230,20 @@ struct Tokenizer::Parts {
     }
   }
 
+  /// Appends the text of ids; `tokens` is room to work in.
+  void decode(std::span<const int32_t> ids, bool skipSpecial, std::vector<std::string> &tokens, std::string &out) const {
+    size_t n = 0;
+    for (int32_t id : ids) {
+      if ((!added.token(id) && !model->vocabulary.has(id)) || (skipSpecial && added.hidden(id)))
+        continue;
+      if (n == tokens.size())
+        tokens.emplace_back();
+      tokens[n++].assign(token(id));
+    }
+    tokens.resize(n);
+    decoder.join(tokens, out);
+  }
+
   Encoding encode(const std::vector<std::string_view> &texts, EncodeOptions options) const {
     std::vector<Row> rows;
     for (std::string_view text : texts)
@@ -315,11 +329,9 @@ Encoding Tokenizer::encode(std::string_view text, std::string_view second, Encod
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skipSpecial) const {
   std::vector<std::string> tokens;
-  tokens.reserve(ids.size());
-  for (int32_t id : ids)
-    if ((parts->added.token(id) || parts->model->vocabulary.has(id)) && !(skipSpecial && parts->added.hidden(id)))
-      tokens.emplace_back(parts->token(id));
-  return parts->decoder.join(std::move(tokens));
+  std::string out;
+  parts->decode(ids, skipSpecial, tokens, out);
+  return out;
 }
 
 int32_t Tokenizer::size() const { return std::max(parts->model->vocabulary.ids(), parts->added.ids()); }
@@ -336,25 +348,29 @@ const std::string &Tokenizer::json() const { return parts->json; }
 // Decoding looks at neighbours (a space after the first word, the bytes of one character), so the ids that were given
 // last are decoded again with the new ones, and what they add is told. An end that is U+FFFD may become a character, but
 // not after 16 more ids.
-std::string Decoder::push(int32_t id) {
+void Decoder::push(int32_t id, std::string &to) {
   ids.push_back(id);
-  std::string text = tokenizer.decode(ids, skipSpecial);
+  decode(text);
   if (text.size() <= shown.size() || (text.ends_with("\xEF\xBF\xBD") && ids.size() - given <= 16))
-    return "";
-  std::string more = text.starts_with(shown) ? text.substr(shown.size()) : text;
+    return;
+  to.append(text, text.starts_with(shown) ? shown.size() : 0);
   ids.erase(ids.begin(), ids.begin() + ptrdiff_t(given));
   given = ids.size();
-  shown = tokenizer.decode(ids, skipSpecial);
-  return more;
+  decode(shown);
 }
 
-std::string Decoder::finish() {
-  std::string text = tokenizer.decode(ids, skipSpecial);
-  std::string more = text.size() > shown.size() && text.starts_with(shown) ? text.substr(shown.size()) : "";
+void Decoder::finish(std::string &to) {
+  decode(text);
+  if (text.size() > shown.size() && text.starts_with(shown))
+    to.append(text, shown.size());
   ids.clear();
   given = 0;
   shown.clear();
-  return more;
+}
+
+void Decoder::decode(std::string &to) {
+  to.clear();
+  tokenizer.parts->decode(ids, skipSpecial, tokens, to);
 }
 
 } // namespace bigm::text

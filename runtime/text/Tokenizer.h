@@ -60,21 +60,24 @@ private:
   std::shared_ptr<const Parts> parts;
 };
 
-/// Text as its ids come one by one. What may still change (half a character) is held back.
+/// Text as its ids come one by one. What may still change (half a character) is held back. Once its texts have had their usual
+/// lengths nothing is allocated.
 class Decoder {
 public:
   explicit Decoder(Tokenizer tokenizer, bool skipSpecial = true) : tokenizer(std::move(tokenizer)), skipSpecial(skipSpecial) {}
-  /// What `id` adds to the text; often nothing.
-  std::string push(int32_t id);
-  /// What is still held back.
-  std::string finish();
+  /// Appends what `id` adds to the text; often nothing.
+  void push(int32_t id, std::string &to);
+  /// Appends what is still held back.
+  void finish(std::string &to);
 
 private:
+  void decode(std::string &to);
   Tokenizer tokenizer;
   bool skipSpecial;
   std::vector<int32_t> ids; // the last ones that were given, then those held back
   size_t given = 0;
-  std::string shown;        // the text of the given ones
+  std::string shown, text;  // of the given ones, and of all
+  std::vector<std::string> tokens;
 };
 
 } // namespace bigm::text

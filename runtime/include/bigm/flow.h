@@ -53,6 +53,12 @@ BIGM_EXPORT void bigm_flow_drop(bigm_flow *flow);
 
 /* Answers all records given so far, or fails for all of them; a record that does can be told by giving each alone. */
 BIGM_EXPORT bigm_status bigm_flow_run(bigm_flow *flow);
+/* Where a flow gives a `stream text`: who is told of each piece of it as it is written, while bigm_flow_run runs. `record`
+ * counts from 0; of several records the pieces come in turns. `piece` is UTF-8 of whole characters, good during the call;
+ * all pieces of a record are its text. Returning 0 ends that text where it is. NULL: nobody. It stays until it is replaced.
+ * An error for a flow that gives no stream. */
+typedef int32_t (*bigm_flow_listener)(void *user, int64_t record, const char *piece, uint64_t size);
+BIGM_EXPORT bigm_status bigm_flow_stream(bigm_flow *flow, bigm_flow_listener listener, void *user);
 BIGM_EXPORT int64_t bigm_flow_records(const bigm_flow *flow);
 
 /* What a slot holds, all rows one after the other. */

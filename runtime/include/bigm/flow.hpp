@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <exception>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -86,6 +88,9 @@ struct Failed {
   std::string why;
 };
 
+/// Who is told of a text as it is written: pieces of the text of each record. False ends that text.
+using Told = std::function<bool(int64_t record, std::string_view piece)>;
+
 /// A flow with its records and what it gave for them.
 class FlowHandle {
 public:
@@ -116,9 +121,20 @@ public:
   void record() { check(bigm_flow_record(flow_)); }
   void run() { check(bigm_flow_run(flow_)); }
   void clear() { bigm_flow_clear(flow_); }
+  /// Runs and tells of pieces of the texts that are written, with their record's number; `told` returns false to end that text.
+  /// What it throws ends all of them and comes out of here.
+  void run(const Told &told) {
+    Listening listening{&told, nullptr};
+    check(bigm_flow_stream(flow_, &Listening::hear, &listening));
+    bigm_status status = bigm_flow_run(flow_);
+    bigm_flow_stream(flow_, nullptr, nullptr);
+    if (listening.thrown)
+      std::rethrow_exception(listening.thrown);
+    check(status);
+  }
 
   /// Gives every record, and reads what each got.
-  template <class Record, class Give, class Read> auto all(View<const Record> records, Give give, Read read) {
+  template <class Record, class Give, class Read> auto all(View<const Record> records, Give give, Read read, const Told *told = nullptr) {
     clear();
     std::vector<decltype(read(int64_t(0)))> results;
     if (records.size() == 0)
@@ -127,7 +143,7 @@ public:
       give(records.data()[i]);
       record();
     }
-    run();
+    told ? run(*told) : run();
     for (size_t i = 0; i < records.size(); ++i)
       results.push_back(read(int64_t(i)));
     return results;
@@ -255,6 +271,21 @@ public:
   }
 
 private:
+  struct Listening {
+    const Told *told;
+    std::exception_ptr thrown;
+    static int32_t hear(void *self, int64_t record, const char *piece, uint64_t size) noexcept {
+      auto &own = *static_cast<Listening *>(self);
+      if (own.thrown)
+        return 0;
+      try {
+        return (*own.told)(record, {piece, size_t(size)});
+      } catch (...) {
+        own.thrown = std::current_exception();
+        return 0;
+      }
+    }
+  };
   bigm_flow *flow_ = nullptr;
 };
 

@@ -21,9 +21,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         std::abort();
     t.decode(e.ids, false);
     Decoder stream(t);
+    std::string told;
     for (int32_t id : e.ids)
-      stream.push(id);
-    stream.finish();
+      stream.push(id, told);
+    stream.finish(told);
     t.encode(text, text, {});
   } catch (const Error &) {
   }

@@ -40,7 +40,8 @@ AddedTokens AddedTokens::read(const Settings &settings, const Model &model, cons
     if (a.shown.empty())
       continue;
     Matcher &m = normalizes ? out.normalized : out.raw;
-    // Of tokens that look the same once they are normalised the first special one is found, else the first.
+    // Of tokens that look the same once they are normalised the first special one is found, else the first. (There it is one
+    // of them, another in each process.)
     int32_t same = m.trie.find(a.shown);
     if (same < 0 || (a.special && !out.byId[size_t(same)].special))
       m.trie.add(a.shown, id);

@@ -48,12 +48,17 @@ bool compiles(const std::string &pattern) {
   return code != nullptr;
 }
 
+/// Beside young characters there are old ones that have been alphabetic since Unicode 15 and 16: letters above letters, signs.
+std::string alphabetic() {
+  return "\\p{Alphabetic}\\x{363}-\\x{36f}\\x{c04}\\x{f82}\\x{f83}\\x{1dd3}-\\x{1de6}\\x{11080}\\x{11081}" + younger("alphabetic");
+}
+
 /// The inside of a bracket for a class by its name, as in `[:alpha:]` and `\p{Alpha}`; empty where the name is no such class.
 std::string classByName(const std::string &name) {
   if (name == "alpha")
-    return "\\p{Alphabetic}" + younger("alphabetic");
+    return alphabetic();
   if (name == "alnum")
-    return "\\p{Alphabetic}" + younger("alphabetic") + category("Nd");
+    return alphabetic() + category("Nd");
   if (name == "digit")
     return category("Nd");
   if (name == "word")

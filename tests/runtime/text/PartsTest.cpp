@@ -37,7 +37,7 @@ TEST(Parts, SpansOfAddedTokensLeaveOutTheSpacesBesideThem) {
   EXPECT_THAT(e.offsets, ElementsAre(Span{0, 1}, Span{3, 6}));
 }
 
-// Of those that the normalizer makes the same, a special one is found, else the first.
+// Of those that the normalizer makes the same, a special one is found, else the first; there it is left to chance.
 TEST(Parts, AddedTokensThatAreNormalisedToTheSame) {
   auto ofYou = [](const std::string &added) {
     return words("\"a\":1", R"("normalizer":{"type":"Strip"},"added_tokens":[)" + added + "]").encode("you").ids;

@@ -56,6 +56,7 @@ TEST(Pattern, KnowsCharactersOfUnicode16) {
   EXPECT_THAT(matches(R"(\p{Mn})", "\u0897"), ElementsAre("\u0897"));
   EXPECT_THAT(matches(R"(\p{C})", "\U0001fae9\u200b\u0378"), ElementsAre("\u200b", "\u0378")) << "it is no longer unassigned";
   EXPECT_THAT(matches(R"([^\p{Cn}b]+)", "\U0001fae9\u0378ab"), ElementsAre("\U0001fae9", "a"));
+  EXPECT_THAT(matches(R"([[:alpha:]]+)", "x\u036c1"), ElementsAre("x\u036c")) << "alphabetic since Unicode 16";
   EXPECT_THAT(matches(R"(\p{lu}+)", "aBC"), ElementsAre("BC")) << "names in any case";
 }
 

@@ -8,6 +8,7 @@ not say. Run it with a Python that has `tokenizers`, where libutf8proc.so.2 is i
 import ctypes
 
 import tokenizers
+from table import print_table
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 lib = ctypes.CDLL("libutf8proc.so.2")
@@ -74,15 +75,7 @@ def ranges(points):
 
 
 def table(name, points):
-    cells = [f"{{0x{a:x}, 0x{b:x}}}," for a, b in ranges(points)]
-    print(f"constexpr Range k{name}[] = {{")
-    line = " "
-    for cell in cells:
-        if len(line) + 1 + len(cell) > 118:
-            print(line)
-            line = " "
-        line += " " + cell
-    print(line + "\n};")
+    print_table("Range", "k" + name, [f"{{0x{a:x}, 0x{b:x}}}," for a, b in ranges(points)])
 
 
 print(f"// Made by tests/runtime/text/differences.py from tokenizers {tokenizers.__version__} and utf8proc's Unicode "
@@ -99,12 +92,4 @@ print("// Code points that gained a lower case since: {from, to}.")
 lower = normalizers.Lowercase()
 pairs = [(c, lower.normalize_str(chr(c))) for c in POINTS if c != 0x130 and lower.normalize_str(chr(c)) != chr(lib.utf8proc_tolower(c))]
 assert all(len(s) == 1 for _, s in pairs)
-print("constexpr Range kLower[] = {")
-line = " "
-for c, s in pairs:
-    cell = f"{{0x{c:x}, 0x{ord(s):x}}},"
-    if len(line) + 1 + len(cell) > 118:
-        print(line)
-        line = " "
-    line += " " + cell
-print(line + "\n};")
+print_table("Range", "kLower", [f"{{0x{c:x}, 0x{ord(s):x}}}," for c, s in pairs])

@@ -3,6 +3,7 @@ to be of one script. Run it with a Python that has `tokenizers`:
   python tests/runtime/text/scripts.py > runtime/text/Scripts.inc
 """
 import tokenizers
+from table import print_table
 from tokenizers import pre_tokenizers
 
 step = pre_tokenizers.UnicodeScripts()
@@ -23,12 +24,4 @@ for c in range(0x110000):
         ranges.append([c, c, script])
 
 print(f"// Made by tests/runtime/text/scripts.py from tokenizers {tokenizers.__version__}: {{first, last, script}}.")
-print("constexpr Script kScripts[] = {")
-line = " "
-for a, b, script in ranges:
-    cell = f"{{0x{a:x}, 0x{b:x}, {script}}},"
-    if len(line) + 1 + len(cell) > 118:
-        print(line)
-        line = " "
-    line += " " + cell
-print(line + "\n};")
+print_table("Script", "kScripts", [f"{{0x{a:x}, 0x{b:x}, {script}}}," for a, b, script in ranges])

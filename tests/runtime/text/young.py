@@ -7,6 +7,7 @@ with Python 3.11, whose `unicodedata` is as old as PCRE2, and `tokenizers`:
 import unicodedata
 
 import tokenizers
+from table import print_table
 from tokenizers import Regex, pre_tokenizers
 
 assert unicodedata.unidata_version == "14.0.0", "needs Python 3.11"
@@ -44,12 +45,4 @@ for c in KNOWN:
         rows.append([ord(c), ord(c), cells])
 
 print(f"// Made by tests/runtime/text/young.py from tokenizers {tokenizers.__version__}.")
-print("constexpr Young kYoung[] = {")
-line = " "
-for first, last, cells in rows:
-    cell = f"{{0x{first:x}, 0x{last:x}, {', '.join(cells)}}},"
-    if len(line) + 1 + len(cell) > 118:
-        print(line)
-        line = " "
-    line += " " + cell
-print(line + "\n};")
+print_table("Young", "kYoung", [f"{{0x{first:x}, 0x{last:x}, {', '.join(cells)}}}," for first, last, cells in rows])

@@ -341,9 +341,11 @@ struct ChooseLayout : bigm::impl::ChooseLayoutBase<ChooseLayout> {
   /// operand moves: then the reduction loops join.
   void pack(NestOp nest, unsigned dim, LoadOp b, LoadOp a) {
     int inner = placeOf(b, dim);
-    if (layoutOf(b.getTensor()).back() == inner)
+    auto maker = b.getTensor().getDefiningOp<NestOp>();
+    bool lies = layoutOf(b.getTensor()).back() == inner;
+    if (lies && (!maker || maker.reduces() || !b.getTensor().hasOneUse()))
       return;
-    bool isCompacted = compact(nest, b);
+    bool isCompacted = !lies && compact(nest, b);
     inner = placeOf(b, dim);
     SmallVector<AffineExpr> strides = stridesOf(a.getTensor());
     auto stepOfA = [&](int64_t i) -> double {
@@ -369,8 +371,8 @@ struct ChooseLayout : bigm::impl::ChooseLayoutBase<ChooseLayout> {
         order.push_back(i);
     llvm::stable_sort(order, [&](int64_t x, int64_t y) { return stepOfA(x) > stepOfA(y); });
     order.push_back(inner);
-    if (auto own = b.getTensor().getDefiningOp<NestOp>(); own && isCompacted)
-      return setLayout(own, 0, order);
+    if (auto own = b.getTensor().getDefiningOp<NestOp>(); own && (isCompacted || lies)) // such as weights with a scale in them
+      return setLayout(own, cast<OpResult>(b.getTensor()).getResultNumber(), order);
     OpBuilder builder(nest);
     Value packed = createCopy(builder, b.getTensor(), symbols, order).getResult(0);
     b.getTensorMutable().assign(packed);

@@ -9,6 +9,7 @@
 #include "ir/Bigm.h"
 #include "passes/InferenceEntries.h"
 #include "passes/Passes.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace mlir::bigm {
 #define GEN_PASS_DEF_FOLDSCALES
@@ -57,6 +58,15 @@ private:
         return i;
     }
     return std::nullopt;
+  }
+
+  /// Whether weights are kept in fewer bits than they are computed with, under scales of their own or not. They stay narrow: what
+  /// scales them goes behind the sum again (sink-scales).
+  static bool isNarrow(Value weight) {
+    while (auto mul = weight.getDefiningOp<MulOp>())
+      weight = mul.getX().getDefiningOp<ViewOp>() ? mul.getY() : mul.getX();
+    auto cast = weight.getDefiningOp<CastOp>();
+    return cast && cast.getX().getType().getElementTypeBitWidth() < cast.getType().getElementTypeBitWidth();
   }
 
   /// The scale as the operand of a reshape sees it; nothing when one of its dimensions is part of several. A dimension
@@ -151,7 +161,9 @@ private:
       for (AffineExpr index : scale.at.getResults())
         at.push_back(index.replaceDims(dims));
       Value factor = ViewOp::create(builder, loc, type, scale.tensor, AffineMap::get(type.getRank(), 0, at, loc.getContext()));
-      Value product = MulOp::create(builder, loc, weight, factor);
+      auto product = MulOp::create(builder, loc, weight, factor);
+      if (!isNarrow(weight))
+        product->setAttr(foldedAttr, builder.getUnitAttr());
       return ContractOp::create(builder, loc, contract.getType(), i == 0 ? product : contract.getLhs(),
                                 i == 1 ? product : contract.getRhs(), contract.getLhsMap(), contract.getRhsMap(),
                                 contract.getReduced());
@@ -179,6 +191,10 @@ struct FoldScales : bigm::impl::FoldScalesBase<FoldScales> {
       SmallVector<MulOp> scales(func.getBody().front().getOps<MulOp>());
       for (MulOp mul : scales)
         folding.run(mul);
+      // What is dead now would count as a reader (sink-scales).
+      for (Operation &op : llvm::make_early_inc_range(llvm::reverse(func.getBody().front())))
+        if (isOpTriviallyDead(&op))
+          op.erase();
     }
   }
 };

@@ -12,6 +12,9 @@
 
 namespace mlir::bigm {
 
+/// On a product of weights and a scale that fold-scales made: it is computed once, so sink-scales leaves it and takes the mark away.
+constexpr llvm::StringLiteral foldedAttr("bigm.folded");
+
 /// The functions for inference, in the module's order; steps of scans are none.
 SmallVector<func::FuncOp> inferenceEntries(ModuleOp module);
 

@@ -4,9 +4,11 @@
 //
 // The operand of a contraction is read from memory as it lies there (fuse-kernels), so x * s would be written and read
 // once; as an epilogue of the contraction the scale costs nothing. A softmax whose weights are used once divides by its sums so. Runs
-// after differentiation: where the product is kept for the backward part it has another reader, and stays.
+// after differentiation: where the product is kept for the backward part it has another reader, and stays. So does what fold-scales
+// put into weights, which costs nothing at all.
 #include "ir/Bigm.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/InferenceEntries.h"
 #include "passes/Passes.h"
 
 namespace mlir::bigm {
@@ -25,12 +27,14 @@ struct SinkScales : bigm::impl::SinkScalesBase<SinkScales> {
       for (unsigned factor : {0u, 1u})
         while (sink(contract, factor))
           ;
+    for (auto mul : getOperation().getBody().front().getOps<MulOp>())
+      mul->removeAttr(foldedAttr);
   }
 
   /// Moves one scale of the factor behind the contraction; false when there is none that can move.
   static bool sink(ContractOp contract, unsigned factor) {
     auto mul = contract->getOperand(factor).getDefiningOp<MulOp>();
-    if (!mul || !mul->hasOneUse() || !isa<FloatType>(mul.getType().getElementType()))
+    if (!mul || mul->hasAttr(foldedAttr) || !mul->hasOneUse() || !isa<FloatType>(mul.getType().getElementType()))
       return false;
     AffineMap map = factor == 0 ? contract.getLhsMap() : contract.getRhsMap();
     unsigned rank = contract.getType().getRank();
@@ -51,6 +55,7 @@ struct SinkScales : bigm::impl::SinkScalesBase<SinkScales> {
       auto scaled = MulOp::create(builder, mul.getLoc(), contract.getResult(), scale);
       contract.getResult().replaceAllUsesExcept(scaled, scaled);
       contract->setOperand(factor, x);
+      mul.erase(); // or a second scale in front of it would seem to have another reader
       return true;
     }
     return false;

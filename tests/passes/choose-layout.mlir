@@ -64,3 +64,24 @@ func.func @part(%qkv: tensor<40x24xf32>) -> tensor<2x40x40xf32> {
       reduced affine_map<() -> (4)> : (tensor<40x24xf32>, tensor<40x24xf32>) -> tensor<2x40x40xf32>
   return %s : tensor<2x40x40xf32>
 }
+
+// -----
+// Weights with a scale in them are made in the order in which the picture moves, not only with their vectors side by side.
+// CHECK-LABEL: func.func @scaled
+// CHECK: contraction ["sum"] attributes {layouts = [array<i64: 0, 2, 3, 1>]}
+// CHECK: kernel.nest affine_map<()[s0] -> (32, 16, 3, 3)> parallel 4 attributes {layouts = [array<i64: 2, 3, 1, 0>]}
+func.func @scaled(%x: tensor<?x8x9x9xf32, affine_map<()[s0] -> (s0, 8, 9, 9)>>, %v: tensor<16x8x3x3xf32>,
+    %w: tensor<32x16x3x3xf32>, %s: tensor<32xf32>) -> tensor<?x32x5x5xf32, affine_map<()[s0] -> (s0, 32, 5, 5)>>
+    attributes {bigm.symbols = ["N"]} {
+  %a = bigm.contract %x, %v lhs affine_map<(n, o, h, w, c, i, j) -> (n, c, h + i, w + j)>
+       rhs affine_map<(n, o, h, w, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> (8, 3, 3)>
+       : (tensor<?x8x9x9xf32, affine_map<()[s0] -> (s0, 8, 9, 9)>>, tensor<16x8x3x3xf32>)
+       -> tensor<?x16x7x7xf32, affine_map<()[s0] -> (s0, 16, 7, 7)>>
+  %t = bigm.view %s, affine_map<(o, c, i, j) -> (o)> : tensor<32xf32> -> tensor<32x16x3x3xf32>
+  %p = bigm.mul %w, %t : tensor<32x16x3x3xf32>
+  %b = bigm.contract %a, %p lhs affine_map<(n, o, h, w, c, i, j) -> (n, c, h + i, w + j)>
+       rhs affine_map<(n, o, h, w, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> (16, 3, 3)>
+       : (tensor<?x16x7x7xf32, affine_map<()[s0] -> (s0, 16, 7, 7)>>, tensor<32x16x3x3xf32>)
+       -> tensor<?x32x5x5xf32, affine_map<()[s0] -> (s0, 32, 5, 5)>>
+  return %b : tensor<?x32x5x5xf32, affine_map<()[s0] -> (s0, 32, 5, 5)>>
+}

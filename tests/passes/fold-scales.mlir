@@ -1,5 +1,7 @@
 // In inference a scale of channels goes into the weights.
 // RUN: bigm-opt %s --fold-scales --canonicalize --split-input-file --mlir-print-local-scope | FileCheck %s
+// sink-scales leaves them there.
+// RUN: bigm-opt %s --fold-scales --sink-scales --canonicalize --split-input-file --mlir-print-local-scope | FileCheck %s
 
 #x = affine_map<()[s0] -> (s0, 2, 9, 9)>
 #y = affine_map<()[s0] -> (s0, 4, 7, 7)>
@@ -9,7 +11,7 @@
 // CHECK-LABEL: func.func @biased
 // CHECK: bigm.mul %arg2, %arg3 : tensor<4xf32>
 // CHECK: %[[S:.*]] = bigm.view %arg3, affine_map<(d0, d1, d2, d3) -> (d0)>
-// CHECK: %[[W:.*]] = bigm.mul %arg1, %[[S]] : tensor<4x2x3x3xf32>
+// CHECK: %[[W:.*]] = bigm.mul %arg1, %[[S]]{{.*}} : tensor<4x2x3x3xf32>
 // CHECK: bigm.contract %arg0, %[[W]]
 // CHECK-NOT: bigm.mul
 func.func @biased(%x: tensor<?x2x9x9xf32, #x>, %w: tensor<4x2x3x3xf32> {bigm.tensor = 0 : i64},
@@ -101,4 +103,25 @@ func.func @step(%x: tensor<3x5xf32>, %w: tensor<4x5xf32> {bigm.tensor = 0 : i64}
   %r = bigm.mul %c, %ss : tensor<3x4xf32>
   %n = bigm.neg %w : tensor<4x5xf32>
   return %r, %n : tensor<3x4xf32>, tensor<4x5xf32>
+}
+
+// -----
+#x = affine_map<()[s0] -> (s0, 5)>
+#y = affine_map<()[s0] -> (s0, 4)>
+// Weights that are kept in few bits stay narrow: their scales go behind the sum, all of them.
+// RUN: bigm-opt %s --fold-scales --sink-scales --canonicalize --split-input-file --mlir-print-local-scope | FileCheck %s --check-prefix=NARROW
+// NARROW-LABEL: func.func @narrow
+// NARROW: %[[W:.*]] = bigm.cast %arg1
+// NARROW: bigm.contract %arg0, %[[W]]
+// NARROW-COUNT-2: bigm.mul {{.*}} : tensor<?x4xf32
+func.func @narrow(%x: tensor<?x5xf32, #x>, %w: tensor<4x5xi8> {bigm.tensor = 0 : i64}, %q: tensor<4xf32> {bigm.tensor = 1 : i64},
+    %s: tensor<4xf32> {bigm.tensor = 2 : i64}) -> tensor<?x4xf32, #y> attributes {bigm.symbols = ["N"]} {
+  %f = bigm.cast %w : tensor<4x5xi8> -> tensor<4x5xf32>
+  %v = bigm.view %q, affine_map<(o, k) -> (o)> : tensor<4xf32> -> tensor<4x5xf32>
+  %p = bigm.mul %f, %v : tensor<4x5xf32>
+  %c = bigm.contract %x, %p lhs affine_map<(n, o, k) -> (n, k)> rhs affine_map<(n, o, k) -> (o, k)>
+       reduced affine_map<()[s0] -> (5)> : (tensor<?x5xf32, #x>, tensor<4x5xf32>) -> tensor<?x4xf32, #y>
+  %ss = bigm.view %s, affine_map<(n, o) -> (o)> : tensor<4xf32> -> tensor<?x4xf32, #y>
+  %r = bigm.mul %c, %ss : tensor<?x4xf32, #y>
+  return %r : tensor<?x4xf32, #y>
 }

@@ -1,6 +1,7 @@
 // Contractions of which both operands run along the vectors: depthwise convolutions and their gradients. A block is a tile
 // of rows along one loop, and short loops that lie whole in it.
 #include "backends/cpu/Block.h"
+#include "backends/cpu/Epilogue.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -11,9 +12,6 @@ using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
 namespace {
-/// Epilogues up to this many ops are unrolled over the block; longer ones run in a loop over its rows in memory.
-constexpr unsigned longestUnrolledEpilogue = 6;
-
 class DepthwiseEmitter : BlockCode {
 public:
   DepthwiseEmitter(Emitter &e, const Contraction &c) : BlockCode(e, c) {}
@@ -137,7 +135,7 @@ private:
 
   void finish(Unit unit, unsigned tile, const Columns &columns, const SmallVector<Value> &sums) {
     auto rows = rowsOf(tile);
-    if (llvm::range_size(nest.getFinish().front()) <= longestUnrolledEpilogue) {
+    if (unrollsEpilogue(nest)) {
       for (auto [i, row] : llvm::enumerate(rows)) {
         SmallVector<Value> at = unit.dims;
         for (auto [dim, offset] : row)

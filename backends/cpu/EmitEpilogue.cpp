@@ -1,7 +1,9 @@
 // What a contraction does with its sums: the nest's epilogue, from registers or from memory.
 #include "backends/cpu/ContractionCode.h"
+#include "backends/cpu/Epilogue.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -9,10 +11,15 @@ using namespace mlir::bigm;
 using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
-namespace {
-/// Epilogues up to this many ops are unrolled over the block; longer ones run in a loop over its rows in memory.
-constexpr unsigned longestUnrolledEpilogue = 6;
-} // namespace
+bool cpu::unrollsEpilogue(NestOp nest) {
+  // A scale, a shift and a clamp from both sides are eight: with constants in two registers twelve accumulators stay in theirs.
+  constexpr int longest = 8;
+  int length = 0;
+  for (Operation &op : nest.getFinish().front())
+    if (!isa<arith::ConstantOp, YieldOp>(op))
+      length += isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::PowFOp, math::SinOp, math::CosOp, math::AtanOp>(op) ? longest + 1 : 1;
+  return length <= longest;
+}
 
 bool ContractionEmitter::epilogueJoinsRows() {
   auto joins = [&](AffineExpr expr) {
@@ -84,7 +91,7 @@ void ContractionEmitter::finish(const Tile &tile, const SmallVector<Value> &sums
       e.storeRaw(sum, accumulatorPlace(memory, e.constant(int64_t(i / vectors * c.vectors + i % vectors))), alignment());
     finishRows(tile, [&](Value index) { return loadVector(accumulatorPlace(memory, e.sub(index, tile.accumulator))); });
   };
-  if (llvm::range_size(nest.getFinish().front()) > longestUnrolledEpilogue)
+  if (!unrollsEpilogue(nest))
     return inMemory();
   auto known = constantOf(c.rowCount());
   if (tile.rows == 1 || (known && *known % c.tile == 0))

@@ -2,6 +2,7 @@
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -16,6 +17,14 @@ BlockCode::BlockCode(Emitter &e, const Contraction &c)
     elementA = elementB = b.getI32Type(); // words
   placeA = c.s.exprs.find(LoadOp(c.a))->second[0];
   placeB = c.s.exprs.find(LoadOp(c.b))->second[0];
+}
+
+unsigned BlockCode::spread() const {
+  auto along = c.reduced.empty() ? std::nullopt : coefficientOf(placeA, c.reduced.back().dim);
+  if (!along || constantOf(*along) != 1)
+    return 0;
+  unsigned lines = unsigned(c.width() * elementB.getIntOrFloatBitWidth() / 8 / 64);
+  return std::max(llvm::Log2_32(c.tiles), llvm::Log2_32_Ceil(std::max(1u, lines)));
 }
 
 /// The operands may be kept in fewer bits than the sum.
@@ -262,8 +271,11 @@ SmallVector<Value> BlockCode::step(const Columns &columns, Value a, Value bPlace
   if (c.onDots)
     for (Value vector : vectors)
       words.push_back(wordOf(c.b, vector));
-  if (ahead)
-    LLVM::Prefetch::create(b, e.elementPointer(bPlace, ahead, elementB), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+  if (ahead) {
+    Value at = LLVM::PtrToIntOp::create(b, b.getI64Type(), bPlace);
+    at = e.add(arith::ShRUIOp::create(b, at, e.constant(spread())), ahead);
+    LLVM::Prefetch::create(b, LLVM::IntToPtrOp::create(b, bPlace.getType(), at), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+  }
   for (auto [i, offset] : llvm::enumerate(rowOffsets)) {
     Value row = e.elementPointer(a, offset, elementA);
     SmallVector<Value> factors =

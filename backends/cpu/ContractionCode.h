@@ -53,10 +53,10 @@ private:
   /// The block's part of the sum in this chunk.
   SmallVector<Value> accumulate(const Tile &tile, SmallVector<Value> sums);
 
-  /// How far ahead of the place in a panel lies what comes after it, in elements: the same step of the next panel, or of
-  /// the first one in the next chunk. A block asks for one line a step, so that as many blocks as the panel has registers
-  /// fetch it whole. Null where a block does too little for a step to hide a line, or would fetch nothing of use.
-  Value nextPanel(const Tile &tile);
+  /// What comes after a panel, as `ahead` says it: the same step of the next panel, or of the first one in the next chunk. All
+  /// blocks of a panel together ask for it. Null where a block does too little for a step to hide a line, or would fetch nothing
+  /// of use. `second` is where the block's first step reads its vectors.
+  Value nextPanel(const Tile &tile, Value second);
 
   // ---------------------------------------------------------------- on tiles (EmitTiles.cpp)
   /// The same on the tile registers of AMX (Intel SDM vol. 1, chapter 18): a block of 32 x 32 sums is four tiles of 16 rows

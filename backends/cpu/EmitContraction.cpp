@@ -231,11 +231,11 @@ SmallVector<Value> ContractionEmitter::accumulate(const Tile &tile, SmallVector<
     first = advance(first, placeA, loop.dim, i, elementA);
     second = advance(second, placeB, loop.dim, i, elementB);
   }
-  ahead = nextPanel(tile);
+  ahead = nextPanel(tile, second);
   return reduce(outsideChunk.size(), tile.columns, first, second, offsets, sums, chunkFrom, chunkTo);
 }
 
-Value ContractionEmitter::nextPanel(const Tile &tile) {
+Value ContractionEmitter::nextPanel(const Tile &tile, Value second) {
   if (!c.packed || tile.rows < leastRowsToFetch || c.tiles < 2)
     return {};
   auto stride = coefficientOf(placeB, c.vectorDim);
@@ -246,12 +246,24 @@ Value ContractionEmitter::nextPanel(const Tile &tile) {
     Value last = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, e.add(tile.panel, e.constant(1)), panels);
     next = arith::SelectOp::create(b, last, back, next);
   }
-  // One line each by the first blocks; the others ask for what they read, which costs no more than the load.
-  int64_t lineElements = 64 * 8 / elementB.getIntOrFloatBitWidth();
-  Value fetches = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, tile.number,
-                                        e.constant(llvm::divideCeil(c.width(), lineElements)));
-  next = e.add(next, e.mul(tile.number, e.constant(lineElements)));
-  return arith::SelectOp::create(b, fetches, next, e.constant(0));
+  int64_t elementBytes = elementB.getIntOrFloatBitWidth() / 8;
+  next = e.mul(next, e.constant(elementBytes));
+  if (!spread()) {
+    // One line each by the first blocks; the others ask for what they read, which costs no more than the load.
+    Value fetches = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, tile.number,
+                                          e.constant(llvm::divideCeil(c.width() * elementBytes, 64)));
+    next = e.add(next, e.mul(tile.number, e.constant(64)));
+    return arith::SelectOp::create(b, fetches, next, e.constant(0));
+  }
+  // Each block asks for its part, so that memory is asked all the time and not for a whole panel during the first block: a step
+  // moves on by the share of its vectors' bytes that `spread` says, and a block begins where the one before it ended.
+  Value start = LLVM::PtrToIntOp::create(b, b.getI64Type(), second), shift = e.constant(spread());
+  Value steps = e.constant(c.chunk ? c.chunk : 1);
+  for (unsigned depth = c.chunk ? c.chunkDepth + 1 : 0; depth < c.reduced.size(); ++depth)
+    steps = e.mul(steps, e.evaluate(c.reduced[depth].size));
+  Value part = e.mul(e.mul(tile.number, steps), e.constant(c.width() * elementBytes));
+  next = e.add(next, arith::ShRUIOp::create(b, part, shift));
+  return e.add(start, e.sub(next, arith::ShRUIOp::create(b, start, shift)));
 }
 
 SmallVector<Launch> cpu::emitContraction(Emitter &emitter, const Contraction &plan, const std::string &name) {

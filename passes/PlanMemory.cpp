@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/Band.h"
 #include "passes/Kernel.h"
 #include "passes/Passes.h"
 #include "passes/SymbolicArena.h"
@@ -224,7 +225,7 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
       if (!isKernel(&op))
         continue;
       for (Value result : op.getResults()) {
-        if (isPlaced(result))
+        if (isPlaced(result) || passesOn(&op))
           continue;
         int last = order[&op];
         SmallVector<OpOperand *> uses;

@@ -1,4 +1,5 @@
 #include "backends/cpu/Chains.h"
+#include "backends/cpu/Bands.h"
 #include "backends/cpu/Contraction.h"
 #include "ir/Dims.h"
 
@@ -21,7 +22,7 @@ struct Units {
   AffineExpr inner;
 };
 std::optional<Units> unitsOf(NestOp nest, const Target &target) {
-  if (nest->hasAttr(marginsAttr)) // two launches
+  if (nest->hasAttr(marginsAttr) || nest->hasAttr(bandAttr)) // two launches, or rows of another loop
     return std::nullopt;
   auto from = [](ArrayRef<Loop> loops, AffineExpr inner) {
     Units units{{}, inner};
@@ -135,9 +136,9 @@ struct Chain {
 };
 } // namespace
 
-void cpu::findChains(func::FuncOp func, const Target &target) {
+void cpu::findChains(func::FuncOp func, const Target &target, int64_t first) {
   Chain chain;
-  int64_t number = 0;
+  int64_t number = first;
   for (Operation &op : func.getBody().front()) {
     if (isa<AliasOp>(op))
       continue;
@@ -154,7 +155,7 @@ void cpu::findChains(func::FuncOp func, const Target &target) {
 
 std::optional<ChainPart> cpu::chainOf(NestOp nest) {
   auto attr = nest->getAttrOfType<DenseI64ArrayAttr>(chainAttr);
-  return attr ? std::optional(ChainPart{attr[0], unsigned(attr[1]), attr[2]}) : std::nullopt;
+  return attr && attr.size() == 3 ? std::optional(ChainPart{attr[0], unsigned(attr[1]), attr[2]}) : std::nullopt;
 }
 
 Slices cpu::slicesOf(NestOp nest, unsigned dims, const Target &target) {

@@ -20,8 +20,8 @@ struct ChainPart {
 };
 std::optional<ChainPart> chainOf(kernel::NestOp nest);
 
-/// Marks chains. Runs before places are planned: what passes along a chain is alive during all of it.
-void findChains(func::FuncOp func, const Target &target);
+/// Marks chains, with numbers from `first` on. Runs before places are planned: what passes along a chain is alive during all of it.
+void findChains(func::FuncOp func, const Target &target, int64_t first);
 
 /// Number of slices of a nest, and of its units in each.
 struct Slices {

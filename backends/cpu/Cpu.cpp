@@ -1,4 +1,5 @@
 // The road of the CPU backend, a step a line.
+#include "backends/cpu/Bands.h"
 #include "backends/cpu/Chains.h"
 #include "backends/cpu/Cpu.h"
 #include "backends/cpu/Contraction.h"
@@ -161,7 +162,9 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   for (func::FuncOp func : work->getOps<func::FuncOp>()) {
     if (options.tuning)
       applyTuning(func, *options.tuning, options.explain);
-    packOperands(func, *target), padInPlace(func);
+    transformOperands(func, *target), padInPlace(func);
+    findBands(func, *target); // panels are as wide as a row wants them
+    packOperands(func, *target);
   }
   PassManager hoist(context);
   hoist.enableVerifier(options.verify);
@@ -170,7 +173,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   if (failed(hoist.run(*work)))
     return nullptr;
   for (func::FuncOp func : work->getOps<func::FuncOp>())
-    findChains(func, *target);
+    findChains(func, *target, gatherBands(func, *target));
   // Sums that are split ask for scratch memory, then everything gets its place.
   work->walk([&](NestOp nest) {
     auto contraction = planContraction(nest, *target);

@@ -4,6 +4,7 @@
 #include "backends/cpu/Attention.h"
 #include "backends/cpu/Chains.h"
 #include "backends/cpu/Contraction.h"
+#include "backends/cpu/EmitBands.h"
 #include "backends/cpu/EmitScatter.h"
 #include "backends/cpu/ObjectCache.h"
 #include "backends/cpu/PadInPlace.h"
@@ -45,7 +46,7 @@ std::string keyOf(NestOp nest) {
   auto layout = [&](ArrayRef<int64_t> dims) { llvm::interleave(dims, out, ","); };
   out << nest.getSizes() << nest.getParallel() << nest.getKinds() << nest.getContraction() << '\n';
   for (StringRef name : {StringRef(onTilesAttr), StringRef(onDotsAttr), StringRef(winogradAttr), StringRef(marginsAttr),
-                         StringRef(Panels::attr), StringRef(blockAttr)})
+                         StringRef(Panels::attr), StringRef(blockAttr), StringRef(bandAttr)})
     if (Attribute attribute = nest->getAttr(name))
       out << name << attribute;
   for (Value tensor : tensors) {
@@ -106,8 +107,10 @@ public:
       if (!isa<AliasOp>(op))
         steps.push_back({&op, kernel});
     }
-    for (size_t i = 0; i < steps.size(); i += chainLength(steps, i))
-      slots = std::max(slots, chainSlots(ArrayRef(steps).slice(i, chainLength(steps, i))));
+    for (size_t i = 0; i < steps.size(); i += chainLength(steps, i)) {
+      ArrayRef<Step> chain = ArrayRef(steps).slice(i, chainLength(steps, i));
+      slots = std::max(slots, isBand(chain.front()) ? bandEmitterOf(chain).slots() : chainSlots(chain));
+    }
 
     auto type = LLVM::LLVMFunctionType::get(i32, {pointerType, pointerType, pointerType, pointerType});
     b.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
@@ -126,10 +129,14 @@ public:
     int64_t number = 0;
     for (size_t i = 0, length = 0; i < steps.size(); i += length) {
       auto [op, kernel] = steps[i];
-      length = marks ? 1 : chainLength(steps, i); // what is timed runs alone
+      bool band = isBand(steps[i]);
+      length = marks && !band ? 1 : chainLength(steps, i); // what is timed runs alone
       if (isKernel(op))
-        mark(number++);
-      if (length > 1)
+        mark(number);
+      number += isKernel(op); // a band is one
+      if (band)
+        launches += launchBand(ArrayRef(steps).slice(i, length));
+      else if (length > 1)
         launchChain(ArrayRef(steps).slice(i, length)), ++launches;
       else if (kernel)
         launches += launch(op, *kernel);
@@ -164,7 +171,7 @@ private:
       std::string name = (contraction ? "contract" : nest.reduces() ? "reduce" : "point") +
                          nameOf(key);
       kernel.launches = contraction ? emitContraction(emitter, *contraction, name) : emitNest(emitter, name);
-      if (nest->hasAttr(marginsAttr))
+      if (nest->hasAttr(marginsAttr) && !passesOn(nest))
         kernel.launches.insert(kernel.launches.begin(), emitMargins(emitter, name + "_margins"));
       kernel.slots = emitter.slots;
       SmallVector<Value> tensors = tensorsOf(nest);
@@ -241,18 +248,24 @@ private:
     return atPlace(places[cast<OpResult>(tensor).getResultNumber()]);
   }
 
+  /// What a band passes on lies in no memory that is known here.
+  Value pointerTo(Value tensor) {
+    return isPassedOn(tensor) ? Value(LLVM::ZeroOp::create(b, pointerType)) : memoryOf(tensor);
+  }
+
   /// Steps from `first` on that make one chain; 1 for any other step.
   static size_t chainLength(ArrayRef<Step> steps, size_t first) {
     auto chain = [&](size_t i) {
-      auto nest = dyn_cast<NestOp>(steps[i].first);
-      return nest ? chainOf(nest) : std::nullopt;
+      auto attr = steps[i].first->getAttrOfType<DenseI64ArrayAttr>(chainAttr);
+      return attr ? std::optional(attr[0]) : std::nullopt;
     };
     auto own = chain(first);
     size_t end = first + 1;
-    while (own && end < steps.size() && chain(end) && chain(end)->number == own->number)
+    while (own && end < steps.size() && chain(end) == own)
       ++end;
     return end - first;
   }
+  static bool isBand(const Step &step) { return step.first->hasAttr(bandAttr); }
   /// The closure of a chain: for each kernel the place of its own closure and its units in a slice; then these closures.
   static size_t chainSlots(ArrayRef<Step> steps) {
     size_t slots = 2 * steps.size();
@@ -311,6 +324,36 @@ private:
     LLVM::ReturnOp::create(c, ValueRange());
   }
 
+  BandEmitter bandEmitterOf(ArrayRef<Step> steps) {
+    SmallVector<BandStage> stages;
+    for (auto [op, kernel] : steps) {
+      auto nest = cast<NestOp>(op);
+      SmallVector<Value> tensors = tensorsOf(nest);
+      SmallVector<Slot> slots = kernel->slots;
+      for (Slot &slot : slots)
+        if (slot.kind == Slot::Tensor)
+          slot.tensor = tensors[slot.result];
+      stages.push_back({nest, kernel->launches.back(), slots});
+    }
+    return BandEmitter(stages);
+  }
+  /// One loop over rows of the last step's result.
+  unsigned launchBand(ArrayRef<Step> steps) {
+    auto [last, kernel] = steps.back();
+    if (kernel->launches.size() > 1) { // its margins
+      fillClosure(last, *kernel, closure);
+      emitLaunch(kernel->launches.front());
+    }
+    BandEmitter band = bandEmitterOf(steps);
+    for (auto [slot, number] : band.numbers)
+      LLVM::StoreOp::create(b, evaluate(number), element(closure, i64, slot), 8);
+    for (auto [step, place] : llvm::zip(steps, band.closures))
+      fillClosure(step.first, *step.second, element(closure, i64, place));
+    std::string name = entryName + "_band_" + std::to_string(chains++);
+    emitLaunch(band.emit(name, outer), band.grain(target));
+    return kernel->launches.size();
+  }
+
   unsigned launch(Operation *op, KernelCache::Kernel &kernel) {
     fillClosure(op, kernel, closure);
     for (Launch &launch : kernel.launches)
@@ -324,10 +367,10 @@ private:
       Value value;
       switch (slot.kind) {
       case Slot::Tensor:
-        value = memoryOf(tensors[slot.result]);
+        value = pointerTo(tensors[slot.result]);
         break;
       case Slot::Result:
-        value = memoryOf(op->getResult(slot.result));
+        value = pointerTo(op->getResult(slot.result));
         break;
       case Slot::Scratch:
         value = atPlace(op->getAttr("scratch"));
@@ -340,7 +383,8 @@ private:
     }
   }
 
-  void emitLaunch(const Launch &launch) {
+  /// With at least `least` units at a time.
+  void emitLaunch(const Launch &launch, int64_t least = 1) {
     auto direct = [&](Value units) {
       LLVM::CallOp::create(b, TypeRange(), launch.function, ValueRange{closure, constant(0), units});
     };
@@ -356,7 +400,7 @@ private:
     Value each = arith::DivSIOp::create(b, cost, units);
     Value grain = arith::DivSIOp::create(b, constant(inlineCost / 2),
                                          arith::MaxSIOp::create(b, each, constant(1)));
-    grain = arith::MaxSIOp::create(b, grain, constant(1));
+    grain = arith::MaxSIOp::create(b, grain, constant(least));
     Value function = LLVM::AddressOfOp::create(b, pointerType, launch.function);
     LLVM::CallOp::create(b, TypeRange(), "bigm_rt_parallel_for", ValueRange{context, units, grain, function, closure});
     b.setInsertionPointToStart(choose.elseBlock());

@@ -1,4 +1,6 @@
 #include "backends/cpu/PackOperands.h"
+#include "backends/cpu/Bands.h"
+#include "backends/cpu/Contraction.h"
 #include "backends/cpu/Tuning.h"
 #include "backends/cpu/Winograd.h"
 #include "ir/Bigm.h"
@@ -151,6 +153,8 @@ void packColumns(NestOp nest, const Target &target, unsigned symbols) {
   if (!plan || plan->packed || plan->vectorsOfA)
     return;
   LoadOp b = plan->b;
+  if (isPassedOn(b.getTensor()))
+    return;
   int64_t width = int64_t(plan->vectors) * target.lanes;
   if (auto size = constantOf(plan->vectorSize); size && *size <= width)
     return; // one panel
@@ -179,6 +183,8 @@ void packRows(NestOp nest, const Target &target, unsigned symbols) {
   if (!plan || plan->packedRows || plan->vectorsOfA || plan->rows.size() != 1 || plan->reduced.empty() || plan->tile < 4)
     return;
   LoadOp a = plan->a;
+  if (isPassedOn(a.getTensor()))
+    return;
   unsigned dim = plan->rows.front().dim;
   if (plan->rows.front().size != nest.size(dim) || !standsAlone(a, dim))
     return;
@@ -196,18 +202,25 @@ void packRows(NestOp nest, const Target &target, unsigned symbols) {
 }
 } // namespace
 
-void cpu::packOperands(func::FuncOp func, const Target &target) {
+/// Symbols of the function.
+static unsigned symbolsOf(func::FuncOp func) {
   auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
-  SmallVector<NestOp> nests(func.getBody().front().getOps<NestOp>());
-  for (NestOp nest : nests)
-    if (nest.getContraction()) {
-      if (packWinograd(nest, target, names ? names.size() : 0))
-        continue;
-      if (target.tiles && packTiles(nest, names ? names.size() : 0))
-        continue;
-      if (packDots(nest, target, names ? names.size() : 0))
-        continue;
-      packColumns(nest, target, names ? names.size() : 0);
-      packRows(nest, target, names ? names.size() : 0);
-    }
+  return names ? names.size() : 0;
+}
+
+void cpu::transformOperands(func::FuncOp func, const Target &target) {
+  unsigned symbols = symbolsOf(func);
+  for (NestOp nest : llvm::to_vector(func.getBody().front().getOps<NestOp>()))
+    if (nest.getContraction() && !packWinograd(nest, target, symbols) && !(target.tiles && packTiles(nest, symbols)))
+      packDots(nest, target, symbols);
+}
+
+void cpu::packOperands(func::FuncOp func, const Target &target) {
+  unsigned symbols = symbolsOf(func);
+  for (NestOp nest : llvm::to_vector(func.getBody().front().getOps<NestOp>())) {
+    if (!nest.getContraction() || nest->hasAttr(winogradAttr) || nest->hasAttr(onTilesAttr) || nest->hasAttr(onDotsAttr))
+      continue;
+    packColumns(nest, target, symbols);
+    packRows(nest, target, symbols);
+  }
 }

@@ -15,7 +15,10 @@
 
 namespace mlir::bigm::cpu {
 
-/// Packs the vector operand of each contraction where that pays.
+/// Winograd's filtering, tiles of AMX and instructions for words want operands in forms of their own: makes these, and marks the
+/// contractions that run so.
+void transformOperands(func::FuncOp func, const Target &target);
+/// Packs the operands of all other contractions in panels where that pays.
 void packOperands(func::FuncOp func, const Target &target);
 
 /// Packs both operands of a product of f32 or bf16 for the tiles of AMX (PackTiles.cpp) and marks it; whether it did.

@@ -12,7 +12,7 @@ namespace mlir::bigm::cpu {
 /// The load of a nest that only puts zeros around a tensor, when the tensor is the result of one.
 kernel::LoadOp paddedBy(Value tensor);
 
-/// Runs after packOperands, which reads behind some of these copies, and before plan-memory.
+/// Runs after transformOperands, which reads behind some of these copies, and before plan-memory.
 void padInPlace(func::FuncOp func);
 
 /// The launch that fills the margins of a nest's result, in a function of that name.

@@ -1,4 +1,5 @@
 #include "backends/cpu/Report.h"
+#include "backends/cpu/Bands.h"
 #include "backends/cpu/Tuning.h"
 #include "backends/cpu/Panels.h"
 #include "backends/cpu/Scan.h"
@@ -36,8 +37,12 @@ public:
         report.sizes.push_back({cast<StringAttr>(name).str(), i < symbols.size() ? at(symbols[i]) : 1});
     for (Operation &op : func.getBody().front())
       if (isKernel(&op)) {
-        order[&op] = int(report.kernels.size());
-        report.kernels.push_back(kernel(op));
+        KernelReport own = kernel(op);
+        if (goesOnBand(op))
+          add(report.kernels.back(), own);
+        else
+          report.kernels.push_back(own);
+        order[&op] = int(report.kernels.size()) - 1;
       }
     for (Operation &op : func.getBody().front())
       if (order.count(&op))
@@ -92,6 +97,29 @@ private:
     return times;
   }
 
+  /// Whether the kernel before it passes rows on to the op: they run as one.
+  static bool goesOnBand(Operation &op) {
+    return llvm::any_of(op.getRegions(), [](Region &region) {
+      bool reads = false;
+      region.walk([&](LoadOp load) { reads |= isPassedOn(load.getTensor()); });
+      return reads;
+    });
+  }
+  static void add(KernelReport &band, const KernelReport &own) {
+    double all = std::max(1.0, band.flops + own.flops), before = band.flops / all;
+    for (auto &source : band.sources)
+      source.second *= before;
+    for (const auto &[line, share] : own.sources) {
+      auto known = llvm::find_if(band.sources, [&](auto &pair) { return pair.first == line; });
+      if (known == band.sources.end())
+        band.sources.push_back({line, 0}), known = band.sources.end() - 1;
+      known->second += share * (1 - before);
+    }
+    band.kind = "band", band.symbol = own.symbol;
+    band.flops += own.flops, band.bytes += own.bytes;
+    band.apart.insert(band.apart.end(), own.apart.begin(), own.apart.end());
+  }
+
   KernelReport kernel(Operation &op) {
     KernelReport report;
     if (auto name = op.getAttrOfType<StringAttr>("kernel"))
@@ -122,7 +150,7 @@ private:
 
     llvm::SmallPtrSet<void *, 8> counted;
     auto touch = [&](Value tensor, double most) {
-      if (counted.insert(rootOf(tensor).getAsOpaquePointer()).second)
+      if (!isPassedOn(tensor) && counted.insert(rootOf(tensor).getAsOpaquePointer()).second)
         report.bytes += std::min(bytesOf(tensor), most);
     };
     for (Value result : op.getResults())

@@ -13,7 +13,7 @@ struct SourceLine {
 };
 
 struct KernelReport {
-  std::string kind;   // contraction, reduction, pointwise, copy, scatter, attention, scan, call
+  std::string kind;   // contraction, reduction, pointwise, copy, packing, scatter, attention, scan, call; band: several that pass rows on
   std::string symbol; // of its function in the library
   std::string block;  // key of the contraction that it is, or packs an operand of (Tuning.h); may be empty
   std::vector<std::pair<SourceLine, double>> sources; // what it fuses, and each one's share of the operations

@@ -1,4 +1,6 @@
+#include "backends/cpu/Bands.h"
 #include "backends/cpu/Panels.h"
+#include "backends/cpu/Place.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -132,6 +134,17 @@ AffineExpr Schedule::scratchBytes(const Target &target) const {
   return canonical(units * int64_t(splits * vectors * registers * accumulatorBytes(target)));
 }
 
+AffineExpr cpu::placeOf(LoadOp load) {
+  return linearPlace(load.getMap().getResults(), stridesOf(load.getTensor()), load.getContext());
+}
+AffineExpr cpu::placeOf(NestOp nest, unsigned result) {
+  SmallVector<AffineExpr> dims;
+  auto margins = nest->getAttrOfType<DenseI64ArrayAttr>(marginsAttr);
+  for (unsigned i = 0; i < nest.getParallel(); ++i)
+    dims.push_back(getAffineDimExpr(i, nest.getContext()) + (margins ? margins[2 * i] : 0));
+  return linearPlace(dims, stridesOf(nest.getResult(result)), nest.getContext());
+}
+
 Schedule cpu::prepare(NestOp nest) {
   Schedule s;
   s.nest = nest;
@@ -144,7 +157,7 @@ Schedule cpu::prepare(NestOp nest) {
         exprs.push_back(canonical(expr));
     };
     if (auto load = dyn_cast<LoadOp>(op)) {
-      exprs.push_back(linearPlace(load.getMap().getResults(), stridesOf(load.getTensor()), context));
+      exprs.push_back(placeOf(load));
       if (load.getInside())
         constraints(*load.getInside());
     } else if (auto index = dyn_cast<IndexOp>(op)) {
@@ -156,20 +169,18 @@ Schedule cpu::prepare(NestOp nest) {
     }
     s.exprs[op] = exprs;
   });
-  for (Value result : nest.getResults()) {
-    SmallVector<AffineExpr> dims;
-    auto margins = nest->getAttrOfType<DenseI64ArrayAttr>(marginsAttr);
-    for (unsigned i = 0; i < nest.getParallel(); ++i)
-      dims.push_back(getAffineDimExpr(i, context) + (margins ? margins[2 * i] : 0));
-    s.stores.push_back(linearPlace(dims, stridesOf(result), context));
-  }
+  for (unsigned i = 0; i < nest.getNumResults(); ++i)
+    s.stores.push_back(placeOf(nest, i));
+  SmallVector<unsigned> ofBand = bandDims(nest);
 
-  // Loops in the order of the result in memory; loops of size 1 vanish.
+  // Loops in the order of the result in memory; loops of size 1 vanish, and those that a band runs through (Bands.h).
   AffineExpr volume = getAffineConstantExpr(1, context);
   auto add = [&](unsigned dim, SmallVectorImpl<Loop> &loops) {
     AffineExpr size = nest.size(dim);
-    volume = volume * size;
-    if (constantOf(size) == 1)
+    bool single = constantOf(size) == 1 || llvm::is_contained(ofBand, dim);
+    if (!single)
+      volume = volume * size;
+    if (single)
       forEachExpr(s, [&](AffineExpr &expr) { expr = replaceDim(expr, dim, getAffineConstantExpr(0, context)); });
     else
       loops.push_back({dim, size});

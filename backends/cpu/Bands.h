@@ -7,8 +7,7 @@
 // somewhere makes the halo of its first row anew, from the same numbers by the same code: the results have the same bits for any
 // number of threads. What passes between the kernels has no place in memory.
 //
-// MobileNetV2 at 224 x 224, one thread of Zen 3, the block from 16 over 96 to 24 channels: 1.03 ms in three kernels, 0.72 in one
-// band.
+// The first six convolutions of MobileNetV2 on a picture of 224 x 224, one thread of Zen 3: 1.79 ms in six kernels, 1.50 in a band.
 #pragma once
 #include "backends/cpu/Target.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

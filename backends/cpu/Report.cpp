@@ -117,7 +117,9 @@ private:
     }
     band.kind = "band", band.symbol = own.symbol;
     band.flops += own.flops, band.bytes += own.bytes;
-    band.apart.insert(band.apart.end(), own.apart.begin(), own.apart.end());
+    for (const auto &reason : own.apart) // what it reads of the band is not apart
+      if (llvm::none_of(band.sources, [&](auto &source) { return source.first == reason.first; }))
+        band.apart.push_back(reason);
   }
 
   KernelReport kernel(Operation &op) {

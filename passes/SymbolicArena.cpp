@@ -158,17 +158,20 @@ SymbolicBuffer::SymbolicBuffer(AffineExpr size, int first, int last) {
 SymbolicArena bigm::planArena(ArrayRef<SymbolicBuffer> buffers, ArrayRef<int64_t> usual, MLIRContext *context) {
   constexpr int64_t enough = 1 << 20; // products of several stay within 64 bits
   constexpr int64_t guess = 32;       // where nothing is known, to weigh classes against each other
-  SmallVector<int64_t> sizes, least;
+  SmallVector<int64_t> sizes, many, least;
   Monomial known;
   for (auto [symbol, size] : llvm::enumerate(usual)) {
     if (size > 0)
       known.push_back(unsigned(symbol));
     sizes.push_back(size > 0 ? std::min(size, enough) : guess);
+    many.push_back(sizes.back() * 1024);
     least.push_back(size > 0 ? std::min(size, enough) : 1);
   }
   auto best = [&](ArrayRef<int64_t> least) {
     auto apart = std::make_unique<Layout>(buffers, least, Monomial()), together = std::make_unique<Layout>(buffers, least, known);
-    return together->bytesAt(sizes) < apart->bytesAt(sizes) ? std::move(together) : std::move(apart);
+    // What counts as a share of each input costs calls of far more inputs.
+    bool pays = together->bytesAt(sizes) < apart->bytesAt(sizes) && together->bytesAt(many) <= 1.1 * apart->bytesAt(many);
+    return pays ? std::move(together) : std::move(apart);
   };
   auto layout = best(least);
   // Of the sizes that give as small an arena for usual calls, the smallest: then a call of fewer takes little more than it needs.

@@ -126,6 +126,9 @@ void Context::run(const bigm_call &call) {
     if (call.dims[i] < 1)
       throw Failure(BIGM_ERROR_SHAPE, "`" + function.symbols[i] + "` of " + quoted() + " must be at least 1, and here it is " +
                                           std::to_string(call.dims[i]));
+  for (const Requirement &requirement : function.requirements)
+    if (requirement.size.eval(call.dims) < 0)
+      throw Failure(BIGM_ERROR_SHAPE, function.tooSmall(requirement, call.dims));
   std::vector<void *> &list = buffers[call.function];
   for (size_t i = 0; i < function.inputs.size(); ++i) {
     const Arg &arg = function.args[function.inputs[i]];

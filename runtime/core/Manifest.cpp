@@ -170,6 +170,13 @@ static Function parseFunction(const Json &json, size_t index, const Manifest &ma
     }
     function.arena.push_back(std::move(term));
   }
+  if (json.contains("not_negative"))
+    for (const Json &item : list(json, "not_negative", where)) {
+      if (!item.is_array() || item.size() != 2 || !item[0].is_string() || !item[1].is_string())
+        fail("`not_negative` of " + where + " has an entry that is no pair of texts");
+      std::string text = item[0].get<std::string>();
+      function.requirements.push_back({DimExpr::parse(text, function.symbols), text, item[1].get<std::string>()});
+    }
   if (json.contains("least_sizes")) {
     for (const Json &size : list(json, "least_sizes", where))
       function.leastSizes.push_back(number(size, "`least_sizes` of " + where));
@@ -177,6 +184,15 @@ static Function parseFunction(const Json &json, size_t index, const Manifest &ma
       fail("`least_sizes` of " + where + " has not one number for each symbol");
   }
   return function;
+}
+
+std::string Function::tooSmall(const Requirement &requirement, const int64_t *dims) const {
+  std::string sizes;
+  for (size_t i = 0; i < symbols.size(); ++i)
+    if (requirement.size.uses(int32_t(i)))
+      sizes += (sizes.empty() ? "" : ", ") + ("`" + symbols[i] + "` = ") + std::to_string(dims[i]);
+  return "`" + name + "` cannot take " + sizes + ": `" + requirement.text + "` would be negative" +
+         (requirement.where.empty() ? "" : " (" + requirement.where + ")");
 }
 
 int64_t Function::arenaBytes(const int64_t *dims) const {

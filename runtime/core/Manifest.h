@@ -45,11 +45,18 @@ struct ArenaTerm {
   std::vector<int32_t> of; // symbols
 };
 
+/// An expression in a function's symbols that must not be negative in a call.
+struct Requirement {
+  DimExpr size;
+  std::string text, where; // as written in the manifest; the place in the program
+};
+
 struct Function {
   std::string name;
   std::vector<std::string> symbols;
   std::vector<Arg> args;
   std::vector<int32_t> inputs, outputs; // indexes into args
+  std::vector<Requirement> requirements;
   std::vector<ArenaTerm> arena;
   std::vector<int64_t> leastSizes; // of the symbols, for the arena; empty: 1
   bool writes = false, needsSeed = false, needsStep = false; // writes: persistent tensors
@@ -57,6 +64,8 @@ struct Function {
   bool spoilsPrepared = false; // writes tensors that prepared values depend on
   int32_t train = -1; // index into Manifest::trains when this is a train step of it, else -1
 
+  /// What is wrong with sizes that do not meet the requirement.
+  std::string tooSmall(const Requirement &requirement, const int64_t *dims) const;
   /// Bytes of scratch memory a call needs. Throws Failure when that is beyond 64 bits.
   int64_t arenaBytes(const int64_t *dims) const;
   /// Elements of an argument.

@@ -54,6 +54,8 @@ TEST(Manifest, NamesWhatIsWrong) {
       {"[\"N\",3]", "[\"M\",3]", "`M` is no expression"},
       {"\"of\":[\"N\"]", "\"of\":[\"M\"]", "unknown symbol"},
       {"\"bytes\":4", "\"bytes\":-4", "negative arena"},
+      {"\"arena\":", "\"not_negative\":[\"N\"],\"arena\":", "no pair of texts"},
+      {"\"arena\":", "\"not_negative\":[[\"M - 1\",\"\"]],\"arena\":", "`M - 1` is no expression"},
       {"\"arena\":", "\"least_sizes\":[1,2],\"arena\":", "not one number for each symbol"},
       {"\"name\":\"toy.step\"", "\"name\":\"toy.forward\"", "two functions"},
       {"\"init\":\"toy.init\"", "\"init\":\"toy.begin\"", "unknown function `toy.begin`"},

@@ -10,6 +10,7 @@
 #include "backends/cpu/Cpu.h"
 #include "backends/cpu/ObjectCache.h"
 #include "frontend/Frontend.h"
+#include "frontend/Requirements.h"
 #include "frontend/emit/Emit.h"
 #include "ir/Bigm.h"
 #include "passes/Passes.h"
@@ -17,6 +18,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/raw_ostream.h"
+#include <filesystem>
 #include <iostream>
 #include <unistd.h>
 
@@ -160,7 +162,21 @@ nlohmann::ordered_json arenaOf(const mlir::bigm::cpu::EntryPlan &plan, const std
   }
   return arena;
 }
-nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::EntryPlan &plan) {
+/// What must not be negative, as [expression, place in the program].
+nlohmann::ordered_json requirementsOf(const Function &f, const SourceManager &sources) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const Requirement &requirement : bigm::requirementsOf(f)) {
+    std::string where;
+    if (requirement.where.valid()) {
+      LineColumn place = sources.place(requirement.where.file, requirement.where.begin);
+      where = std::filesystem::path(sources.name(requirement.where.file)).filename().string() + ":" + std::to_string(place.line) + ":" +
+              std::to_string(place.column);
+    }
+    list.push_back({requirement.notNegative.str(), where});
+  }
+  return list;
+}
+nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::EntryPlan &plan, const SourceManager &sources) {
   nlohmann::ordered_json args = nlohmann::ordered_json::array();
   static const char *const roles[] = {"input", "tensor", "seed", "step", "steps"};
   for (const auto &argument : plan.arguments) {
@@ -190,6 +206,8 @@ nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::Entr
       {"name", f.name}, {"symbols", f.symbols}, {"args", args}, {"arena", arenaOf(plan, f.symbols)}};
   if (!plan.leastSizes.empty())
     function["least_sizes"] = plan.leastSizes;
+  if (nlohmann::ordered_json list = requirementsOf(f, sources); !list.empty())
+    function["not_negative"] = std::move(list);
   return function;
 }
 /// The function that computes the prepared values: tensors in, prepared values out.
@@ -207,11 +225,12 @@ nlohmann::ordered_json prepareOf(const Program &program, const mlir::bigm::cpu::
 }
 
 /// What a manifest says of the code for one target.
-nlohmann::ordered_json codeOf(const Program &program, const std::string &target, const mlir::bigm::cpu::CpuModule &cpu) {
+nlohmann::ordered_json codeOf(const Program &program, const SourceManager &sources, const std::string &target,
+                              const mlir::bigm::cpu::CpuModule &cpu) {
   nlohmann::ordered_json code = {{"target", target}, {"needs", featuresNeeded(target)}};
   code["functions"] = nlohmann::ordered_json::array();
   for (size_t i = 0; i < cpu.plan().size(); ++i)
-    code["functions"].push_back(functionOf(program.functions[i], cpu.plan()[i]));
+    code["functions"].push_back(functionOf(program.functions[i], cpu.plan()[i], sources));
   if (cpu.preparePlan()) {
     code["prepared"] = cpu.preparedBytes();
     code["prepare"] = prepareOf(program, *cpu.preparePlan());
@@ -282,7 +301,7 @@ std::optional<Compiled> compile(const Program &program, const SourceManager &sou
   auto manifest = manifestOf(program, {sourceSha256, "bigmc " BIGM_VERSION});
   std::vector<std::string> entries;
   for (size_t i = 0; i < variants.size(); ++i) {
-    auto own = codeOf(program, compiled.targets[i], *variants[i]);
+    auto own = codeOf(program, sources, compiled.targets[i], *variants[i]);
     if (i == 0) {
       manifest.update(own);
     } else {

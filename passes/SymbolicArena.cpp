@@ -168,7 +168,10 @@ SymbolicArena bigm::planArena(ArrayRef<SymbolicBuffer> buffers, ArrayRef<int64_t
     least.push_back(size > 0 ? std::min(size, enough) : 1);
   }
   auto best = [&](ArrayRef<int64_t> least) {
-    auto apart = std::make_unique<Layout>(buffers, least, Monomial()), together = std::make_unique<Layout>(buffers, least, known);
+    auto apart = std::make_unique<Layout>(buffers, least, Monomial());
+    if (known.empty()) // together is the same
+      return apart;
+    auto together = std::make_unique<Layout>(buffers, least, known);
     // What counts as a share of each input costs calls of far more inputs.
     bool pays = together->bytesAt(sizes) < apart->bytesAt(sizes) && together->bytesAt(many) <= 1.1 * apart->bytesAt(many);
     return pays ? std::move(together) : std::move(apart);

@@ -6,6 +6,8 @@
 // what calls mostly have, the arena is planned for that or more.
 #pragma once
 #include "mlir/IR/AffineExpr.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Operation.h"
 #include "mlir/Support/LLVM.h"
 #include "passes/Arena.h"
 #include "llvm/ADT/StringRef.h"
@@ -16,6 +18,11 @@ namespace mlir::bigm {
 /// On a function: the arena is planned for symbols of at least these sizes. For a smaller one a call takes the arena, and the places in
 /// it, of these. Missing where all are 1.
 constexpr llvm::StringLiteral leastSizesAttr("kernel.least_sizes");
+/// What the attribute says; empty where it is missing.
+inline ArrayRef<int64_t> leastSizesOf(Operation *func) {
+  auto sizes = func->getAttrOfType<DenseI64ArrayAttr>(leastSizesAttr);
+  return sizes ? sizes.asArrayRef() : ArrayRef<int64_t>();
+}
 
 using Monomial = SmallVector<unsigned>; // numbers of symbols, sorted, with repetition
 

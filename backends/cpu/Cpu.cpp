@@ -97,8 +97,7 @@ static EntryPlan planOf(func::FuncOp func) {
   plan.name = func.getName().str();
   plan.arena = termsOf(func, "kernel.arena");
   plan.liveBound = termsOf(func, "kernel.live_bound");
-  if (auto least = func->getAttrOfType<DenseI64ArrayAttr>(leastSizesAttr))
-    plan.leastSizes.assign(least.asArrayRef().begin(), least.asArrayRef().end());
+  plan.leastSizes = leastSizesOf(func).vec();
   auto buffers = func->getAttrOfType<DenseI64ArrayAttr>("kernel.buffers").asArrayRef();
   int64_t count = func.getNumArguments();
   for (int64_t buffer : buffers)

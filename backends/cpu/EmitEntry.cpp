@@ -85,8 +85,7 @@ public:
       : func(func), target(target), outer(outer), cache(cache), b(func.getLoc(), outer.getContext()) {
     pointerType = LLVM::LLVMPointerType::get(outer.getContext());
     i64 = outer.getI64Type(), i32 = outer.getI32Type();
-    if (auto least = func->getAttrOfType<DenseI64ArrayAttr>(leastSizesAttr))
-      leastSizes = least.asArrayRef();
+    leastSizes = leastSizesOf(func);
   }
 
   unsigned run(const std::string &name, bool marks) {

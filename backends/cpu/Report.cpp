@@ -23,10 +23,8 @@ public:
     for (int64_t size : sizes)
       symbols.push_back(getAffineConstantExpr(size, func.getContext()));
     planned = symbols;
-    if (auto least = func->getAttrOfType<DenseI64ArrayAttr>(leastSizesAttr))
-      for (auto [i, size] : llvm::enumerate(sizes))
-        if (i < size_t(least.size()))
-          planned[i] = getAffineConstantExpr(std::max(size, least[i]), func.getContext());
+    for (auto [now, size, least] : llvm::zip(planned, sizes, leastSizesOf(func)))
+      now = getAffineConstantExpr(std::max(size, least), func.getContext());
   }
 
   FunctionReport run() {

@@ -79,6 +79,9 @@ private:
       const TensorType &result = function.types[node.first];
       if (node.op == Op::View) {
         requireInside(mapOf("map"), result.shape, typeOf(0), node);
+      } else if (auto inside = node.attrs.find("inside"); inside != node.attrs.end()) {
+        for (const Dim &dim : std::get<std::vector<Dim>>(inside->second))
+          require(dim, node);
       } else if (node.op == Op::Fold) {
         requireInside(mapOf("map"), typeOf(0).shape, result, node);
       } else if (node.op == Op::Contract) {

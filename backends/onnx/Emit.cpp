@@ -29,18 +29,15 @@ std::string scopeOf(Location loc) {
   return named ? named.getName().str() : "";
 }
 
-/// What the user calls an op that has no ONNX form.
-void declare(::onnx::ValueInfoProto &info, const Name &name, Type type, ArrayRef<std::string> symbols) {
-  info.set_name(name);
-  auto &tensor = *info.mutable_type()->mutable_tensor_type();
-  tensor.set_elem_type(codeOf(cast<RankedTensorType>(type).getElementType()));
-  auto &shape = *tensor.mutable_shape();
-  for (AffineExpr size : sizesOf(type)) {
-    auto &dim = *shape.add_dim();
-    if (auto number = dyn_cast<AffineConstantExpr>(size))
-      dim.set_dim_value(number.getValue());
-    else if (auto symbol = dyn_cast<AffineSymbolExpr>(size))
-      dim.set_dim_param(symbols[symbol.getPosition()]);
+/// In graphs of nodes as well.
+void renameReads(::onnx::GraphProto &graph, const Name &from, const Name &to) {
+  for (auto &node : *graph.mutable_node()) {
+    for (int k = 0; k < node.input_size(); ++k)
+      if (node.input(k) == from)
+        node.set_input(k, to);
+    for (auto &attribute : *node.mutable_attribute())
+      if (attribute.has_g())
+        renameReads(*attribute.mutable_g(), from, to);
   }
 }
 } // namespace
@@ -50,30 +47,31 @@ std::vector<Refusal> Emitter::run() {
     for (mlir::Attribute name : attr)
       s.symbols.push_back(cast<StringAttr>(name).getValue().str());
   signature();
-  std::vector<Refusal> refusals;
-  auto guarded = [&](Location loc, auto body) {
-    try {
-      body();
-    } catch (const NoForm &e) {
-      Refusal refusal;
-      placeOf(loc, refusal);
-      refusal.what = e.why;
-      auto same = [&](const Refusal &r) { return r.what == refusal.what && r.line == refusal.line && r.file == refusal.file; };
-      if (llvm::none_of(refusals, same))
-        refusals.push_back(std::move(refusal));
-    }
-  };
-  for (Operation &op : function.getBody().front()) {
-    if (isa<func::ReturnOp>(op))
-      continue;
-    guarded(op.getLoc(), [&] { emit(&op); });
-    // Named all the same, so that every op without a form is met.
-    for (Value result : op.getResults())
-      if (!isLazy(result))
-        names.try_emplace(result, "?");
-  }
+  for (Operation &op : function.getBody().front().without_terminator())
+    step(op);
   guarded(function.getLoc(), [&] { results(); });
-  return refusals;
+  return std::move(refusals);
+}
+
+void Emitter::guarded(Location loc, llvm::function_ref<void()> body) {
+  try {
+    body();
+  } catch (const NoForm &e) {
+    Refusal refusal;
+    placeOf(loc, refusal);
+    refusal.what = e.why;
+    auto same = [&](const Refusal &r) { return r.what == refusal.what && r.line == refusal.line && r.file == refusal.file; };
+    if (llvm::none_of(refusals, same))
+      refusals.push_back(std::move(refusal));
+  }
+}
+
+void Emitter::step(Operation &op) {
+  guarded(op.getLoc(), [&] { emit(&op); });
+  // Named all the same, so that every op without a form is met.
+  for (Value result : op.getResults())
+    if (!isLazy(result))
+      names.try_emplace(result, "?");
 }
 
 void Emitter::signature() {
@@ -97,7 +95,7 @@ void Emitter::signature() {
       proto.set_raw_data(bytes.data(), bytes.size());
       continue;
     }
-    declare(*graph.add_input(), name, argument.getType(), s.symbols);
+    s.declare(*graph.add_input(), name, argument.getType());
     for (auto [dim, size] : llvm::enumerate(sizesOf(argument.getType())))
       s.places.push_back({name, int64_t(dim), size});
   }
@@ -113,7 +111,7 @@ void Emitter::results() {
     Name computed = full(value);
     std::string wish = function.getResultAttrOfType<StringAttr>(i, attrs::name).str();
     Name name = s.fresh(wish.empty() ? "output" : wish);
-    declare(*s.graph.add_output(), name, value.getType(), s.symbols);
+    s.declare(*s.graph.add_output(), name, value.getType());
     // The node that computes it calls it so, unless it is no node's or has a name already.
     ::onnx::NodeProto *maker = nullptr;
     if (given.insert(computed).second)
@@ -129,10 +127,7 @@ void Emitter::results() {
       continue;
     }
     maker->set_output(0, name);
-    for (auto &node : *s.graph.mutable_node())
-      for (int k = 0; k < node.input_size(); ++k)
-        if (node.input(k) == computed)
-          node.set_input(k, name);
+    renameReads(s.graph, computed, name);
     for (auto &[other, its] : names)
       if (its == computed)
         its = name;
@@ -230,6 +225,7 @@ void Emitter::emit(Operation *op) {
       .Case([&](ScatterAddOp scatter) { give(this->scatter(scatter)); })
       .Case([&](WarpOp warp) { give(this->warp(warp)); })
       .Case([&](ResizeOp resize) { give(this->resize(resize)); })
+      .Case([&](ScanOp scan) { this->scan(scan); })
       .Case([&](RandomOp) {
         throw NoForm{"`random`: its numbers follow from the seed by bigm's own rule, and ONNX's random operators have another"};
       })

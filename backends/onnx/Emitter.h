@@ -19,6 +19,9 @@ private:
   // ------------------------------------------------------------ Emit.cpp
   void signature();
   void results();
+  /// What has no form is kept in `refusals`, with its place.
+  void guarded(Location loc, llvm::function_ref<void()> body);
+  void step(Operation &op);
   void emit(Operation *op);
   /// The value with all its elements, of exactly its type.
   Name full(Value v);
@@ -80,7 +83,11 @@ private:
   Name warp(WarpOp op);
   Name resize(ResizeOp op);
 
+  // ------------------------------------------------------------ Scans.cpp
+  void scan(ScanOp op);
+
   func::FuncOp function;
+  std::vector<Refusal> refusals;
   const Options &options;
   ::onnx::ModelProto &model;
   Sheet s;

@@ -7,13 +7,26 @@ namespace mlir::bigm::to_onnx {
 namespace {
 namespace fs = std::filesystem;
 
-/// Bits are combined from operator set 18 on.
-int opsetFor(func::FuncOp function) {
+/// Whether it combines bits, which is there from operator set 18 on; so do the steps of its recurrences.
+bool combinesBits(func::FuncOp function) {
   bool bits = false;
   function.walk([&](Operation *op) {
     bits |= isa<BitAndOp, BitOrOp, BitXorOp>(op);
+    if (auto scan = dyn_cast<ScanOp>(op))
+      bits |= combinesBits(SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, scan.getBodyAttr()));
   });
-  return bits ? 18 : 17;
+  return bits;
+}
+
+/// Adds all names that nodes read, those of graphs in nodes too.
+void readBy(const ::onnx::NodeProto &node, std::set<std::string> &names) {
+  names.insert(node.input().begin(), node.input().end());
+  for (auto &attribute : node.attribute()) {
+    for (auto &inner : attribute.g().node())
+      readBy(inner, names);
+    for (auto &output : attribute.g().output())
+      names.insert(output.name());
+  }
 }
 
 /// Nodes and constants that were written for what then became another operator.
@@ -30,11 +43,15 @@ void dropUnread(::onnx::GraphProto &graph) {
   };
   std::set<std::string> dead;
   for (int i = graph.node_size() - 1; i >= 0; --i) {
-    auto &node = graph.node(i);
-    if (read.count(node.output(0)))
-      read.insert(node.input().begin(), node.input().end());
-    else
+    auto &node = *graph.mutable_node(i);
+    if (std::none_of(node.output().begin(), node.output().end(), [&](auto &name) { return read.count(name); })) {
       dead.insert(node.output(0));
+      continue;
+    }
+    for (auto &attribute : *node.mutable_attribute())
+      if (attribute.has_g())
+        dropUnread(*attribute.mutable_g());
+    readBy(node, read);
   }
   keep(*graph.mutable_node(), [&](auto &node) { return !dead.count(node.output(0)); });
   keep(*graph.mutable_initializer(), [&](auto &tensor) { return read.count(tensor.name()) != 0; });
@@ -88,7 +105,7 @@ std::vector<Refusal> write(func::FuncOp function, const Options &options, const 
   model.set_producer_version(options.version);
   auto &opset = *model.add_opset_import();
   opset.set_domain("");
-  opset.set_version(opsetFor(function));
+  opset.set_version(combinesBits(function) ? 18 : 17);
   for (auto &[key, value] : options.metadata) {
     auto &entry = *model.add_metadata_props();
     entry.set_key(key);

@@ -30,13 +30,26 @@ Name Sheet::fresh(const std::string &wish) {
   return name;
 }
 
-Name Sheet::add(const std::string &op, const std::vector<Name> &in, const Attributes &attributes) {
-  ::onnx::NodeProto &node = *graph.add_node();
+::onnx::NodeProto &Sheet::node(::onnx::GraphProto &in, const std::string &op) {
+  ::onnx::NodeProto &node = *in.add_node();
   // As exporters write them: the scopes parted by slashes, then the operator.
   std::string path = scope.empty() ? "" : "/" + scope;
   std::replace(path.begin(), path.end(), '.', '/');
   node.set_name(fresh(path + "/" + op));
   node.set_op_type(op);
+  return node;
+}
+
+size_t Sheet::depthOf(const Name &x) const {
+  auto known = depths.find(x);
+  return known == depths.end() ? 0 : known->second;
+}
+
+Name Sheet::add(const std::string &op, const std::vector<Name> &in, const Attributes &attributes) {
+  size_t depth = 0;
+  for (const Name &name : in)
+    depth = std::max(depth, depthOf(name));
+  ::onnx::NodeProto &node = this->node(*graphs[depth], op);
   for (const Name &name : in)
     node.add_input(name);
   for (const NodeAttribute &a : attributes) {
@@ -59,6 +72,69 @@ Name Sheet::add(const std::string &op, const std::vector<Name> &in, const Attrib
   }
   Name out = fresh(node.name() + "_output");
   node.add_output(out);
+  if (depth)
+    depths[out] = depth;
+  return out;
+}
+
+void Sheet::declare(::onnx::ValueInfoProto &info, const Name &name, Type type) {
+  info.set_name(name);
+  auto &tensor = *info.mutable_type()->mutable_tensor_type();
+  tensor.set_elem_type(codeOf(cast<RankedTensorType>(type).getElementType()));
+  auto &shape = *tensor.mutable_shape();
+  for (AffineExpr size : sizesOf(type)) {
+    auto &dim = *shape.add_dim();
+    if (auto number = dyn_cast<AffineConstantExpr>(size))
+      dim.set_dim_value(number.getValue());
+    else if (auto symbol = dyn_cast<AffineSymbolExpr>(size))
+      dim.set_dim_param(symbols[symbol.getPosition()]);
+  }
+}
+
+// ---------------------------------------------------------------- graphs in nodes
+
+Name Sheet::inside(const std::string &wish) {
+  Name name = fresh(wish);
+  depths[name] = graphs.size() - 1;
+  return name;
+}
+
+Name Sheet::handedOut(const Name &x) {
+  ::onnx::NodeProto &same = node(*graphs.back(), "Identity");
+  same.add_input(x);
+  same.add_output(inside(same.name() + "_output"));
+  return same.output(0);
+}
+
+std::vector<Name> Sheet::scan(const std::vector<Name> &in, int64_t rows, size_t results, bool reverse, ::onnx::GraphProto &&body) {
+  ::onnx::NodeProto &scan = node(*graphs.back(), "Scan");
+  body.set_name(scan.name());
+  const int states = int(in.size()) - int(rows);
+  auto attribute = [&](const char *name, auto type) -> ::onnx::AttributeProto & {
+    auto &made = *scan.add_attribute();
+    made.set_name(name);
+    made.set_type(type);
+    return made;
+  };
+  attribute("num_scan_inputs", ::onnx::AttributeProto::INT).set_i(rows);
+  if (reverse) {
+    auto &back = attribute("scan_input_directions", ::onnx::AttributeProto::INTS);
+    for (int64_t i = 0; i < rows; ++i)
+      back.add_ints(1);
+    if (int stacked = int(results) - states; stacked > 0) {
+      auto &front = attribute("scan_output_directions", ::onnx::AttributeProto::INTS);
+      for (int i = 0; i < stacked; ++i)
+        front.add_ints(1);
+    }
+  }
+  attribute("body", ::onnx::AttributeProto::GRAPH).mutable_g()->Swap(&body);
+  for (const Name &name : in)
+    scan.add_input(name);
+  std::vector<Name> out;
+  for (size_t i = 0; i < results; ++i) {
+    out.push_back(inside(scan.name() + "_output"));
+    scan.add_output(out.back());
+  }
   return out;
 }
 

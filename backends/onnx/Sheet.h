@@ -29,14 +29,28 @@ int32_t codeOf(Type element);
 
 class Sheet {
 public:
-  explicit Sheet(::onnx::GraphProto &graph, int opset) : graph(graph), opset(opset) {}
-  ::onnx::GraphProto &graph;
+  explicit Sheet(::onnx::GraphProto &graph, int opset) : graph(graph), opset(opset), graphs{&graph} {}
+  ::onnx::GraphProto &graph; // of the model
   const int opset;
   std::string scope; // of the op that is written: "net.conv2d"
 
   /// A name that nothing has: `wish`, or `wish_2`.
   Name fresh(const std::string &wish);
+  /// A node in the graph of the innermost of its inputs: what does not depend on a step stands before the steps.
   Name add(const std::string &op, const std::vector<Name> &in, const Attributes &attributes = {});
+  /// How `name`, of this type, is told as an input or output of a graph.
+  void declare(::onnx::ValueInfoProto &info, const Name &name, Type type);
+
+  // ------------------------------------------------------------ graphs in nodes
+  /// From here on what depends on `inside` goes into `body`, until `leave`.
+  void enter(::onnx::GraphProto &body) { graphs.push_back(&body); }
+  void leave() { graphs.pop_back(); }
+  /// A name of an input of the innermost graph.
+  Name inside(const std::string &wish);
+  /// The same value by a name that a node of the innermost graph gives and nothing else has: an output of that graph.
+  Name handedOut(const Name &x);
+  /// A Scan over the first dimension. `in`: the states, then what is gone through, `rows` of them. The names of `results`.
+  std::vector<Name> scan(const std::vector<Name> &in, int64_t rows, size_t results, bool reverse, ::onnx::GraphProto &&body);
 
   // ------------------------------------------------------------ constants; equal ones are one initialiser
   Name scalar(Type element, double number);
@@ -71,7 +85,11 @@ public:
 private:
   Name initializer(const std::string &wish, int32_t type, ArrayRef<int64_t> shape, std::string bytes);
   Name symbol(unsigned position);
+  ::onnx::NodeProto &node(::onnx::GraphProto &in, const std::string &op);
+  size_t depthOf(const Name &x) const;
 
+  std::vector<::onnx::GraphProto *> graphs; // the model's and those of the nodes that are being written, outermost first
+  std::map<Name, size_t> depths;            // of names that are not the model's: places in `graphs`
   std::set<std::string> taken;
   std::map<std::string, int> counts;
   std::map<Name, std::pair<Name, SmallVector<AffineExpr>>> reshaped; // of what, and its sizes: two in a row are one

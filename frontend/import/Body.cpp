@@ -97,10 +97,14 @@ void Body::give(const Seen &seen, size_t output, std::string text, Level level) 
     pieces[name] = {statement(seen, text), Atom};
 }
 
+bool isName(const std::string &text) {
+  bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) { return isalnum(c) || c == '_' || c == '.'; });
+  return plain && !text.empty() && !isdigit((unsigned char)text[0]);
+}
+
 std::string Body::simple(const Seen &seen, const std::string &name) {
   std::string text = use(name, Pipe).text;
-  bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) { return isalnum(c) || c == '_' || c == '.'; });
-  return plain && !isdigit((unsigned char)text[0]) ? text : statement(seen, text);
+  return isName(text) ? text : statement(seen, text);
 }
 std::string Body::piped(const std::string &name) {
   return use(name, Pipe).text;

@@ -78,8 +78,8 @@ std::string Body::named(const Seen &seen, Value v) {
     scan(seen, *node);
     return primitives.at(v);
   }
-  std::string name = node ? statement(seen, primitive(seen, *node, v)) : leaf(v);
-  return primitives[v] = name;
+  std::string name = node ? primitive(seen, *node, v) : leaf(v);
+  return primitives[v] = isName(name) ? name : statement(seen, name);
 }
 
 /// A tensor of the file, or one that the importer made.
@@ -227,6 +227,10 @@ std::string Body::view(const Seen &seen, const Node &node, Value v) {
     std::string one = read == named(seen, node.operands[0]) ? read : statement(seen, read);
     return to.shape.empty() ? one : fmt::format("broadcast({}, {})", one, listOf(to.shape));
   }
+  // Read as it stands: no more than its name.
+  std::string all = "[" + list + "]";
+  if (read.ends_with(all) && isName(read.substr(0, read.size() - all.size())))
+    return stretched(read.substr(0, read.size() - all.size()), to.shape, used);
   std::string y = fresh(local(seen.scope, "x"));
   statements.push_back(fmt::format("{}[{}] = {}", y, list, read));
   return stretched(y, to.shape, used);

@@ -58,6 +58,9 @@ struct Piece {
   Level level = Atom;
 };
 
+/// A name or a member of one, and no more.
+bool isName(const std::string &text);
+
 struct Weight {
   std::string name;
   Elem elem;

@@ -80,13 +80,14 @@ Val Checker::builtinFlip(const BuiltinCall &c) {
   if (!axes)
     return {};
   AffineIndices map = identityMap(in.size());
+  Value x = c.args[0]->value.tensor;
   for (int64_t a : *axes) {
-    auto n = in[a].constant();
-    if (!n)
-      return generic ? Val::unknown() : fail(Diag::FlipSize, c.where, {in[a].str()});
-    map[a] = index(a, -1, *n - 1);
+    if (auto n = in[a].constant())
+      map[a] = index(a, -1, *n - 1);
+    else
+      x = rec->lookUp(x, size_t(a), in[a] - Dim(1), in[a], -1);
   }
-  return tensorVal(rec->view(c.args[0]->value.tensor, in, map));
+  return tensorVal(rec->view(x, in, map));
 }
 
 static Val join(Checker &k, const BuiltinCall &c, bool stack) {

@@ -25,6 +25,13 @@ Val Checker::evalIndex(const ast::IndexExpr &e, const ScopePtr &scope) {
     return fail(Diag::IndexCount, e.range, {base.type.str(), std::to_string(in.size()), std::to_string(e.items.size())});
   std::vector<Dim> shape;
   AffineIndices map;
+  // What begins at a place that is no number is looked up, along an axis of what the map gives.
+  struct LookedUp {
+    size_t axis;
+    Dim start, count;
+    bool one; // an index, whose axis is gone
+  };
+  std::vector<LookedUp> later;
   for (size_t i = 0; i < in.size(); ++i) {
     const ast::Expr *item = i < e.items.size() ? e.items[i].get() : nullptr;
     if (!item || item->kind == ast::Expr::Kind::All) {
@@ -48,14 +55,13 @@ Val Checker::evalIndex(const ast::IndexExpr &e, const ScopePtr &scope) {
       Dim first = 0, last = in[i];
       if ((range->first && !position(*range->first, first)) || (range->last && !position(*range->last, last)))
         return {};
-      auto start = first.constant();
-      if (!start)
-        return generic ? Val::unknown() : fail(Diag::SliceStart, item->range, {first.str()});
-      auto length = (last - first).constant(), room = (in[i] - last).constant();
-      if (*start < 0 || (length && *length < 1) || (room && *room < 0))
+      auto start = first.constant(), length = (last - first).constant(), room = (in[i] - last).constant();
+      if ((start && *start < 0) || (length && *length < 1) || (room && *room < 0))
         return fail(Diag::SliceRange, item->range, {source(item->range), in[i].str()});
-      map.push_back(index(shape.size(), 1, *start));
-      shape.push_back(last - first);
+      if (!start)
+        later.push_back({shape.size(), first, last - first, false});
+      map.push_back(index(shape.size(), 1, start.value_or(0)));
+      shape.push_back(start ? last - first : in[i]);
       continue;
     }
     Val v = eval(*item, scope);
@@ -71,15 +77,32 @@ Val Checker::evalIndex(const ast::IndexExpr &e, const ScopePtr &scope) {
       return fail(Diag::IndexForm, item->range, {source(item->range)});
     auto c = v.integer.constant();
     at = c && *c < 0 ? in[i] + v.integer : v.integer;
-    auto offset = at.constant();
-    if (!offset)
-      return generic ? Val::unknown() : fail(Diag::SliceStart, item->range, {at.str()});
-    auto room = (in[i] - Dim(1) - at).constant();
-    if (*offset < 0 || (room && *room < 0))
+    auto offset = at.constant(), room = (in[i] - Dim(1) - at).constant();
+    if ((offset && *offset < 0) || (room && *room < 0))
       return fail(Diag::IndexOutOfRange, item->range, {source(item->range), in[i].str()});
-    map.push_back(index(0, 0, *offset));
+    if (offset) {
+      map.push_back(index(0, 0, *offset));
+      continue;
+    }
+    later.push_back({shape.size(), at, Dim(1), true});
+    map.push_back(index(shape.size()));
+    shape.push_back(in[i]);
   }
-  Val out = tensorVal(rec->view(base.tensor, shape, map));
+  Value found = rec->view(base.tensor, shape, map);
+  for (const LookedUp &l : later) {
+    found = rec->lookUp(found, l.axis, l.start, l.count, 1);
+    shape[l.axis] = l.count;
+  }
+  // From behind, so that axes keep their places.
+  for (auto l = later.rbegin(); l != later.rend(); ++l)
+    if (l->one) {
+      AffineIndices squeeze;
+      for (size_t d = 0; d < shape.size(); ++d)
+        squeeze.push_back(d == l->axis ? index(0, 0, 0) : index(d - (d > l->axis)));
+      shape.erase(shape.begin() + int64_t(l->axis));
+      found = rec->view(found, shape, squeeze);
+    }
+  Val out = tensorVal(found);
   out.type.classes = base.type.classes;
   return out;
 }

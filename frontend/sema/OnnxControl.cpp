@@ -1,6 +1,7 @@
 // Branches, loops, sequences. What decides them must be known when the program is checked: a branch is chosen there, a
 // loop is unrolled, a sequence is a list of values.
 #include "Onnx.h"
+#include <algorithm>
 
 namespace bigm::sema::onnx_import {
 namespace {
@@ -37,15 +38,51 @@ Val stacked(NodeCall &c, const Vals &rows, size_t axis) {
   return c.t.concat(parts, axis);
 }
 
+bool isKnown(const Val &v) { return v.known && (*v.known)[0].whole.isConstant(); }
+
+/// As many rounds as some size says: one operation. Where the run decides that it stops earlier, it goes on, and what is
+/// carried stays as it is.
+Vals openLoop(NodeCall &c, const onnx::Graph &body, const Dim &trips, const Vals &starts) {
+  Tensors &t = c.t;
+  Vals carried = starts;
+  carried.push_back(c.has(1) ? t.reshape(c.in[1], {}) : t.scalar(1, Type::Bool)); // whether it still goes
+  const bool always = isKnown(carried.back()) && (*carried.back().known)[0].whole != Dim(0);
+  const size_t n = starts.size();
+  std::string why;
+  Vals results = t.scan(carried, {t.iota({trips}, 0, Type::I64)}, trips, false, [&](const Vals &states, const Vals &rows) {
+    Vals in = {rows[0], always ? t.scalar(1, Type::Bool) : states[n]};
+    in.insert(in.end(), states.begin(), states.begin() + int64_t(n));
+    Vals out = c.evaluation.run(body, in);
+    if (std::any_of(out.begin(), out.end(), [](const Val &v) { return !v.some(); }))
+      return Vals{Val()};
+    const bool stays = always && isKnown(out[0]) && (*out[0].known)[0].whole != Dim(0);
+    if (!stays && out.size() > n + 1)
+      refuse("a loop that the run may end, and that collects something");
+    Vals next(out.begin() + 1, out.end());
+    for (size_t k = 0; k < n && !stays; ++k)
+      next[k] = t.select(states[n], next[k], states[k]);
+    next.insert(next.begin() + int64_t(n), stays ? states[n] : t.pointwise(Op::And, {states[n], t.reshape(out[0], {})}));
+    return next;
+  });
+  if (!results.empty())
+    results.erase(results.begin() + int64_t(n));
+  return results;
+}
+
 Vals loop(NodeCall &c) {
   const onnx::Graph &body = graph(c, "body");
   int64_t trips = INT64_MAX;
-  if (c.has(0))
-    trips = c.t.oneInt(c.in[0], "the number of rounds");
-  bool goes = !c.has(1) || truth(c, c.in[1], "the condition of the loop");
-  size_t carried = c.in.size() < 2 ? 0 : c.in.size() - 2;
-  if (body.inputs.size() != carried + 2 || body.outputs.size() < carried + 1)
+  size_t given = c.in.size() < 2 ? 0 : c.in.size() - 2;
+  if (body.inputs.size() != given + 2 || body.outputs.size() < given + 1)
     refuse("a body of other inputs or outputs than the loop carries");
+  if (c.has(0)) {
+    Dim rounds = c.t.oneDim(c.in[0], "the number of rounds");
+    if (!rounds.isConstant() || (c.has(1) && !isKnown(c.in[1])))
+      return openLoop(c, body, rounds, Vals(c.in.begin() + int64_t(std::min<size_t>(2, c.in.size())), c.in.end()));
+    trips = *rounds.constant();
+  }
+  bool goes = !c.has(1) || truth(c, c.in[1], "the condition of the loop");
+  const size_t carried = given;
   Vals state(c.in.begin() + int64_t(std::min<size_t>(2, c.in.size())), c.in.end());
   std::vector<Vals> rows(body.outputs.size() - 1 - carried);
   for (int64_t i = 0; i < trips && goes; ++i) {
@@ -69,6 +106,47 @@ Vals loop(NodeCall &c) {
     result.push_back(stacked(c, list, 0));
   }
   return result;
+}
+
+struct ScanAxes {
+  size_t carried;
+  Dim rounds;
+  const std::vector<int64_t> &backwards, &axes, &outBackwards, &outAxes;
+};
+/// Over a size that is not known: one operation.
+Vals openScan(NodeCall &c, const onnx::Graph &body, const Vals &in, const ScanAxes &how) {
+  Tensors &t = c.t;
+  Vals through;
+  for (size_t k = how.carried; k < in.size(); ++k) {
+    size_t i = k - how.carried, axis = size_t(axisOf(how.axes[i], in[k].rank()));
+    if (in[k].shape[axis] != how.rounds)
+      refuse("operands of different lengths", in[k].shape[axis], how.rounds);
+    std::vector<int64_t> order = {int64_t(axis)};
+    for (size_t d = 0; d < in[k].rank(); ++d)
+      if (d != axis)
+        order.push_back(int64_t(d));
+    Val rows = t.transpose(in[k], order);
+    through.push_back(how.backwards[i] == how.backwards[0] ? rows : t.flip(rows, 0));
+  }
+  Vals results = t.scan(Vals(in.begin(), in.begin() + int64_t(how.carried)), through, how.rounds, how.backwards[0] != 0,
+                        [&](const Vals &states, const Vals &rows) {
+                          Vals all = states;
+                          all.insert(all.end(), rows.begin(), rows.end());
+                          Vals out = c.evaluation.run(body, all);
+                          return std::all_of(out.begin(), out.end(), [](const Val &v) { return v.some(); }) ? out : Vals{Val()};
+                        });
+  for (size_t k = how.carried; k < results.size(); ++k) {
+    size_t i = k - how.carried, axis = size_t(axisOf(how.outAxes[i], results[k].rank()));
+    // Rows stay where those are that they were made of.
+    if (how.outBackwards[i] != how.backwards[0])
+      results[k] = t.flip(results[k], 0);
+    std::vector<int64_t> order;
+    for (size_t d = 1; d < results[k].rank(); ++d)
+      order.push_back(int64_t(d));
+    order.insert(order.begin() + int64_t(axis), 0);
+    results[k] = t.transpose(results[k], order);
+  }
+  return results;
 }
 
 Vals scan(NodeCall &c) {
@@ -97,8 +175,10 @@ Vals scan(NodeCall &c) {
   auto run = [&](const Vals &in) {
     Vals state(in.begin(), in.begin() + int64_t(carried));
     std::vector<Vals> rows(collected);
-    size_t first = size_t(axisOf(axes[0], in[carried].rank()));
-    int64_t length = c.t.number(in[carried].shape[first], "the number of rounds");
+    const Dim rounds = in[carried].shape[size_t(axisOf(axes[0], in[carried].rank()))];
+    if (!rounds.isConstant())
+      return openScan(c, body, in, {carried, rounds, backwards, axes, outBackwards, outAxes});
+    const int64_t length = *rounds.constant();
     for (int64_t i = 0; i < length; ++i) {
       c.evaluation.spend();
       Vals now = state;

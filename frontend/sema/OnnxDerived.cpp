@@ -185,8 +185,7 @@ Val Tensors::take(const Val &v, const Val &indices, size_t dim) {
 }
 
 Val Tensors::flip(const Val &v, size_t dim) {
-  int64_t n = number(v.shape[dim], "the size of what is reversed");
-  return slice(v, dim, Dim(n - 1), Dim(n), -1);
+  return slice(v, dim, v.shape[dim] - Dim(1), v.shape[dim], -1);
 }
 
 // By doubling: after step k each element holds the last 2^k (Hillis and Steele 1986). A symbolic size has no number of

@@ -123,50 +123,21 @@ struct Recurrence {
           next[s] = t.select(t.unsqueeze(alive, {1}), next[s], s < before.size() ? before[s] : t.scalar(0, x.type));
       return next;
     };
-    Vals found = steps.constant() == 1
-                     ? cell(t.squeeze(projected, {0}), lives.some() ? t.squeeze(lives, {0}) : lives, state)
-                     : scanned(projected, lives, state, reverse, cell);
-    if (steps.constant() == 1)
+    Vals found;
+    if (steps.constant() == 1) {
+      found = cell(t.squeeze(projected, {0}), lives.some() ? t.squeeze(lives, {0}) : lives, state);
       found.back() = t.unsqueeze(found.back(), {0});
+    } else {
+      Vals through = {projected};
+      if (lives.some())
+        through.push_back(lives);
+      found = t.scan(state, through, steps, reverse, [&](const Vals &before, const Vals &rows) {
+        return cell(rows[0], rows.size() > 1 ? rows[1] : Val(), before);
+      });
+    }
     outputs.push_back(found.back());
     found.pop_back();
     last.push_back(found);
-  }
-
-  template <class Cell>
-  Vals scanned(const Val &projected, const Val &lives, const Vals &state, bool reverse, Cell cell) {
-    std::vector<Value> starts, xs = {t.use(projected)};
-    if (lives.some())
-      xs.push_back(t.use(lives));
-    for (const Val &v : state)
-      starts.push_back(t.use(v));
-    Recorder::Step s = t.rec.beginScan();
-    Vals rows, before;
-    auto input = [&](Value whole, bool row, Type type, std::vector<Value> &into) {
-      TensorType own = t.rec.type(whole);
-      if (row)
-        own.shape.erase(own.shape.begin());
-      into.push_back(t.rec.stepInput(own));
-      return t.recorded(into.back(), type);
-    };
-    for (Value v : xs)
-      rows.push_back(input(v, true, rows.empty() ? projected.type : lives.type, s.rows));
-    for (Value v : starts)
-      before.push_back(input(v, false, x.type, s.states));
-    std::vector<Value> next;
-    try {
-      for (const Val &v : cell(rows[0], lives.some() ? rows[1] : Val(), before))
-        next.push_back(t.use(v));
-    } catch (const Refusal &) {
-      t.rec.dropScan(s);
-      throw;
-    }
-    std::vector<Value> given = {next.back()};
-    next.pop_back();
-    Vals out;
-    for (Value v : t.rec.endScan(s, starts, xs, next, given, steps, reverse))
-      out.push_back(t.recorded(v, x.type));
-    return out;
   }
 
   template <class Step> Vals all(Step step) {

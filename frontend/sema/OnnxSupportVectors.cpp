@@ -116,14 +116,12 @@ Val coupled(NodeCall &c, const Val &pairs, size_t k) {
   Val eye = t.reals(unit, {width, width}), turned = t.transpose(r, {0, 2, 1});
   Val diagonal = t.sum(t.mul(r, r), {1}, false); // [N, K]
   Val q = t.sub(t.mul(t.unsqueeze(diagonal, {2}), eye), t.mul(r, turned));
-  Value start = t.use(t.broadcast(t.scalar(1 / double(k), Type::F32), {n, width})), matrix = t.use(q);
-  q = t.recorded(matrix, Type::F32);
+  const Val start = t.broadcast(t.scalar(1 / double(k), Type::F32), {n, width});
+  q = t.recorded(t.use(q), Type::F32);
   auto column = [&](const Val &v, size_t i) { return t.slice(v, 1, Dim(int64_t(i)), 1); };
   auto row = [&](size_t i) { return t.squeeze(t.slice(q, 1, Dim(int64_t(i)), 1), {1}); };
-  Recorder::Step s = t.rec.beginScan();
-  s.states.push_back(t.rec.stepInput(t.rec.type(start)));
-  try {
-    const Val before = t.recorded(s.states[0], Type::F32);
+  return t.scan({start}, {}, 100, false, [&](const Vals &states, const Vals &) -> Vals {
+    const Val &before = states[0];
     Val p = before, qp = t.sum(t.mul(q, t.unsqueeze(p, {1})), {2}, false), pqp = t.sum(t.mul(p, qp), {1}, true);
     Val error = t.reduce(Op::ReduceMax, t.unary(Op::Abs, t.sub(qp, pqp)), {1}, true);
     for (size_t i = 0; i < k; ++i) {
@@ -132,12 +130,8 @@ Val coupled(NodeCall &c, const Val &pairs, size_t k) {
       p = t.div(t.add(p, t.mul(by, t.squeeze(t.slice(eye, 0, Dim(int64_t(i)), 1), {0}))), scale);
       qp = t.div(t.add(qp, t.mul(by, row(i))), scale);
     }
-    p = t.select(t.compare(Op::Lt, error, 0.005f / float(k)), before, p);
-    return t.recorded(t.rec.endScan(s, {start}, {}, {t.use(p)}, {}, 100, false)[0], Type::F32);
-  } catch (const Refusal &) {
-    t.rec.dropScan(s);
-    throw;
-  }
+    return {t.select(t.compare(Op::Lt, error, 0.005f / float(k)), before, p)};
+  })[0];
 }
 
 Vals classifier(NodeCall &c) {

@@ -144,6 +144,12 @@ public:
   Val cumulative(Op op, const Val &v, size_t dim);
   Val flip(const Val &v, size_t dim);
 
+  /// A recurrence: `step` is told the states and a row of each of `xs`, whose first dimension is `count`, and gives the new
+  /// states, of the types of `starts`, and then what it hands out. The states after the last step, and what was handed out,
+  /// stacked along a new first dimension. Nothing where `step` gives something that could not be imported.
+  using Step = std::function<Vals(const Vals &states, const Vals &rows)>;
+  Vals scan(const Vals &starts, const Vals &xs, const Dim &count, bool reverse, const Step &step);
+
   Recorder &rec;
 
 private:

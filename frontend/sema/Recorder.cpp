@@ -358,6 +358,31 @@ Value Recorder::dimension(const Dim &dim, Elem elem) {
   return sum;
 }
 
+Value Recorder::lookUp(Value v, size_t dim, const Dim &start, const Dim &count, int64_t step) {
+  const TensorType whole = values[v].type, line{Elem::I32, {count}, 0};
+  Value at = view(dimension(start, Elem::I32), {count}, {});
+  Value places = add(Op::Iota, {}, line, {{"dim", int64_t(0)}});
+  if (step != 1)
+    places = add(Op::Mul, {places, constant(double(step), line)}, line);
+  places = add(Op::Add, {places, at}, line);
+  // Rows are what is looked up.
+  const size_t rank = whole.shape.size();
+  std::vector<Dim> rows = whole.shape, result = whole.shape;
+  AffineIndices toFront, back;
+  for (size_t i = 0; i < rank; ++i) {
+    toFront.push_back(index(i == dim ? 0 : i < dim ? i + 1 : i));
+    back.push_back(index(i == 0 ? dim : i <= dim ? i - 1 : i));
+  }
+  std::rotate(rows.begin(), rows.begin() + int64_t(dim), rows.begin() + int64_t(dim) + 1);
+  Value moved = view(v, rows, std::move(toFront));
+  rows[0] = result[dim] = count;
+  TensorType type = whole;
+  type.shape = rows;
+  const Dim last = start + Dim(step) * (count - Dim(1));
+  std::vector<Dim> inside = {step < 0 ? last : start, whole.shape[dim] - Dim(1) - (step < 0 ? start : last)};
+  return view(add(Op::Gather, {moved, places}, type, {{"inside", inside}}), result, std::move(back));
+}
+
 Function Recorder::finish(const std::vector<TensorDecl> &tensors, bool keepInputs) {
   for (auto &[i, value] : stored) {
     auto before = loaded.find(i);

@@ -44,6 +44,8 @@ public:
   Value view(Value v, std::vector<Dim> shape, AffineIndices map);
   /// Trailing-aligned broadcast; the caller has checked that it fits.
   Value broadcast(Value v, const std::vector<Dim> &shape);
+  /// `count` elements along `dim` from a place on that is no number: they are looked up. `step` may be negative.
+  Value lookUp(Value v, size_t dim, const Dim &start, const Dim &count, int64_t step);
   Value reduce(Op op, Value v, std::vector<int64_t> dims);
   Value random(std::vector<Dim> shape);
   /// Recurrence (Scan.cpp). What is recorded between `beginScan` and `endScan` on the values of `stepInput` is one step;

@@ -35,6 +35,11 @@ TEST(Requirements, IndicesLieInside) {
   EXPECT_EQ(requirementsOf("x[:, 2..5] |> flatten"), Texts{"T - 5"});
   EXPECT_EQ(requirementsOf("x[:, 3] + x[:, 1]"), (Texts{"T - 4", "T - 2"}));
 }
+TEST(Requirements, PlacesFromTheEndLieInside) {
+  EXPECT_EQ(requirementsOf("x[:, -4]"), Texts{"T - 4"});
+  EXPECT_EQ(requirementsOf("x[:, T - 4..T - 2] |> flatten"), Texts{"T - 4"});
+  EXPECT_EQ(requirementsOf("x[:, -1] + flip(x, axis: 1)[:, 0]"), Texts{});
+}
 TEST(Requirements, SizesAreNotNegative) {
   EXPECT_EQ(requirementsOf("mean(x[:, 3..], axis: 1)"), Texts{"T - 3"});
   EXPECT_EQ(requirementsOf("mean(transpose(x, [0, 2, 1]) |> Conv1d(8, kernel: 5, padding: 0), axis: 2)"), Texts{"T - 4"});

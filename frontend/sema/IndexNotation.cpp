@@ -46,7 +46,7 @@ static std::vector<Dim> sizes(const std::vector<Letter *> &letters) {
 
 static AffineIndex toIndex(const AffineForm &form, const std::vector<Letter *> &dims) {
   AffineIndex out;
-  out.offset = form.offset;
+  out.offset = *form.offset.constant();
   for (auto &[l, c] : form.terms)
     out.terms.push_back({uint32_t(std::find(dims.begin(), dims.end(), l) - dims.begin()), c});
   std::sort(out.terms.begin(), out.terms.end());
@@ -81,6 +81,28 @@ static Factor factorOf(const Val &v) {
     f.map.push_back(one);
   }
   return f;
+}
+
+/// An index that begins at a place made of sizes: what it reads is looked up, and read from its first place there. The offset
+/// that is left is no number where letters of open sizes count down beside others.
+static Value fromNumber(Recorder &rec, Value x, size_t dim, AffineForm &form) {
+  if (form.terms.size() == 1 && form.terms.begin()->second == -1) {
+    Letter *l = form.terms.begin()->first;
+    Value turned = rec.lookUp(x, dim, form.offset, *l->size, -1);
+    form = {{{l, 1}}, 0};
+    return turned;
+  }
+  Dim low = form.offset, span = 1, first = 0;
+  for (auto &[l, c] : form.terms) {
+    const Dim reach = Dim(std::abs(c)) * (*l->size - Dim(1));
+    span = span + reach;
+    if (c < 0) {
+      low = low - reach;
+      first = first + reach;
+    }
+  }
+  form.offset = first;
+  return rec.lookUp(x, dim, low, span, 1);
 }
 
 Val Checker::evalAccess(const ast::IndexExpr &e, const ScopePtr &scope) {
@@ -124,8 +146,15 @@ Val Checker::evalAccess(const ast::IndexExpr &e, const ScopePtr &scope) {
     for (Letter *l : ids->letters)
       map.push_back(index(std::find(letters.begin(), letters.end(), l) - letters.begin()));
   }
-  for (auto &form : forms)
+  for (auto &form : forms) {
+    if (!form.offset.isConstant())
+      from = fromNumber(*rec, from, map.size(), form);
+    if (!form.offset.isConstant()) { // several letters, of which one counts down from a size that is not known
+      const ast::Expr &item = *e.items[map.size()];
+      return fail(Diag::IndexForm, item.range, {source(item.range)}, "turn the tensor around before, with `flip`");
+    }
     map.push_back(toIndex(form, letters));
+  }
   Val out = tensorVal(rec->view(from, sizes(letters), map));
   out.type.classes = 0;
   out.indexed = true;
@@ -159,7 +188,7 @@ Val Checker::reduceLetters(const ast::CallExpr &e, const ScopePtr &scope) {
         bool direct = true;
         for (auto &item : access->items) {
           auto form = indexing->affine(*item, scope);
-          if (!form) {
+          if (!form || !form->offset.isConstant()) {
             direct = false;
             break;
           }

@@ -58,6 +58,8 @@ Val Checker::evalIndex(const ast::IndexExpr &e, const ScopePtr &scope) {
       auto start = first.constant(), length = (last - first).constant(), room = (in[i] - last).constant();
       if ((start && *start < 0) || (length && *length < 1) || (room && *room < 0))
         return fail(Diag::SliceRange, item->range, {source(item->range), in[i].str()});
+      if (!start && generic)
+        return Val::unknown(); // how much of what size is left depends on the settings
       if (!start)
         later.push_back({shape.size(), first, last - first, false});
       map.push_back(index(shape.size(), 1, start.value_or(0)));

@@ -41,7 +41,7 @@ std::optional<AffineForm> Checker::IndexEnv::affine(const ast::Expr &e, const Sc
   if (auto *n = ast::as<ast::NumberExpr>(&e)) {
     if (!n->isInteger || !n->unit.empty())
       return std::nullopt;
-    out.offset = int64_t(n->value);
+    out.offset = Dim(int64_t(n->value));
     return out;
   }
   if (auto *r = ast::as<ast::RefExpr>(&e)) {
@@ -56,12 +56,11 @@ std::optional<AffineForm> Checker::IndexEnv::affine(const ast::Expr &e, const Sc
         v = checker.evalConst(static_cast<const ast::ConstDecl &>(*f.decl), f.module);
     if (!v.is(Val::Kind::Int))
       return std::nullopt;
-    auto c = v.integer.constant();
-    if (!c) {
+    if (checker.generic && !v.integer.isConstant()) {
       symbolic = true;
       return std::nullopt;
     }
-    out.offset = *c;
+    out.offset = v.integer;
     return out;
   }
   if (auto *u = ast::as<ast::UnaryExpr>(&e)) {
@@ -70,7 +69,7 @@ std::optional<AffineForm> Checker::IndexEnv::affine(const ast::Expr &e, const Sc
       return std::nullopt;
     for (auto &[l, c] : x->terms)
       out.terms[l] = -c;
-    out.offset = -x->offset;
+    out.offset = Dim(0) - x->offset;
     return out;
   }
   auto *b = ast::as<ast::BinaryExpr>(&e);
@@ -86,11 +85,14 @@ std::optional<AffineForm> Checker::IndexEnv::affine(const ast::Expr &e, const Sc
     if (!l->terms.empty() && !r->terms.empty())
       return std::nullopt;
     const AffineForm &form = l->terms.empty() ? *r : *l;
-    int64_t by = l->terms.empty() ? l->offset : r->offset;
+    const Dim factor = l->terms.empty() ? l->offset : r->offset;
+    auto by = factor.constant();
+    if (!by && !form.terms.empty())
+      return std::nullopt;
     for (auto &[letter, c] : form.terms)
-      if (c * by)
-        out.terms[letter] = c * by;
-    out.offset = form.offset * by;
+      if (c * *by)
+        out.terms[letter] = c * *by;
+    out.offset = form.offset * factor;
     return out;
   }
   int64_t sign = b->op == O::Sub ? -1 : 1;
@@ -98,7 +100,7 @@ std::optional<AffineForm> Checker::IndexEnv::affine(const ast::Expr &e, const Sc
   for (auto &[letter, c] : r->terms)
     if ((out.terms[letter] += sign * c) == 0)
       out.terms.erase(letter);
-  out.offset += sign * r->offset;
+  out.offset = out.offset + Dim(sign) * r->offset;
   return out;
 }
 
@@ -190,7 +192,7 @@ bool Checker::IndexEnv::size() {
   if (failed)
     return false;
   auto alone = [](const Use &u) {
-    return u.form.terms.size() == 1 && u.form.terms.begin()->second == 1 && u.form.offset == 0;
+    return u.form.terms.size() == 1 && u.form.terms.begin()->second == 1 && u.form.offset == Dim(0);
   };
   for (const Use &u : uses)
     if (alone(u)) {
@@ -210,7 +212,7 @@ bool Checker::IndexEnv::size() {
       Letter *open = nullptr;
       int64_t coefficient = 0;
       int unknown = 0;
-      Dim reach = Dim(u.form.offset); // the largest index that the known letters make
+      Dim reach = u.form.offset; // the largest index that the known letters make
       for (auto &[l, c] : u.form.terms) {
         if (!l->size) {
           ++unknown;
@@ -240,7 +242,7 @@ bool Checker::IndexEnv::size() {
       return false;
     }
   for (const Use &u : uses) {
-    Dim low = Dim(u.form.offset), high = Dim(u.form.offset);
+    Dim low = u.form.offset, high = low;
     for (auto &[l, c] : u.form.terms)
       (c > 0 ? high : low) = (c > 0 ? high : low) + (*l->size - Dim(1)) * Dim(c);
     auto under = low.constant(), over = (u.dim - Dim(1) - high).constant();

@@ -7,10 +7,10 @@
 
 namespace bigm::sema {
 
-/// Sum of coefficient * letter, plus a constant.
+/// Sum of coefficient * letter, plus a number or what is made of sizes.
 struct AffineForm {
   std::map<Letter *, int64_t> terms;
-  int64_t offset = 0;
+  Dim offset = 0;
 };
 
 struct Checker::IndexEnv {
@@ -24,7 +24,8 @@ struct Checker::IndexEnv {
   void collect(const ast::Block &b, const ScopePtr &scope);
   /// Sizes all letters from their uses and checks that the uses agree; false after an error.
   bool size();
-  /// The index as letters; nothing when it is something else. `symbolic` is set when a factor is not a known number.
+  /// The index as letters; nothing when it is something else. `symbolic` is set when a factor, or in a
+  /// model that is checked on its own a summand, is not a known number.
   std::optional<AffineForm> affine(const ast::Expr &e, const ScopePtr &scope);
 
   std::vector<std::unique_ptr<Letter>> letters;

@@ -82,7 +82,12 @@ std::string Checker::describe(const Val &v) const {
       one.shape.erase(one.shape.begin()); // of each element
     return one.str();
   }
-  case Val::Kind::Record: return "a record";
+  case Val::Kind::Record: {
+    std::string all;
+    for (const std::string &name : v.names)
+      all += (all.empty() ? " with `" : ", `") + name + "`";
+    return "a record" + all;
+  }
   case Val::Kind::List: return "a list";
   case Val::Kind::Text:
     return flow ? (v.stream ? "a stream of text" : "a text") : "text, which is no tensor until `tokens` makes it one";

@@ -24,10 +24,10 @@ struct Kind {
 };
 constexpr Kind kinds[] = {
     {0, "F32", Encoding::F32, 1, 4},      {1, "F16", Encoding::F16, 1, 2},       {2, "Q4_0", Encoding::Q4_0, 32, 18},
-    {3, "Q4_1", Encoding::Other, 32, 20}, {6, "Q5_0", Encoding::Other, 32, 22},  {7, "Q5_1", Encoding::Other, 32, 24},
-    {8, "Q8_0", Encoding::Q8_0, 32, 34},  {10, "Q2_K", Encoding::Other, 256, 84}, {11, "Q3_K", Encoding::Other, 256, 110},
-    {12, "Q4_K", Encoding::Q4_K, 256, 144}, {13, "Q5_K", Encoding::Other, 256, 176}, {14, "Q6_K", Encoding::Q6_K, 256, 210},
-    {24, "I8", Encoding::I8, 1, 1},       {25, "I16", Encoding::Other, 1, 2},    {26, "I32", Encoding::I32, 1, 4},
+    {3, "Q4_1", Encoding::Q4_1, 32, 20}, {6, "Q5_0", Encoding::Q5_0, 32, 22},  {7, "Q5_1", Encoding::Q5_1, 32, 24},
+    {8, "Q8_0", Encoding::Q8_0, 32, 34},  {10, "Q2_K", Encoding::Q2_K, 256, 84}, {11, "Q3_K", Encoding::Q3_K, 256, 110},
+    {12, "Q4_K", Encoding::Q4_K, 256, 144}, {13, "Q5_K", Encoding::Q5_K, 256, 176}, {14, "Q6_K", Encoding::Q6_K, 256, 210},
+    {20, "IQ4_NL", Encoding::IQ4_NL, 32, 18}, {24, "I8", Encoding::I8, 1, 1},       {25, "I16", Encoding::Other, 1, 2},    {26, "I32", Encoding::I32, 1, 4},
     {27, "I64", Encoding::I64, 1, 8},     {28, "F64", Encoding::F64, 1, 8},      {30, "BF16", Encoding::BF16, 1, 2}};
 
 class Reader {

@@ -14,7 +14,8 @@
 namespace bigm::weights {
 
 /// How the elements of a tensor are written. Blocks are those of GGUF; scaled ones are value = stored * scale + least.
-enum class Encoding { F32, F64, BF16, F16, I64, I32, U8, I8, Bool, Q4_0, Q8_0, Q4_K, Q6_K, ScaledU8, ScaledU16, Other };
+enum class Encoding { F32, F64, BF16, F16, I64, I32, U8, I8, Bool, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, IQ4_NL, Q5_0, Q5_1, Q5_K,
+                      Q6_K, Q8_0, ScaledU8, ScaledU16, Other };
 
 struct StoredTensor {
   std::string name;

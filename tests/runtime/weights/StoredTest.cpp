@@ -67,6 +67,22 @@ TEST(Gguf, EveryEncodingAsItsOwnersReadIt) {
   EXPECT_FLOAT_EQ(floats(toy, "q4k")[255], 6.19775390625f);
 }
 
+/// inputs/make_blocks.py: random blocks of every kind, and what the package `gguf` makes of them.
+TEST(Gguf, BlocksOfEveryKind) {
+  const std::string folder = BIGM_TEST_INPUTS;
+  Stored packed(folder + "/blocks.gguf"), decoded(folder + "/blocks.safetensors");
+  ASSERT_EQ(packed.tensors().size(), 11u);
+  for (auto &t : packed.tensors()) {
+    std::vector<float> got = floats(packed, t.name), want = floats(decoded, t.name);
+    ASSERT_EQ(got.size(), want.size()) << t.encodingName;
+    float largest = 0;
+    for (float x : want)
+      largest = std::max(largest, std::abs(x));
+    for (size_t i = 0; i < got.size(); ++i)
+      ASSERT_NEAR(got[i], want[i], 1e-6f * largest) << t.encodingName << " element " << i;
+  }
+}
+
 TEST(Gguf, SizesRunFromTheSlowest) {
   Stored toy(kToy);
   for (auto &t : toy.tensors())

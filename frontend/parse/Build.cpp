@@ -391,4 +391,18 @@ const std::vector<std::string> &clauseWords() {
   return words;
 }
 
+std::string clauseElsewhere(const std::string &word) {
+  static const std::pair<const char *, const char *> others[] = {
+      {"batch_size", "batch"},      {"batches", "batch"},      {"criterion", "loss"},      {"objective", "loss"},
+      {"num_epochs", "epochs"},     {"n_epochs", "epochs"},    {"max_epochs", "epochs"},   {"max_steps", "steps"},
+      {"num_steps", "steps"},       {"iterations", "steps"},   {"learning_rate", "lr"},    {"grad_clip", "clip"},
+      {"clip_grad_norm", "clip"},   {"clipnorm", "clip"},      {"metrics", "report"},      {"metric", "report"},
+      {"train_test_split", "split"}, {"random_state", "seed"}, {"quantize", "precision"},  {"dtype", "precision"},
+      {"early_stopping", "stop"},   {"transform", "derive"},   {"source", "from"},         {"columns", "fields"}};
+  for (auto &[other, own] : others)
+    if (word == other)
+      return own;
+  return "";
+}
+
 } // namespace bigm

@@ -12,5 +12,7 @@ ast::DeclPtr buildDeclaration(generated::BigmParser::DeclarationContext *tree, c
 
 /// The words that begin clauses.
 const std::vector<std::string> &clauseWords();
+/// The clause that other libraries call so: `batch` for `batch_size`; empty when there is none.
+std::string clauseElsewhere(const std::string &word);
 
 } // namespace bigm

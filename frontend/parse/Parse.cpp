@@ -143,7 +143,9 @@ private:
 
     // `epoch 3`: a word begins a clause that does not exist.
     if (expected.onlyEquals && attempt.inClause && previous && previous->getType() == Lexer::ID) {
-      std::string near = didYouMean(written(*previous), clauseWords());
+      std::string near = clauseElsewhere(written(*previous));
+      if (near.empty())
+        near = didYouMean(written(*previous), clauseWords());
       diagnostics.error(Diag::UnknownClause, range(*previous), {written(*previous)}).hint =
           near.empty() ? "to name a value, write `" + written(*previous) + " = ...`" : "did you mean `" + near + "`?";
       return;
@@ -180,6 +182,8 @@ private:
       return "to compare, write `==`; only a name can be given a value";
     if (type == Lexer::EQ && expected.words.find("`=`") != std::string::npos)
       return "`==` compares; give it a value with `=`";
+    if (type == Lexer::COLON && previous && std::ranges::count(clauseWords(), written(*previous)))
+      return "a clause takes its value without `:`; write `" + written(*previous) + " ...`";
     if (type == Lexer::COLON && expected.words.find("`=`") != std::string::npos)
       return "give it a value with `=`";
     if (type == Lexer::ELSE)

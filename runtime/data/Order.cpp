@@ -22,6 +22,22 @@ void shuffle(std::vector<int64_t> &items, uint64_t seed, uint64_t stream) {
   }
 }
 
+void shuffleWindows(std::vector<int64_t> &begins, int64_t apart, uint64_t seed, uint64_t stream) {
+  std::vector<int64_t> firsts(size_t(std::min<int64_t>(std::max<int64_t>(apart, 1), int64_t(begins.size()))));
+  std::iota(firsts.begin(), firsts.end(), 0);
+  shuffle(firsts, seed, stream);
+  std::vector<int64_t> all;
+  all.reserve(begins.size());
+  for (int64_t first : firsts) {
+    std::vector<int64_t> turn;
+    for (size_t i = size_t(first); i < begins.size(); i += firsts.size())
+      turn.push_back(begins[i]);
+    shuffle(turn, mixSeed(seed, uint64_t(first), 1), stream);
+    all.insert(all.end(), turn.begin(), turn.end());
+  }
+  begins = std::move(all);
+}
+
 std::vector<int64_t> splitRecords(const std::string &declaration, const std::string &source, int64_t count,
                                   const std::vector<std::pair<std::string, double>> &split, uint64_t seed,
                                   const std::string &name, bool inOrder) {

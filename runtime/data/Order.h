@@ -15,6 +15,10 @@ uint64_t mixSeed(uint64_t seed, uint64_t a, uint64_t b = 0);
 /// A permutation of `items` (Fisher-Yates over threefry).
 void shuffle(std::vector<int64_t> &items, uint64_t seed, uint64_t stream);
 
+/// The same for windows that begin at all places of a text: taken in turns, each of which goes through the text once, in windows
+/// `apart` from each other whose first place is drawn anew. So every place is seen as often as any other, early on too.
+void shuffleWindows(std::vector<int64_t> &begins, int64_t apart, uint64_t seed, uint64_t stream);
+
 /// Records of split `name` out of `count`, ascending. `split` lists (name, count, or share when below 1) in the
 /// program's order; with no split at all, everything is "train". Throws Error for an unknown name, or when the parts
 /// exceed what is there; `declaration` and `source` are for the message. `inOrder` takes the parts one after the other

@@ -222,6 +222,14 @@ void DataSets::loadTexts(const RunFolder &folder) {
       }
 }
 
+void DataSets::shuffle(const std::string &name, std::vector<int64_t> &records, uint64_t seed, uint64_t stream) {
+  const data::Table &from = table(name, "train");
+  if (from.window > 0)
+    data::shuffleWindows(records, from.stride, seed, stream);
+  else
+    data::shuffle(records, seed, stream);
+}
+
 void DataSets::bucket(const std::string &name, const std::string &split, std::vector<int64_t> &order, int64_t batch, uint64_t seed) {
   const DataProgram &d = session.program().dataNamed(name);
   if (d.bucket.empty())

@@ -29,6 +29,8 @@ public:
   /// Keeps tokenizers and names of classes in the run folder, and takes them from there. Throws data::Error.
   void saveTexts(const RunFolder &folder) const;
   void loadTexts(const RunFolder &folder);
+  /// Records of the training split in random order.
+  void shuffle(const std::string &data, std::vector<int64_t> &records, uint64_t seed, uint64_t stream);
   /// `bucket by`: the order with records of like length in each batch. Batches stand in random order, the last, which may
   /// be shorter, at the end.
   void bucket(const std::string &data, const std::string &split, std::vector<int64_t> &order, int64_t batch, uint64_t seed);

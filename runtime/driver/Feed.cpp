@@ -15,13 +15,13 @@ Feed::Feed(DataSets &data, const TrainProgram &train, const PhaseProgram &phase,
   for (auto &name : phase.data) {
     auto order = data.records(name, "train");
     uint64_t own = parts.empty() ? seed : data::mixSeed(seed, parts.size());
-    data::shuffle(order, own, 0);
+    data.shuffle(name, order, own, 0);
     if (parts.empty()) {
       length = most ? std::min(order.size(), most) : order.size();
     } else {
       auto again = order;
       for (uint64_t round = 1; order.size() < length; ++round) {
-        data::shuffle(again, own, round);
+        data.shuffle(name, again, own, round);
         order.insert(order.end(), again.begin(), again.end());
       }
     }

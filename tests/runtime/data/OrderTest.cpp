@@ -1,5 +1,6 @@
 #include "runtime/data/Error.h"
 #include "runtime/data/Order.h"
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <numeric>
@@ -69,4 +70,37 @@ TEST(Shuffle, permutesEvenly) {
   }
   for (int n : first) // 1000 expected, standard deviation 29
     EXPECT_NEAR(n, 1000, 150);
+}
+
+TEST(Shuffle, windowsGoThroughTheTextInTurns) {
+  std::vector<int64_t> begins(1003);
+  std::iota(begins.begin(), begins.end(), 40);
+  std::vector<int64_t> order = begins, other = begins;
+  shuffleWindows(order, 64, 5, 0);
+  shuffleWindows(other, 64, 6, 0);
+  EXPECT_NE(order, other);
+  // Each turn has every 64th place, each once, in no order; all turns together have all places.
+  size_t at = 0;
+  std::set<int64_t> firsts;
+  while (at < order.size()) {
+    const int64_t first = order[at] % 64;
+    EXPECT_TRUE(firsts.insert(first).second);
+    size_t end = at;
+    while (end < order.size() && order[end] % 64 == first)
+      ++end;
+    EXPECT_GE(end - at, 15u);
+    EXPECT_FALSE(std::is_sorted(order.begin() + ptrdiff_t(at), order.begin() + ptrdiff_t(end)));
+    at = end;
+  }
+  EXPECT_EQ(firsts.size(), 64u);
+  std::sort(order.begin(), order.end());
+  EXPECT_EQ(order, begins);
+}
+
+TEST(Shuffle, fewerWindowsThanTheyStandApart) {
+  std::vector<int64_t> three = {7, 8, 9}, none;
+  shuffleWindows(three, 64, 1, 0);
+  EXPECT_THAT(three, testing::UnorderedElementsAre(7, 8, 9));
+  shuffleWindows(none, 64, 1, 0);
+  EXPECT_TRUE(none.empty());
 }

@@ -197,19 +197,63 @@ Value BlockCode::advance(Value base, AffineExpr place, unsigned dim, Value index
 
 SmallVector<Value> BlockCode::reduce(size_t depth, const Columns &columns, Value a, Value bPlace,
                                      ArrayRef<Value> rowOffsets, SmallVector<Value> sums, Value from, Value to) {
-  // No two steps in one body: LLVM moves the loads of both to its front, and accumulators to the stack.
   if (depth == c.reduced.size())
     return step(columns, a, bPlace, rowOffsets, sums);
   const Loop &reduced = c.reduced[depth];
-  auto over = scf::ForOp::create(b, from ? from : e.constant(0), to ? to : e.evaluate(reduced.size), e.constant(1), sums);
-  b.setInsertionPointToStart(over.getBody());
-  Value index = over.getInductionVar();
-  SmallVector<Value> inner = reduce(depth + 1, columns, advance(a, placeA, reduced.dim, index, elementA),
-                                    advance(bPlace, placeB, reduced.dim, index, elementB), rowOffsets,
-                                    SmallVector<Value>(over.getRegionIterArgs()));
-  scf::YieldOp::create(b, inner);
-  b.setInsertionPointAfter(over);
-  return SmallVector<Value>(over.getResults());
+  from = from ? from : e.constant(0), to = to ? to : e.evaluate(reduced.size);
+  auto advanced = [&](Value index, ArrayRef<Value> before) {
+    return reduce(depth + 1, columns, advance(a, placeA, reduced.dim, index, elementA),
+                  advance(bPlace, placeB, reduced.dim, index, elementB), rowOffsets, SmallVector<Value>(before));
+  };
+  auto over = [&](Value first, Value last, int64_t step, ArrayRef<Value> before,
+                  llvm::function_ref<SmallVector<Value>(Value, SmallVector<Value>)> body) {
+    auto loop = scf::ForOp::create(b, first, last, e.constant(step), before);
+    b.setInsertionPointToStart(loop.getBody());
+    scf::YieldOp::create(b, body(loop.getInductionVar(), SmallVector<Value>(loop.getRegionIterArgs())));
+    b.setInsertionPointAfter(loop);
+    return SmallVector<Value>(loop.getResults());
+  };
+  size_t block = rowOffsets.size() * columns.vectors, chains = sums.size() / block;
+  // No two steps in one body otherwise: LLVM moves the loads of both to its front, and accumulators to the stack.
+  if (chains == 1 || depth + 1 < c.reduced.size())
+    return over(from, to, 1, sums, [&](Value index, SmallVector<Value> before) { return advanced(index, before); });
+  Value whole = e.mul(arith::DivUIOp::create(b, e.sub(to, from), e.constant(int64_t(chains))), e.constant(int64_t(chains)));
+  Value rest = e.add(from, whole);
+  sums = over(from, rest, int64_t(chains), sums, [&](Value index, SmallVector<Value> before) {
+    askFarther(advance(bPlace, placeB, reduced.dim, index, elementB), chains);
+    SmallVector<Value> after;
+    for (size_t chain = 0; chain < chains; ++chain)
+      after.append(advanced(e.add(index, e.constant(int64_t(chain))), ArrayRef(before).slice(chain * block, block)));
+    return after;
+  });
+  SmallVector<Value> first = over(rest, to, 1, ArrayRef(sums).take_front(block),
+                                  [&](Value index, SmallVector<Value> before) { return advanced(index, before); });
+  llvm::copy(first, sums.begin());
+  return sums;
+}
+
+unsigned BlockCode::chainsOf(unsigned accumulators) const {
+  auto innermost = c.reduced.empty() ? std::optional<int64_t>(1) : constantOf(c.reduced.back().size);
+  unsigned chains = accumulators >= busyAccumulators ? 1 : 1u << llvm::Log2_32(busyAccumulators / accumulators);
+  return innermost && *innermost < 4 * int64_t(chains) ? 1 : chains;
+}
+
+SmallVector<Value> BlockCode::joinChains(SmallVector<Value> sums, unsigned chains) {
+  for (size_t half = sums.size() / 2; chains > 1; chains /= 2, half /= 2) {
+    for (size_t i = 0; i < half; ++i)
+      sums[i] = isa<IntegerType>(element) ? Value(arith::AddIOp::create(b, sums[i], sums[half + i]))
+                                          : Value(arith::AddFOp::create(b, sums[i], sums[half + i]));
+    sums.truncate(half);
+  }
+  return sums;
+}
+
+void BlockCode::askFarther(Value place, unsigned steps) {
+  if (!c.packed)
+    return;
+  int64_t bytes = int64_t(steps) * c.width() * elementB.getIntOrFloatBitWidth() / 8;
+  for (int64_t line = 0; line < bytes; line += 64)
+    LLVM::Prefetch::create(b, e.elementPointer(place, e.constant(farther + line), b.getI8Type()), /*rw=*/0, /*hint=*/3, /*cache=*/1);
 }
 
 bool BlockCode::multipliesBytes() { return e.target.bytes && isUnsigned(c.a) != isUnsigned(c.b); }

@@ -25,9 +25,14 @@ protected:
 
   /// The loops of the sum from `depth` on. `a` and `b` point at the block's first elements, rows are `rowOffsets` elements
   /// from `a`. The outermost of the loops runs from `from` to `to` where these are given. Returns the new sums, rows x
-  /// vectors.
+  /// vectors; of several chains, which take turns at the steps of the innermost loop, one after another.
   SmallVector<Value> reduce(size_t depth, const Columns &columns, Value a, Value b, ArrayRef<Value> rowOffsets,
                             SmallVector<Value> sums, Value from = {}, Value to = {});
+  /// Chains of sums side by side that keep the units for multiplication busy, where one has so few accumulators that each step
+  /// would wait for the one before: a power of 2.
+  unsigned chainsOf(unsigned accumulators) const;
+  /// The sums of all chains, in pairs.
+  SmallVector<Value> joinChains(SmallVector<Value> sums, unsigned chains);
   /// The pointer moved on by `index` iterations of one loop of the sum.
   Value advance(Value base, AffineExpr place, unsigned dim, Value index, Type inMemory);
 
@@ -82,6 +87,12 @@ protected:
   unsigned spread() const;
 
 private:
+  /// Two units of four cycles each.
+  static constexpr unsigned busyAccumulators = 8;
+  /// Panels that are read once are one run of memory. What lies `farther` on is asked for: across pages, which the hardware
+  /// would not.
+  void askFarther(Value place, unsigned steps);
+  static constexpr int64_t farther = 2048;
   /// Eight registers of 16 rows of 64 bytes each.
   void configureTiles();
   Value widened(kernel::LoadOp of, Value value);

@@ -232,7 +232,9 @@ SmallVector<Value> ContractionEmitter::accumulate(const Tile &tile, SmallVector<
     second = advance(second, placeB, loop.dim, i, elementB);
   }
   ahead = nextPanel(tile, second);
-  return reduce(outsideChunk.size(), tile.columns, first, second, offsets, sums, chunkFrom, chunkTo);
+  unsigned chains = chainsOf(sums.size());
+  sums.append(zeros((chains - 1) * tile.rows, tile.columns.vectors));
+  return joinChains(reduce(outsideChunk.size(), tile.columns, first, second, offsets, sums, chunkFrom, chunkTo), chains);
 }
 
 Value ContractionEmitter::nextPanel(const Tile &tile, Value second) {

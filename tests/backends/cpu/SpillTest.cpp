@@ -104,6 +104,20 @@ TEST(Spills, Matrices) {
   }
 }
 
+TEST(Spills, ARowAloneHasSeveralChains) {
+  // Two registers abreast are two sums, of which each step would wait for the one before.
+  for (const char *element : {"f32", "bf16", "i8"}) {
+    SCOPED_TRACE(element);
+    std::string w = std::string("tensor<576x192x") + element + ">", wide = "tensor<576x192xf32>";
+    std::string widen = element == std::string("f32") ? "" : "%v = bigm.cast %w : " + w + " -> " + wide + "\n";
+    expectNoSpills("func.func @f(%x: tensor<1x576xf32>, %w: " + w + " {bigm.tensor = 0 : i64}) -> tensor<1x192xf32> {\n" + widen +
+                   "%c = bigm.contract %x, " + (widen.empty() ? "%w" : "%v") +
+                   " lhs affine_map<(i, j, k) -> (i, k)> rhs affine_map<(i, j, k) -> (k, j)> "
+                   "reduced affine_map<() -> (576)> : (tensor<1x576xf32>, " + wide + ") -> tensor<1x192xf32>\n"
+                   "return %c : tensor<1x192xf32> }");
+  }
+}
+
 TEST(Spills, OnlyPanelsThatFollowAreAskedFor) {
   // A block asks for the panel that comes next while it sums: where panels are several.
   auto product = [](const std::string &columns) {

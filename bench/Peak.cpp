@@ -30,11 +30,12 @@ template <class Body> double together(int threads, Body body) {
 // Accumulators: enough to hide a latency of 4 to 5 cycles on two ports; they must fit the registers (16 of AVX2, 32 of
 // AVX-512).
 template <class Vector, int kAccumulators> inline __attribute__((always_inline)) float fmaLoop(int64_t rounds) {
-  Vector sum[kAccumulators], x, y;
+  // The compiler must not know them: a sum that starts at a fixed point would be a constant, and its share of the work counted
+  // without being done.
+  volatile float factor = 0.999f, summand = 1e-3f;
+  Vector sum[kAccumulators], x = Vector{} + factor, y = Vector{} + summand;
   for (int i = 0; i < kAccumulators; ++i)
     sum[i] = Vector{} + float(i);
-  x = Vector{} + 0.999f;
-  y = Vector{} + 1e-3f;
   for (int64_t r = 0; r < rounds; ++r) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < kAccumulators; ++i)

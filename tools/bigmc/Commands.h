@@ -77,7 +77,7 @@ struct ProfileOptions {
   std::string run, function, memory;
   CodeOptions code;
   double seconds = 1;
-  bool json = false;
+  bool json = false, least = false;
   int threads = 0;
 };
 struct TuneOptions {

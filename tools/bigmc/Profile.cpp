@@ -36,12 +36,13 @@ int profile(const ProfileOptions &given) {
     error = measurement.turn(options.seconds, 3);
   if (!error.empty())
     return userError(error);
-  KernelTimes times = measurement.times();
+  KernelTimes measured = measurement.times();
+  const std::vector<double> &times = options.least ? measured.least : measured.median;
   Peak peak = measurePeak(options.threads, /*brief=*/false);
   if (options.json)
-    std::cout << explainJson(*report, times.median, peak, *checked).dump() << "\n";
+    std::cout << explainJson(*report, times, peak, *checked).dump() << "\n";
   else
-    std::cout << explain(*report, times.median, peak, *checked);
+    std::cout << explain(*report, times, peak, *checked);
   if (!options.memory.empty() && !writeMemoryPlan({*report}, options.memory))
     return userError("cannot write `" + options.memory + "`");
   return Done;

@@ -207,6 +207,7 @@ int main(int argc, char **argv) {
   profileCommand->add_option("--run", profileOptions.run, "a finished training, for its weights; initial ones without it");
   addMeasured(profileCommand, profileOptions.function, profileOptions.seconds, "how long to measure");
   profileCommand->add_flag("--json", profileOptions.json, "one JSON object on standard output");
+  profileCommand->add_flag("--least", profileOptions.least, "the least time of each kernel in place of its median: on a machine that others use too");
   addThreads(profileCommand, profileOptions.threads);
   addCode(profileCommand, profileOptions.code);
   addShownPrecision(profileCommand, profileOptions.code);

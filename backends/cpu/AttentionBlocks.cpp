@@ -1,6 +1,6 @@
 #include "backends/cpu/AttentionBlocks.h"
+#include "backends/cpu/Approximations.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -40,7 +40,7 @@ Value AttentionBlocks::scaled(Value x, double factor) {
   Value number = arith::ConstantOp::create(b, b.getF32FloatAttr(factor));
   return fmul(x, isa<VectorType>(x.getType()) ? e.splat(number) : number);
 }
-Value AttentionBlocks::exp(Value x) { return math::ExpOp::create(b, x); }
+Value AttentionBlocks::exp(Value x) { return expOfWeight(b, x); }
 Value AttentionBlocks::readNumber(Value place) { return e.load(b.getF32Type(), place, 4); }
 Value AttentionBlocks::readVector(Value place, Value mask) {
   Type type = e.vectorOf(b.getF32Type());

@@ -5,6 +5,7 @@
 // they would find little and cost most of the compile time. exp, log, tanh and erf in f32 become polynomials that run in
 // vectors; f64 goes to the C library.
 #include "backends/cpu/EmitObject.h"
+#include "backends/cpu/Approximations.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
@@ -41,43 +42,6 @@ struct FmaAsMultiplyAdd : OpRewritePattern<math::FmaOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(math::FmaOp op, PatternRewriter &rewriter) const override {
     rewriter.replaceOpWithNewOp<LLVM::FMulAddOp>(op, op.getType(), op.getA(), op.getB(), op.getC());
-    return success();
-  }
-};
-/// erf(x) as x P(x^2) / Q(x^2) up to 3.8, from where on it is 1 in f32: within 3e-7 of itself everywhere. P and Q were fitted
-/// to the relative error by iterated weighted least squares. Upstream's takes its coefficients from tables, three times the
-/// instructions.
-struct ErfAsRational : OpRewritePattern<math::ErfOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(math::ErfOp op, PatternRewriter &rewriter) const override {
-    Type type = op.getType();
-    if (!getElementTypeOrSelf(type).isF32())
-      return failure();
-    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-    auto constant = [&](float number) -> Value {
-      TypedAttr value = b.getF32FloatAttr(number);
-      if (auto vector = dyn_cast<VectorType>(type))
-        value = SplatElementsAttr::get(vector, value);
-      return arith::ConstantOp::create(b, value);
-    };
-    auto polynomial = [&](ArrayRef<float> upwards, Value y) {
-      Value sum = constant(upwards.back());
-      for (float number : llvm::reverse(upwards.drop_back()))
-        sum = LLVM::FMulAddOp::create(b, type, sum, y, constant(number));
-      return sum;
-    };
-    Value x = op.getOperand(), most = constant(3.8f), least = constant(-3.8f);
-    // Comparisons with NaN fail, so it stays.
-    Value above = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, most);
-    x = arith::SelectOp::create(b, above, most, x);
-    Value below = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, least);
-    x = arith::SelectOp::create(b, below, least, x);
-    Value y = arith::MulFOp::create(b, x, x);
-    Value p = polynomial({1.128379126931485f, 0.18972366679012545f, 0.049247413487932205f, 0.0032990967860324107f,
-                          0.00013489376027070135f, -1.99890170271169e-06f, 2.140230950319065e-08f},
-                         y);
-    Value q = polynomial({1.f, 0.5014703672954474f, 0.11080763055385348f, 0.01350834722609066f, 0.0008671675526658546f}, y);
-    rewriter.replaceOp(op, Value(arith::DivFOp::create(b, arith::MulFOp::create(b, x, p), q)));
     return success();
   }
 };
@@ -133,14 +97,13 @@ LogicalResult cpu::lowerToLlvmDialect(ModuleOp module, bool verify) {
   MLIRContext *context = module.getContext();
   RewritePatternSet patterns(context);
   populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
-    return llvm::is_contained({math::ExpOp::getOperationName(), math::ExpM1Op::getOperationName(),
-                               math::LogOp::getOperationName(), math::Log1pOp::getOperationName(),
-                               math::TanhOp::getOperationName(),
-                               math::SinOp::getOperationName(), math::CosOp::getOperationName(),
+    return llvm::is_contained({math::ExpM1Op::getOperationName(), math::LogOp::getOperationName(),
+                               math::Log1pOp::getOperationName(), math::SinOp::getOperationName(), math::CosOp::getOperationName(),
                                math::AtanOp::getOperationName()},
                               name);
   });
-  patterns.add<FmaAsMultiplyAdd, ErfAsRational>(context);
+  patterns.add<FmaAsMultiplyAdd>(context);
+  addApproximations(patterns);
   FrozenRewritePatternSet frozen(std::move(patterns));
   // Function by function, so that they run on all threads.
   std::vector<Operation *> functions;

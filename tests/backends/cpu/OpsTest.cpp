@@ -27,9 +27,11 @@ TEST(Pointwise, UnaryF32) {
     expectSame(unary(op), {11}, op == std::string("atan") ? 5e-6 : 2e-6);
   }
 }
-TEST(Pointwise, ErfEverywhere) {
-  // Beyond the ends of its approximation, at infinity, and of what is no number.
-  expectSame(R"(#s = affine_map<()[s0] -> (s0, 5)>
+TEST(Pointwise, ApproximationsEverywhere) {
+  // Beyond the ends of the approximation, at infinity, and of what is no number.
+  for (std::string op : {"erf", "tanh", "exp"}) {
+    SCOPED_TRACE(op);
+    expectSame(R"(#s = affine_map<()[s0] -> (s0, 5)>
     func.func @f(%x: tensor<?x5xf32, #s>) -> (tensor<?x5xf32, #s>, tensor<?x5xf32, #s>, tensor<?x5xf32, #s>)
         attributes {bigm.symbols = ["N"]} {
     %three = bigm.constant 3.0 : f32 -> tensor<?x5xf32, #s>
@@ -38,12 +40,43 @@ TEST(Pointwise, ErfEverywhere) {
     %b = bigm.div %x, %zero : tensor<?x5xf32, #s>
     %below = bigm.sub %x, %three : tensor<?x5xf32, #s>
     %c = bigm.log %below : tensor<?x5xf32, #s>
-    %r = bigm.erf %a : tensor<?x5xf32, #s>
-    %s = bigm.erf %b : tensor<?x5xf32, #s>
-    %t = bigm.erf %c : tensor<?x5xf32, #s>
+    %r = bigm.)" + op + R"( %a : tensor<?x5xf32, #s>
+    %s = bigm.)" + op + R"( %b : tensor<?x5xf32, #s>
+    %t = bigm.)" + op + R"( %c : tensor<?x5xf32, #s>
     return %r, %s, %t : tensor<?x5xf32, #s>, tensor<?x5xf32, #s>, tensor<?x5xf32, #s>
   })",
-             {77}, 5e-7);
+               {77}, 5e-7);
+  }
+}
+// A tangent above 1 has a negative slope and no artanh.
+TEST(Pointwise, TanhStaysBelowOne) {
+  expectSame(R"(#s = affine_map<()[s0] -> (s0, 5)>
+    func.func @f(%x: tensor<?x5xf32, #s>) -> tensor<?x5xi1, #s> attributes {bigm.symbols = ["N"]} {
+    %factor = bigm.constant 6.0 : f32 -> tensor<?x5xf32, #s>
+    %one = bigm.constant 1.0 : f32 -> tensor<?x5xf32, #s>
+    %a = bigm.mul %x, %factor : tensor<?x5xf32, #s>
+    %b = bigm.tanh %a : tensor<?x5xf32, #s>
+    %c = bigm.abs %b : tensor<?x5xf32, #s>
+    %r = bigm.le %c, %one : tensor<?x5xf32, #s>
+    return %r : tensor<?x5xi1, #s>
+  })",
+             {4099});
+}
+// From the least results to the largest, each against itself: as the logarithm.
+TEST(Pointwise, ExpOverItsRange) {
+  expectSame(R"(#s = affine_map<()[s0] -> (s0, 5)>
+    func.func @f(%x: tensor<?x5xf32, #s>) -> tensor<?x5xf32, #s> attributes {bigm.symbols = ["N"]} {
+    %factor = bigm.constant 30.0 : f32 -> tensor<?x5xf32, #s>
+    %most = bigm.constant 88.6 : f32 -> tensor<?x5xf32, #s>
+    %least = bigm.constant -86.6 : f32 -> tensor<?x5xf32, #s>
+    %a = bigm.mul %x, %factor : tensor<?x5xf32, #s>
+    %b = bigm.min %a, %most : tensor<?x5xf32, #s>
+    %c = bigm.max %b, %least : tensor<?x5xf32, #s>
+    %d = bigm.exp %c : tensor<?x5xf32, #s>
+    %r = bigm.log %d : tensor<?x5xf32, #s>
+    return %r : tensor<?x5xf32, #s>
+  })",
+             {501}, 5e-7);
 }
 TEST(Pointwise, UnaryF64) {
   for (const char *op : {"neg", "exp", "log", "atan", "tanh", "erf", "sigmoid", "round"}) {

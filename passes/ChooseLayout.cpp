@@ -128,6 +128,9 @@ std::optional<Vectors> vectorsOf(NestOp nest) {
     }
   if (best && hasRows(nest, best->a, best->b))
     return best;
+  // Sums of rows with weights, as in a masked mean: each element counts once and already lies as it is read.
+  if (best && placeOf(best->b, best->dim) + 1 == rankOf(best->b.getTensor()) && guess(nest.size(best->dim)) >= 8)
+    return best;
   // No operand would be used more than once: vectors along the longest dimension that both have, other than the batch.
   std::optional<Vectors> shared;
   for (unsigned dim = 0; dim < nest.getParallel(); ++dim) {

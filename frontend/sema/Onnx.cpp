@@ -7,9 +7,9 @@ namespace bigm::sema::onnx_import {
 const Table &operators() {
   static const Table table = [] {
     Table t;
-    for (auto add : {addPointwise, addActivations, addShapes, addReductions, addConvolutions, addPools, addProducts,
-                     addNorms, addLookups, addSampling, addResize, addQuantized, addRecurrent, addControl, addLosses, addAttention,
-                     addSignals, addConstants, addClassical, addTrees, addSupportVectors, addEncoders, addFused,
+    for (auto add : {addPointwise, addActivations, addShapes, addPads, addReductions, addConvolutions, addPools,
+                     addProducts, addNorms, addLookups, addSampling, addResize, addQuantized, addRecurrent, addControl, addLosses,
+                     addAttention, addSignals, addConstants, addClassical, addTrees, addSupportVectors, addEncoders, addFused,
                      addFusedAttention, addFusedQuantized})
       add(t);
     return t;

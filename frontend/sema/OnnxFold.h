@@ -16,6 +16,8 @@ std::vector<double> numbersOf(const onnx::Tensor &tensor);
 std::string widened(const onnx::Tensor &tensor, Elem elem);
 std::string bytesOf(const std::vector<Number> &elements, Elem elem);
 unsigned sizeOf(Elem);
+/// As a type holds it; overflow is infinite.
+double rounded(double x, Type type);
 
 Val foldCast(const Val &v, Type type);
 Val foldView(const Val &v, const std::vector<Dim> &shape, const AffineIndices &map);

@@ -33,6 +33,14 @@ Val hiding(NodeCall &c, const Val &mask, const Dim &batch, const Dim &keys, Type
   return t.select(seen, none, hidden);
 }
 
+/// What the attention of the default domain is told of the heads, and the scale where the node has one.
+std::map<std::string, onnx::Attribute> headsOf(NodeCall &c, int64_t queries, int64_t keys) {
+  std::map<std::string, onnx::Attribute> how = {{"q_num_heads", attributeOf(queries)}, {"kv_num_heads", attributeOf(keys)}};
+  if (c.real("scale", 0) != 0)
+    how["scale"] = attributeOf(c.real("scale", 0));
+  return how;
+}
+
 struct Heads {
   Val q, k, v; // [N, T, heads * D]
   Val mask, bias, pastK, pastV = {}; // the mask as the file has it, the past [N, heads, T, D]
@@ -48,10 +56,8 @@ Vals attended(NodeCall &c, const Heads &h) {
     Val mask = hiding(c, h.mask, h.q.shape[0], keys, type);
     bias = bias.some() ? t.add(bias, mask) : mask;
   }
-  std::map<std::string, onnx::Attribute> how = {{"is_causal", attributeOf(c.integer("unidirectional", 0))},
-                                                 {"q_num_heads", attributeOf(heads)}, {"kv_num_heads", attributeOf(heads)}};
-  if (c.real("scale", 0) != 0)
-    how["scale"] = attributeOf(c.real("scale", 0));
+  auto how = headsOf(c, heads, heads);
+  how["is_causal"] = attributeOf(c.integer("unidirectional", 0));
   return c.as("Attention", 23, {h.q, h.k, h.v, bias, h.pastK, h.pastV}, how);
 }
 
@@ -196,10 +202,8 @@ Vals grouped(NodeCall &c) {
   Val bias = t.select(seen, t.scalar(0, q.type), t.scalar(-std::numeric_limits<double>::infinity(), q.type));
   if (c.has(10))
     bias = t.add(bias, c.in[10]);
-  std::map<std::string, onnx::Attribute> how = {{"q_num_heads", attributeOf(heads)}, {"kv_num_heads", attributeOf(groups)},
-                                                {"softcap", attributeOf(c.real("softcap", 0))}};
-  if (c.real("scale", 0) != 0)
-    how["scale"] = attributeOf(c.real("scale", 0));
+  auto how = headsOf(c, heads, groups);
+  how["softcap"] = attributeOf(c.real("softcap", 0));
   return {c.as("Attention", 23, {q, k, v, bias}, how)[0], k, v};
 }
 

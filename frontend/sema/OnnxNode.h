@@ -43,6 +43,7 @@ using Table = std::map<std::string, Operator>;
 void addPointwise(Table &);
 void addActivations(Table &);
 void addShapes(Table &);
+void addPads(Table &);
 void addReductions(Table &);
 void addConvolutions(Table &);
 void addPools(Table &);

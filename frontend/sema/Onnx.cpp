@@ -8,7 +8,7 @@ const Table &operators() {
   static const Table table = [] {
     Table t;
     for (auto add : {addPointwise, addActivations, addShapes, addPads, addReductions, addConvolutions, addPools,
-                     addProducts, addNorms, addLookups, addSampling, addResize, addQuantized, addRecurrent, addControl, addLosses,
+                     addProducts, addNorms, addLookups, addSampling, addRegions, addResize, addQuantized, addRecurrent, addControl, addLosses,
                      addAttention, addSignals, addConstants, addClassical, addTrees, addSupportVectors, addEncoders, addFused,
                      addFusedAttention, addFusedQuantized})
       add(t);

@@ -49,14 +49,20 @@ Dim Window::out(const Dim &padded, size_t i) const {
   return room.floorDiv(strides[i]) + Dim(1);
 }
 
-namespace {
-
 std::vector<int64_t> kernelOf(Tensors &t, const Val &w) {
   std::vector<int64_t> sizes;
   for (size_t i = 2; i < w.rank(); ++i)
     sizes.push_back(t.number(w.shape[i], "the size of a kernel"));
   return sizes;
 }
+
+Val perChannel(Tensors &t, const Val &b, size_t rank) {
+  std::vector<Dim> shape(rank - 1, Dim(1));
+  shape[0] = product(b.shape);
+  return t.reshape(b, shape);
+}
+
+namespace {
 
 /// y[n, g, o, p...] = sum(c, k...: x[n, g, c, p * stride + k * dilation] * w[g, o, c, k...])
 Val convolve(Tensors &t, const Val &padded, const Val &w, const Window &window, int64_t groups) {
@@ -103,12 +109,6 @@ Val convolve(Tensors &t, const Val &padded, const Val &w, const Window &window, 
     y = t.reshape(y, joined);
   }
   return y;
-}
-
-Val perChannel(Tensors &t, const Val &b, size_t rank) {
-  std::vector<Dim> shape(rank - 1, Dim(1));
-  shape[0] = product(b.shape);
-  return t.reshape(b, shape);
 }
 
 Vals conv(NodeCall &c) {

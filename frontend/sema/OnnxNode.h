@@ -51,6 +51,7 @@ void addProducts(Table &);
 void addNorms(Table &);
 void addLookups(Table &);
 void addSampling(Table &);
+void addRegions(Table &);
 void addResize(Table &);
 void addQuantized(Table &);
 void addRecurrent(Table &);

@@ -6,7 +6,11 @@
 namespace bigm::sema::onnx_import {
 namespace {
 
-/// Along one dimension: places between elements to the elements around them, by the rule for what lies outside.
+Val clamped(Tensors &t, const Val &x, const Dim &size) {
+  return t.pointwise(Op::Min, {t.max(x, 0), t.sub(t.size(size, x.type), 1)});
+}
+
+/// Along one dimension: places in a grid to places between elements, by the rule for what lies outside.
 struct Grid {
   std::string padding;
   bool corners;
@@ -16,9 +20,6 @@ struct Grid {
   Val place(const Val &x, const Dim &size) const {
     Val n = t.size(size, x.type);
     return corners ? t.mul(t.mul(t.add(x, 1), 0.5), t.sub(n, 1)) : t.mul(t.sub(t.mul(t.add(x, 1), n), 1), 0.5);
-  }
-  Val clamped(const Val &x, const Dim &size) const {
-    return t.pointwise(Op::Min, {t.max(x, 0), t.sub(t.size(size, x.type), 1)});
   }
   /// Reflected at the borders until inside.
   Val reflected(const Val &x, const Dim &size) const {
@@ -40,70 +41,37 @@ Vals gridSample(NodeCall &c) {
   if (x.rank() < 3 || grid.rank() != x.rank() || grid.shape.back() != Dim(int64_t(n)) || (mode == "cubic" && n != 2))
     refuse("a grid " + typeText(grid) + " over " + typeText(x));
   Tensors &t = c.t;
-  // One row [C] for each place: [N * spatial, C].
-  std::vector<int64_t> order = {0};
-  for (size_t i = 0; i < n; ++i)
-    order.push_back(int64_t(2 + i));
-  order.push_back(1);
-  Val table = t.transpose(x, order);
-  table = t.reshape(table, {product({table.shape.begin(), table.shape.end() - 1}), x.shape[1]});
+  Val rows = pictureRows(t, x);
   std::vector<Dim> outer(grid.shape.begin(), grid.shape.end() - 1);
-  std::vector<std::vector<std::pair<Val, Val>>> taps(n); // by dimension: place and weight
+  std::vector<Taps> taps(n);
   for (size_t d = 0; d < n; ++d) {
     // The last number of the grid is about the first spatial dimension.
     Val at = t.reshape(t.slice(grid, grid.rank() - 1, Dim(int64_t(n - 1 - d)), 1), outer);
     at = g.place(at, x.shape[2 + d]);
     if (g.padding == "border" && mode != "cubic")
-      at = g.clamped(at, x.shape[2 + d]);
+      at = clamped(t, at, x.shape[2 + d]);
     else if (g.padding == "reflection" && mode != "cubic")
-      at = g.clamped(g.reflected(at, x.shape[2 + d]), x.shape[2 + d]);
+      at = clamped(t, g.reflected(at, x.shape[2 + d]), x.shape[2 + d]);
     if (mode == "nearest") {
       taps[d] = {{t.unary(Op::Round, at), Val()}};
       continue;
     }
-    Val low = t.unary(Op::Floor, at), part = t.sub(at, low);
     if (mode == "linear") {
-      taps[d] = {{low, t.sub(t.scalar(1, part.type), part)}, {t.add(low, 1), part}};
+      taps[d] = linearTaps(t, at);
     } else if (mode == "cubic") {
-      auto weights = cubicWeights(t, part, -0.75);
-      for (int k = 0; k < 4; ++k)
-        taps[d].push_back({t.add(low, k - 1), weights[size_t(k)]});
+      Val low = t.unary(Op::Floor, at);
+      auto weights = cubicWeights(t, t.sub(at, low), -0.75);
+      for (int k = 0; k < 4; ++k) {
+        Val place = t.add(low, k - 1);
+        if (g.padding == "reflection")
+          place = t.unary(Op::Round, g.reflected(place, x.shape[2 + d]));
+        taps[d].push_back({place, weights[size_t(k)]});
+      }
     } else {
       refuse("the mode `" + mode + "`");
     }
   }
-  Val sum;
-  std::vector<size_t> choice(n, 0);
-  for (bool more = true; more;) {
-    Val at = t.iota(outer, 0, Type::I64), weight;
-    Val inside;
-    for (size_t d = 0; d < n; ++d) {
-      auto [place, w] = taps[d][choice[d]];
-      const Dim &size = x.shape[2 + d];
-      if (g.padding == "reflection" && mode == "cubic")
-        place = t.unary(Op::Round, g.reflected(place, size));
-      Val safe = g.clamped(place, size);
-      if (g.padding == "zeros") {
-        Val here = t.pointwise(Op::Eq, {safe, place});
-        inside = inside.some() ? t.pointwise(Op::And, {inside, here}) : here;
-      }
-      at = t.add(t.mul(at, t.size(size, Type::I64)), t.cast(safe, Type::I64));
-      if (w.some())
-        weight = weight.some() ? t.mul(weight, w) : w;
-    }
-    Val part = t.gather(table, at);
-    if (weight.some())
-      part = t.mul(part, t.cast(t.unsqueeze(weight, {-1}), x.type));
-    if (inside.some())
-      part = t.select(t.unsqueeze(inside, {-1}), part, t.scalar(0, x.type));
-    sum = sum.some() ? t.add(sum, part) : part;
-    more = false;
-    for (size_t d = 0; d < n && !more; ++d) {
-      more = ++choice[d] < taps[d].size();
-      if (!more)
-        choice[d] = 0;
-    }
-  }
+  Val sum = sampled(t, rows, {{x.shape.begin() + 2, x.shape.end()}, taps, t.iota(outer, 0, Type::I64), g.padding == "zeros"});
   std::vector<int64_t> back = {0, int64_t(n + 1)};
   for (size_t i = 0; i < n; ++i)
     back.push_back(int64_t(1 + i));
@@ -136,6 +104,57 @@ Vals affineGrid(NodeCall &c) {
 }
 
 } // namespace
+
+Taps linearTaps(Tensors &t, const Val &place) {
+  Val low = t.unary(Op::Floor, place), part = t.sub(place, low);
+  return {{low, t.sub(t.scalar(1, part.type), part)}, {t.add(low, 1), part}};
+}
+
+Val pictureRows(Tensors &t, const Val &pictures) {
+  std::vector<int64_t> order = {0};
+  for (size_t i = 2; i < pictures.rank(); ++i)
+    order.push_back(int64_t(i));
+  order.push_back(1);
+  Val rows = t.transpose(pictures, order);
+  return t.reshape(rows, {product({rows.shape.begin(), rows.shape.end() - 1}), rows.shape.back()});
+}
+
+void eachTap(Tensors &t, const Val &rows, const Between &between, const std::function<void(const Val &)> &visit) {
+  size_t n = between.taps.size();
+  std::vector<size_t> choice(n, 0);
+  for (bool more = true; more;) {
+    Val at = between.picture, weight, inside;
+    for (size_t d = 0; d < n; ++d) {
+      auto &[place, w] = between.taps[d][choice[d]];
+      Val safe = clamped(t, place, between.sizes[d]);
+      if (between.zeros) {
+        Val here = t.pointwise(Op::Eq, {safe, place});
+        inside = inside.some() ? t.pointwise(Op::And, {inside, here}) : here;
+      }
+      at = t.add(t.mul(at, t.size(between.sizes[d], Type::I64)), t.cast(safe, Type::I64));
+      if (w.some())
+        weight = weight.some() ? t.mul(weight, w) : w;
+    }
+    Val row = t.gather(rows, at);
+    if (weight.some())
+      row = t.mul(row, t.cast(t.unsqueeze(weight, {-1}), rows.type));
+    if (inside.some())
+      row = t.select(t.unsqueeze(inside, {-1}), row, t.scalar(0, rows.type));
+    visit(row);
+    more = false;
+    for (size_t d = 0; d < n && !more; ++d) {
+      more = ++choice[d] < between.taps[d].size();
+      if (!more)
+        choice[d] = 0;
+    }
+  }
+}
+
+Val sampled(Tensors &t, const Val &rows, const Between &between) {
+  Val sum;
+  eachTap(t, rows, between, [&](const Val &row) { sum = sum.some() ? t.add(sum, row) : row; });
+  return sum;
+}
 
 void addSampling(Table &t) {
   const Table mine = {{"GridSample", gridSample}, {"AffineGrid", affineGrid}};

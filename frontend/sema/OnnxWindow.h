@@ -16,4 +16,9 @@ struct Window {
   std::vector<int64_t> low, high, none; // padding of all dimensions of x; as many zeros
 };
 
+/// The sizes of a kernel [O, C, sizes...].
+std::vector<int64_t> kernelOf(Tensors &t, const Val &w);
+/// One number a channel, such that it spreads over a result of that rank.
+Val perChannel(Tensors &t, const Val &b, size_t rank);
+
 } // namespace bigm::sema::onnx_import

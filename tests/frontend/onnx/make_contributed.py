@@ -31,12 +31,12 @@ class Case:
         self.nodes.append(helper.make_node(op, names, made, domain=domain, name=f"{op}_{len(self.nodes)}", **attributes))
         self.outputs += made
 
-    def write(self, folder, tolerance=1e-5):
+    def write(self, folder, tolerance=1e-5, opset=17):
         types = {np.dtype(t): n for t, n in ((np.float32, 1), (np.int32, 6), (np.int64, 7), (np.uint8, 2), (np.int8, 3), (np.bool_, 9))}
         infos = [helper.make_tensor_value_info(n, types[v.dtype], v.shape) for n, v in self.inputs.items()]
-        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("ai.onnx.ml", 3)]
+        opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("ai.onnx.ml", 3)]
         model = lambda outputs: helper.make_model(helper.make_graph(self.nodes, "g", infos, outputs, self.constants),
-                                                  opset_imports=opsets, ir_version=8)
+                                                  opset_imports=opsets, ir_version=8 if opset < 19 else 10)
         run = onnxruntime.InferenceSession(model([onnx.ValueInfoProto(name=n) for n in self.outputs]).SerializeToString())
         results = run.run(None, self.inputs)
         file = model([helper.make_tensor_value_info(n, types[np.asarray(v).dtype], v.shape) for n, v in zip(self.outputs, results)])

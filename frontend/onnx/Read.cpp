@@ -31,7 +31,7 @@ public:
       throw Malformed("names no version of the operators (`opset_import`)");
     for (auto &f : *proto.mutable_functions()) {
       Function function;
-      function.name = f.name();
+      function.name = overloaded(f.name(), field(f, kFunctionOverload));
       function.domain = domain(f.domain());
       function.inputs.assign(f.input().begin(), f.input().end());
       function.outputs.assign(f.output().begin(), f.output().end());
@@ -39,6 +39,12 @@ public:
         function.defaults[a];
       opsets(f.opset_import(), function.opsets);
       Names names;
+      for (auto &text : fields(f, kFunctionDefaults)) {
+        ::onnx::AttributeProto a;
+        if (!a.ParseFromString(text))
+          throw Malformed(fmt::format("the function `{}` has a default that is cut off", function.name));
+        function.defaults[a.name()] = attribute(a, names);
+      }
       for (auto &input : function.inputs)
         names.define(input, "input");
       nodes(*f.mutable_node(), function.nodes, names);
@@ -186,11 +192,54 @@ private:
     return out;
   }
 
+  // ------------------------------------------------------------ fields that ONNX 1.12's messages do not know
+  static constexpr int kNodeOverload = 8, kNodeMetadata = 9, kFunctionDefaults = 11, kFunctionOverload = 13;
+  template <class Message> static std::vector<std::string> fields(const Message &message, int number) {
+    std::vector<std::string> out;
+    const auto &unknown = message.unknown_fields();
+    for (int i = 0; i < unknown.field_count(); ++i)
+      if (unknown.field(i).number() == number &&
+          unknown.field(i).type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
+        out.push_back(unknown.field(i).length_delimited());
+    return out;
+  }
+  template <class Message> static std::string field(const Message &message, int number) {
+    auto all = fields(message, number);
+    return all.empty() ? "" : all.back();
+  }
+  /// Functions of one name are told apart by what the file calls their overload.
+  static std::string overloaded(const std::string &name, const std::string &overload) {
+    return overload.empty() ? name : name + "." + overload;
+  }
+  /// A node's name with the module it comes from, as PyTorch's first exporter wrote it: its second one says
+  /// "['', 'encoder', 'encoder.layers.0', 'view_3']" beside the name.
+  static std::string scoped(const ::onnx::NodeProto &proto) {
+    if (proto.name().empty() || proto.name().starts_with("/"))
+      return proto.name();
+    for (const std::string &text : fields(proto, kNodeMetadata)) {
+      ::onnx::StringStringEntryProto entry;
+      if (!entry.ParseFromString(text) || entry.key() != "pkg.torch.onnx.name_scopes")
+        continue;
+      std::vector<std::string> parts;
+      const std::string &list = entry.value();
+      for (size_t open = list.find('\''); open != std::string::npos; open = list.find('\'', open)) {
+        size_t close = list.find('\'', open + 1);
+        if (close == std::string::npos)
+          break;
+        parts.push_back(list.substr(open + 1, close - open - 1));
+        open = close + 1;
+      }
+      if (parts.size() > 1 && !parts[parts.size() - 2].empty())
+        return "/" + parts[parts.size() - 2] + "/" + proto.name();
+    }
+    return proto.name();
+  }
+
   template <class List> void nodes(List &list, std::vector<Node> &out, Names &names) {
     for (auto &proto : list) {
       Node node;
-      node.name = proto.name();
-      node.op = proto.op_type();
+      node.name = scoped(proto);
+      node.op = overloaded(proto.op_type(), field(proto, kNodeOverload));
       node.domain = domain(proto.domain());
       node.inputs.assign(proto.input().begin(), proto.input().end());
       node.outputs.assign(proto.output().begin(), proto.output().end());

@@ -80,6 +80,13 @@ static std::vector<Dim> numbered(const std::vector<std::string> &texts) {
   return out;
 }
 
+/// A number that PyTorch's second exporter computed: the scale of attention, say, is `val_43` f32[1], where its first one wrote a
+/// Constant. Weights that it computes have such names too, but a single weight keeps its module's name.
+static bool isComputedNumber(const onnx::Tensor &tensor) {
+  return tensor.name.starts_with("val_") && onnx::countOf(tensor.shape) == 1 &&
+         tensor.name.find_first_not_of("0123456789", 4) == std::string::npos;
+}
+
 Val Tensors::fromFile(const std::shared_ptr<const onnx::Tensor> &tensor, bool constant) {
   if (tensor->type == Type::String) // names of classes
     return whole(numbered(tensor->strings), {tensor->shape.begin(), tensor->shape.end()});
@@ -89,7 +96,7 @@ Val Tensors::fromFile(const std::shared_ptr<const onnx::Tensor> &tensor, bool co
     out.shape.push_back(size);
   elem(tensor->type);
   out.known = elementsOf(*tensor);
-  out.learnable = !constant && isFloat(out.type) && out.rank() > 0;
+  out.learnable = !constant && isFloat(out.type) && out.rank() > 0 && !isComputedNumber(*tensor);
   if (out.learnable || !out.known)
     out.file = tensor;
   return out;

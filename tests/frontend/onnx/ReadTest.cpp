@@ -59,6 +59,35 @@ TEST(OnnxRead, Whole) {
   EXPECT_EQ(m->graph.nodes[0].op, "Add");
 }
 
+// Fields that newer versions of the schema have: where a node comes from, defaults of functions, functions of one name.
+TEST(OnnxRead, NewerFields) {
+  auto m = sum();
+  auto *node = m.mutable_graph()->mutable_node(0);
+  ::onnx::StringStringEntryProto scopes;
+  scopes.set_key("pkg.torch.onnx.name_scopes");
+  scopes.set_value("['', 'encoder', 'encoder.layers.0', 'add_3']");
+  node->mutable_unknown_fields()->AddLengthDelimited(9, scopes.SerializeAsString());
+  node->mutable_unknown_fields()->AddLengthDelimited(8, "second");
+  node->set_domain("own");
+  m.add_opset_import()->set_domain("own");
+  auto *f = m.add_functions();
+  f->set_name("Add");
+  f->set_domain("own");
+  f->mutable_unknown_fields()->AddLengthDelimited(13, "second");
+  ::onnx::AttributeProto alpha;
+  alpha.set_name("alpha");
+  alpha.set_type(::onnx::AttributeProto::FLOAT);
+  alpha.set_f(0.5f);
+  f->mutable_unknown_fields()->AddLengthDelimited(11, alpha.SerializeAsString());
+  std::string error;
+  auto read = bigm::onnx::read(m.SerializeAsString(), ".", error);
+  ASSERT_NE(read, nullptr) << error;
+  EXPECT_EQ(read->graph.nodes[0].name, "/encoder.layers.0/plus");
+  EXPECT_EQ(read->graph.nodes[0].op, "Add.second");
+  EXPECT_EQ(read->functions[0].name, "Add.second");
+  EXPECT_EQ(read->functions[0].defaults.at("alpha").real, 0.5f);
+}
+
 TEST(OnnxRead, EveryPrefixIsRefusedOrWhole) {
   std::string bytes = sum().SerializeAsString();
   for (size_t n = 0; n < bytes.size(); ++n) {

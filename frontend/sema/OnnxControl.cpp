@@ -21,9 +21,13 @@ Vals branch(NodeCall &c) {
   if (condition.known && (*condition.known)[0].whole.isConstant())
     return c.evaluation.run(graph(c, truth(c, condition, "the condition") ? "then_branch" : "else_branch"), {});
   // Both, where they give tensors of one shape: the run chooses.
+  size_t problems = c.evaluation.problems.size();
   Vals yes = c.evaluation.run(graph(c, "then_branch"), {}), no = c.evaluation.run(graph(c, "else_branch"), {}), out;
+  if (c.evaluation.problems.size() > problems)
+    return {}; // named where it arose
   for (size_t i = 0; i < yes.size() && i < no.size(); ++i) {
-    if (!yes[i].some() || !no[i].some() || yes[i].sequence || no[i].sequence || yes[i].shape != no[i].shape)
+    if (!yes[i].some() || !no[i].some() || yes[i].sequence || no[i].sequence || yes[i].type != no[i].type ||
+        yes[i].shape != no[i].shape)
       throw Refusal{
           "the run decides which branch is taken, and they give " + typeText(yes[i]) + " and " + typeText(no[i]), true};
     out.push_back(c.t.select(c.t.reshape(condition, {}), yes[i], no[i]));
@@ -69,21 +73,31 @@ Vals openLoop(NodeCall &c, const onnx::Graph &body, const Dim &trips, const Vals
   return results;
 }
 
+/// More than these bound nothing: exporters write the largest number where they know none.
+constexpr int64_t kMostRounds = int64_t(1) << 24;
+
+[[noreturn]] Vals unbounded() {
+  refuse("the run decides how many rounds there are, and nothing bounds them: give the loop a largest number of rounds");
+}
+
 Vals loop(NodeCall &c) {
   const onnx::Graph &body = graph(c, "body");
   int64_t trips = INT64_MAX;
   size_t given = c.in.size() < 2 ? 0 : c.in.size() - 2;
   if (body.inputs.size() != given + 2 || body.outputs.size() < given + 1)
     refuse("a body of other inputs or outputs than the loop carries");
+  const Vals starts(c.in.begin() + int64_t(std::min<size_t>(2, c.in.size())), c.in.end());
   if (c.has(0)) {
     Dim rounds = c.t.oneDim(c.in[0], "the number of rounds");
-    if (!rounds.isConstant() || (c.has(1) && !isKnown(c.in[1])))
-      return openLoop(c, body, rounds, Vals(c.in.begin() + int64_t(std::min<size_t>(2, c.in.size())), c.in.end()));
+    if (!rounds.isConstant() || (c.has(1) && !isKnown(c.in[1]) && *rounds.constant() <= kMostRounds))
+      return openLoop(c, body, rounds, starts);
     trips = *rounds.constant();
   }
+  if (c.has(1) && !isKnown(c.in[1]))
+    unbounded();
   bool goes = !c.has(1) || truth(c, c.in[1], "the condition of the loop");
   const size_t carried = given;
-  Vals state(c.in.begin() + int64_t(std::min<size_t>(2, c.in.size())), c.in.end());
+  Vals state = starts;
   std::vector<Vals> rows(body.outputs.size() - 1 - carried);
   for (int64_t i = 0; i < trips && goes; ++i) {
     c.evaluation.spend();
@@ -93,7 +107,9 @@ Vals loop(NodeCall &c) {
     for (const Val &v : out)
       if (!v.some())
         return {}; // named where it arose
-    goes = truth(c, out[0], "the condition of the loop");
+    if (i + 1 < trips && !isKnown(out[0])) // from here on the run decides
+      return trips > kMostRounds ? unbounded() : openLoop(c, body, trips, starts);
+    goes = i + 1 < trips && truth(c, out[0], "the condition of the loop");
     for (size_t k = 0; k < carried; ++k)
       state[k] = out[1 + k];
     for (size_t k = 0; k < rows.size(); ++k)

@@ -41,12 +41,7 @@ Val Tensors::slice(const Val &v, size_t dim, const Dim &start, const Dim &count,
     map[dim] = index(dim, step, *from);
     return view(v, shape, map);
   }
-  // From a symbolic place: the last ones are what is left after cropping all before them, anything else is looked up.
-  if (step == 1 && start + count == v.shape[dim])
-    if (auto n = count.constant()) {
-      Val last = take(v, add(iota({count}, 0, Type::I64), size(start, Type::I64)), dim);
-      return last;
-    }
+  // From a symbolic place: looked up.
   Val ids = iota({count}, 0, Type::I64);
   ids = add(mul(ids, double(step)), size(start, Type::I64));
   return take(v, ids, dim);
@@ -106,7 +101,7 @@ Val Tensors::matmul(const Val &x, const Val &y) {
   Val a = x.rank() == 1 ? unsqueeze(x, {0}) : x, b = y.rank() == 1 ? unsqueeze(y, {1}) : y;
   size_t ra = a.rank(), rb = b.rank();
   if (a.shape[ra - 1] != b.shape[rb - 2])
-    refuse(typeText(x) + " and " + typeText(y) + " do not multiply");
+    refuse(typeText(x) + " and " + typeText(y) + " do not multiply", a.shape[ra - 1], b.shape[rb - 2]);
   Val leadA = a, leadB = b;
   leadA.shape.resize(ra - 2);
   leadB.shape.resize(rb - 2);
@@ -201,6 +196,14 @@ Val Tensors::cumulative(Op op, const Val &v, size_t dim) {
     std::iota(order.begin(), order.end(), 0);
     std::swap(order[dim], order.back());
     return transpose(matmul(transpose(v, order), ones), order);
+  }
+  if (v.known && *n > 0) { // so that the sums are
+    Vals sums;
+    for (int64_t i = 0; i < *n; ++i) {
+      Val own = slice(v, dim, i, 1);
+      sums.push_back(sums.empty() ? own : pointwise(op, {sums.back(), own}));
+    }
+    return concat(sums, dim);
   }
   Val out = v;
   std::vector<int64_t> none(v.rank(), 0);

@@ -101,7 +101,11 @@ Val scatter(Tensors &t, const Val &x, const Val &at, const Val &updates, const s
 
 Vals scatterElements(NodeCall &c) {
   const Val &x = c.x(0), &ids = c.x(1), &updates = c.x(2);
-  if (!x.rank() || ids.rank() != x.rank() || updates.shape != ids.shape)
+  if (x.rank() && ids.rank() == x.rank() && updates.rank() == x.rank())
+    for (size_t d = 0; d < x.rank(); ++d)
+      if (ids.shape[d] != updates.shape[d])
+        refuse("indices " + typeText(ids) + " and updates " + typeText(updates), ids.shape[d], updates.shape[d]);
+  if (!x.rank() || ids.rank() != x.rank() || updates.rank() != x.rank())
     refuse("indices " + typeText(ids) + " and updates " + typeText(updates) + " for " + typeText(x));
   size_t axis = size_t(axisOf(c.integer("axis", 0), x.rank()));
   Val at = elementPositions(c.t, ids, x.shape, axis);

@@ -127,10 +127,15 @@ Vals bitNot(NodeCall &c) {
   }
 }
 Vals shift(NodeCall &c) {
-  Op op = c.text("direction", "") == "LEFT" ? Op::ShiftLeft : Op::ShiftRight;
-  if (c.x().type == Type::U64)
-    refuse("shifts of uint64");
-  return {c.t.pointwise(op, {c.x(0), c.x(1)})};
+  bool left = c.text("direction", "") == "LEFT";
+  Val moved = c.t.pointwise(left ? Op::ShiftLeft : Op::ShiftRight, {c.x(0), c.x(1)});
+  if (left || c.x().type != Type::U64)
+    return {moved};
+  // uint64 is held in i64, where a right shift repeats the sign: adding the bit after the last of these turns them to zeros.
+  Val number = c.t.cast(c.x(0), Type::I64), by = c.t.cast(c.x(1), Type::I64);
+  Val signs = c.t.pointwise(Op::And, {c.t.compare(Op::Lt, number, 0), c.t.compare(Op::Gt, by, 0)});
+  Val carry = c.t.pointwise(Op::ShiftLeft, {c.t.scalar(2, Type::I64), c.t.sub(c.t.scalar(63, Type::I64), by)});
+  return {c.t.select(signs, c.t.cast(c.t.add(c.t.cast(moved, Type::I64), carry), Type::U64), moved)};
 }
 
 Vals castTo(NodeCall &c) { return {c.t.cast(c.x(), typeOf(c.integer("to", 0)))}; }

@@ -12,8 +12,13 @@ void roundUp(NodeCall &c, const Val &x, Window &w) {
   if (!c.integer("ceil_mode", 0))
     return;
   for (size_t i = 0; i < w.sizes.size(); ++i) {
+    int64_t extent = (w.sizes[i] - 1) * w.dilations[i] + 1;
+    if (!x.shape[2 + i].isConstant() && w.strides[i] <= extent - w.high[2 + i]) { // whatever the size, no window begins too late
+      w.high[2 + i] += w.strides[i] - 1;
+      continue;
+    }
     int64_t in = c.t.number(x.shape[2 + i], "the size of what is pooled with `ceil_mode`");
-    int64_t padded = in + w.low[2 + i] + w.high[2 + i], extent = (w.sizes[i] - 1) * w.dilations[i] + 1;
+    int64_t padded = in + w.low[2 + i] + w.high[2 + i];
     int64_t out = (padded - extent + w.strides[i] - 1) / w.strides[i] + 1;
     if ((out - 1) * w.strides[i] >= in + w.low[2 + i])
       --out;

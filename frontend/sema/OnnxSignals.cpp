@@ -61,23 +61,23 @@ Vals dft(NodeCall &c) {
   if (d == last || parts < 1 || parts > 2)
     refuse("a transform of " + typeText(x) + " along dimension " + std::to_string(d));
   int64_t n = t.number(x.shape[d], "the size of what is transformed");
-  if (c.has(1)) {
-    int64_t wanted = t.oneInt(c.in[1], "`dft_length`");
+  // Of what is real one half says all: the inverse of one side takes so many bins.
+  bool half = inverse && oneSided;
+  int64_t full = c.has(1) ? t.oneInt(c.in[1], "`dft_length`") : half ? 2 * (n - 1) : n, needed = half ? full / 2 + 1 : full;
+  if (full < 1 || (half && parts != 2))
+    refuse("a transform of " + typeText(x) + " of length " + std::to_string(full));
+  if (n != needed) {
     std::vector<int64_t> low(x.rank(), 0), high = low, none = low;
-    high[d] = (inverse && oneSided ? n : wanted) - n;
+    high[d] = needed - n;
     x = t.pad(x, low, high, none, t.scalar(0, x.type));
-    n = inverse && oneSided ? n : wanted;
-    if (inverse && oneSided)
-      refuse("an inverse of one side with a length");
   }
-  if (inverse && oneSided) {
+  if (half && full > needed) {
     // The other side is the conjugate mirror; the result is real.
-    int64_t full = 2 * (n - 1);
-    Val tail = t.slice(x, d, Dim(n - 2), Dim(n - 2), -1);
+    Val tail = t.slice(x, d, Dim(full - needed), Dim(full - needed), -1);
     Val re = t.slice(tail, last, 0, 1), im = t.unary(Op::Neg, t.slice(tail, last, 1, 1));
     x = t.concat({x, t.concat({re, im}, last)}, d);
-    n = full;
   }
+  n = full;
   std::vector<int64_t> order(x.rank());
   for (size_t i = 0; i < order.size(); ++i)
     order[i] = int64_t(i);

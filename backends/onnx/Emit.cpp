@@ -119,11 +119,7 @@ void Emitter::results() {
         if (node.output_size() && node.output(0) == computed)
           maker = &node;
     if (!maker) {
-      ::onnx::NodeProto &same = *s.graph.add_node();
-      same.set_name(s.fresh("/Identity"));
-      same.set_op_type("Identity");
-      same.add_input(computed);
-      same.add_output(name);
+      s.identity(computed, name);
       continue;
     }
     maker->set_output(0, name);

@@ -85,6 +85,7 @@ private:
 
   // ------------------------------------------------------------ Scans.cpp
   void scan(ScanOp op);
+  ::onnx::GraphProto stepGraph(ScanOp op, const std::vector<Name> &in, const std::vector<Name> &captured);
 
   func::FuncOp function;
   std::vector<Refusal> refusals;

@@ -47,8 +47,8 @@ public:
   void leave() { graphs.pop_back(); }
   /// A name of an input of the innermost graph.
   Name inside(const std::string &wish);
-  /// The same value by a name that a node of the innermost graph gives and nothing else has: an output of that graph.
-  Name handedOut(const Name &x);
+  /// Gives `x` another name in the innermost graph, that of an output which nothing else has.
+  void identity(const Name &x, const Name &as);
   /// A Scan over the first dimension. `in`: the states, then what is gone through, `rows` of them. The names of `results`.
   std::vector<Name> scan(const std::vector<Name> &in, int64_t rows, size_t results, bool reverse, ::onnx::GraphProto &&body);
 

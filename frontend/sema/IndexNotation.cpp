@@ -85,7 +85,7 @@ static Factor factorOf(const Val &v) {
 
 /// An index that begins at a place made of sizes: what it reads is looked up, and read from its first place there. The offset
 /// that is left is no number where letters of open sizes count down beside others.
-static Value fromNumber(Recorder &rec, Value x, size_t dim, AffineForm &form) {
+static Value lookedUp(Recorder &rec, Value x, size_t dim, AffineForm &form) {
   if (form.terms.size() == 1 && form.terms.begin()->second == -1) {
     Letter *l = form.terms.begin()->first;
     Value turned = rec.lookUp(x, dim, form.offset, *l->size, -1);
@@ -148,7 +148,7 @@ Val Checker::evalAccess(const ast::IndexExpr &e, const ScopePtr &scope) {
   }
   for (auto &form : forms) {
     if (!form.offset.isConstant())
-      from = fromNumber(*rec, from, map.size(), form);
+      from = lookedUp(*rec, from, map.size(), form);
     if (!form.offset.isConstant()) { // several letters, of which one counts down from a size that is not known
       const ast::Expr &item = *e.items[map.size()];
       return fail(Diag::IndexForm, item.range, {source(item.range)}, "turn the tensor around before, with `flip`");

@@ -91,12 +91,10 @@ Val Checker::evalIndex(const ast::IndexExpr &e, const ScopePtr &scope) {
     shape.push_back(in[i]);
   }
   Value found = rec->view(base.tensor, shape, map);
-  for (const LookedUp &l : later) {
-    found = rec->lookUp(found, l.axis, l.start, l.count, 1);
-    shape[l.axis] = l.count;
-  }
   // From behind, so that axes keep their places.
-  for (auto l = later.rbegin(); l != later.rend(); ++l)
+  for (auto l = later.rbegin(); l != later.rend(); ++l) {
+    found = rec->lookUp(found, l->axis, l->start, l->count, 1);
+    shape[l->axis] = l->count;
     if (l->one) {
       AffineIndices squeeze;
       for (size_t d = 0; d < shape.size(); ++d)
@@ -104,6 +102,7 @@ Val Checker::evalIndex(const ast::IndexExpr &e, const ScopePtr &scope) {
       shape.erase(shape.begin() + int64_t(l->axis));
       found = rec->view(found, shape, squeeze);
     }
+  }
   Val out = tensorVal(found);
   out.type.classes = base.type.classes;
   return out;

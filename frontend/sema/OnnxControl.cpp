@@ -1,5 +1,5 @@
-// Branches, loops, sequences. What decides them must be known when the program is checked: a branch is chosen there, a
-// loop is unrolled, a sequence is a list of values.
+// Branches, loops, sequences. What is known when the program is checked decides there: a branch is chosen, a loop unrolled, and
+// a sequence is a list of values. A loop of as many rounds as an open size says, or that the run may end, is a recurrence.
 #include "Onnx.h"
 #include <algorithm>
 
@@ -12,13 +12,16 @@ const onnx::Graph &graph(NodeCall &c, const char *name) {
     refuse(std::string("`") + name + "` is missing");
   return *a->graph;
 }
+bool isKnown(const Val &v) { return v.known && (*v.known)[0].whole.isConstant(); }
+/// Known, and true.
+bool surely(const Val &v) { return isKnown(v) && (*v.known)[0].whole != Dim(0); }
 bool truth(NodeCall &c, const Val &v, const char *what) { return c.t.oneInt(v, what) != 0; }
 
 Vals branch(NodeCall &c) {
   const Val &condition = c.x();
   if (product(condition.shape) != Dim(1))
     refuse("a condition " + typeText(condition));
-  if (condition.known && (*condition.known)[0].whole.isConstant())
+  if (isKnown(condition))
     return c.evaluation.run(graph(c, truth(c, condition, "the condition") ? "then_branch" : "else_branch"), {});
   // Both, where they give tensors of one shape: the run chooses.
   size_t problems = c.evaluation.problems.size();
@@ -42,24 +45,21 @@ Val stacked(NodeCall &c, const Vals &rows, size_t axis) {
   return c.t.concat(parts, axis);
 }
 
-bool isKnown(const Val &v) { return v.known && (*v.known)[0].whole.isConstant(); }
-
 /// As many rounds as some size says: one operation. Where the run decides that it stops earlier, it goes on, and what is
 /// carried stays as it is.
 Vals openLoop(NodeCall &c, const onnx::Graph &body, const Dim &trips, const Vals &starts) {
   Tensors &t = c.t;
   Vals carried = starts;
   carried.push_back(c.has(1) ? t.reshape(c.in[1], {}) : t.scalar(1, Type::Bool)); // whether it still goes
-  const bool always = isKnown(carried.back()) && (*carried.back().known)[0].whole != Dim(0);
+  const bool always = surely(carried.back());
   const size_t n = starts.size();
-  std::string why;
   Vals results = t.scan(carried, {t.iota({trips}, 0, Type::I64)}, trips, false, [&](const Vals &states, const Vals &rows) {
     Vals in = {rows[0], always ? t.scalar(1, Type::Bool) : states[n]};
     in.insert(in.end(), states.begin(), states.begin() + int64_t(n));
     Vals out = c.evaluation.run(body, in);
     if (std::any_of(out.begin(), out.end(), [](const Val &v) { return !v.some(); }))
       return Vals{Val()};
-    const bool stays = always && isKnown(out[0]) && (*out[0].known)[0].whole != Dim(0);
+    const bool stays = always && surely(out[0]);
     if (!stays && out.size() > n + 1)
       refuse("a loop that the run may end, and that collects something");
     Vals next(out.begin() + 1, out.end());
@@ -83,8 +83,8 @@ constexpr int64_t kMostRounds = int64_t(1) << 24;
 Vals loop(NodeCall &c) {
   const onnx::Graph &body = graph(c, "body");
   int64_t trips = INT64_MAX;
-  size_t given = c.in.size() < 2 ? 0 : c.in.size() - 2;
-  if (body.inputs.size() != given + 2 || body.outputs.size() < given + 1)
+  const size_t carried = c.in.size() < 2 ? 0 : c.in.size() - 2;
+  if (body.inputs.size() != carried + 2 || body.outputs.size() < carried + 1)
     refuse("a body of other inputs or outputs than the loop carries");
   const Vals starts(c.in.begin() + int64_t(std::min<size_t>(2, c.in.size())), c.in.end());
   if (c.has(0)) {
@@ -96,7 +96,6 @@ Vals loop(NodeCall &c) {
   if (c.has(1) && !isKnown(c.in[1]))
     unbounded();
   bool goes = !c.has(1) || truth(c, c.in[1], "the condition of the loop");
-  const size_t carried = given;
   Vals state = starts;
   std::vector<Vals> rows(body.outputs.size() - 1 - carried);
   for (int64_t i = 0; i < trips && goes; ++i) {
@@ -148,8 +147,7 @@ Vals openScan(NodeCall &c, const onnx::Graph &body, const Vals &in, const ScanAx
                         [&](const Vals &states, const Vals &rows) {
                           Vals all = states;
                           all.insert(all.end(), rows.begin(), rows.end());
-                          Vals out = c.evaluation.run(body, all);
-                          return std::all_of(out.begin(), out.end(), [](const Val &v) { return v.some(); }) ? out : Vals{Val()};
+                          return c.evaluation.run(body, all);
                         });
   for (size_t k = how.carried; k < results.size(); ++k) {
     size_t i = k - how.carried, axis = size_t(axisOf(how.outAxes[i], results[k].rank()));

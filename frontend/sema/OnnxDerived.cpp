@@ -41,10 +41,7 @@ Val Tensors::slice(const Val &v, size_t dim, const Dim &start, const Dim &count,
     map[dim] = index(dim, step, *from);
     return view(v, shape, map);
   }
-  // From a symbolic place: looked up.
-  Val ids = iota({count}, 0, Type::I64);
-  ids = add(mul(ids, double(step)), size(start, Type::I64));
-  return take(v, ids, dim);
+  return recorded(rec.lookUp(use(v), dim, start, count, step), v.type);
 }
 
 Val Tensors::unsqueeze(const Val &v, std::vector<int64_t> dims) {

@@ -21,15 +21,12 @@ struct Bins {
     Val low = t.compare(Op::Ge, place, -1), high = t.pointwise(Op::Le, {place, t.size(extent, place.type)});
     return t.pointwise(Op::And, {low, high});
   }
-  Val inside(const Val &place) const {
-    return t.pointwise(Op::Min, {t.max(place, 0), t.sub(t.size(extent, place.type), 1)});
-  }
   /// The elements around `samples` places a bin, [R, count * samples] in all.
   Taps taps(int64_t samples) const {
     std::vector<Dim> shape = {start.shape[0], count * samples};
     Val i = t.add(t.iota(shape, 1, start.type), 0.5);
     Val place = t.add(t.unsqueeze(start, {1}), t.mul(t.div(i, double(samples)), t.unsqueeze(size, {1})));
-    Taps taps = linearTaps(t, inside(place));
+    Taps taps = linearTaps(t, clamped(t, place, extent));
     for (auto &[at, weight] : taps)
       weight = t.select(counts(place), weight, t.scalar(0, weight.type));
     return taps;
@@ -50,7 +47,7 @@ struct Bins {
     Val place = t.add(from, t.mul(t.add(i, 0.5), step));
     Val valid = t.pointwise(Op::And, {counts(place), t.pointwise(Op::Lt, {i, n})});
     Val element = t.iota({1, 1, 1, extent}, 3, start.type);
-    Val near = t.max(t.sub(t.scalar(1, from.type), t.unary(Op::Abs, t.sub(inside(place), element))), 0);
+    Val near = t.max(t.sub(t.scalar(1, from.type), t.unary(Op::Abs, t.sub(clamped(t, place, extent), element))), 0);
     return t.sum(t.select(valid, near, t.scalar(0, near.type)), {2}, false);
   }
 };
@@ -94,7 +91,7 @@ Vals roiAlign(NodeCall &c) {
     return Bins{t, low, t.div(half ? size : t.max(size, 1), double(count)), count, extent};
   };
   Bins rows = bins(1, height, x.shape[2]), columns = bins(0, width, x.shape[3]);
-  Val picture = t.pointwise(Op::Min, {t.max(t.cast(ids, Type::I64), 0), t.size(x.shape[0] - Dim(1), Type::I64)});
+  Val picture = clamped(t, t.cast(ids, Type::I64), x.shape[0]);
   if (!ratio) {
     if (mode == "max")
       refuse("the largest of as many samples as the data decide (`sampling_ratio` 0); a fixed `sampling_ratio` can be had");

@@ -6,10 +6,6 @@
 namespace bigm::sema::onnx_import {
 namespace {
 
-Val clamped(Tensors &t, const Val &x, const Dim &size) {
-  return t.pointwise(Op::Min, {t.max(x, 0), t.sub(t.size(size, x.type), 1)});
-}
-
 /// Along one dimension: places in a grid to places between elements, by the rule for what lies outside.
 struct Grid {
   std::string padding;
@@ -104,6 +100,10 @@ Vals affineGrid(NodeCall &c) {
 }
 
 } // namespace
+
+Val clamped(Tensors &t, const Val &x, const Dim &size) {
+  return t.pointwise(Op::Min, {t.max(x, 0), t.sub(t.size(size, x.type), 1)});
+}
 
 Taps linearTaps(Tensors &t, const Val &place) {
   Val low = t.unary(Op::Floor, place), part = t.sub(place, low);

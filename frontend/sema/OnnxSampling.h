@@ -9,6 +9,9 @@ namespace bigm::sema::onnx_import {
 /// Weights of the four neighbours of a place that lies `part` behind the second.
 std::array<Val, 4> cubicWeights(Tensors &t, const Val &part, double a);
 
+/// Places along a dimension of that size, those beyond its ends at them.
+Val clamped(Tensors &t, const Val &x, const Dim &size);
+
 /// Along one dimension: an element near each place, and how much it weighs; without a weight it is all there is.
 using Taps = std::vector<std::pair<Val, Val>>;
 /// The two elements around each place.

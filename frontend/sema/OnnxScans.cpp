@@ -1,5 +1,6 @@
 // Recurrences of graphs: one step is evaluated on values that stand for any step's, and becomes an operation.
 #include "OnnxTensors.h"
+#include <algorithm>
 
 namespace bigm::sema::onnx_import {
 
@@ -25,11 +26,11 @@ Vals Tensors::scan(const Vals &starts, const Vals &xs, const Dim &count, bool re
   Vals gives;
   try {
     gives = step(states, rows);
+    if (std::any_of(gives.begin(), gives.end(), [](const Val &v) { return !v.some(); })) {
+      rec.dropScan(s);
+      return {};
+    }
     for (size_t i = 0; i < gives.size(); ++i) {
-      if (!gives[i].some()) {
-        rec.dropScan(s);
-        return {};
-      }
       if (i < starts.size() && (gives[i].type != starts[i].type || gives[i].shape != starts[i].shape))
         refuse("what is carried from step to step begins as " + typeText(starts[i]) + " and becomes " + typeText(gives[i]));
       (i < starts.size() ? next : given).push_back(use(gives[i]));

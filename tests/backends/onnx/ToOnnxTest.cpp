@@ -230,6 +230,30 @@ deploy noise = Noise() { target cpu:host }
   EXPECT_FALSE(fs::exists(path));
 }
 
+/// What has no form in a step is named like all else, and what stands behind the recurrence too.
+TEST(ToOnnx, AStepWithoutAFormIsNamed) {
+  Folder folder;
+  Checked checked(folder.write("steps.bigm", R"(model Steps()(x: f32[T, N, 3], k: i32[N, 3]) -> f32[N, 3] {
+  a = scan now in x from h = x[0] {
+    h = h + now + reshape(warp(reshape(h, [1, 1, N, 3]), full([1, 2, 3], 1), N, 3), [N, 3])
+  }
+  b = scan now in x from h = a.h { h = h * now }
+  b.h + random_like(b.h)
+}
+
+deploy steps = Steps() { target cpu:host }
+)"));
+  ASSERT_TRUE(checked.program);
+  Lowered lowered(checked, "steps.forward");
+  std::string error, path = (folder.path / "steps.onnx").string();
+  auto refusals = to_onnx::write(lowered.function, to_onnx::Options{}, path, error);
+  ASSERT_EQ(refusals.size(), 2u);
+  EXPECT_THAT(refusals[0].what, HasSubstr("`warp`"));
+  EXPECT_EQ(refusals[0].line, 3u);
+  EXPECT_THAT(refusals[1].what, HasSubstr("`random`"));
+  EXPECT_FALSE(fs::exists(path));
+}
+
 TEST(ToOnnx, ManyWeightsLieBesideTheModel) {
   Folder folder;
   Checked checked(folder.write("wide.bigm", R"(use std.nn

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <random>
 
 namespace {
@@ -76,6 +77,9 @@ std::string Measurement::open(const bigm_module *module, const mlir::bigm::cpu::
       for (size_t k = 0; k < bytes / 4; ++k)
         reinterpret_cast<int32_t *>(data)[k] = int32_t(generator() % uint64_t(value.classes));
   }
+  for (const GenerateProgram &writer : options.writers)
+    if (report.name == writer.prefill || report.name == writer.decode)
+      fillLengths(writer, module);
   for (int32_t i = 0; i < info.output_count; ++i) {
     auto value = BIGM_INIT(bigm_value_info);
     std::vector<int64_t> shape(16);
@@ -91,6 +95,28 @@ std::string Measurement::open(const bigm_module *module, const mlir::bigm::cpu::
     if (!once()) // the first also prepares weights
       return bigm_last_error();
   return "";
+}
+
+// Every token counts, as many came before as there is room for, and each sequence has rows of its own.
+void Measurement::fillLengths(const GenerateProgram &writer, const bigm_module *module) {
+  std::map<std::string, std::pair<int32_t *, std::vector<int64_t>>> named;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    auto value = BIGM_INIT(bigm_value_info);
+    std::vector<int64_t> shape(16);
+    if (bigm_function_input(module, function, int32_t(i), &value) == BIGM_OK &&
+        bigm_function_input_shape(module, function, int32_t(i), dims.data(), shape.data()) == BIGM_OK)
+      named[value.name] = {reinterpret_cast<int32_t *>(memory[i].data()), shape};
+  }
+  int64_t sequences = named[writer.ids].second[0], tokens = named[writer.ids].second[1];
+  std::fill_n(named["count"].first, sequences, int32_t(tokens));
+  auto past = named.find("past");
+  if (past == named.end())
+    return;
+  const std::vector<int64_t> &kept = named["cache.0.k"].second;
+  int64_t room = writer.positions ? std::clamp<int64_t>(writer.positions - tokens, 0, kept[1]) : kept[1];
+  std::fill_n(past->second.first, sequences, int32_t(room));
+  for (int64_t n = 0; n < sequences; ++n)
+    named["slot"].first[n] = int32_t(n % kept[0]);
 }
 
 bool Measurement::once() {

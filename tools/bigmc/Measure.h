@@ -2,6 +2,7 @@
 // (`CodeOptions::marks`).
 #pragma once
 #include "backends/cpu/Report.h"
+#include "frontend/Graph.h"
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct Compiled;
 struct MeasureOptions {
   std::string run; // a finished training, for its weights; empty: initial ones
   int threads = 0; // 0: all cores
+  std::vector<GenerateProgram> writers; // those of the program: their lengths and places must fit each other
 };
 /// Seconds of all calls, in the order of the report.
 struct KernelTimes {
@@ -43,6 +45,8 @@ public:
 
 private:
   bool once();
+  /// Whole numbers that say how much of the other inputs counts.
+  void fillLengths(const GenerateProgram &writer, const bigm_module *module);
   bigm_model *model = nullptr;
   bigm_context *context = nullptr;
   int32_t function = -1;

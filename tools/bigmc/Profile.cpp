@@ -31,7 +31,7 @@ int profile(const ProfileOptions &given) {
   if (!report)
     return userError(noSuchFunction(options.function, options.program.file));
   Measurement measurement;
-  std::string error = measurement.open(module->get(), *report, {options.run, options.threads});
+  std::string error = measurement.open(module->get(), *report, {options.run, options.threads, checked->program.generates});
   if (error.empty())
     error = measurement.turn(options.seconds, 3);
   if (!error.empty())

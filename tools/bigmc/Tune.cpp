@@ -71,7 +71,7 @@ public:
     if (!trial->module)
       return nullptr;
     trial->report = functionToMeasure(*trial->compiled, trial->module->get(), options.function);
-    std::string error = trial->report ? trial->measurement.open(trial->module->get(), *trial->report, {"", options.threads})
+    std::string error = trial->report ? trial->measurement.open(trial->module->get(), *trial->report, {"", options.threads, checked.program.generates})
                                       : noSuchFunction(options.function, options.program.file);
     if (error.empty())
       return trial;

@@ -37,7 +37,7 @@ AttentionPlan::AttentionPlan(AttendOp op, const Target &target) : op(op) {
   groups = op.getCached() ? sizes.getResult(5) : heads;
   // Accumulators, the vectors that they share and a broadcast fill the registers.
   rows = target.registers >= 32 ? 12 : 6;
-  lanes = int64_t(attentionVectors) * target.lanes;
+  registerLanes = target.lanes, lanes = attentionVectors * registerLanes;
   for (auto [i, input] : llvm::enumerate(op.getInputs()))
     inputs.push_back(tensorAt({Slot::Tensor, {}, unsigned(i), {}}, cast<AffineMapAttr>(op.getMaps()[i]).getValue(),
                               stridesOf(input)));
@@ -50,6 +50,13 @@ AttentionPlan::AttentionPlan(AttendOp op, const Target &target) : op(op) {
   units = canonical(op.getCached() ? batch * groups * queries : op.getBackward() ? batch * heads : batch * heads * blocks);
   int64_t each = op.getBackward() ? 5 * width + 20 : 2 * width + 20; // multiply-adds, and what exp takes
   cost = canonical(batch * heads * queries * keys * each);
+}
+
+AffineExpr AttentionPlan::keptBlocks() const { return canonical(keys.floorDiv(keptAtOnce) + 1); }
+
+AffineExpr AttentionPlan::scratchBytes() const {
+  int64_t each = *constantOf(heads) * partOfHead() * 4;
+  return canonical(batch * keys * llvm::divideCeil(each, keptAtOnce) + batch * each);
 }
 
 std::string cpu::keyOf(AttendOp op) {

@@ -26,12 +26,21 @@ struct AttentionTensor {
 struct AttentionPlan {
   AttentionPlan(kernel::AttendOp op, const Target &target);
 
+  /// Kept keys of one block, and how many blocks there may be: one for the new key where none is kept.
+  static constexpr int64_t keptAtOnce = 64;
+  AffineExpr keptBlocks() const;
+  /// Numbers that a block leaves of each head: what it mixed, in whole registers, the largest score and the sum of weights.
+  int64_t partOfHead() const { return llvm::alignTo(width, registerLanes) + 2; }
+  /// Bytes of all of them, at most, as a sum of products of sizes.
+  AffineExpr scratchBytes() const;
+
   mutable kernel::AttendOp op; // a handle: its methods are not const
   AffineExpr batch, heads, queries, keys;
   AffineExpr groups; // heads of keys
   int64_t width; // of a head
   SmallVector<AttentionTensor> inputs, results;
   AffineExpr units, cost;
+  int64_t registerLanes;
   unsigned rows;  // of a block of accumulators, `attentionVectors` registers abreast
   int64_t lanes;  // of such a row
 };
@@ -43,7 +52,7 @@ constexpr unsigned attentionVectors = 2;
 std::string keyOf(kernel::AttendOp op);
 /// Emits the kernel under `name`. Slots of the emitter name inputs and results of the op by number, in `result`.
 Launch emitAttention(Emitter &emitter, const AttentionPlan &plan, const std::string &name);
-Launch emitCachedAttention(Emitter &emitter, const AttentionPlan &plan, const std::string &name);
+SmallVector<Launch> emitCachedAttention(Emitter &emitter, const AttentionPlan &plan, const std::string &name);
 Launch emitAttentionGrad(Emitter &emitter, const AttentionPlan &plan, const std::string &name);
 
 } // namespace mlir::bigm::cpu

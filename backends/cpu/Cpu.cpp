@@ -1,7 +1,8 @@
 // The road of the CPU backend, a step a line.
+#include "backends/cpu/Cpu.h"
+#include "backends/cpu/Attention.h"
 #include "backends/cpu/Bands.h"
 #include "backends/cpu/Chains.h"
-#include "backends/cpu/Cpu.h"
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitEntry.h"
 #include "backends/cpu/EmitObject.h"
@@ -179,6 +180,13 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
     AffineExpr bytes = contraction ? contraction->scratchBytes() : schedule(nest, *target).scratchBytes(*target);
     if (constantOf(bytes) != 0)
       nest->setAttr("scratch_bytes", AffineMapAttr::get(AffineMap::get(0, nest.symbols(), bytes)));
+  });
+  work->walk([&](AttendOp attend) {
+    if (!attend.getCached())
+      return;
+    AffineMap sizes = attend.getSizes();
+    AffineExpr bytes = AttentionPlan(attend, *target).scratchBytes();
+    attend->setAttr("scratch_bytes", AffineMapAttr::get(AffineMap::get(0, sizes.getNumSymbols(), bytes)));
   });
   // A scan keeps its body's memory in its scratch.
   PassManager plan(context, func::FuncOp::getOperationName());

@@ -195,9 +195,10 @@ private:
       Schedule none; // sizes come as slots, expressions are not the emitter's
       Emitter emitter(none, target, builder);
       std::string name = "attend" + nameOf(key);
-      kernel.launches = {attend.getCached()     ? emitCachedAttention(emitter, plan, name)
-                         : attend.getBackward() ? emitAttentionGrad(emitter, plan, name)
-                                                : emitAttention(emitter, plan, name)};
+      if (attend.getCached())
+        kernel.launches = emitCachedAttention(emitter, plan, name);
+      else
+        kernel.launches = {attend.getBackward() ? emitAttentionGrad(emitter, plan, name) : emitAttention(emitter, plan, name)};
       kernel.slots = emitter.slots;
     }
     attend->setAttr("kernel", outer.getStringAttr(kernel.launches.back().function));

@@ -117,6 +117,8 @@ void expectSameCached(const std::string &T, int heads, int groups, int width, st
 TEST(CachedAttention, OneQuery) {
   expectSameCached("1", 2, 2, 64, {5, 1, 1});
   expectSameCached("T", 4, 1, 24, {5, 1, 1});
+  expectSameCached("1", 9, 3, 64, {2, 1, 1}); // three heads for one of keys, and five
+  expectSameCached("1", 10, 2, 40, {2, 1, 1});
 }
 TEST(CachedAttention, SeveralQueries) { expectSameCached("T", 6, 2, 32, {4, 1, 7}); }
 TEST(CachedAttention, WidthsThatFillNoRegister) {

@@ -26,7 +26,7 @@ const std::set<std::string> &reservedWords() {
       "gelu_tanh", "silu", "softplus", "mish", "hard_sigmoid", "hard_swish", "softmax", "log_softmax", "max_pool",
       "avg_pool", "global_avg_pool", "global_max_pool", "flatten", "dropout", "attention", "convolve", "image_",
       "one_hot", "unit_length", "masked_mean", "scores_of", "text",
-      "tokens", "best", "tokenizer", "generate", "lengths", "present", "gradient", "stop_gradient", "random_like"};
+      "tokens", "pieces", "starts", "best", "tokenizer", "generate", "lengths", "present", "gradient", "stop_gradient", "random_like"};
   return words;
 }
 

@@ -19,8 +19,7 @@ Val Checker::flowCount(const BuiltinCall &call) {
   count.slot = "count";
   count.tensor = {Elem::I32, {}, 0};
   Spec settings;
-  if (flow->space)
-    settings.options["rows"] = flow->spaces[flow->space].slot;
+  setOutside(settings);
   return hostStep("count", {flow->spaces[call.args[0]->value.space].numbers}, settings, {count}, call.where)[0];
 }
 
@@ -80,6 +79,35 @@ Val Checker::flowFlat(const BuiltinCall &call) {
   if (!holds(list) || flow->spaces[list.space].outside != flow->space || !holds(list.items[0]))
     return fail(Diag::NeedsLists, call.where, {describe(list)}, "for example what `for x in list { yield when ... { x } }` gives");
   return flattened(list, call.where);
+}
+
+/// beside(list, { name: x, ... }): the list with further fields, of which an element has the row of x at its place.
+Val Checker::flowBeside(const BuiltinCall &call) {
+  if (!needElements(call.args[0], "beside"))
+    return {};
+  Val out = call.args[0]->value;
+  const Given &rows = *call.args[1];
+  if (!out.items[0].is(Val::Kind::Record) || !rows.value.is(Val::Kind::Record))
+    return fail(Diag::BesideRecords, out.items[0].is(Val::Kind::Record) ? rows.where : call.args[0]->where,
+                {describe(out.items[0].is(Val::Kind::Record) ? rows.value : out)}, "for example `beside(words, { tag: best(scores) })`");
+  Val &element = out.items[0];
+  for (size_t i = 0; i < rows.value.items.size(); ++i) {
+    const std::string &name = rows.value.names[i];
+    const Val &x = rows.value.items[i];
+    if (x.poison())
+      return {};
+    if (!x.is(Val::Kind::Tensor) || x.type.shape.size() < 2 || x.type.shape[0] != flow->rows())
+      return fail(Diag::BesideRows, rows.where, {name, describe(x)});
+    if (element.field(name))
+      return fail(Diag::FieldTwice, rows.where, {name});
+    RichType row;
+    row.slot = name;
+    row.tensor = {x.type.elem, {x.type.shape.begin() + 2, x.type.shape.end()}, x.type.classes};
+    Within within(*this, out.space);
+    element.names.push_back(name);
+    element.items.push_back(hostStep("elements", {flow->spaces[out.space].numbers, x}, {}, {row}, call.where)[0]);
+  }
+  return out;
 }
 
 Val Checker::flattened(const Val &list, SourceRange where) {

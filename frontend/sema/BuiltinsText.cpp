@@ -3,48 +3,87 @@
 
 namespace bigm::sema {
 
-/// tokens(x, by, at_most?, length?, special?) -> i32[T] of each record; T is the longest of the batch unless `length` says.
-Val Checker::flowTokens(const BuiltinCall &call) {
-  const Given &x = *call.args[0], &by = *call.args[1];
-  if (!x.value.is(Val::Kind::Text) || x.value.stream)
-    return fail(Diag::TokensNeedText, x.where, {"tokens", "a text", describe(x.value)});
-  if (!by.value.is(Val::Kind::Tokenizer))
-    return fail(Diag::TokensNeedText, by.where, {"tokens", "a vocabulary or a tokenizer", describe(by.value)},
-                "for example `const words = tokenizer(\"tokenizer.json\")` and `tokens(words)`");
-  if (by.value.text.empty())
-    return fail(Diag::TokenizerWithoutName, by.where, {}, "write `const words = tokenizer(\"tokenizer.json\")`");
+namespace {
+Spec tokenSettings(const Val &by, const Checker::TokenLimits &limits) {
   Spec settings;
   settings.name = "tokenizer";
-  settings.strings = {by.value.text};
-  Dim length;
-  for (int i : {2, 3}) {
-    const char *name = i == 2 ? "at_most" : "length";
-    const Given *given = call.args[i];
-    if (!given)
-      continue;
-    auto n = wholeNumber(given->value, given->where, std::string("`") + name + "`");
-    if (!n)
-      return {};
-    if (*n < 1)
-      return fail(Diag::NeedsWholeNumber, given->where, {std::string("`") + name + "`", std::to_string(*n)});
-    settings.options[name] = double(*n);
-    length = i == 3 ? Dim(*n) : length;
-  }
-  if (const Given *special = call.args[4]) {
-    if (!special->value.is(Val::Kind::Bool))
-      return fail(Diag::ArgumentKind, special->where, {"tokens", "special", "true or false", describe(special->value)});
-    settings.options["special"] = special->value.boolean ? 1.0 : 0.0;
-  }
-  if (!call.args[3])
-    length = Dim::symbol(flow->freshSize("T"));
+  settings.strings = {by.text};
+  if (limits.atMost)
+    settings.options["at_most"] = double(limits.atMost);
+  if (limits.length)
+    settings.options["length"] = double(limits.length);
+  if (!limits.special)
+    settings.options["special"] = 0.0;
+  return settings;
+}
+
+/// `slot` i32[length] and how many of it are no padding.
+std::vector<RichType> idSlots(const std::string &slot, const Dim &length) {
   RichType ids, lengths;
-  ids.slot = "ids";
+  ids.slot = slot;
   ids.tensor = {Elem::I32, {length}, 0};
-  lengths.slot = "ids.length";
+  lengths.slot = slot + ".length";
   lengths.tensor = {Elem::I32, {}, 0};
-  auto values = hostStep("tokens", {x.value}, std::move(settings), {ids, lengths}, call.where);
+  return {ids, lengths};
+}
+} // namespace
+
+bool Checker::isListOfTexts(const Val &v) const {
+  return v.is(Val::Kind::Elements) && v.items[0].is(Val::Kind::Text) && !v.items[0].stream && flow->spaces[v.space].outside == flow->space;
+}
+
+/// What belongs to which row outside, for steps that put the elements of a list together.
+void Checker::setOutside(Spec &settings) const {
+  if (flow->space)
+    settings.options["rows"] = flow->spaces[flow->space].slot;
+}
+
+/// tokens(x, by, at_most?, length?, special?) -> i32[T] of each record; T is the longest of the batch unless `length` says.
+/// Of a list of texts one id for each.
+Val Checker::flowTokens(const BuiltinCall &call) {
+  const Given &x = *call.args[0], &by = *call.args[1];
+  bool each = isListOfTexts(x.value);
+  if (!each && (!x.value.is(Val::Kind::Text) || x.value.stream))
+    return fail(Diag::TokensNeedText, x.where, {"tokens", "a text or a list of texts", describe(x.value)});
+  auto limits = needTokenizer(by, "tokens") ? tokenLimits(call) : std::nullopt;
+  if (!limits)
+    return {};
+  for (int i : {2, 3, 4})
+    if (each && call.args[i])
+      return fail(Diag::TokensOfElements, call.args[i]->where, {source(x.where)},
+                  "`pieces(" + source(x.where) + ", " + by.value.text + ")` has all ids of the elements, one behind the other");
+  Spec settings = tokenSettings(by.value, *limits);
+  std::vector<Val> inputs = {each ? x.value.items[0] : x.value};
+  if (each) {
+    inputs.push_back(flow->spaces[x.value.space].numbers);
+    setOutside(settings);
+  }
+  auto values = hostStep(each ? "element_tokens" : "tokens", inputs, std::move(settings),
+                         idSlots("ids", limits->length ? Dim(limits->length) : Dim::symbol(flow->freshSize("T"))), call.where);
   flow->lengths[values[0].tensor] = values[1].tensor;
   flow->tokenizers[values[0].tensor] = by.value.text;
+  return values[0];
+}
+
+/// pieces(list, by, at_most?, length?, special?) -> i32[T]: the ids of all texts of a list, one behind the other.
+Val Checker::flowPieces(const BuiltinCall &call) {
+  const Given &x = *call.args[0], &by = *call.args[1];
+  if (!isListOfTexts(x.value))
+    return fail(Diag::PiecesNeedList, x.where, {describe(x.value)},
+                x.value.is(Val::Kind::Text) ? "the ids of a whole text are `tokens(" + source(x.where) + ", " + by.value.text + ")`" : "");
+  auto limits = needTokenizer(by, "pieces") ? tokenLimits(call) : std::nullopt;
+  if (!limits)
+    return {};
+  Spec settings = tokenSettings(by.value, *limits);
+  setOutside(settings);
+  auto outputs = idSlots("ids", limits->length ? Dim(limits->length) : Dim::symbol(flow->freshSize("T")));
+  for (RichType &starts : idSlots("starts", Dim::symbol(flow->freshSize("B"))))
+    outputs.push_back(std::move(starts));
+  auto values = hostStep("pieces", {x.value.items[0], flow->spaces[x.value.space].numbers}, std::move(settings), outputs, call.where);
+  flow->lengths[values[0].tensor] = values[1].tensor;
+  flow->tokenizers[values[0].tensor] = by.value.text;
+  flow->starts[values[0].tensor] = values[2].tensor;
+  flow->lengths[values[2].tensor] = values[3].tensor;
   return values[0];
 }
 

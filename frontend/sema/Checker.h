@@ -248,11 +248,21 @@ public:
   Val builtinGather(const BuiltinCall &), builtinScatterAdd(const BuiltinCall &), builtinAttend(const BuiltinCall &);
   Val builtinWarp(const BuiltinCall &), builtinResize(const BuiltinCall &);
   Val builtinTokens(const BuiltinCall &), builtinLengths(const BuiltinCall &), builtinPresent(const BuiltinCall &);
-  Val builtinTokenizer(const BuiltinCall &);
+  Val builtinTokenizer(const BuiltinCall &), builtinPieces(const BuiltinCall &), builtinStarts(const BuiltinCall &);
+  /// The settings at_most, length and special of `tokens` and `pieces`, arguments 2 to 4; nothing after an error.
+  struct TokenLimits {
+    int64_t atMost = 0, length = 0; // 0: not given
+    bool special = true;
+  };
+  std::optional<TokenLimits> tokenLimits(const BuiltinCall &);
+  bool needTokenizer(const Given &by, const std::string &what);
   std::optional<int64_t> countSetting(const Given *arg, const std::string &what);
   Val builtinGradient(const BuiltinCall &), builtinStopGradient(const BuiltinCall &);
   Val flowGenerate(const BuiltinCall &);
-  Val flowTokens(const BuiltinCall &), flowLengths(const BuiltinCall &), builtinBest(const BuiltinCall &);
+  Val flowTokens(const BuiltinCall &), flowPieces(const BuiltinCall &), flowLengths(const BuiltinCall &), builtinBest(const BuiltinCall &);
+  bool isListOfTexts(const Val &v) const;
+  void setOutside(Spec &settings) const;
+  Val flowBeside(const BuiltinCall &);
   Val builtinSize(const BuiltinCall &), builtinRank(const BuiltinCall &), builtinFlip(const BuiltinCall &);
   Val evalEach(const ast::BinaryExpr &e, const ScopePtr &scope);
   Val reduceList(Op op, const BuiltinCall &call, bool mean);
@@ -308,6 +318,11 @@ public:
   /// Steps of the data loader on pictures, as `hostStep` does for flows.
   std::vector<Val> loaderStep(const std::string &op, const Val &image, Spec settings, const std::vector<RichType> &outputs,
                               SourceRange where);
+  DataSet &dataSetOf(const Val &field);
+  /// The size of the rows that a step of the loader makes; nothing after an error.
+  std::optional<Dim> raggedLength(DataSet &set, const std::string &output, SourceRange where);
+  /// The ids that a step of the loader makes of a text; the same step twice is one.
+  Val idsOf(const Val &text, HostStep step, const Dim &length, SourceRange where);
   std::string openDimension(const DataSet &set, const ast::Type *type, const ScopePtr &scope);
   void readBucket(DataSet &set);
   struct FitResult {

@@ -33,6 +33,7 @@ struct Checker::FlowBuild {
   std::map<Value, std::string> fitted; // tensors that are fitted settings, by their names
   std::map<Value, Value> lengths;      // of ids: how many in each row are no padding
   std::map<Value, std::string> tokenizers; // of ids: what made them
+  std::map<Value, Value> starts;       // of ids of a list's elements: where those of each begin
   std::set<std::string> names;         // of slots
   std::set<std::string> sizes;         // names of sizes that steps give
   size_t depth = 0;                    // flows inside flows

@@ -57,6 +57,8 @@ Val Checker::takeRows(const Val &v, size_t from, const Val &numbers, SourceRange
       flow->lengths[out.tensor] = takeRows(tensorVal(length->second), from, numbers, where).tensor;
     if (auto by = flow->tokenizers.find(v.tensor); by != flow->tokenizers.end())
       flow->tokenizers[out.tensor] = by->second;
+    if (auto starts = flow->starts.find(v.tensor); starts != flow->starts.end())
+      flow->starts[out.tensor] = takeRows(tensorVal(starts->second), from, numbers, where).tensor;
     return out;
   }
   case Val::Kind::Text:

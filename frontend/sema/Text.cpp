@@ -3,7 +3,9 @@
 // A text never enters compiled code. `tokens(line, vocabulary)` is a step of the loader that gives a tensor of ids, which
 // is an input of every function that uses it; everything after it is compiled. The steps stand in DataProgram::host, one
 // for each field, tokenizer and length; `tokens` asked twice for the same is one step.
-#include "Checker.h"
+#include "Flow.h"
+#include <algorithm>
+#include <stdexcept>
 
 namespace bigm::sema {
 
@@ -17,77 +19,165 @@ std::optional<int64_t> Checker::countSetting(const Given *arg, const std::string
   return int64_t(*n);
 }
 
+std::optional<Checker::TokenLimits> Checker::tokenLimits(const BuiltinCall &call) {
+  TokenLimits limits;
+  if (call.args[2] && call.args[3]) {
+    fail(Diag::TokensTwoLengths, call.args[3]->where, {call.builtin->name});
+    return std::nullopt;
+  }
+  for (int i : {2, 3})
+    if (call.args[i]) {
+      auto n = countSetting(call.args[i], i == 2 ? "at_most" : "length");
+      if (!n)
+        return std::nullopt;
+      (i == 2 ? limits.atMost : limits.length) = *n;
+    }
+  if (const Given *special = call.args[4]) {
+    if (!special->value.is(Val::Kind::Bool)) {
+      fail(Diag::ArgumentKind, special->where, {call.builtin->name, "special", "true or false", describe(special->value)});
+      return std::nullopt;
+    }
+    limits.special = special->value.boolean;
+  }
+  return limits;
+}
+
+bool Checker::needTokenizer(const Given &by, const std::string &what) {
+  if (!by.value.is(Val::Kind::Tokenizer)) {
+    fail(Diag::TokensNeedText, by.where, {what, "a vocabulary or a tokenizer", describe(by.value)},
+         flow || what == "pieces" ? "for example `const words = tokenizer(\"tokenizer.json\")` and `" + what + "(" + (flow ? "text" : "sentence.word") + ", words)`"
+                                  : "for example `fit vocabulary = words(data.train.line)`");
+    return false;
+  }
+  if (by.value.text.empty()) {
+    fail(Diag::TokenizerWithoutName, by.where, {}, "write `const subwords = tokenizer(\"tokenizer.json\")`");
+    return false;
+  }
+  return true;
+}
+
+Checker::DataSet &Checker::dataSetOf(const Val &field) {
+  for (auto &[decl, known] : dataSets)
+    if (known->index == field.data)
+      return *known;
+  throw std::logic_error("a field of no data set");
+}
+
+std::optional<Dim> Checker::raggedLength(DataSet &set, const std::string &output, SourceRange where) {
+  // The rows of a batch are as long as its longest; the dimension is called as the field's type calls it.
+  std::string symbol;
+  for (auto &[name, owner] : set.raggeds)
+    if (owner == output && (raggedName.empty() || raggedName == name || symbol.empty()))
+      symbol = name;
+  if (symbol.empty()) {
+    symbol = raggedName.empty() ? "T" : raggedName;
+    if (!raggedName.empty() && set.raggeds.count(symbol)) {
+      std::string owner = set.raggeds[symbol];
+      fail(Diag::LengthNameTaken, where, {symbol, owner.substr(0, owner.find('.'))}, "give it a name of its own, such as `S`");
+      return std::nullopt;
+    }
+    for (int n = 2; set.raggeds.count(symbol); ++n)
+      symbol = "T" + std::to_string(n);
+    set.raggeds[symbol] = output;
+  }
+  return Dim::symbol(symbol);
+}
+
+Val Checker::idsOf(const Val &text, HostStep step, const Dim &length, SourceRange where) {
+  DataProgram &data = program->data[text.data];
+  bool known = std::any_of(data.host.begin(), data.host.end(), [&](const HostStep &s) { return s.output == step.output; });
+  std::string output = step.output;
+  if (!known)
+    data.host.push_back(std::move(step));
+  Val v = fieldInput(text.data, output, {Elem::I32, {Dim::symbol("N"), length}}, where);
+  v.host = output;
+  v.data = text.data;
+  return v;
+}
+
+static HostStep tokensStep(const Val &text, const Val &by, const Checker::TokenLimits &limits) {
+  HostStep step;
+  step.input = text.text;
+  step.tokenizer = by.text;
+  step.atMost = limits.atMost;
+  step.length = limits.length;
+  step.special = limits.special;
+  step.output = step.input + "." + step.tokenizer;
+  if (limits.atMost)
+    step.output += ".at_most" + std::to_string(limits.atMost);
+  if (limits.length)
+    step.output += "." + std::to_string(limits.length);
+  step.output += limits.special ? "" : ".plain";
+  return step;
+}
+
 Val Checker::builtinTokens(const BuiltinCall &call) {
   if (flow)
     return flowTokens(call);
   const Given *text = call.args[0], *by = call.args[1];
   if (!text->value.is(Val::Kind::Text))
     return fail(Diag::TokensNeedText, text->where, {"tokens", "text", describe(text->value)});
-  if (!by->value.is(Val::Kind::Tokenizer))
-    return fail(Diag::TokensNeedText, by->where, {"tokens", "a vocabulary or a tokenizer", describe(by->value)},
-                "for example `fit vocabulary = words(data.train.line)`");
-  if (by->value.text.empty())
-    return fail(Diag::TokenizerWithoutName, by->where, {}, "write `const subwords = tokenizer(\"tokenizer.json\")`");
-  if (call.args[2] && call.args[3])
-    return fail(Diag::TokensTwoLengths, call.args[3]->where);
-  HostStep step;
-  step.input = text->value.text;
-  step.tokenizer = by->value.text;
-  step.output = step.input + "." + step.tokenizer;
-  for (int i : {2, 3})
-    if (call.args[i]) {
-      auto n = countSetting(call.args[i], i == 2 ? "at_most" : "length");
-      if (!n)
-        return {};
-      (i == 2 ? step.atMost : step.length) = *n;
-      step.output += (i == 2 ? ".at_most" : ".") + std::to_string(*n);
-    }
-  if (call.args[4]) {
-    if (!call.args[4]->value.is(Val::Kind::Bool))
-      return fail(Diag::ArgumentKind, call.args[4]->where, {"tokens", "special", "true or false", describe(call.args[4]->value)});
-    step.special = call.args[4]->value.boolean;
-    step.output += step.special ? "" : ".plain";
-  }
+  auto limits = needTokenizer(*by, "tokens") ? tokenLimits(call) : std::nullopt;
+  if (!limits)
+    return {};
+  HostStep step = tokensStep(text->value, by->value, *limits);
   // A text of the elements of a list: one id each, in a tensor beside the list's other parts.
   step.each = !text->value.host.empty();
   for (int i : {2, 3, 4})
     if (step.each && call.args[i])
-      return fail(Diag::TokensOfElements, call.args[i]->where, {text->value.text});
-  DataSet *set = nullptr;
-  for (auto &[decl, known] : dataSets)
-    if (known->index == text->value.data)
-      set = known.get();
-  DataProgram &data = program->data[text->value.data];
-  Dim length(step.length);
-  if (step.each) {
-    length = set->lists.at(text->value.host);
-  } else if (step.length == 0) {
-    // The rows of a batch are as long as its longest; the dimension is called as the field's type calls it.
-    std::string symbol;
-    for (auto &[name, owner] : set->raggeds)
-      if (owner == step.output && (raggedName.empty() || raggedName == name || symbol.empty()))
-        symbol = name;
-    if (symbol.empty()) {
-      symbol = raggedName.empty() ? "T" : raggedName;
-      if (!raggedName.empty() && set->raggeds.count(symbol)) {
-        std::string owner = set->raggeds[symbol];
-        return fail(Diag::LengthNameTaken, call.where, {symbol, owner.substr(0, owner.find('.'))}, "give it a name of its own, such as `S`");
-      }
-      for (int n = 2; set->raggeds.count(symbol); ++n)
-        symbol = "T" + std::to_string(n);
-      set->raggeds[symbol] = step.output;
-    }
-    length = Dim::symbol(symbol);
-  }
-  bool known = false;
-  for (HostStep &s : data.host)
-    known |= s.output == step.output;
+      return fail(Diag::TokensOfElements, call.args[i]->where, {text->value.text},
+                  "`pieces(" + text->value.text + ", " + by->value.text + ")` has all ids of the elements, one behind the other");
+  DataSet &set = dataSetOf(text->value);
+  std::optional<Dim> length = Dim(step.length);
+  if (step.each)
+    length = set.lists.at(text->value.host);
+  else if (step.length == 0)
+    length = raggedLength(set, step.output, call.where);
   step.outputs = {step.output, step.output + ".length"};
-  if (!known)
-    data.host.push_back(step);
-  Val v = fieldInput(text->value.data, step.output, {Elem::I32, {Dim::symbol("N"), length}}, call.where);
-  v.host = step.output;
-  v.data = text->value.data;
+  return length ? idsOf(text->value, step, *length, call.where) : Val{};
+}
+
+/// pieces(list.word, by, at_most?, length?, special?): the ids of all elements of a list, one behind the other.
+Val Checker::builtinPieces(const BuiltinCall &call) {
+  if (flow)
+    return flowPieces(call);
+  const Given *text = call.args[0], *by = call.args[1];
+  if (!text->value.is(Val::Kind::Text) || text->value.host.empty())
+    return fail(Diag::PiecesNeedList, text->where, {describe(text->value)},
+                text->value.is(Val::Kind::Text) ? "the ids of a whole text are `tokens(" + text->value.text + ", " + by->value.text + ")`" : "");
+  auto limits = needTokenizer(*by, "pieces") ? tokenLimits(call) : std::nullopt;
+  if (!limits)
+    return {};
+  HostStep step = tokensStep(text->value, by->value, *limits);
+  step.op = "pieces";
+  step.each = true;
+  step.output += ".pieces";
+  std::optional<Dim> length = Dim(step.length);
+  if (step.length == 0)
+    length = raggedLength(dataSetOf(text->value), step.output, call.where);
+  step.outputs = {step.output, step.output + ".length", step.output + ".starts", step.output + ".starts.length"};
+  return length ? idsOf(text->value, step, *length, call.where) : Val{};
+}
+
+/// starts(ids): where the ids of each element begin, of ids that `pieces` made.
+Val Checker::builtinStarts(const BuiltinCall &call) {
+  const Given *ids = call.args[0];
+  if (flow) {
+    auto known = ids->value.is(Val::Kind::Tensor) ? flow->starts.find(ids->value.tensor) : flow->starts.end();
+    return known == flow->starts.end() ? fail(Diag::NotFromPieces, ids->where, {describe(ids->value)}) : tensorVal(known->second);
+  }
+  const HostStep *made = nullptr;
+  if (ids->value.is(Val::Kind::Tensor) && !ids->value.host.empty())
+    for (const HostStep &s : program->data[ids->value.data].host)
+      if (s.op == "pieces" && s.output == ids->value.host)
+        made = &s;
+  if (!made)
+    return fail(Diag::NotFromPieces, ids->where, {describe(ids->value)});
+  DataSet &set = dataSetOf(ids->value);
+  std::string output = made->outputs[2], list = made->input.substr(0, made->input.find('.'));
+  Val v = fieldInput(ids->value.data, output, {Elem::I32, {Dim::symbol("N"), set.lists.at(list)}}, call.where);
+  v.host = output;
+  v.data = ids->value.data;
   return v;
 }
 

@@ -241,10 +241,15 @@ void DataSets::bucket(const std::string &name, const std::string &split, std::ve
   auto &known = lengths[name + "." + clauseOf(d, split)];
   if (known.empty()) {
     known.resize(size_t(from.count));
-    size_t column = columnOf(from, step->input).first;
+    auto [column, part] = columnOf(from, step->input);
     const text::Tokenizer &tokenizer = tokenizers_.at(step->tokenizer);
     for (int64_t r = 0; r < from.count; ++r)
       try {
+        if (step->op == "pieces") {
+          std::vector<std::string> words = from.columns[column]->partTexts(r, *part);
+          known[size_t(r)] = int32_t(tokenizer.encodeWords(words, step->special, step->length > 0 ? step->length : step->atMost).ids.size());
+          continue;
+        }
         if (step->each) {
           known[size_t(r)] = int32_t(from.columns[column]->elements(r));
           continue;

@@ -86,30 +86,9 @@ static void onPictures(const HostStep &step, data::Batch &batch) {
     batch.fields[output] = std::move(slots.tensors.at(output));
 }
 
-/// Ids of the elements of lists, one each: i32[N, B] beside the list's other parts.
-static data::Tensor elementIds(const HostStep &step, const text::Tokenizer &tokenizer, const std::vector<std::string> &texts,
-                               const data::Tensor &lengths) {
-  const int32_t *each = lengths.as<int32_t>();
-  int64_t n = lengths.shape[0], longest = std::max<int64_t>(1, n > 0 ? *std::max_element(each, each + n) : 1);
-  data::Tensor out(data::Elem::I32, {n, longest});
-  std::fill_n(out.as<int32_t>(), n * longest, tokenizer.padding());
-  text::EncodeOptions options;
-  options.special = options.limits = false;
-  size_t at = 0;
-  for (int64_t r = 0; r < n; ++r)
-    for (int32_t i = 0; i < each[r]; ++i, ++at) {
-      std::vector<int32_t> ids = tokenizer.encode(texts[at], options).ids;
-      if (ids.size() != 1)
-        data::fail("the element `{}` of `{}` has {} ids by `{}`, and an element of a list is one token: fit the vocabulary on `{}`",
-                   texts[at], step.input, ids.size(), step.tokenizer, step.input);
-      out.as<int32_t>()[r * longest + i] = ids[0];
-    }
-  return out;
-}
-
 void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string, text::Tokenizer> &tokenizers, data::Batch &batch) {
   for (auto &step : steps) {
-    if (step.op != "tokens") {
+    if (step.op != "tokens" && step.op != "pieces") {
       onPictures(step, batch);
       continue;
     }
@@ -120,8 +99,17 @@ void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string
     try {
       if (step.each) {
         const data::Tensor &lengths = batch.fields.at(step.input.substr(0, step.input.find('.')) + ".length");
+        std::span counts(lengths.as<int32_t>(), size_t(lengths.count()));
+        if (step.op == "pieces") {
+          flow::PieceRows rows = flow::pieceRows(tokenizer->second, texts->second, counts, optionsOf(step), step.length);
+          batch.fields[step.outputs.at(2)] = std::move(rows.starts.ids);
+          batch.fields[step.outputs.at(3)] = std::move(rows.starts.lengths);
+          batch.fields[step.output] = std::move(rows.ids.ids);
+          batch.fields[step.output + ".length"] = std::move(rows.ids.lengths);
+          continue;
+        }
         batch.fields[step.output + ".length"] = lengths;
-        batch.fields[step.output] = elementIds(step, tokenizer->second, texts->second, lengths);
+        batch.fields[step.output] = flow::elementRows(tokenizer->second, texts->second, counts, step.tokenizer).ids;
         continue;
       }
       auto known = batch.ids.find(step.input + "." + step.tokenizer);

@@ -159,28 +159,11 @@ void callFunction(const Step &s, Slots &slots, const Surroundings &around) {
     slots.tensors[name] = std::move(value);
 }
 
-/// text -> ids i32[N, T], length i32[N].
-void tokens(const Step &s, Slots &slots, const Surroundings &around) {
-  const text::Tokenizer &tokenizer = around.tokenizer(s.strings.at(0));
-  int64_t length = int64_t(s.number("length", 0));
-  text::EncodeOptions options;
-  options.pad = false;
-  options.atMost = length ? length : int64_t(s.number("at_most", 0));
-  options.special = s.number("special", 1) != 0;
-  try {
-    IdRows rows = idRows(tokenizer, slots.texts.at(s.inputs.at(0)), options, length);
-    slots.tensors[s.outputs.at(0)] = std::move(rows.ids);
-    slots.tensors[s.outputs.at(1)] = std::move(rows.lengths);
-  } catch (const text::Error &e) {
-    throw data::Error(e.what());
-  }
-}
-
 /// What a step of this name does.
 using Run = void (*)(const Step &, Slots &, const Surroundings &);
 const std::map<std::string, Run> &operations() {
   static const std::map<std::string, Run> table = {
-      {"call", callFunction}, {"tokens", tokens}, {"generate", write}, {"take", takeRows},  {"merge", mergeRows},
+      {"call", callFunction}, {"tokens", tokens}, {"pieces", pieces}, {"element_tokens", elementTokens}, {"elements", elements}, {"generate", write}, {"take", takeRows},  {"merge", mergeRows},
       {"where", rowsWhere},   {"choose", choose}, {"flat", flat},      {"union", unite},    {"places", places},
       {"count", countRows},   {"pixels", pixels}, {"cut", cut},        {"extent", extent},  {"warp", warp},
       {"blur", blur},         {"spread", spread}, {"nms", suppress},   {"fit_into", fitInto}};

@@ -144,13 +144,32 @@ void spread(const Step &s, Slots &slots, const Surroundings &) {
   slots.tensors[s.outputs[1]] = numbersOf(positions);
 }
 
-void countRows(const Step &s, Slots &slots, const Surroundings &) {
+std::vector<int32_t> countsOf(const Step &s, const Slots &slots, const std::string &slot) {
   auto rows = s.options.find("rows"); // the numbers of the space outside; the records where there are none
   int64_t outside = rows == s.options.end() ? slots.records : slots.tensors.at(std::get<std::string>(rows->second)).count();
   std::vector<int32_t> counts(static_cast<size_t>(outside));
-  for (int32_t i : numbers(slots, s.inputs[0]))
+  for (int32_t i : numbers(slots, slot))
     ++counts.at(size_t(i));
-  slots.tensors[s.outputs[0]] = numbersOf(counts);
+  return counts;
+}
+
+void countRows(const Step &s, Slots &slots, const Surroundings &) { slots.tensors[s.outputs[0]] = numbersOf(countsOf(s, slots, s.inputs[0])); }
+
+void elements(const Step &s, Slots &slots, const Surroundings &) {
+  auto of = numbers(slots, s.inputs[0]);
+  const data::Tensor &x = slots.tensors.at(s.inputs[1]);
+  std::vector<int64_t> shape(x.shape.begin() + 2, x.shape.end());
+  size_t each = size_t(data::product(shape)) * data::sizeOf(x.elem);
+  shape.insert(shape.begin(), int64_t(of.size()));
+  data::Tensor out(x.elem, shape);
+  int64_t place = 0;
+  for (size_t i = 0; i < of.size(); ++i) {
+    place = i > 0 && of[i] == of[i - 1] ? place + 1 : 0;
+    if (place >= x.shape[1])
+      data::fail("`beside` has {} rows for a list of more elements", x.shape[1]);
+    std::memcpy(out.bytes.data() + i * each, x.bytes.data() + size_t(of[i] * x.shape[1] + place) * each, each);
+  }
+  slots.tensors[s.outputs[0]] = std::move(out);
 }
 
 } // namespace bigm::flow

@@ -25,6 +25,8 @@ void trim(Row &row, const std::vector<std::string_view> &texts, bool prefixSpace
   }
 }
 
+} // namespace
+
 void join(Row &to, const Row &more) {
   to.ids.insert(to.ids.end(), more.ids.begin(), more.ids.end());
   to.types.insert(to.types.end(), more.types.begin(), more.types.end());
@@ -32,8 +34,6 @@ void join(Row &to, const Row &more) {
   to.edges.insert(to.edges.end(), more.edges.begin(), more.edges.end());
   to.of.insert(to.of.end(), more.of.begin(), more.of.end());
 }
-
-} // namespace
 
 Edges edgesOf(std::string_view token) {
   Edges out;

@@ -19,6 +19,9 @@ struct Row {
   std::vector<uint8_t> of; // which text an id is of, 0 or 1; special tokens are of none, 2
 };
 
+/// Appends.
+void join(Row &to, const Row &more);
+
 class PostProcessor {
 public:
   /// From `post_processor` of a tokenizer.json, which may be null. Throws Error naming the place.

@@ -244,6 +244,36 @@ struct Tokenizer::Parts {
     decoder.join(tokens, out);
   }
 
+  WordIds encodeWords(std::span<const std::string> words, bool special, size_t most) const {
+    Row all;
+    std::vector<size_t> begins;
+    for (const std::string &word : words) {
+      begins.push_back(all.ids.size());
+      join(all, row(word, 0, false));
+    }
+    size_t whole = all.ids.size(), room = whole;
+    if (most > 0)
+      room = std::min(whole, most - std::min(special ? postProcessor.added(false) : 0, most));
+    for (auto *list : {&all.ids, &all.types})
+      list->resize(room);
+    all.of.resize(room);
+    Row row = postProcessor.apply({std::move(all)}, {""}, special, false);
+    WordIds out{std::move(row.ids), {}};
+    if (most > 0) // more special tokens than fit
+      cutTo(out.ids, most, false);
+    std::vector<int32_t> places; // of the ids that are no special tokens
+    for (size_t i = 0; i < row.of.size(); ++i)
+      if (row.of[i] == 0)
+        places.push_back(int32_t(i));
+    int32_t last = std::max(0, int32_t(out.ids.size()) - 1);
+    for (size_t begin : begins) {
+      if (begin >= room && room < whole)
+        break;
+      out.starts.push_back(begin < places.size() ? std::min(places[begin], last) : places.empty() ? 0 : std::min(places.back() + 1, last));
+    }
+    return out;
+  }
+
   Encoding encode(const std::vector<std::string_view> &texts, EncodeOptions options) const {
     std::vector<Row> rows;
     for (std::string_view text : texts)
@@ -325,6 +355,10 @@ Encoding Tokenizer::encode(std::string_view text, EncodeOptions options) const {
 
 Encoding Tokenizer::encode(std::string_view text, std::string_view second, EncodeOptions options) const {
   return parts->encode({text, second}, options);
+}
+
+WordIds Tokenizer::encodeWords(std::span<const std::string> words, bool special, int64_t atMost) const {
+  return parts->encodeWords(words, special, size_t(std::max<int64_t>(0, atMost)));
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skipSpecial) const {

@@ -28,6 +28,12 @@ struct EncodeOptions {
   int64_t atMost = 0;   // ids in all, special tokens among them, whatever the file says; 0: no bound
 };
 
+/// The ids of words that belong together, and where among them those of each word begin.
+struct WordIds {
+  std::vector<int32_t> ids;
+  std::vector<int32_t> starts; // of the words of which `atMost` left anything: the first ones, all where it is 0
+};
+
 /// Cheap to copy; threads may use one at the same time.
 class Tokenizer {
 public:
@@ -40,6 +46,10 @@ public:
   /// The ids of any bytes; what is no UTF-8 counts as U+FFFD. Throws Error for what the vocabulary cannot express.
   Encoding encode(std::string_view text, EncodeOptions options = {}) const;
   Encoding encode(std::string_view text, std::string_view second, EncodeOptions options = {}) const;
+  /// The ids of a text whose words are known: those of each word by itself, one behind the other, with the special tokens
+  /// around all. Hugging Face's `is_pretokenized`, cut at the end to `atMost`. A word without ids begins where the next does
+  /// (at the last id, if it is the last).
+  WordIds encodeWords(std::span<const std::string> words, bool special = true, int64_t atMost = 0) const;
   /// Valid UTF-8. Ids without a token are passed over.
   std::string decode(std::span<const int32_t> ids, bool skipSpecial = true) const;
 

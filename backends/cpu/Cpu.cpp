@@ -220,6 +220,8 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
     if (func.isPrivate())
       continue;
     EntryPlan entry = planOf(func);
+    if (!options.marks) // what is timed runs alone
+      entry.slices = batchSlicesOf(func, *target);
     state->entries.push_back(prefix + std::to_string(state->entries.size()));
     entry.kernels = emitEntry(func, state->entries.back(), *target, builder, cache, options.marks);
     if (!func->hasAttr(attrs::prepared)) {
@@ -309,6 +311,7 @@ std::vector<FunctionReport> CpuModule::report(const std::map<std::string, int64_
         values.push_back(it == sizes.end() ? otherwise : it->second);
       }
     reports.push_back(reportOf(func, values));
+    reports.back().slices = batchSlicesOf(func, state->target);
   }
   return reports;
 }

@@ -5,6 +5,7 @@
 // one target or of several. Same input, same bytes.
 #pragma once
 #include "backends/cpu/Report.h"
+#include "backends/cpu/Slices.h"
 #include "backends/cpu/Tuning.h"
 #include "mlir/IR/BuiltinOps.h"
 #include <map>
@@ -53,6 +54,7 @@ struct EntryPlan {
   std::vector<ArenaTerm> arena;
   std::vector<int64_t> leastSizes;  // of the symbols: the arena is that for at least these; empty: 1
   std::vector<ArenaTerm> liveBound; // no plan can need less
+  std::optional<BatchSlices> slices; // a call may run for a part of its batch at a time
   unsigned kernels = 0;             // launched by the entry
 };
 

@@ -1,5 +1,6 @@
 // What a planned function does, kernel by kernel, at given sizes: for people who look for the line that costs most.
 #pragma once
+#include "backends/cpu/Slices.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@ struct FunctionReport {
   std::vector<std::pair<std::string, int64_t>> sizes; // of the symbols
   std::vector<KernelReport> kernels;                  // in the order of their launches
   std::vector<BufferReport> buffers;                  // in the arena
+  std::optional<BatchSlices> slices;                  // a call runs for so many elements of the batch at a time
   int64_t arenaBytes = 0;
   int64_t liveBytes = 0; // the most that is alive at one time: no plan needs less
 };

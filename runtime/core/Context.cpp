@@ -1,6 +1,7 @@
 #include "Context.h"
 #include "Elem.h"
 #include "Failure.h"
+#include "Slices.h"
 #include <algorithm>
 #include <mutex>
 #include <utility>
@@ -46,8 +47,14 @@ static int64_t linesOf(const Function &function, const Arg &arg, const int64_t *
   return checkedAdd(bytes, 63, "an output") / 64 * 64;
 }
 
+int64_t Context::scratchBytes(const Function &function, const int64_t *dims) const {
+  if (SlicedCall call(function, dims, threads); call)
+    return call.bytes();
+  return checkedAdd(function.arenaBytes(dims), 63, "the scratch memory") / 64 * 64;
+}
+
 int64_t Context::arenaBytes(const Function &function, const int64_t *dims, void *const *outputs) const {
-  int64_t bytes = checkedAdd(function.arenaBytes(dims), 63, "the scratch memory") / 64 * 64;
+  int64_t bytes = scratchBytes(function, dims);
   for (size_t i = 0; i < function.outputs.size(); ++i)
     if (!outputs[i])
       bytes = checkedAdd(bytes, linesOf(function, function.args[function.outputs[i]], dims), "the scratch memory");
@@ -140,7 +147,7 @@ void Context::run(const bigm_call &call) {
     list[function.inputs[i]] = const_cast<void *>(call.inputs[i]);
   }
   reserve(arenaBytes(function, call.dims, call.outputs));
-  char *spare = arena.data() + (function.arenaBytes(call.dims) + 63) / 64 * 64;
+  char *spare = arena.data() + scratchBytes(function, call.dims);
   for (size_t i = 0; i < function.outputs.size(); ++i) {
     const Arg &arg = function.args[function.outputs[i]];
     int64_t bytes = linesOf(function, arg, call.dims);
@@ -171,7 +178,9 @@ void Context::run(const bigm_call &call) {
     prepare();
   if (function.spoilsPrepared)
     model.stale = true;
-  int32_t result = enter(call.function, call.dims, arena.data());
+  SlicedCall sliced(function, call.dims, threads);
+  int32_t result = sliced ? sliced.run(static_cast<bigm_context *>(this), model.module->entries[call.function], list.data(), arena.data())
+                          : enter(call.function, call.dims, arena.data());
   for (size_t t = 0; t < manifest.trains.size(); ++t)
     if (manifest.trains[t].init == call.function)
       model.slotsSet[t] = 1;

@@ -31,6 +31,8 @@ struct Context {
   void reserve(int64_t bytes);
 
 private:
+  /// Of the entry alone, a whole number of cache lines.
+  int64_t scratchBytes(const Function &function, const int64_t *dims) const;
   int32_t enter(int32_t function, const int64_t *dims, char *scratch);
   void setSlots(const Train &train);
   /// Sees to it that prepared values are those of the tensors. The model's lock is held.

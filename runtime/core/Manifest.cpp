@@ -183,6 +183,19 @@ static Function parseFunction(const Json &json, size_t index, const Manifest &ma
     if (function.leastSizes.size() != function.symbols.size())
       fail("`least_sizes` of " + where + " has not one number for each symbol");
   }
+  if (json.contains("slices")) {
+    const Json &slices = json["slices"];
+    const Json &of = member(slices, "of", "`slices` of " + where);
+    auto found = std::find(function.symbols.begin(), function.symbols.end(), of.is_string() ? of.get<std::string>() : "");
+    Function::Slices own{int32_t(found - function.symbols.begin()), number(member(slices, "each", "`slices` of " + where), "`each` of `slices` of " + where)};
+    if (found == function.symbols.end() || own.each < 1)
+      fail("`slices` of " + where + " names an unknown symbol or has no elements");
+    for (const Arg &arg : function.args)
+      for (size_t i = 0; i < arg.shape.size(); ++i)
+        if (arg.shape[i].uses(own.symbol) && (i || arg.shape[i].asSymbol() != own.symbol))
+          fail("`slices` of " + where + " is not the outermost size of `" + arg.name + "`");
+    function.slices = own;
+  }
   return function;
 }
 
@@ -195,15 +208,27 @@ std::string Function::tooSmall(const Requirement &requirement, const int64_t *di
          (requirement.where.empty() ? "" : " (" + requirement.where + ")");
 }
 
-int64_t Function::arenaBytes(const int64_t *dims) const {
+namespace {
+/// `size` gives that of a symbol.
+template <class Size> int64_t arenaOf(const Function &function, Size size) {
   int64_t sum = 0;
-  for (const ArenaTerm &term : arena) {
+  for (const ArenaTerm &term : function.arena) {
     int64_t bytes = term.bytes;
     for (int32_t symbol : term.of)
-      bytes = checkedMul(bytes, leastSizes.empty() ? dims[symbol] : std::max(dims[symbol], leastSizes[symbol]), "the scratch memory");
+      bytes = checkedMul(bytes, std::max(size(symbol), function.leastSizes.empty() ? 1 : function.leastSizes[size_t(symbol)]),
+                         "the scratch memory");
     sum = checkedAdd(sum, bytes, "the scratch memory");
   }
   return sum;
+}
+} // namespace
+
+int64_t Function::arenaBytes(const int64_t *dims) const {
+  return arenaOf(*this, [&](int32_t symbol) { return dims[symbol]; });
+}
+
+int64_t Function::arenaBytes(const int64_t *dims, int64_t each) const {
+  return arenaOf(*this, [&](int32_t symbol) { return symbol == slices->symbol ? each : dims[symbol]; });
 }
 
 int64_t Function::count(const Arg &arg, const int64_t *dims) const {

@@ -7,6 +7,7 @@
 #include "DimExpr.h"
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -59,6 +60,12 @@ struct Function {
   std::vector<Requirement> requirements;
   std::vector<ArenaTerm> arena;
   std::vector<int64_t> leastSizes; // of the symbols, for the arena; empty: 1
+  /// Elements of the batch, whose size is the symbol, are independent of each other: a call may run for `each` of them at a time.
+  struct Slices {
+    int32_t symbol = 0;
+    int64_t each = 1;
+  };
+  std::optional<Slices> slices;
   bool writes = false, needsSeed = false, needsStep = false; // writes: persistent tensors
   bool usesPrepared = false;   // reads prepared values
   bool spoilsPrepared = false; // writes tensors that prepared values depend on
@@ -68,6 +75,8 @@ struct Function {
   std::string tooSmall(const Requirement &requirement, const int64_t *dims) const;
   /// Bytes of scratch memory a call needs. Throws Failure when that is beyond 64 bits.
   int64_t arenaBytes(const int64_t *dims) const;
+  /// The same for a slice of `each` elements of the batch.
+  int64_t arenaBytes(const int64_t *dims, int64_t each) const;
   /// Elements of an argument.
   int64_t count(const Arg &arg, const int64_t *dims) const;
 };

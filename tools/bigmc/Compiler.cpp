@@ -206,6 +206,8 @@ nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::Entr
       {"name", f.name}, {"symbols", f.symbols}, {"args", args}, {"arena", arenaOf(plan, f.symbols)}};
   if (!plan.leastSizes.empty())
     function["least_sizes"] = plan.leastSizes;
+  if (plan.slices)
+    function["slices"] = {{"of", f.symbols[plan.slices->symbol]}, {"each", plan.slices->each}};
   if (nlohmann::ordered_json list = requirementsOf(f, sources); !list.empty())
     function["not_negative"] = std::move(list);
   return function;

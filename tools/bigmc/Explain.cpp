@@ -76,6 +76,12 @@ std::string sizesOf(const FunctionReport &report) {
     text += fmt::format("{}{} = {}", text.empty() ? " at " : ", ", symbol, size);
   return text;
 }
+/// How a call runs in slices of its batch; empty where it does not.
+std::string slicesOf(const FunctionReport &report) {
+  return report.slices ? fmt::format("a call runs for {} of `{}` at a time, each thread in scratch memory of its own\n", report.slices->each,
+                                     report.sizes[report.slices->symbol].first)
+                       : "";
+}
 double ratio(const FunctionReport &report) {
   return report.liveBytes ? double(report.arenaBytes) / double(report.liveBytes) : 1;
 }
@@ -99,6 +105,8 @@ std::string explain(const FunctionReport &report, const Times &times, const Peak
   out += fmt::format("the machine: {:.0f} Gflop/s, {:.1f} GB/s; memory: arena {:.3f} MB, {:.3f} MB alive at once, ratio {:.2f}\n\n",
                      peak.gflops, peak.gigabytes, double(report.arenaBytes) * 1e-6, double(report.liveBytes) * 1e-6,
                      ratio(report));
+  if (report.slices) // before the empty line
+    out.insert(out.size() - 1, slicesOf(report));
   out += fmt::format("{:>4}  {:<11} {:>10} {:>9} {:>10} {:>6}  {}\n", "#", "kernel", "Mflop", "MB",
                      times.empty() ? "least ms" : "ms", "limit", "fuses");
   for (size_t i = 0; i < report.kernels.size(); ++i) {
@@ -125,6 +133,8 @@ std::string explain(const FunctionReport &report, const Times &times, const Peak
 
 std::string fusionComments(const FunctionReport &report) {
   std::string out = fmt::format("//\n// {}{}: {} kernels\n", report.name, sizesOf(report), report.kernels.size());
+  if (report.slices)
+    out += "// " + slicesOf(report);
   for (size_t i = 0; i < report.kernels.size(); ++i) {
     const KernelReport &kernel = report.kernels[i];
     out += fmt::format("// {:>4}  {:<11} {}  {}\n", i, kernel.kind, kernel.symbol, fmt::join(fusedIn(kernel), ", "));
@@ -175,6 +185,7 @@ nlohmann::ordered_json explainJson(const FunctionReport &report, const Times &ti
           {"sizes", sizes},
           {"measured", !times.empty()},
           {"machine", {{"cpu", peak.cpu}, {"threads", peak.threads}, {"fma_gflops", peak.gflops}, {"memory_gbs", peak.gigabytes}}},
+          {"slices", report.slices ? json{{"of", report.sizes[report.slices->symbol].first}, {"each", report.slices->each}} : json()},
           {"memory", {{"arena", report.arenaBytes}, {"live", report.liveBytes}, {"buffers", buffers}}},
           {"kernels", kernels},
           {"lines", lines}};

@@ -1,0 +1,67 @@
+#include "Slices.h"
+#include "Elem.h"
+#include "Failure.h"
+#include "bigm/kernels.h"
+#include <algorithm>
+
+namespace bigm::rt {
+
+static int64_t lines(int64_t bytes) { return checkedAdd(bytes, 63, "the scratch memory") / 64 * 64; }
+
+SlicedCall::SlicedCall(const Function &of, const int64_t *sizes, int32_t threads) : function(of), dims(sizes) {
+  if (!function.slices || dims[function.slices->symbol] <= function.slices->each)
+    return;
+  each = function.slices->each;
+  count = (dims[function.slices->symbol] - 1) / each + 1;
+  lanes = std::min<int64_t>(threads, count);
+  int64_t left = count % lanes;
+  together = 2 * left >= lanes ? count : count - left;
+  lists = lines(int64_t(8 * (function.symbols.size() + function.args.size())));
+  own = checkedAdd(lists, lines(function.arenaBytes(dims, each)), "the scratch memory");
+}
+
+int64_t SlicedCall::bytes() const { return checkedMul(lanes, own, "the scratch memory"); }
+
+int32_t SlicedCall::run(bigm_context *self, bigm_entry code, void *const *list, char *memory) {
+  context = self, entry = code, buffers = list, scratch = memory;
+  bigm_entry here = [](void *call, const int64_t *, void *const *, char *) { return static_cast<SlicedCall *>(call)->runHere(); };
+  return self->pool ? self->pool->enter(here, this, nullptr, nullptr, nullptr) : runHere();
+}
+
+int32_t SlicedCall::runHere() {
+  // A lane is one iteration: whoever takes it has its memory until no slice is left. Its loops have no context and so one thread:
+  // the loop over lanes counts as over when the last lane is taken, and one that began then would disturb those who still run.
+  auto lane = [](void *closure, int64_t begin, int64_t end) {
+    auto *call = static_cast<SlicedCall *>(closure);
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t slice; (slice = call->next.fetch_add(1)) < call->together;)
+        if (int32_t result = call->runSlice(nullptr, slice, call->scratch + i * call->own))
+          call->failed = result;
+  };
+  bigm_rt_parallel_for(context, lanes, 1, lane, this);
+  for (int64_t slice = together; slice < count && !failed; ++slice)
+    failed = runSlice(context, slice, scratch);
+  return failed;
+}
+
+int32_t SlicedCall::runSlice(bigm_context *threads, int64_t slice, char *memory) {
+  auto *sizes = reinterpret_cast<int64_t *>(memory);
+  auto **places = reinterpret_cast<void **>(sizes + function.symbols.size());
+  std::copy(dims, dims + function.symbols.size(), sizes);
+  std::copy(buffers, buffers + function.args.size(), places);
+  int32_t batch = function.slices->symbol;
+  int64_t first = slice * each;
+  sizes[batch] = std::min(each, dims[batch] - first);
+  auto move = [&](int32_t i) {
+    const Arg &arg = function.args[size_t(i)];
+    if (!arg.shape.empty() && arg.shape.front().uses(batch))
+      places[i] = static_cast<char *>(places[i]) + first * (function.count(arg, dims) / dims[batch]) * int64_t(elemInfo(arg.dtype)->size);
+  };
+  for (int32_t i : function.inputs)
+    move(i);
+  for (int32_t i : function.outputs)
+    move(i);
+  return entry(threads, sizes, places, memory + lists);
+}
+
+} // namespace bigm::rt

@@ -79,8 +79,9 @@ enum class Op {
               // matrix maps output pixel centres to input ones.
   Resize,     // image [N, C, H, W] -> [N, C, h, w]; attrs mode: "bilinear" | "nearest" | "area" | "bicubic",
               // antialias: int
-  Attention,  // (q f32 [N, T, H, D], k [N, S, H, D], v [N, S, H, D], perhaps mask bool [N, S]) -> [N, T, H, D]; attr
-              // causal: int
+  Attention,  // (q f32 [N, T, H, D], k [N, S, H, D], v [N, S, H, D], perhaps mask bool [N, S],
+              // perhaps bias f32 [N or 1, H or 1, T or 1, S], added to scores) -> [N, T, H, D]; attrs causal, masked: int,
+              // scale: number (1 / sqrt(D) without)
   // (q f32 [N, T, H, D], k [N, T, G, D], v [N, T, G, D], keys [B, L, G, D], values [B, L, G, D], slot i32[N], past i32[N])
   // -> [N, T, H, D]: query i of sequence n sees rows below past[n] of keys and values at slot[n], then k and v up to i.
   CachedAttention,

@@ -3,23 +3,37 @@
 // The expanded forms are the formulas of BigmOps.td op by op, with the matrix of scores as a tensor. Second order goes
 // through them, and so does everything that the kernels of a backend do not take.
 #include "ir/Bigm.h"
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::bigm;
 
-/// What takes the place of a hidden score: so low that its weight is 0 beside any score, and a number, so that a query
-/// from which everything is hidden weighs all keys alike.
-static constexpr double hiddenScore = -1e30;
+/// Below this the statistic of a row has lost the logarithm of its sum: its scores are hidden ones, or as low.
+static constexpr double lowStatistic = -1e6;
+
+/// What takes the place of a hidden score: the lowest number that f32 and the element have, so that a query from which
+/// everything is hidden weighs all keys alike.
+static double hiddenScore(Type element, bool strict) {
+  if (strict)
+    return -std::numeric_limits<double>::infinity();
+  APFloat lowest = APFloat::getLargest(cast<FloatType>(element).getFloatSemantics(), /*Negative=*/true);
+  return element.isF64() ? -double(std::numeric_limits<float>::max()) : lowest.convertToDouble();
+}
 
 namespace {
 /// Builds the two expanded forms: tensors over [N, H, T, S], and contractions to and from them.
 class Scores {
 public:
-  Scores(OpBuilder &builder, Location loc, Value q, Value k, Value mask, bool causal)
-      : b(builder), loc(loc), mask(mask), causal(causal) {
+  template <class Op>
+  Scores(OpBuilder &builder, Op op)
+      : b(builder), loc(op.getLoc()), mask(op.getMask()), bias(op.getBias()), causal(op.getCausal()),
+        strict(op.getStrict()), factor(op.getScale()) {
+    Value q = op.getQ(), k = op.getK();
     SmallVector<AffineExpr> queries = sizesOf(q.getType()), keys = sizesOf(k.getType());
     batch = queries[0], length = queries[1], heads = queries[2], width = queries[3], keyLength = keys[1];
-    symbols = std::max({symbolCount(q.getType()), symbolCount(k.getType()), mask ? symbolCount(mask.getType()) : 0});
+    symbols = std::max(symbolCount(q.getType()), symbolCount(k.getType()));
+    for (Value more : {mask, bias})
+      symbols = std::max(symbols, more ? symbolCount(more.getType()) : 0);
     element = cast<RankedTensorType>(q.getType()).getElementType();
     type = tensorType({batch, heads, length, keyLength}, symbols, element);
   }
@@ -39,16 +53,25 @@ public:
                     {0, 4, 2, 3}, length);
   }
 
-  /// The type's splat of 1 / sqrt(D).
+  /// The type's splat of the scale.
   Value scale(RankedTensorType of) {
+    if (factor)
+      return constant(b, loc, of, factor->convertToDouble());
     if (auto number = dyn_cast<AffineConstantExpr>(width))
       return constant(b, loc, of, 1 / std::sqrt(double(number.getValue())));
     return RsqrtOp::create(b, loc, size(of, width));
   }
   Value scaled(Value x) { return MulOp::create(b, loc, x, scale(cast<RankedTensorType>(x.getType()))); }
 
-  /// The scores with what is hidden at `hiddenScore`.
-  Value scores(Value q, Value k) { return where(scaled(outer(q, k)), hiddenScore); }
+  Value scores(Value q, Value k) {
+    Value seen = where(scaled(outer(q, k)), hiddenScore(element, strict));
+    return bias ? AddOp::create(b, loc, seen, ViewOp::create(b, loc, type, bias, biasMap())) : seen;
+  }
+  /// The cotangent of scores summed to the bias.
+  Value toBias(Value ds) {
+    auto of = cast<RankedTensorType>(bias.getType());
+    return buildFold(b, loc, ds, biasMap(), of);
+  }
   /// `x` where the key is visible, else a number.
   Value where(Value x, double otherwise) {
     Value other = constant(b, loc, type, otherwise);
@@ -81,6 +104,13 @@ public:
   AffineExpr batch, length, heads, width, keyLength;
 
 private:
+  /// Where the bias lies over [N, H, T, S].
+  AffineMap biasMap() {
+    SmallVector<AffineExpr> at, sizes = sizesOf(bias.getType()), all = sizesOf(type);
+    for (unsigned dim = 0; dim < 4; ++dim)
+      at.push_back(sizes[dim] == all[dim] ? b.getAffineDimExpr(dim) : b.getAffineConstantExpr(0));
+    return AffineMap::get(4, 0, at, b.getContext());
+  }
   /// Dimensions 0 to 3 are the result's, 4 is summed.
   Value contract(RankedTensorType result, Value x, Value y, ArrayRef<unsigned> xDims, ArrayRef<unsigned> yDims,
                  AffineExpr summed) {
@@ -96,8 +126,9 @@ private:
 
   OpBuilder &b;
   Location loc;
-  Value mask;
-  bool causal;
+  Value mask, bias;
+  bool causal, strict;
+  std::optional<APFloat> factor;
   unsigned symbols;
   Type element;
 };
@@ -112,12 +143,14 @@ static RankedTensorType statisticType(Type queries) {
                     cast<RankedTensorType>(queries).getElementType());
 }
 
-void AttentionOp::build(OpBuilder &builder, OperationState &state, Value q, Value k, Value v, Value mask, bool causal) {
-  build(builder, state, q.getType(), statisticType(q.getType()), q, k, v, mask, causal);
+void AttentionOp::build(OpBuilder &builder, OperationState &state, Value q, Value k, Value v, Value mask, Value bias,
+                        bool causal, bool strict, std::optional<double> scale) {
+  build(builder, state, q.getType(), statisticType(q.getType()), q, k, v, mask, bias, causal, strict,
+        scale ? builder.getF64FloatAttr(*scale) : FloatAttr());
 }
 
-/// What both ops demand of queries, keys, values and mask.
-static LogicalResult verifyOperands(Operation *op, Value q, Value k, Value v, Value mask) {
+/// What both ops demand of queries, keys, values, mask and bias.
+static LogicalResult verifyOperands(Operation *op, Value q, Value k, Value v, Value mask, Value bias) {
   auto queries = cast<RankedTensorType>(q.getType()), keys = cast<RankedTensorType>(k.getType());
   if (queries.getRank() != 4 || keys.getRank() != 4)
     return op->emitOpError() << "takes queries [N, T, H, D] and keys [N, S, H, D], not " << queries << " and " << keys;
@@ -128,6 +161,16 @@ static LogicalResult verifyOperands(Operation *op, Value q, Value k, Value v, Va
   for (Value x : {k, v})
     if (x.getType() != expected)
       return op->emitOpError() << "has keys or values " << x.getType() << ", and queries and keys make them " << expected;
+  if (bias) {
+    SmallVector<AffineExpr> has = sizesOf(bias.getType()), all = {sizes[0], sizes[2], sizesOf(queries)[1], others[1]};
+    bool fits = has.size() == 4 && has[3] == all[3] &&
+                cast<RankedTensorType>(bias.getType()).getElementType() == queries.getElementType();
+    for (unsigned dim = 0; fits && dim < 3; ++dim)
+      fits = has[dim] == all[dim] || has[dim] == getAffineConstantExpr(1, op->getContext());
+    if (!fits)
+      return op->emitOpError() << "has bias " << bias.getType() << ", needed is one that broadcasts to "
+                               << tensorType(all, symbols, queries.getElementType());
+  }
   if (!mask)
     return success();
   auto bits = tensorType({sizes[0], sizes[1]}, symbols, IntegerType::get(op->getContext(), 1));
@@ -143,7 +186,7 @@ static LogicalResult verifyType(Operation *op, StringRef what, Type type, Type e
 }
 
 LogicalResult AttentionOp::verify() {
-  if (failed(verifyOperands(*this, getQ(), getK(), getV(), getMask())) ||
+  if (failed(verifyOperands(*this, getQ(), getK(), getV(), getMask(), getBias())) ||
       failed(verifyType(*this, "result", getY().getType(), getQ().getType())))
     return failure();
   return verifyType(*this, "statistic", getStatistic().getType(), statisticType(getQ().getType()));
@@ -151,9 +194,12 @@ LogicalResult AttentionOp::verify() {
 
 SmallVector<Value> AttentionOp::expand(OpBuilder &b) {
   Location loc = getLoc();
-  Scores over(b, loc, getQ(), getK(), getMask(), getCausal());
+  Scores over(b, *this);
   Value scores = over.scores(getQ(), getK());
-  Value most = StopGradientOp::create(b, loc, ReduceMaxOp::create(b, loc, scores, ArrayRef<int64_t>{3}));
+  Value most = ReduceMaxOp::create(b, loc, scores, ArrayRef<int64_t>{3});
+  if (getStrict() || getBias()) // or -inf is subtracted from -inf
+    most = MaxOp::create(b, loc, most, constant(b, loc, most.getType(), hiddenScore(over.type.getElementType(), false)));
+  most = StopGradientOp::create(b, loc, most);
   Value weight = ExpOp::create(b, loc, SubOp::create(b, loc, scores, over.spread(most)));
   Value sum = ReduceSumOp::create(b, loc, weight, ArrayRef<int64_t>{3});
   Value y = over.overKeys(DivOp::create(b, loc, weight, over.spread(sum)), getV());
@@ -171,11 +217,17 @@ LogicalResult AttentionOp::buildGradient(OpBuilder &b, ValueRange cotangents, Ar
   Value delta = ViewOp::create(b, loc, getStatistic().getType(), sums, AffineMap::get(3, 0, {n, i, h}, getContext()));
   if (splatNumber(cotangents[1]) != 0.0)
     delta = SubOp::create(b, loc, delta, cotangents[1]);
-  auto grad = AttentionGradOp::create(b, loc, getQ().getType(), getK().getType(), getV().getType(), getQ(), getK(),
-                                      getV(), dy, getStatistic(), delta, getMask(), getCausal());
+  unsigned bias = 3 + (getMask() ? 1 : 0);
+  bool learned = getBias() && needed[bias];
+  auto grad = AttentionGradOp::create(b, loc, getQ().getType(), getK().getType(), getV().getType(),
+                                      learned ? getBias().getType() : Type(), getQ(), getK(), getV(), dy,
+                                      getStatistic(), delta, getMask(), getBias(), getCausal(), getStrict(),
+                                      getScaleAttr());
   for (unsigned operand : {0u, 1u, 2u})
     if (needed[operand])
       gradients[operand] = grad.getResult(operand);
+  if (learned)
+    gradients[bias] = grad.getDbias();
   return success();
 }
 
@@ -183,26 +235,32 @@ LogicalResult AttentionOp::buildGradient(OpBuilder &b, ValueRange cotangents, Ar
 
 LogicalResult AttentionGradOp::verify() {
   Type statistic = statisticType(getQ().getType());
-  if (failed(verifyOperands(*this, getQ(), getK(), getV(), getMask())) ||
+  if (failed(verifyOperands(*this, getQ(), getK(), getV(), getMask(), getBias())) ||
       failed(verifyType(*this, "cotangent", getDy().getType(), getQ().getType())) ||
       failed(verifyType(*this, "statistic", getStatistic().getType(), statistic)) ||
       failed(verifyType(*this, "delta", getDelta().getType(), statistic)) ||
       failed(verifyType(*this, "gradient of queries", getDq().getType(), getQ().getType())) ||
       failed(verifyType(*this, "gradient of keys", getDk().getType(), getK().getType())))
     return failure();
+  if (getDbias() && (!getBias() || getDbias().getType() != getBias().getType()))
+    return emitOpError() << "has a gradient of the bias " << getDbias().getType() << ", which the bias is not";
   return verifyType(*this, "gradient of values", getDv().getType(), getV().getType());
 }
 
 SmallVector<Value> AttentionGradOp::expand(OpBuilder &b) {
   Location loc = getLoc();
-  Scores over(b, loc, getQ(), getK(), getMask(), getCausal());
+  Scores over(b, *this);
   Value statistic = over.spread(getStatistic());
   Value weight = ExpOp::create(b, loc, SubOp::create(b, loc, over.scores(getQ(), getK()), statistic));
-  // The statistic of a row that sees nothing has lost the logarithm of S beside -1e30.
-  Value sees = GtOp::create(b, loc, statistic, constant(b, loc, over.type, hiddenScore / 2));
+  Value sees = GtOp::create(b, loc, statistic, constant(b, loc, over.type, std::max(lowStatistic, hiddenScore(over.type.getElementType(), false) / 2)));
   Value even = DivOp::create(b, loc, constant(b, loc, over.type, 1), over.size(over.type, over.keyLength));
   weight = SelectOp::create(b, loc, sees, weight, even);
   Value difference = SubOp::create(b, loc, over.outer(getDy(), getV()), over.spread(getDelta()));
-  Value ds = over.scaled(over.where(MulOp::create(b, loc, weight, difference), 0));
-  return {over.overKeys(ds, getK()), over.overQueries(ds, getQ()), over.overQueries(weight, getDy())};
+  Value ds = over.where(MulOp::create(b, loc, weight, difference), 0);
+  ds = SelectOp::create(b, loc, sees, ds, constant(b, loc, over.type, 0));
+  Value scaled = over.scaled(ds);
+  SmallVector<Value> results = {over.overKeys(scaled, getK()), over.overQueries(scaled, getQ()), over.overQueries(weight, getDy())};
+  if (getDbias())
+    results.push_back(over.toBias(ds));
+  return results;
 }

@@ -431,50 +431,61 @@ def Bigm_ResizeOp : Bigm_Op<"resize", [DeclareOpInterfaceMethods<Bigm_Differenti
 // ---------------------------------------------------------------------------------------------------- attention
 
 def Bigm_Mask : Optional<Bigm_BoolTensor>;
+def Bigm_Bias : Optional<Bigm_FloatTensor>;
 
-def Bigm_AttentionOp : Bigm_Op<"attention", [DeclareOpInterfaceMethods<Bigm_Differentiable>,
+def Bigm_AttentionOp : Bigm_Op<"attention", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<Bigm_Differentiable>,
                                              DeclareOpInterfaceMethods<Bigm_Expandable>]> {
   let summary = "scaled dot-product attention, without a matrix of scores in memory";
   let description = [{
-    (q [N, T, H, D], k [N, S, H, D], v [N, S, H, D], mask bool [N, S]) -> (y [N, T, H, D], statistic [N, H, T]):
+    (q [N, T, H, D], k [N, S, H, D], v [N, S, H, D], mask bool [N, S], bias [N or 1, H or 1, T or 1, S]) ->
+    (y [N, T, H, D], statistic [N, H, T]):
 
-        s[n, h, i, j] = sum(d: q[n, i, h, d] * k[n, j, h, d]) / sqrt(D), or -1e30 where j is hidden from i
+        s[n, h, i, j] = (scale * sum(d: q[n, i, h, d] * k[n, j, h, d]), or the lowest number where j is hidden from i)
+                        + bias[n, h, i, j]
         y[n, i, h, d] = sum(j: exp(s[n, h, i, j] - statistic[n, h, i]) * v[n, j, h, d])
         statistic     = log(sum(j: exp(s)))
 
-    A key is hidden where the mask is false, and with `causal` where j > i + (S - T): the last query stands at the last
-    key. A query from which every key is hidden gets the mean of all values; its statistic is -1e30. The statistic is
-    what the gradient needs to compute the weights again (Dao 2023, FlashAttention-2, section 3.1).
+    `scale` is 1 / sqrt(D) when left out. A key is hidden where the mask is false, and with `causal` where
+    j > i + (S - T): the last query stands at the last key. The lowest number is the lowest finite one of f32 (of the
+    element where that has less range), beside which a score is lost: a query from which every key is hidden gets the mean
+    of all values. With `strict` it is -inf, as it may be in the bias: a query all of whose scores are -inf gets NaN (0 / 0), and its
+    statistic is -inf. The statistic is what the gradient needs to compute the weights again (Dao 2023, FlashAttention-2,
+    section 3.1).
   }];
-  let arguments = (ins Bigm_FloatTensor:$q, Bigm_FloatTensor:$k, Bigm_FloatTensor:$v, Bigm_Mask:$mask,
-                       UnitAttr:$causal);
+  let arguments = (ins Bigm_FloatTensor:$q, Bigm_FloatTensor:$k, Bigm_FloatTensor:$v, Bigm_Mask:$mask, Bigm_Bias:$bias,
+                       UnitAttr:$causal, UnitAttr:$strict, OptionalAttr<F64Attr>:$scale);
   let results = (outs Bigm_FloatTensor:$y, Bigm_FloatTensor:$statistic);
   let assemblyFormat = [{
-    $q `,` $k `,` $v (`mask` $mask^)? (`causal` $causal^)? attr-dict `:` functional-type(operands, results)
+    $q `,` $k `,` $v (`mask` $mask^)? (`bias` $bias^)? (`causal` $causal^)? (`strict` $strict^)? (`scale` $scale^)?
+    attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
   let builders = [OpBuilder<(ins "::mlir::Value":$q, "::mlir::Value":$k, "::mlir::Value":$v, "::mlir::Value":$mask,
-                                 "bool":$causal)>];
+                                 "::mlir::Value":$bias, "bool":$causal, "bool":$strict,
+                                 "std::optional<double>":$scale)>];
 }
 
-def Bigm_AttentionGradOp : Bigm_Op<"attention_grad", [DeclareOpInterfaceMethods<Bigm_Expandable>]> {
-  let summary = "gradients of attention to queries, keys and values";
+def Bigm_AttentionGradOp : Bigm_Op<"attention_grad", [AttrSizedOperandSegments,
+                                                      DeclareOpInterfaceMethods<Bigm_Expandable>]> {
+  let summary = "gradients of attention to queries, keys, values and perhaps the bias";
   let description = [{
     With s and the statistic of the attention, dy [N, T, H, D] and delta [N, H, T] = sum(d: dy * y) minus the cotangent
     of the statistic:
 
-        p  = exp(s - statistic), or 1 / S in a row that sees no key
-        ds = p * (sum(d: dy * v) - delta), or 0 where j is hidden from i
-        dv = sum(i: p * dy),  dq = sum(j: ds * k) / sqrt(D),  dk = sum(i: ds * q) / sqrt(D)
+        p  = exp(s - statistic), or 1 / S in a row of low scores alone (a statistic below -1e6 has lost log(S))
+        ds = p * (sum(d: dy * v) - delta), or 0 where j is hidden from i and in such a row
+        dv = sum(i: p * dy),  dq = scale * sum(j: ds * k),  dk = scale * sum(i: ds * q)
 
-    (Dao et al. 2022, FlashAttention, algorithm 4). It is differentiated in its expanded form.
+    and, where there is a fourth result, dbias = ds summed over what the bias does not vary along. (Dao et al. 2022,
+    FlashAttention, algorithm 4). It is differentiated in its expanded form.
   }];
   let arguments = (ins Bigm_FloatTensor:$q, Bigm_FloatTensor:$k, Bigm_FloatTensor:$v, Bigm_FloatTensor:$dy,
-                       Bigm_FloatTensor:$statistic, Bigm_FloatTensor:$delta, Bigm_Mask:$mask, UnitAttr:$causal);
-  let results = (outs Bigm_FloatTensor:$dq, Bigm_FloatTensor:$dk, Bigm_FloatTensor:$dv);
+                       Bigm_FloatTensor:$statistic, Bigm_FloatTensor:$delta, Bigm_Mask:$mask, Bigm_Bias:$bias,
+                       UnitAttr:$causal, UnitAttr:$strict, OptionalAttr<F64Attr>:$scale);
+  let results = (outs Bigm_FloatTensor:$dq, Bigm_FloatTensor:$dk, Bigm_FloatTensor:$dv, Bigm_Bias:$dbias);
   let assemblyFormat = [{
-    $q `,` $k `,` $v `,` $dy `,` $statistic `,` $delta (`mask` $mask^)? (`causal` $causal^)? attr-dict `:`
-    functional-type(operands, results)
+    $q `,` $k `,` $v `,` $dy `,` $statistic `,` $delta (`mask` $mask^)? (`bias` $bias^)? (`causal` $causal^)?
+    (`strict` $strict^)? (`scale` $scale^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

@@ -143,18 +143,20 @@ def Kernel_ScanOp : Kernel_Op<"scan", [Pure, AttrSizedOperandSegments]> {
 def Kernel_AttendOp : Kernel_Op<"attend", [Pure]> {
   let summary = "bigm.attention or, with `backward`, bigm.attention_grad, or bigm.cached_attention";
   let description = [{
-    Inputs and results are those of the op of the bigm dialect, the mask last. `sizes` is a map `()[symbols] ->
+    Inputs and results are those of the op of the bigm dialect, mask and bias last. `sizes` is a map `()[symbols] ->
     (N, H, T, S, D)`. `maps` says for each input where it is read, so that queries, keys and values stay in the tensor
-    that they are parts of: over (n, position, h, d) for those of four dimensions, (n, h, i) for numbers of queries and
-    (n, j) for the mask. With `cached` it is bigm.cached_attention: T are new positions, S the rows that can be kept, `sizes`
+    that they are parts of: over (n, position, h, d) for those of four dimensions, (n, h, i) for numbers of queries,
+    (n, j) for the mask and (n, i, h, j) for the bias. With `cached` it is bigm.cached_attention: T are new positions, S the rows that can be kept, `sizes`
     has the heads of keys besides, and the last two inputs have one number for each sequence. The elements of one head lie side by side. Results are row-major. A nest would have to write the
     matrix of scores. Attribute `places` as for a nest.
   }];
   let arguments = (ins Variadic<AnyRankedTensor>:$inputs, AffineMapAttr:$sizes, AffineMapArrayAttr:$maps,
-                       UnitAttr:$causal, UnitAttr:$masked, UnitAttr:$backward, UnitAttr:$cached);
+                       F64Attr:$scale, UnitAttr:$causal, UnitAttr:$strict,
+                       UnitAttr:$masked, UnitAttr:$biased, UnitAttr:$backward, UnitAttr:$cached);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
-    (`cached` $cached^)? (`backward` $backward^)? (`causal` $causal^)? (`masked` $masked^)? `(` $inputs `)` $sizes $maps attr-dict `:`
+    (`cached` $cached^)? (`backward` $backward^)? (`causal` $causal^)? (`strict` $strict^)? (`masked` $masked^)?
+    (`biased` $biased^)? `(` $inputs `)` $sizes $maps `scale` $scale attr-dict `:`
     functional-type(operands, results)
   }];
 }

@@ -5,6 +5,7 @@
 
 namespace mlir {
 class OpPassManager;
+class RankedTensorType;
 namespace func {
 class FuncOp;
 }
@@ -15,6 +16,9 @@ class BigmDialect;
 #include "passes/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
 #include "passes/Passes.h.inc"
+
+/// Whether the CPU has a kernel for attention of queries [N, T, H, D] of this type; otherwise it is its parts.
+bool attentionHasKernel(RankedTensorType queries);
 
 /// Canonical forms, common subexpressions, dead code: upstream passes in the order that the pipelines use between ours.
 void addSimplify(OpPassManager &manager);

@@ -9,6 +9,7 @@
 #include "passes/Passes.h"
 #include "passes/Reshape.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <cmath>
 
 namespace mlir::bigm {
 #define GEN_PASS_DEF_TOKERNELS
@@ -18,6 +19,11 @@ namespace mlir::bigm {
 using namespace mlir;
 using namespace mlir::bigm;
 using namespace mlir::bigm::kernel;
+
+static bool widthHasKernel(RankedTensorType queries) {
+  constexpr int64_t widest = 256;
+  return queries.getElementType().isF32() && !queries.isDynamicDim(3) && queries.getDimSize(3) <= widest;
+}
 
 namespace {
 class Lowering {
@@ -394,6 +400,25 @@ private:
       maps.push_back(AffineMap::getMultiDimIdentityMap(rank, builder.getContext()));
     }
     bool backward = isa<AttentionGradOp>(op), cached = isa<CachedAttentionOp>(op);
+    double scale = 1 / std::sqrt(double(cast<AffineConstantExpr>(queries[3]).getValue()));
+    bool masked = false, strict = false;
+    Value bias;
+    auto read = [&](auto attention) {
+      masked = bool(attention.getMask()), strict = attention.getStrict(), bias = attention.getBias();
+      if (auto given = attention.getScale())
+        scale = given->convertToDouble();
+    };
+    if (auto forward = dyn_cast<AttentionOp>(op))
+      read(forward);
+    else if (auto gradient = dyn_cast<AttentionGradOp>(op))
+      read(gradient);
+    if (bias) { // over (n, i, h, j), as queries and keys are
+      SmallVector<AffineExpr> has = sizesOf(bias.getType()), at;
+      const unsigned places[] = {0, 2, 1, 3};
+      for (auto [size, dim] : llvm::zip(has, places))
+        at.push_back(size == number(1) ? number(0) : builder.getAffineDimExpr(dim));
+      maps.back() = AffineMap::get(4, 0, at, builder.getContext());
+    }
     if (cached) {
       AffineExpr heads = keys[2];
       sizes[3] = sizesOf(op->getOperand(3).getType())[1];
@@ -401,8 +426,8 @@ private:
     }
     auto kernel = AttendOp::create(
         builder, loc, op->getResultTypes(), op->getOperands(), AffineMap::get(0, symbols, sizes, builder.getContext()),
-        builder.getAffineMapArrayAttr(maps), op->hasAttr("causal") || cached, !cached && op->getNumOperands() > (backward ? 6 : 3),
-        backward, cached);
+        builder.getAffineMapArrayAttr(maps), APFloat(scale), op->hasAttr("causal") || cached, strict, masked,
+        bool(bias), backward, cached);
     return SmallVector<Value>(kernel.getResults());
   }
   Value lowerOp(WarpOp op) {
@@ -426,18 +451,15 @@ private:
   Location loc = builder.getUnknownLoc();
 };
 
-/// Whether attention has a kernel: its blocks are of a known width, and their memory is on the stack. Queries are the lanes
-/// of vectors; a few of them, as when text is written word by word, leave most lanes idle. The parts then are faster (one
-/// query over 512 keys 2.4 times, eight 1.3 times, on AVX2), and their scores are no square.
 bool hasKernel(Operation *op) {
-  constexpr int64_t widest = 256, fewQueries = 8;
   auto type = cast<RankedTensorType>(op->getOperand(0).getType());
-  if (auto cached = dyn_cast<CachedAttentionOp>(op))
-    for (Value number : {cached.getSlot(), cached.getPast()})
-      if (!cast<RankedTensorType>(number.getType()).getElementType().isInteger(32))
-        return false;
-  bool few = !isa<CachedAttentionOp>(op) && !type.isDynamicDim(1) && type.getDimSize(1) <= fewQueries;
-  return type.getElementType().isF32() && !type.isDynamicDim(3) && type.getDimSize(3) <= widest && !few;
+  auto cached = dyn_cast<CachedAttentionOp>(op);
+  if (!cached)
+    return attentionHasKernel(type);
+  for (Value number : {cached.getSlot(), cached.getPast()})
+    if (!cast<RankedTensorType>(number.getType()).getElementType().isInteger(32))
+      return false;
+  return widthHasKernel(type);
 }
 
 struct ToKernels : bigm::impl::ToKernelsBase<ToKernels> {
@@ -468,3 +490,11 @@ struct ToKernels : bigm::impl::ToKernelsBase<ToKernels> {
   }
 };
 } // namespace
+
+/// Its blocks are of a known width, and their memory is on the stack. Queries are the lanes of vectors; a few of them, as
+/// when text is written word by word, leave most lanes idle. The parts then are faster (one query over 512 keys 2.4 times,
+/// eight 1.3 times, on AVX2), and their scores are no square.
+bool bigm::attentionHasKernel(RankedTensorType queries) {
+  constexpr int64_t fewQueries = 8;
+  return widthHasKernel(queries) && (queries.isDynamicDim(1) || queries.getDimSize(1) > fewQueries);
+}

@@ -7,7 +7,8 @@ using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
 namespace {
-/// Dimensions of the maps: n, position, h, d; those of numbers of queries n, h, position; those of the mask n, position;
+/// Dimensions of the maps: n, position, h, d (of the bias n, query, h, key); those of numbers of queries n, h, position; those of
+/// the mask n, position;
 /// one number for each sequence has n alone.
 AttentionTensor tensorAt(Slot slot, AffineMap map, ArrayRef<AffineExpr> strides) {
   MLIRContext *context = map.getContext();
@@ -15,7 +16,7 @@ AttentionTensor tensorAt(Slot slot, AffineMap map, ArrayRef<AffineExpr> strides)
   for (auto [index, stride] : llvm::zip(map.getResults(), strides))
     place = place + index * stride;
   SmallVector<AffineExpr> zeros(map.getNumDims(), getAffineConstantExpr(0, context));
-  AttentionTensor tensor{slot, canonical(place.replaceDims(zeros)), {}, {}, {}};
+  AttentionTensor tensor{slot, canonical(place.replaceDims(zeros)), {}, {}, {}, {}};
   auto step = [&](unsigned dim) {
     SmallVector<AffineExpr> one = zeros;
     one[dim] = getAffineConstantExpr(1, context);
@@ -25,7 +26,7 @@ AttentionTensor tensorAt(Slot slot, AffineMap map, ArrayRef<AffineExpr> strides)
   tensor.batch = step(0);
   tensor.position = map.getNumDims() == 1 ? getAffineConstantExpr(0, context) : step(perQuery ? 2 : 1);
   tensor.head = map.getNumDims() <= 2 ? getAffineConstantExpr(0, context) : step(perQuery ? 1 : 2);
-  assert((map.getNumDims() != 4 || constantOf(step(3)) == 1) && "elements of a head lie side by side");
+  tensor.element = step(map.getNumDims() - 1);
   return tensor;
 }
 } // namespace
@@ -43,11 +44,23 @@ AttentionPlan::AttentionPlan(AttendOp op, const Target &target) : op(op) {
                               stridesOf(input)));
   for (auto [i, result] : llvm::enumerate(op.getResults())) {
     unsigned rank = cast<RankedTensorType>(result.getType()).getRank();
-    results.push_back(tensorAt({Slot::Result, {}, unsigned(i), {}},
-                               AffineMap::getMultiDimIdentityMap(rank, op.getContext()), stridesOf(result)));
+    auto map = AffineMap::getMultiDimIdentityMap(rank, op.getContext());
+    if (op.getBackward() && i == 3) { // the bias, whose sizes of 1 stand for all
+      SmallVector<AffineExpr> at, has = sizesOf(result.getType());
+      AffineExpr one = getAffineConstantExpr(1, op.getContext());
+      const unsigned places[] = {0, 2, 1, 3};
+      for (auto [size, dim] : llvm::zip(has, places))
+        at.push_back(size == one ? one - 1 : getAffineDimExpr(dim, op.getContext()));
+      map = AffineMap::get(4, 0, at, op.getContext());
+      sharedBatch = has[0] == one, sharedHeads = has[1] == one;
+    }
+    results.push_back(tensorAt({Slot::Result, {}, unsigned(i), {}}, map, stridesOf(result)));
   }
   AffineExpr blocks = (queries + (lanes - 1)).floorDiv(lanes);
-  units = canonical(op.getCached() ? batch * groups * queries : op.getBackward() ? batch * heads : batch * heads * blocks);
+  AffineExpr all = getAffineConstantExpr(1, op.getContext());
+  units = canonical(op.getCached()     ? batch * groups * queries
+                    : op.getBackward() ? (sharedBatch ? all : batch) * (sharedHeads ? all : heads)
+                                       : batch * heads * blocks);
   int64_t each = op.getBackward() ? 5 * width + 20 : 2 * width + 20; // multiply-adds, and what exp takes
   cost = canonical(batch * heads * queries * keys * each);
 }
@@ -62,7 +75,8 @@ AffineExpr AttentionPlan::scratchBytes() const {
 std::string cpu::keyOf(AttendOp op) {
   std::string key;
   llvm::raw_string_ostream out(key);
-  out << op->getName() << op.getSizes() << op.getMaps() << op.getCausal() << op.getMasked() << op.getBackward() << op.getCached();
+  out << op->getName() << op.getSizes() << op.getMaps() << op.getScale() << op.getCausal() << op.getStrict() << op.getMasked() << op.getBiased()
+      << op.getBackward() << op.getCached();
   for (Value input : op.getInputs()) {
     out << '\n' << input.getType();
     llvm::interleave(layoutOf(input), out, ",");

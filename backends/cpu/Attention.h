@@ -7,7 +7,8 @@
 //
 // Backward, a unit is one head: it passes over blocks of keys, which are the lanes, and for each over the queries. The
 // gradients of keys and values of the block stay at hand, that of the queries is added to. Weights come again from the
-// statistic. So every sum has one order, whatever the number of threads.
+// statistic. So every sum has one order, whatever the number of threads. The gradient of a bias is added to in memory like that of the
+// queries; a unit then takes all sequences and heads that share the bias.
 //
 // Over kept rows (`cached`), see EmitCachedAttention.cpp.
 //
@@ -17,10 +18,11 @@
 
 namespace mlir::bigm::cpu {
 
-/// Where an input or result lies: the place of an element is linear in (n, position, h, d), as far as it has these.
+/// Where an input or result lies: the place of an element is linear in (n, position, h, d), as far as it has these; that of the
+/// bias in (n, query, h, key).
 struct AttentionTensor {
   Slot slot;
-  AffineExpr first, batch, position, head;
+  AffineExpr first, batch, position, head, element;
 };
 
 struct AttentionPlan {
@@ -39,6 +41,11 @@ struct AttentionPlan {
   AffineExpr groups; // heads of keys
   int64_t width; // of a head
   SmallVector<AttentionTensor> inputs, results;
+  const AttentionTensor &mask() const { return inputs[inputs.size() - (op.getBiased() ? 2 : 1)]; }
+  const AttentionTensor &bias() const { return inputs.back(); }
+  /// Whether the gradient of the bias is asked for, and sums over all sequences or heads.
+  bool biasGradient() const { return op.getBackward() && results.size() > 3; }
+  bool sharedBatch = false, sharedHeads = false;
   AffineExpr units, cost;
   int64_t registerLanes;
   unsigned rows;  // of a block of accumulators, `attentionVectors` registers abreast

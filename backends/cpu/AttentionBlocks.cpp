@@ -69,8 +69,12 @@ AttentionBlocks::Place AttentionBlocks::place(const AttentionTensor &tensor, Val
   return {at(e.pointer(tensor.slot), first), number(tensor.position)};
 }
 
+Value AttentionBlocks::hiddenScore() {
+  return real(plan.op.getStrict() ? -std::numeric_limits<double>::infinity() : lowest);
+}
+
 AttentionBlocks::Place AttentionBlocks::maskOf(Value n) {
-  const AttentionTensor &tensor = plan.inputs.back();
+  const AttentionTensor &tensor = plan.mask();
   Value first = e.add(number(tensor.first), e.mul(n, number(tensor.batch)));
   return {e.elementPointer(e.pointer(tensor.slot), first, b.getI8Type()), number(tensor.position)};
 }
@@ -178,12 +182,11 @@ void AttentionBlocks::writeRows(Value matrix, Value row, const Vectors &values) 
 
 // ---------------------------------------------------------------- between memory and the stack
 
-void AttentionBlocks::bySquares(Value count, llvm::function_ref<void(int64_t lane, Value d)> square,
+void AttentionBlocks::bySquares(Value count, Value size, llvm::function_ref<void(int64_t lane, Value d)> square,
                                 llvm::function_ref<void(Value lane, Value d)> single) {
-  int64_t whole = plan.width / registerLanes * registerLanes;
-  Value width = e.constant(plan.width), zero = e.constant(0);
+  Value zero = e.constant(0), whole = e.sub(size, arith::RemUIOp::create(b, size, e.constant(registerLanes)));
   auto oneByOne = [&](Value from, Value to, Value first) {
-    loop(from, to, 1, [&](Value lane) { loop(first, width, 1, [&](Value d) { single(lane, d); }); });
+    loop(from, to, 1, [&](Value lane) { loop(first, size, 1, [&](Value d) { single(lane, d); }); });
   };
   for (int64_t lane = 0; lane < plan.lanes; lane += registerLanes) {
     Value from = e.constant(lane), to = e.constant(lane + registerLanes);
@@ -191,9 +194,8 @@ void AttentionBlocks::bySquares(Value count, llvm::function_ref<void(int64_t lan
     b.setInsertionPointToStart(partial.thenBlock());
     oneByOne(from, count, zero);
     b.setInsertionPointToStart(partial.elseBlock());
-    loop(zero, e.constant(whole), registerLanes, [&](Value d) { square(lane, d); });
-    if (whole < plan.width)
-      oneByOne(from, to, e.constant(whole));
+    loop(zero, whole, registerLanes, [&](Value d) { square(lane, d); });
+    oneByOne(from, to, whole);
     b.setInsertionPointAfter(partial);
   }
 }
@@ -206,7 +208,7 @@ void AttentionBlocks::clear(Value matrix) {
 void AttentionBlocks::gather(Value matrix, Place from, Value first, Value count, double scale) {
   when(isBelow(count, e.constant(plan.lanes)), [&] { clear(matrix); });
   bySquares(
-      count,
+      count, e.constant(plan.width),
       [&](int64_t lane, Value d) {
         Vectors square;
         for (int64_t i = 0; i < registerLanes; ++i)
@@ -222,7 +224,7 @@ void AttentionBlocks::gather(Value matrix, Place from, Value first, Value count,
 
 void AttentionBlocks::scatter(Value matrix, Place to, Value first, Value count, double scale) {
   bySquares(
-      count,
+      count, e.constant(plan.width),
       [&](int64_t lane, Value d) {
         Vectors square;
         for (int64_t i = 0; i < registerLanes; ++i)

@@ -2,11 +2,14 @@
 // `lanes` queries or keys abreast, one row for each element of a head or each position of the other side.
 #pragma once
 #include "backends/cpu/Attention.h"
+#include <limits>
 
 namespace mlir::bigm::cpu {
 
-/// Scores below this are of hidden keys, which stand at `hiddenScore`.
-constexpr double hiddenScore = -1e30, hiddenBelow = -5e29;
+/// Scores below this are of hidden keys, which stand at `lowest`, or as low.
+constexpr double lowest = -std::numeric_limits<float>::max(), hiddenBelow = -1e30;
+/// Below this the statistic of a row has lost the logarithm of its sum.
+constexpr double lowStatistic = -1e6;
 
 class AttentionBlocks {
 public:
@@ -41,6 +44,8 @@ protected:
     Value base, step; // of position 0, and from one position to the next
   };
   Place place(const AttentionTensor &tensor, Value n, Value h);
+  /// What takes the place of a hidden score.
+  Value hiddenScore();
   /// The bytes of the mask of sequence `n`, in elements of one byte.
   Place maskOf(Value n);
   Value at(Place place, Value position) { return at(place.base, e.mul(position, place.step)); }
@@ -77,9 +82,9 @@ protected:
   /// The way back: (element d of position first + lane) = scale * matrix[d][lane] for lanes below `count`.
   void scatter(Value matrix, Place to, Value first, Value count, double scale);
 
-  /// Goes through the lanes below `count` and the elements of a head: by squares of registers, whose elements begin at
+  /// Goes through the lanes below `count` and `size` elements of each: by squares of registers, whose elements begin at
   /// `d` of the lanes from `lane` on, and one by one at the edges.
-  void bySquares(Value count, llvm::function_ref<void(int64_t lane, Value d)> square,
+  void bySquares(Value count, Value size, llvm::function_ref<void(int64_t lane, Value d)> square,
                  llvm::function_ref<void(Value lane, Value d)> single);
 
   Emitter &e;

@@ -15,8 +15,6 @@ namespace {
 /// Keys of one block: a multiple of the rows of a block of accumulators, enough that rescaling what was mixed so far is
 /// rare, and few enough that their scores stay in the first level cache.
 constexpr int64_t keysAtOnce = 132;
-/// Lower than every score, hidden ones too.
-constexpr double belowAll = -1e38;
 
 class ForwardEmitter : AttentionBlocks {
 public:
@@ -55,10 +53,12 @@ private:
     k = place(plan.inputs[1], n, h), v = place(plan.inputs[2], n, h);
     if (plan.op.getMasked())
       mask = maskOf(n);
-    gather(queries, place(plan.inputs[0], n, h), first, count, 1 / std::sqrt(double(plan.width)));
+    if (plan.op.getBiased())
+      bias = place(plan.bias(), n, h), from = first, here = count;
+    gather(queries, place(plan.inputs[0], n, h), first, count, plan.op.getScale().convertToDouble());
     clear(mixed);
 
-    Vectors start(attentionVectors, real(belowAll));
+    Vectors start(attentionVectors, real(lowest)); // not -inf, which could not be subtracted from -inf
     start.append(attentionVectors, real(0));
     // The position of the last key that lane 0 sees.
     lastSeen = plan.op.getCausal() ? e.add(first, e.sub(keys, length)) : Value();
@@ -66,9 +66,13 @@ private:
       finish(n, h, first, count, overKeys(e.constant(0), keys, State(start)));
       return;
     }
-    // Keys that every query of the block sees or some do; then the others, when a query has seen none.
     Value end = e.add(lastSeen, count);
     end = least(keys, most(end, e.constant(0)));
+    if (plan.op.getStrict()) { // what is hidden weighs nothing, whatever else there is
+      finish(n, h, first, count, overKeys(e.constant(0), end, State(start)));
+      return;
+    }
+    // Keys that every query of the block sees or some do; then the others, when a query has seen none.
     start.push_back(e.constant(0)), start.push_back(end);
     Vectors done = loop(e.constant(0), e.constant(2), 1, start, [&](Value, ValueRange values) {
       Value from = values[values.size() - 2], to = values.back();
@@ -99,15 +103,21 @@ private:
   State keyBlock(Value first, Value count, State before) {
     // Scores.
     Value one = e.constant(1), lanes = e.constant(plan.lanes);
-    overRows(count, [&](Value row, unsigned rows) {
+    auto scoresOf = [&](Value row, unsigned rows) {
       Value key = e.add(first, row);
       Vectors scores = multiply(at(k, key), k.step, one, queries, lanes, e.constant(plan.width), rows, zeros(rows),
                                 {}, widthTogether());
-      writeRows(weights, row, visible(scores, key, rows));
-    });
+      writeRows(weights, row, biased(visible(scores, key, rows), row, key, rows));
+    };
+    if (bias.base && !biasForAll()) { // scores take the places of what is added to them
+      gatherBias(first, count);
+      overRowsOnce(count, scoresOf);
+    } else {
+      overRows(count, scoresOf);
+    }
     // The largest, the weights and their sum, two rows at a time: they share the constants of exp. A row behind the last
     // weighs nothing.
-    writeRows(weights, count, Vectors(attentionVectors, real(belowAll)));
+    writeRows(weights, count, Vectors(attentionVectors, real(-std::numeric_limits<double>::infinity())));
     State after = before;
     after.most = loop(e.constant(0), count, 2, before.most, [&](Value row, ValueRange most) {
       Vectors next(most);
@@ -144,9 +154,54 @@ private:
     return after;
   }
 
+  /// Whether what is added is the same for all queries.
+  bool biasForAll() { return constantOf(plan.bias().position) == 0; }
+  /// Reads what is added to the scores of the keys from `first` on where these will stand, queries as lanes.
+  void gatherBias(Value first, Value count) {
+    when(isBelow(here, e.constant(plan.lanes)),
+         [&] { loop(e.constant(0), e.constant(keysAtOnce), 1, [&](Value row) { writeRows(weights, row, zeros(1)); }); });
+    Value step = number(plan.bias().element), corner = at(at(bias, from), e.mul(first, step));
+    auto place = [&](Value lane, Value key) {
+      return at(corner, e.add(e.mul(lane, bias.step), e.mul(key, step)));
+    };
+    auto single = [&](Value lane, Value key) {
+      e.storeRaw(readNumber(place(lane, key)), at(rowOf(weights, key), lane), 4);
+    };
+    if (constantOf(plan.bias().element) != 1) {
+      loop(e.constant(0), here, 1, [&](Value lane) { loop(e.constant(0), count, 1, [&](Value key) { single(lane, key); }); });
+      return;
+    }
+    bySquares(
+        here, count,
+        [&](int64_t lane, Value key) {
+          Vectors square;
+          for (int64_t i = 0; i < registerLanes; ++i)
+            square.push_back(readVector(place(e.constant(lane + i), key)));
+          for (auto [i, row] : llvm::enumerate(turnSquare(b, square)))
+            write(row, at(rowOf(weights, e.add(key, e.constant(i))), lane));
+        },
+        single);
+  }
+  /// The scores with what is added to them, which stands in their places or is one number for each key.
+  Vectors biased(Vectors scores, Value row, Value key, unsigned rows) {
+    if (!bias.base)
+      return scores;
+    for (unsigned r = 0; r < rows; ++r) {
+      Value all;
+      if (biasForAll())
+        all = e.splat(readNumber(at(bias.base, e.mul(e.add(key, e.constant(r)), number(plan.bias().element)))));
+      for (unsigned v = 0; v < attentionVectors; ++v) {
+        Value own = all ? all : readVector(at(rowOf(weights, e.add(row, e.constant(r))), v * registerLanes));
+        Value &score = scores[r * attentionVectors + v];
+        score = fadd(score, own);
+      }
+    }
+    return scores;
+  }
+
   /// The scores of keys from `key` on, one row each, with what is hidden at `hiddenScore`.
   Vectors visible(Vectors scores, Value key, unsigned rows) {
-    Value hidden = real(hiddenScore);
+    Value hidden = hiddenScore();
     if (mask.base)
       for (unsigned r = 0; r < rows; ++r) {
         Value place = e.mul(e.add(key, e.constant(r)), mask.step);
@@ -195,7 +250,8 @@ private:
 
   Value queries, weights, mixed; // on the stack
   Value length, keys, lastSeen;
-  Place k, v, mask;
+  Value from, here; // the first query of the block, and how many
+  Place k, v, mask, bias;
 };
 } // namespace
 

@@ -18,30 +18,53 @@ constexpr int64_t queriesAtOnce = 48;
 class BackwardEmitter : AttentionBlocks {
 public:
   BackwardEmitter(Emitter &e, const AttentionPlan &plan)
-      : AttentionBlocks(e, plan), scale(1 / std::sqrt(double(plan.width))) {}
+      : AttentionBlocks(e, plan), scale(plan.op.getScale().convertToDouble()) {}
 
   Launch run(const std::string &name) {
     e.openFunction(name);
     int64_t size = plan.width * plan.lanes;
     keyBlock = stack(size), valueBlock = stack(size), dKeyBlock = stack(size), dValueBlock = stack(size);
     weights = stack(queriesAtOnce * plan.lanes), dScores = stack(queriesAtOnce * plan.lanes);
-    loop(e.begin, e.end, 1, [&](Value unit) { head(unit); });
+    loop(e.begin, e.end, 1, [&](Value unit) { heads(unit); });
     e.closeFunction();
     return {name, plan.units, plan.cost};
   }
 
 private:
-  void head(Value unit) {
-    Value heads = number(plan.heads);
-    Value n = arith::DivUIOp::create(b, unit, heads), h = arith::RemUIOp::create(b, unit, heads);
+  /// One head, or with the gradient of a bias all that share it.
+  void heads(Value unit) {
     length = number(plan.queries), keys = number(plan.keys);
+    Value zero = e.constant(0), one = e.constant(1);
+    Value heads = plan.sharedHeads ? one : number(plan.heads);
+    Value n = arith::DivUIOp::create(b, unit, heads), h = arith::RemUIOp::create(b, unit, heads);
+    if (!plan.biasGradient()) {
+      head(n, h);
+      return;
+    }
+    if (plan.sharedBatch)
+      n = zero, h = unit;
+    if (plan.sharedHeads)
+      h = zero;
+    Place start = place(plan.results[3], n, h);
+    loop(zero, constantOf(plan.results[3].position) == 0 ? one : length, 1, [&](Value i) {
+      loop(zero, keys, registerLanes, [&](Value j) { write(real(0), at(at(start, i), j), e.maskBelow(e.sub(keys, j))); });
+    });
+    loop(n, e.add(n, plan.sharedBatch ? number(plan.batch) : one), 1, [&](Value n) {
+      loop(h, e.add(h, plan.sharedHeads ? number(plan.heads) : one), 1, [&](Value h) { head(n, h); });
+    });
+  }
+  void head(Value n, Value h) {
     q = place(plan.inputs[0], n, h), k = place(plan.inputs[1], n, h), v = place(plan.inputs[2], n, h);
     dy = place(plan.inputs[3], n, h), statistic = place(plan.inputs[4], n, h), delta = place(plan.inputs[5], n, h);
     dq = place(plan.results[0], n, h), dk = place(plan.results[1], n, h), dv = place(plan.results[2], n, h);
     if (plan.op.getMasked())
       mask = maskOf(n);
-    Value keysAsReal = arith::SIToFPOp::create(b, b.getF32Type(), keys);
-    logOfKeys = math::LogOp::create(b, keysAsReal);
+    if (plan.op.getBiased())
+      bias = place(plan.bias(), n, h);
+    if (plan.biasGradient())
+      dBias = place(plan.results[3], n, h);
+    Value keysAsReal = arith::SIToFPOp::create(b, b.getF32Type(), keys), one = arith::ConstantOp::create(b, b.getF32FloatAttr(1));
+    even = e.splat(arith::DivFOp::create(b, one, keysAsReal));
 
     // The gradients of queries start at zero; a query that sees nothing is looked for on the way.
     int64_t whole = plan.width / registerLanes * registerLanes;
@@ -77,7 +100,7 @@ private:
   /// The lanes of the last register of an element vector of a head.
   Value edge() { return e.maskBelow(e.constant(plan.width % registerLanes)); }
   Value seesNothing(Value query) {
-    Value bound = arith::ConstantOp::create(b, b.getF32FloatAttr(hiddenBelow));
+    Value bound = arith::ConstantOp::create(b, b.getF32FloatAttr(lowStatistic));
     return arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, readNumber(at(statistic, query)), bound);
   }
   /// Which lanes are keys that the mask shows.
@@ -89,7 +112,7 @@ private:
       Value lane = e.constant(r * registerLanes), inside = e.maskBelow(e.sub(count, lane));
       Type bytes = e.vectorOf(b.getI8Type());
       Value zero = arith::ConstantOp::create(b, b.getZeroAttr(bytes)), bits;
-      if (constantOf(plan.inputs.back().position) == 1) {
+      if (constantOf(plan.mask().position) == 1) {
         Value place = e.elementPointer(mask.base, e.add(first, lane), b.getI8Type());
         bits = LLVM::MaskedLoadOp::create(b, bytes, place, inside, zero, 1);
       } else {
@@ -111,17 +134,16 @@ private:
       Value from = e.add(query, row);
       Vectors scores = multiply(at(q, from), q.step, one, keyBlock, lanes, width, rows, zeros(rows), {},
                                 widthTogether());
-      writeRows(weights, row, visible(scores, first, from, rows));
+      writeRows(weights, row, biased(visible(scores, first, from, rows), first, count, from, rows));
     });
     loop(e.constant(0), queries, 1, [&](Value row) {
-      Value from = e.add(query, row), zero = arith::ConstantOp::create(b, b.getF32FloatAttr(0));
       // Every key of a query that sees nothing has weight 1 / S.
-      Value shift = arith::SelectOp::create(b, seesNothing(from), logOfKeys, zero);
+      Value from = e.add(query, row), nothing = e.splat(seesNothing(from));
       Value own = e.splat(readNumber(at(statistic, from)));
       Vectors weight;
       for (unsigned r = 0; r < attentionVectors; ++r) {
         Value score = readVector(at(rowOf(weights, row), r * registerLanes));
-        weight.push_back(exp(fsub(fsub(score, own), e.splat(shift))));
+        weight.push_back(arith::SelectOp::create(b, nothing, even, exp(fsub(score, own))));
       }
       writeRows(weights, row, weight);
     });
@@ -140,9 +162,44 @@ private:
       }
       writeRows(dScores, row, sums);
     });
+    if (dBias.base)
+      addToBias(first, count, query, queries);
     add(dValueBlock, dy, query, weights, queries);
     add(dKeyBlock, q, query, dScores, queries);
     addToQueries(first, count, query, queries);
+  }
+
+  /// What is added to the scores of queries from `query` on.
+  Vectors biased(Vectors scores, Value first, Value count, Value query, unsigned rows) {
+    if (!bias.base)
+      return scores;
+    for (unsigned r = 0; r < rows; ++r)
+      for (unsigned x = 0; x < attentionVectors; ++x) {
+        Value lane = e.constant(x * registerLanes), own, row = at(bias, e.add(query, e.constant(r)));
+        if (constantOf(plan.bias().element) == 1) {
+          own = readVector(at(row, e.add(first, lane)), e.maskBelow(e.sub(count, lane)));
+        } else { // spread over memory: one by one
+          own = real(0);
+          for (int64_t i = 0; i < registerLanes; ++i) {
+            Value key = least(e.add(e.add(first, lane), e.constant(i)), e.sub(keys, e.constant(1)));
+            Value read = readNumber(at(row, e.mul(key, number(plan.bias().element))));
+            own = LLVM::InsertElementOp::create(b, own, read, e.constant(i));
+          }
+        }
+        Value &score = scores[r * attentionVectors + x];
+        score = fadd(score, own);
+      }
+    return scores;
+  }
+  /// dbias[query + i][first + j] += ds[i][j].
+  void addToBias(Value first, Value count, Value query, Value queries) {
+    loop(e.constant(0), queries, 1, [&](Value row) {
+      for (unsigned x = 0; x < attentionVectors; ++x) {
+        Value lane = e.constant(x * registerLanes), inside = e.maskBelow(e.sub(count, lane));
+        Value to = at(at(dBias, e.add(query, row)), e.add(first, lane));
+        write(fadd(readVector(to, inside), readVector(at(rowOf(dScores, row), x * registerLanes))), to, inside);
+      }
+    });
   }
 
   /// block[d][lane] += sum over rows i of from[query + i][d] * matrix[i][lane].
@@ -181,7 +238,7 @@ private:
 
   /// The scores of queries from `query` on, one row each, with what is hidden at `hiddenScore`.
   Vectors visible(Vectors scores, Value first, Value query, unsigned rows) {
-    Value hidden = real(hiddenScore);
+    Value hidden = hiddenScore();
     for (unsigned r = 0; r < rows && mask.base; ++r)
       for (unsigned x = 0; x < attentionVectors; ++x) {
         Value &score = scores[r * attentionVectors + x];
@@ -205,8 +262,8 @@ private:
 
   double scale;
   Value keyBlock, valueBlock, dKeyBlock, dValueBlock, weights, dScores; // on the stack
-  Value length, keys, logOfKeys;
-  Place q, k, v, dy, statistic, delta, dq, dk, dv, mask;
+  Value length, keys, even;
+  Place q, k, v, dy, statistic, delta, dq, dk, dv, dBias, mask, bias;
   Vectors shown; // lanes of the block of keys
 };
 } // namespace

@@ -2,27 +2,36 @@
 #include "backends/ref/Ref.h"
 #include "llvm/ADT/ArrayRef.h"
 #include <cmath>
+#include <limits>
 
 namespace mlir::bigm::ref {
 
 namespace {
-constexpr double hiddenScore = -1e30;
+constexpr double lowest = -double(std::numeric_limits<float>::max()), lowStatistic = -1e6;
 
-/// Tensors [N, T, H, D] and what a query sees.
+/// Tensors [N, T, H, D], what a query sees and what is added to scores.
 struct Shape {
   int64_t batch, length, keys, heads, width;
-  const Tensor *mask; // null: all is visible
+  const Tensor *mask, *bias; // null: all is visible, nothing is added
   bool causal;
+  double scale, hidden;
 
-  Shape(const Tensor &q, const Tensor &k, const Tensor *mask, bool causal)
-      : batch(q.shape[0]), length(q.shape[1]), keys(k.shape[1]), heads(q.shape[2]), width(q.shape[3]), mask(mask),
-        causal(causal) {}
+  /// The operands from `more` on are the mask and the bias.
+  Shape(ArrayRef<const Tensor *> in, unsigned more, const Attending &how)
+      : batch(in[0]->shape[0]), length(in[0]->shape[1]), keys(in[1]->shape[1]), heads(in[0]->shape[2]),
+        width(in[0]->shape[3]), mask(how.masked ? in[more] : nullptr),
+        bias(how.biased ? in[more + how.masked] : nullptr), causal(how.causal),
+        scale(how.scale ? *how.scale : 1 / std::sqrt(double(width))), hidden(how.strict ? -INFINITY : lowest) {}
 
   int64_t ofQuery(int64_t n, int64_t i, int64_t h) const { return ((n * length + i) * heads + h) * width; }
   int64_t ofKey(int64_t n, int64_t j, int64_t h) const { return ((n * keys + j) * heads + h) * width; }
   int64_t ofRow(int64_t n, int64_t h, int64_t i) const { return (n * heads + h) * length + i; }
   bool visible(int64_t n, int64_t i, int64_t j) const {
     return (!causal || j <= i + (keys - length)) && (!mask || mask->data[n * keys + j] != 0);
+  }
+  int64_t ofBias(int64_t n, int64_t h, int64_t i, int64_t j) const {
+    ArrayRef<int64_t> shape = bias->shape;
+    return (((shape[0] == 1 ? 0 : n) * shape[1] + (shape[1] == 1 ? 0 : h)) * shape[2] + (shape[2] == 1 ? 0 : i)) * shape[3] + j;
   }
   double dot(const double *x, const double *y) const {
     double sum = 0;
@@ -38,9 +47,10 @@ struct Shape {
           each(n, h, i);
   }
   double score(const Tensor &q, const Tensor &k, int64_t n, int64_t h, int64_t i, int64_t j) const {
-    if (!visible(n, i, j))
-      return hiddenScore;
-    return dot(&q.data[ofQuery(n, i, h)], &k.data[ofKey(n, j, h)]) / std::sqrt(double(width));
+    double score = visible(n, i, j) ? scale * dot(&q.data[ofQuery(n, i, h)], &k.data[ofKey(n, j, h)]) : hidden;
+    if (bias)
+      score += bias->data[ofBias(n, h, i, j)];
+    return score < 1.5 * lowest ? -INFINITY : score; // as f32 has it
   }
 };
 
@@ -52,14 +62,14 @@ void clear(Tensor &tensor) {
 }
 } // namespace
 
-void attend(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out) {
+void attend(ArrayRef<const Tensor *> in, const Attending &how, MutableArrayRef<Tensor> out) {
   const Tensor &q = *in[0], &k = *in[1], &v = *in[2];
-  Shape shape(q, k, in.size() > 3 ? in[3] : nullptr, causal);
+  Shape shape(in, 3, how);
   Tensor &y = out[0], &statistic = out[1];
   clear(y), clear(statistic);
   shape.rows([&](int64_t n, int64_t h, int64_t i) {
     std::vector<double> weight;
-    double most = -INFINITY, sum = 0;
+    double most = lowest, sum = 0; // not -inf, which could not be subtracted from -inf
     for (int64_t j = 0; j < shape.keys; ++j) {
       weight.push_back(shape.score(q, k, n, h, i, j));
       most = std::max(most, weight.back());
@@ -73,21 +83,24 @@ void attend(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> ou
   });
 }
 
-void attendGrad(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out) {
+void attendGrad(ArrayRef<const Tensor *> in, const Attending &how, MutableArrayRef<Tensor> out) {
   const Tensor &q = *in[0], &k = *in[1], &v = *in[2], &dy = *in[3], &statistic = *in[4], &delta = *in[5];
-  Shape shape(q, k, in.size() > 6 ? in[6] : nullptr, causal);
-  Tensor &dq = out[0], &dk = out[1], &dv = out[2];
-  clear(dq), clear(dk), clear(dv);
-  double scale = 1 / std::sqrt(double(shape.width));
+  Shape shape(in, 6, how);
+  Tensor &dq = out[0], &dk = out[1], &dv = out[2], *dbias = out.size() > 3 ? &out[3] : nullptr;
+  for (Tensor &gradient : out)
+    clear(gradient);
   shape.rows([&](int64_t n, int64_t h, int64_t i) {
     int64_t row = shape.ofRow(n, h, i), query = shape.ofQuery(n, i, h);
-    bool seesNothing = statistic.data[row] < hiddenScore / 2;
+    bool seesNothing = statistic.data[row] < lowStatistic;
     for (int64_t j = 0; j < shape.keys; ++j) {
       int64_t key = shape.ofKey(n, j, h);
       double p = seesNothing ? 1.0 / shape.keys : std::exp(shape.score(q, k, n, h, i, j) - statistic.data[row]);
-      double ds = p * (shape.dot(&dy.data[query], &v.data[key]) - delta.data[row]) * scale;
-      if (!shape.visible(n, i, j))
+      double ds = p * (shape.dot(&dy.data[query], &v.data[key]) - delta.data[row]);
+      if (seesNothing || !shape.visible(n, i, j))
         ds = 0;
+      if (dbias)
+        dbias->data[shape.ofBias(n, h, i, j)] += ds;
+      ds *= shape.scale;
       for (int64_t d = 0; d < shape.width; ++d) {
         dv.data[key + d] += p * dy.data[query + d];
         dq.data[query + d] += ds * k.data[key + d];

@@ -1,6 +1,7 @@
 // The reference backend: runs a function of the bigm dialect, op by op, on numbers held as doubles.
 #pragma once
 #include "mlir/Support/LLVM.h"
+#include <optional>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -40,12 +41,25 @@ Tensor resize(const Tensor &image, std::vector<int64_t> shape, StringRef mode, b
 /// Which elements of a line of `in` make element `o` of a line of `out`, and how much of each.
 std::map<int64_t, double> resizeWeights(int64_t in, int64_t out, int64_t o, StringRef mode, bool antialias);
 
-/// bigm.attention: operands q, k, v and perhaps the mask; results y and the statistic, their shapes set.
-void attend(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out);
+/// What bigm.attention and its gradient say besides their operands.
+struct Attending {
+  bool masked, biased, causal, strict;
+  std::optional<double> scale; // 1 / sqrt(D) without
+
+  template <class Op>
+  explicit Attending(Op op)
+      : masked(bool(op.getMask())), biased(bool(op.getBias())), causal(op.getCausal()), strict(op.getStrict()) {
+    if (auto number = op.getScale())
+      scale = number->convertToDouble();
+  }
+};
+/// bigm.attention: operands q, k, v and perhaps mask and bias; results y and the statistic, their shapes set.
+void attend(ArrayRef<const Tensor *> in, const Attending &how, MutableArrayRef<Tensor> out);
 /// bigm.cached_attention: operands q, k, v, keys, values, slot, past. False where a slot or a length is out of range.
 bool attendCached(ArrayRef<const Tensor *> in, Tensor &y);
-/// bigm.attention_grad: operands q, k, v, dy, statistic, delta and perhaps the mask; results dq, dk, dv, their shapes set.
-void attendGrad(ArrayRef<const Tensor *> in, bool causal, MutableArrayRef<Tensor> out);
+/// bigm.attention_grad: operands q, k, v, dy, statistic, delta and perhaps mask and bias; results dq, dk, dv and perhaps
+/// that of the bias, their shapes set.
+void attendGrad(ArrayRef<const Tensor *> in, const Attending &how, MutableArrayRef<Tensor> out);
 
 } // namespace bigm::ref
 } // namespace mlir

@@ -142,11 +142,11 @@ private:
     for (Value operand : op->getOperands())
       in.push_back(&values[operand]);
     if (auto attention = dyn_cast<AttentionOp>(op)) {
-      attend(in, attention.getCausal(), results);
+      attend(in, Attending(attention), results);
       return success();
     }
     if (auto gradient = dyn_cast<AttentionGradOp>(op)) {
-      attendGrad(in, gradient.getCausal(), results);
+      attendGrad(in, Attending(gradient), results);
       return success();
     }
     if (auto recurrence = dyn_cast<ScanOp>(op))

@@ -133,6 +133,17 @@ private:
       return double(*integer);
     return std::get<double>(value);
   }
+  /// Behind queries, keys and values stand the mask, where `masked`, and what is added to scores.
+  Value attention(const ::bigm::Node &node, Location loc, ArrayRef<Value> x) {
+    bool masked = node.attrs.count("masked") ? flag(node, "masked") : x.size() > 3;
+    std::optional<double> scale;
+    if (node.attrs.count("scale"))
+      scale = number(node, "scale");
+    Value mask = masked ? x[3] : Value(), bias = x.size() > 3 + size_t(masked) ? x.back() : Value();
+    return mlir::bigm::AttentionOp::create(builder, loc, x[0], x[1], x[2], mask, bias, flag(node, "causal") != 0,
+                                           /*strict=*/false, scale)
+        .getY();
+  }
   /// An attribute that may be absent: 0 then.
   int64_t flag(const ::bigm::Node &node, const char *attr) {
     auto it = node.attrs.find(attr);
@@ -233,8 +244,7 @@ private:
                                 sizes);
     }
     case O::Attention:
-      return AttentionOp::create(builder, loc, x[0], x[1], x[2], x.size() > 3 ? x[3] : Value(), flag(node, "causal") != 0)
-          .getY();
+      return attention(node, loc, x);
     case O::Warp: return WarpOp::create(builder, loc, type, x[0], x[1], APFloat(number(node, "fill")));
     case O::Resize:
       return ResizeOp::create(builder, loc, type, x[0], get<std::string>(node, "mode"), flag(node, "antialias") != 0);

@@ -51,7 +51,7 @@ static const std::vector<Builtin> &builtins() {
       {"scatter_add", "updates ids size", &C::builtinScatterAdd},
       {"warp", "x matrix height? width? fill?", &C::builtinWarp},
       {"resample", "x height width mode? antialias?", &C::builtinResize},
-      {"attend", "q k v mask? causal?", &C::builtinAttend},
+      {"attend", "q k v mask? causal? bias? scale? window?", &C::builtinAttend},
       {"tokenizer", "file at_most?", &C::builtinTokenizer},
       {"tokens", "text by at_most? length? special?", &C::builtinTokens},
       {"pieces", "list by at_most? length? special?", &C::builtinPieces},

@@ -377,49 +377,6 @@ Val Checker::builtinScatterAdd(const BuiltinCall &c) {
       rec->add(Op::ScatterAdd, {c.args[0]->value.tensor, c.args[1]->value.tensor}, {updates.elem, shape, 0}));
 }
 
-/// Heads of keys or values, each as often as heads of queries share it: [N, S, G, D] to [N, S, H, D].
-static Value repeatHeads(Recorder &rec, Value x, const Dim &heads, int64_t share) {
-  std::vector<Dim> shape = rec.type(x).shape, apart = {shape[0], shape[1], shape[2], Dim(share), shape[3]};
-  Value copies = rec.view(x, apart, {index(0), index(1), index(2), index(4)});
-  shape[2] = heads;
-  return rec.reshape(copies, shape);
-}
-
-// Attention without a matrix of scores in memory. A mask that is `none` is no mask. Keys and values may have fewer heads,
-// as long as these divide those of queries.
-Val Checker::builtinAttend(const BuiltinCall &c) {
-  for (int i = 0; i < 3; ++i)
-    if (!needTensor(c.args[i], "attend"))
-      return {};
-  const TensorType q = typeOf(c.args[0]), k = typeOf(c.args[1]), v = typeOf(c.args[2]);
-  TensorType keys = q;
-  if (k.shape.size() == 4 && q.shape.size() == 4)
-    keys.shape[1] = k.shape[1], keys.shape[2] = k.shape[2];
-  bool fits = q.elem == Elem::F32 && q.shape.size() == 4 && k.elem == q.elem && v.elem == q.elem &&
-              k.shape == keys.shape && v.shape == keys.shape;
-  if (!fits)
-    return fail(Diag::AttendTypes, c.where, {q.str(), k.str(), v.str()});
-  auto heads = q.shape[2].constant(), groups = k.shape[2].constant();
-  int64_t share = heads && groups && *groups > 0 && *heads % *groups == 0 ? *heads / *groups : 0;
-  bool open = generic && !(heads && groups); // of a model that is checked alone
-  if (q.shape[2] != k.shape[2] && !share && !open)
-    return fail(Diag::AttendHeads, c.where, {q.shape[2].str(), k.shape[2].str()});
-  std::vector<Value> operands = {c.args[0]->value.tensor, c.args[1]->value.tensor, c.args[2]->value.tensor};
-  if (share > 1)
-    for (size_t i : {1u, 2u})
-      operands[i] = repeatHeads(*rec, operands[i], q.shape[2], share);
-  if (c.args[3] && !c.args[3]->value.is(Val::Kind::None)) {
-    TensorType mask{Elem::Bool, {keys.shape[0], keys.shape[1]}, 0};
-    if (!needTensor(c.args[3], "attend"))
-      return {};
-    if (typeOf(c.args[3]).elem != Elem::Bool || typeOf(c.args[3]).shape != mask.shape)
-      return fail(Diag::AttendMask, c.args[3]->where, {mask.str(), typeOf(c.args[3]).str()});
-    operands.push_back(c.args[3]->value.tensor);
-  }
-  int64_t causal = c.args[4] && c.args[4]->value.is(Val::Kind::Bool) && c.args[4]->value.boolean;
-  return tensorVal(rec->add(Op::Attention, operands, {q.elem, q.shape, 0}, {{"causal", causal}}));
-}
-
 // The picture and, where given, the size of the result.
 static std::optional<TensorType> pictureType(Checker &k, const BuiltinCall &c, const Given *height, const Given *width) {
   if (!k.needTensor(c.args[0], c.builtin->name))

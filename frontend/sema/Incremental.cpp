@@ -8,6 +8,7 @@
 #include "Positions.h"
 #include "Recorder.h"
 #include <algorithm>
+#include <cmath>
 
 namespace bigm::sema {
 namespace {
@@ -288,6 +289,12 @@ private:
       TensorType t = f.types[kinds[i]];
       t.shape[0] = free("B"), t.shape[1] = free("L");
       operands.push_back(rec.input(cacheName(cache + i, "cache."), t, n.caller.valid() ? n.caller : n.where));
+    }
+    // Attention over kept rows has the scale of its width alone.
+    if (auto scale = n.attrs.find("scale"); scale != n.attrs.end()) {
+      TensorType t = rec.type(operands[0]);
+      double width = double(t.shape[3].constant().value_or(1));
+      operands[0] = rec.add(Op::Mul, {operands[0], rec.constant(std::get<double>(scale->second) * std::sqrt(width), t)}, t);
     }
     operands.push_back(slot), operands.push_back(past);
     return {rec.add(Op::CachedAttention, operands, type(n)), false};

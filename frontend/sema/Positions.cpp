@@ -323,7 +323,7 @@ bool Positions::visitAttention(const Node &n) {
   if (keys && !causal)
     return refuse(n, "reads later positions: it is not causal");
   if (keys && n.operands.size() > 3)
-    return refuse(n, "has a mask; sequences of different lengths need none here");
+    return refuse(n, "has a mask, a window or a bias; sequences of different lengths need none here");
   if (!keys && causal)
     return refuse(n, "is causal over keys that are no positions of the sequence");
   if (keys && (over(q, 0) != Factor::Batch || over(q, 1) != Factor::Position || over(k, 1) != Factor::Position))

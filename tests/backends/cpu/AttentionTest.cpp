@@ -10,6 +10,8 @@ struct Shape {
   std::string queries, keys; // a number, or a symbol: S or T
   int heads, width;
   bool masked = false, causal = false;
+  std::string bias = {}; // which sizes its bias has: of "nhi", others being 1
+  const char *more = ""; // ` strict`, ` scale ...`
 };
 
 /// `tensor<?x7x2x5xf32, ...>` of sizes over the symbols N, S and T.
@@ -30,27 +32,32 @@ std::string program(const Shape &shape, bool gradients) {
   std::string q = tensor({"N", shape.queries, heads, width}), k = tensor({"N", shape.keys, heads, width}),
               statistic = tensor({"N", heads, shape.queries}), bits = tensor({"N", shape.keys}, "i1"),
               sums = tensor({"N", shape.queries, heads});
-  std::string how = std::string(shape.masked ? " mask %m" : "") + (shape.causal ? " causal" : ""),
-              maskType = shape.masked ? ", " + bits : "";
+  auto size = [&](char dim, const std::string &all) { return shape.bias.find(dim) == std::string::npos ? "1" : all; };
+  bool biased = !shape.bias.empty();
+  std::string bias = tensor({size('n', "N"), size('h', heads), size('i', shape.queries), shape.keys});
+  std::string how = std::string(shape.masked ? " mask %m" : "") + (biased ? " bias %b" : "") +
+                    (shape.causal ? " causal" : "") + shape.more,
+              maskType = (shape.masked ? ", " + bits : "") + (biased ? ", " + bias : "");
+  std::string dbias = gradients && biased ? ", " + bias : "";
   std::string text = "func.func @f(%q: " + q + ", %k: " + k + ", %v: " + k + ", %w: " + q +
-                     (shape.masked ? ", %m: " + bits : "") + ") -> (" +
-                     (gradients ? q + ", " + k + ", " + k : q + ", " + statistic) +
+                     (shape.masked ? ", %m: " + bits : "") + (biased ? ", %b: " + bias : "") + ") -> (" +
+                     (gradients ? q + ", " + k + ", " + k + dbias : q + ", " + statistic) +
                      ") attributes {bigm.symbols = [\"N\", \"S\", \"T\"]} {\n  %y, %s = bigm.attention %q, %k, %v" + how +
                      " : (" + q + ", " + k + ", " + k + maskType + ") -> (" + q + ", " + statistic + ")\n";
   if (!gradients)
     return text + "  return %y, %s : " + q + ", " + statistic + "\n}\n";
   return text + "  %p = bigm.mul %y, %w : " + q + "\n  %r = bigm.reduce_sum %p, [3] : " + q + " -> " + sums +
          "\n  %d = bigm.view %r, affine_map<(n, h, i) -> (n, i, h)> : " + sums + " -> " + statistic +
-         "\n  %g:3 = bigm.attention_grad %q, %k, %v, %w, %s, %d" + how + " : (" + q + ", " + k + ", " + k + ", " + q +
-         ", " + statistic + ", " + statistic + maskType + ") -> (" + q + ", " + k + ", " + k +
-         ")\n  return %g#0, %g#1, %g#2 : " + q + ", " + k + ", " + k + "\n}\n";
+         "\n  %g:" + (biased ? "4" : "3") + " = bigm.attention_grad %q, %k, %v, %w, %s, %d" + how + " : (" + q + ", " + k + ", " + k + ", " + q +
+         ", " + statistic + ", " + statistic + maskType + ") -> (" + q + ", " + k + ", " + k + dbias +
+         ")\n  return %g#0, %g#1, %g#2" + (biased ? ", %g#3" : "") + " : " + q + ", " + k + ", " + k + dbias + "\n}\n";
 }
 
 /// Symbols: N = 2, S and T as given.
 void expectSameAttention(const Shape &shape, int64_t S, int64_t T) {
   for (bool gradients : {false, true}) {
     SCOPED_TRACE(shape.queries + " queries, " + shape.keys + " keys, width " + std::to_string(shape.width) +
-                 (shape.masked ? ", masked" : "") + (shape.causal ? ", causal" : "") + (gradients ? ", gradients" : ""));
+                 (shape.masked ? ", masked" : "") + (shape.causal ? ", causal" : "") + ", bias " + shape.bias + shape.more + (gradients ? ", gradients" : ""));
     expectSame(program(shape, gradients), {2, S, T});
   }
 }
@@ -78,6 +85,19 @@ TEST(Attention, QueriesThatSeeNothing) {
   expectSameAttention({"T", "S", 2, 16, false, true}, 9, 70);
   expectSameAttention({"T", "S", 2, 16, true, true}, 150, 170);
 }
+
+// A bias of any sizes; its gradient sums over those it has not.
+TEST(Attention, Bias) {
+  for (const char *bias : {"nhi", "hi", "i", "n", "h", "ni", "nh", "-"})
+    expectSameAttention({"T", "S", 3, 13, false, false, bias}, 37, 29);
+}
+TEST(Attention, BiasWithMaskAndCausality) {
+  for (bool masked : {false, true})
+    expectSameAttention({"T", "S", 2, 20, masked, true, "hi"}, 301, 259);
+  expectSameAttention({"64", "64", 2, 32, false, true, "hi"}, 64, 64);
+}
+TEST(Attention, ScaleOfItsOwn) { expectSameAttention({"T", "S", 2, 16, true, false, "hi", " scale 1.000000e+00"}, 40, 33); }
+TEST(Attention, StrictlyHidden) { expectSameAttention({"T", "S", 2, 16, false, true, "hi", " strict"}, 140, 133); }
 
 // Queries, keys, values and mask are parts of larger tensors, and are read there.
 TEST(Attention, PartsOfOneTensor) {

@@ -3,6 +3,15 @@
 #define BIGM_PASSES
 include "mlir/Pass/PassBase.td"
 
+def FuseAttention : Pass<"fuse-attention", "::mlir::func::FuncOp"> {
+  let summary = "attention that is written out becomes one op";
+  let description = [{
+    A contraction with a softmax of products of queries and keys becomes bigm.attention, with its scale, mask, bias and
+    causality, where no one else reads the weights and the CPU has a kernel for it. Runs before differentiation.
+  }];
+  let dependentDialects = ["::mlir::bigm::BigmDialect"];
+}
+
 def Autodiff : Pass<"autodiff", "::mlir::ModuleOp"> {
   let summary = "Expand bigm.gradient by reverse mode";
   let description = [{

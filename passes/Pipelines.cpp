@@ -14,6 +14,7 @@ void bigm::addSimplify(OpPassManager &manager) {
 
 void bigm::addDifferentiate(OpPassManager &manager) {
   addSimplify(manager);
+  manager.addNestedPass<func::FuncOp>(createFuseAttention());
   manager.addPass(createAutodiff());
   addSimplify(manager);
   manager.addNestedPass<func::FuncOp>(createSumByParts());

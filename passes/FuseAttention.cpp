@@ -1,0 +1,385 @@
+// Attention that is written out becomes bigm.attention, which writes no matrix of scores.
+//
+//   weights = softmax(keys: terms(scale * sum(d: q * k))),  y = sum(keys: weights * v)
+//
+// as programs, exporters and ONNX's own decompositions have it: any order of dimensions on the way in and out, the scale on
+// queries, keys or scores, masks put in the place of scores or added, biases, keys and values that heads share, guards for rows that
+// see nothing. Rows from which all is hidden mean afterwards what they meant before (ScoreTerms.h).
+//
+// Runs before differentiation, so that training has it too. Weights with another reader are left alone: they would be
+// computed twice.
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/Passes.h"
+#include "passes/ScoreTerms.h"
+#include <limits>
+
+namespace mlir::bigm {
+#define GEN_PASS_DEF_FUSEATTENTION
+#include "passes/Passes.h.inc"
+} // namespace mlir::bigm
+
+using namespace mlir;
+using namespace mlir::bigm;
+
+namespace {
+bool isNumber(Value value, double number) {
+  auto known = splatNumber(value);
+  return known && *known == number;
+}
+bool elementIsF32(Type type) { return cast<RankedTensorType>(type).getElementType().isF32(); }
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// ---------------------------------------------------------------- the softmax
+
+struct Softmax {
+  Value scores;
+  unsigned dim;
+  bool zeros = false; // a row of -inf alone gives 0, not NaN
+};
+
+/// What `value` is a broadcast of along `dim`.
+Value beforeSpread(Value value, unsigned dim) {
+  unsigned rank = cast<RankedTensorType>(value.getType()).getRank();
+  AffineMap map = AffineMap::getMultiDimIdentityMap(rank, value.getContext());
+  for (Operation *op; (op = value.getDefiningOp()) && isa<ViewOp, StopGradientOp>(op);) {
+    if (auto view = dyn_cast<ViewOp>(op))
+      map = view.getMap().compose(map);
+    value = op->getOperand(0);
+  }
+  SmallVector<AffineExpr> expected;
+  for (unsigned d = 0; d < rank; ++d)
+    if (d != dim)
+      expected.push_back(getAffineDimExpr(d, value.getContext()));
+  return map.getResults() == ArrayRef(expected) ? value : Value();
+}
+
+/// `x` of select(x == number, instead, x), or `x` itself; whether it was a guard.
+Value unguarded(Value x, double instead, bool &guarded, Value of = {}) {
+  auto select = x.getDefiningOp<SelectOp>();
+  if (!select || !isNumber(select.getY(), instead))
+    return x;
+  auto equal = select.getX().getDefiningOp<EqOp>();
+  if (!equal || !isNumber(equal.getY(), -infinity) || (equal.getX() != (of ? of : select.getZ())))
+    return x;
+  guarded = true;
+  return select.getZ();
+}
+
+std::optional<Softmax> softmaxOf(Value weights) {
+  Softmax found;
+  if (auto select = weights.getDefiningOp<SelectOp>()) { // NaN becomes 0
+    auto nan = select.getX().getDefiningOp<NeOp>();
+    if (!nan || nan.getX() != nan.getY() || nan.getX() != select.getZ() || !isNumber(select.getY(), 0))
+      return std::nullopt;
+    found.zeros = true;
+    weights = select.getZ();
+  }
+  Operation *product = weights.getDefiningOp();
+  if (!isa_and_nonnull<MulOp, DivOp>(product))
+    return std::nullopt;
+  for (unsigned side : {0u, 1u}) {
+    auto exp = product->getOperand(side).getDefiningOp<ExpOp>();
+    auto difference = exp ? exp.getX().getDefiningOp<SubOp>() : SubOp();
+    if (!difference || (side == 1 && isa<DivOp>(product)))
+      continue;
+    found.scores = difference.getX();
+    unsigned rank = exp.getType().getRank();
+    for (unsigned dim = 0; dim < rank; ++dim) {
+      Value sum = beforeSpread(product->getOperand(1 - side), dim), most = beforeSpread(difference.getY(), dim);
+      if (!sum || !most)
+        continue;
+      bool guarded = false;
+      most = unguarded(most, 0, guarded);
+      if (isa<MulOp>(product)) {
+        auto one = sum.getDefiningOp<DivOp>();
+        if (!one || !isNumber(one.getX(), 1))
+          continue;
+        sum = one.getY();
+      }
+      sum = unguarded(sum, 1, guarded, most);
+      auto total = sum.getDefiningOp<ReduceSumOp>();
+      auto largest = most.getDefiningOp<ReduceMaxOp>();
+      ArrayRef<int64_t> dims = {};
+      int64_t only = dim;
+      dims = only;
+      if (!total || !largest || total.getX() != exp.getResult() || largest.getX() != found.scores ||
+          total.getDims() != dims || largest.getDims() != dims)
+        continue;
+      found.dim = dim;
+      found.zeros |= guarded;
+      return found;
+    }
+  }
+  return std::nullopt;
+}
+
+// ---------------------------------------------------------------- from the products to the scores
+
+struct Scores {
+  ContractOp products;
+  double scale = 1;
+  Value factor; // over the space of scores, the same for all keys
+  SmallVector<ScoreTerm> terms;
+};
+
+bool usesDim(AffineMap map, unsigned dim) { return map.isFunctionOfDim(dim); }
+
+/// A contraction over one dimension in which keys are of one operand alone.
+bool isProduct(ContractOp op, unsigned key, unsigned rank) {
+  return op && op.getType().getRank() == rank && op.getReduced().getNumResults() == 1 &&
+         usesDim(op.getLhsMap(), key) != usesDim(op.getRhsMap(), key) && usesDim(op.getLhsMap(), rank) &&
+         usesDim(op.getRhsMap(), rank);
+}
+
+/// Walks up to the products. Terms are in the order in which they apply.
+bool collect(Value value, unsigned key, Scores &scores, double alpha = 1, unsigned depth = 16) {
+  Operation *op = value.getDefiningOp();
+  if (!op || depth == 0)
+    return false;
+  auto go = [&](Value x, double factor) { return collect(x, key, scores, factor, depth - 1); };
+  if (auto contract = dyn_cast<ContractOp>(op)) {
+    if (!isProduct(contract, key, contract.getType().getRank()))
+      return false;
+    scores.products = contract;
+    scores.scale = alpha;
+    return true;
+  }
+  if (isa<AddOp>(op)) {
+    for (unsigned side : {0u, 1u})
+      if (go(op->getOperand(side), alpha)) {
+        scores.terms.push_back({op->getOperand(1 - side), alpha});
+        return true;
+      }
+    return false;
+  }
+  if (isa<SubOp>(op)) {
+    if (!go(op->getOperand(0), alpha))
+      return false;
+    scores.terms.push_back({op->getOperand(1), -alpha});
+    return true;
+  }
+  if (isa<MulOp, DivOp>(op)) {
+    for (unsigned side : {0u, 1u}) {
+      if (side == 1 && isa<DivOp>(op))
+        break;
+      Value other = op->getOperand(1 - side);
+      if (auto number = splatNumber(other)) {
+        if (*number != 0 && go(op->getOperand(side), isa<MulOp>(op) ? alpha * *number : alpha / *number))
+          return true;
+        continue;
+      }
+      // One number for each head, say. What was added before would have to be multiplied too.
+      if (isa<MulOp>(op) && go(op->getOperand(side), alpha)) {
+        if (scores.factor || !scores.terms.empty())
+          return false;
+        scores.factor = other;
+        return true;
+      }
+    }
+    return false;
+  }
+  if (auto select = dyn_cast<SelectOp>(op))
+    for (bool shown : {true, false}) {
+      Value through = shown ? select.getY() : select.getZ();
+      auto number = splatNumber(shown ? select.getZ() : select.getY());
+      if (!number || !go(through, alpha))
+        continue;
+      ScoreTerm term{select.getX(), *number * alpha};
+      term.hides = true, term.shown = shown;
+      scores.terms.push_back(term);
+      return true;
+    }
+  return false;
+}
+
+// ---------------------------------------------------------------- the op
+
+class Fusion {
+public:
+  Fusion(ContractOp mix, unsigned weights, unsigned symbols)
+      : b(mix), loc(mix.getLoc()), mix(mix), side(weights), symbols(symbols) {}
+
+  LogicalResult run() {
+    Value weights = mix->getOperand(side);
+    if (!weights.hasOneUse() || !mix.getType().getElementType().isF32() || mix.getReduced().getNumResults() != 1)
+      return failure();
+    std::optional<Softmax> softmax = softmaxOf(weights);
+    Scores scores;
+    if (!softmax || !collect(softmax->scores, softmax->dim, scores))
+      return failure();
+    auto type = cast<RankedTensorType>(weights.getType());
+    if (!elementIsF32(type) || !elementIsF32(scores.products->getOperand(0).getType()) ||
+        !elementIsF32(scores.products->getOperand(1).getType()) || !elementIsF32(mix->getOperand(1 - side).getType()))
+      return failure();
+    rank = type.getRank();
+    if (!readMix(softmax->dim) || !readProducts(scores, type, softmax->dim) || !worthIt())
+      return failure();
+    AffineMap identity = AffineMap::getMultiDimIdentityMap(rank, b.getContext());
+    if (scores.factor && varies({scores.factor, identity}, space).count(space.key))
+      return failure();
+    std::optional<ScoreForm> form = formOf(b, loc, space, scores.terms);
+    if (!form)
+      return failure();
+    build(scores, *form, softmax->zeros);
+    return success();
+  }
+
+private:
+  /// Which dimension of `mix` each one of the weights is; the elements of a head are the one that is left.
+  bool readMix(unsigned key) {
+    AffineMap map = side == 0 ? mix.getLhsMap() : mix.getRhsMap();
+    valueMap = side == 0 ? mix.getRhsMap() : mix.getLhsMap();
+    std::set<unsigned> seen;
+    for (AffineExpr at : map.getResults()) {
+      auto dim = dyn_cast<AffineDimExpr>(at);
+      if (!dim || !seen.insert(dim.getPosition()).second)
+        return false;
+      places.push_back(dim.getPosition());
+    }
+    unsigned resultRank = mix.getType().getRank();
+    if (places[key] != resultRank || resultRank != rank)
+      return false;
+    for (unsigned dim = 0; dim < resultRank; ++dim)
+      if (!seen.count(dim))
+        element = dim;
+    return usesDim(valueMap, resultRank) && usesDim(valueMap, element);
+  }
+
+  bool readProducts(const Scores &scores, RankedTensorType type, unsigned key) {
+    ContractOp products = scores.products;
+    bool keysRight = usesDim(products.getRhsMap(), key);
+    queries = products->getOperand(keysRight ? 0 : 1), keys = products->getOperand(keysRight ? 1 : 0);
+    queryMap = keysRight ? products.getLhsMap() : products.getRhsMap();
+    keyMap = keysRight ? products.getRhsMap() : products.getLhsMap();
+    // The dimension of queries is the last one that neither keys nor values have.
+    std::optional<unsigned> query;
+    for (unsigned dim = 0; dim < rank; ++dim)
+      if (dim != key && !usesDim(keyMap, dim) && !usesDim(valueMap, places[dim]))
+        query = dim;
+    if (!query)
+      return false;
+    SmallVector<unsigned> batch;
+    for (unsigned dim = 0; dim < rank; ++dim)
+      if (dim != key && dim != *query)
+        batch.push_back(dim);
+    space = {type, batch, *query, key, symbols};
+    width = canonical(products.getReduced().getResult(0));
+    return width == sizesOf(mix.getType())[element];
+  }
+
+  /// Whether there is a kernel for it.
+  bool worthIt() {
+    auto sizes = tensorType({b.getAffineConstantExpr(1), space.size(space.query), space.heads(), width}, symbols, b.getF32Type());
+    return attentionHasKernel(sizes);
+  }
+
+  /// [N, T or S, H, D] of queries, keys or values. `places`: where the dimensions of scores are in `map`.
+  Value four(Value x, AffineMap map, unsigned position, ArrayRef<unsigned> places, unsigned element) {
+    SmallVector<unsigned> order;
+    if (!space.batch.empty())
+      order.push_back(space.batch[0]);
+    order.push_back(position);
+    for (unsigned dim : ArrayRef(space.batch).drop_front(space.batch.empty() ? 0 : 1))
+      order.push_back(dim);
+    SmallVector<AffineExpr> at(map.getNumDims(), b.getAffineConstantExpr(0)), sizes;
+    if (space.batch.empty())
+      sizes.push_back(b.getAffineConstantExpr(1));
+    for (unsigned dim : order) {
+      at[places[dim]] = b.getAffineDimExpr(sizes.size());
+      sizes.push_back(space.size(dim));
+    }
+    at[element] = b.getAffineDimExpr(sizes.size());
+    if (space.batch.size() < 2)
+      at[element] = b.getAffineDimExpr(sizes.size() + 1), sizes.push_back(b.getAffineConstantExpr(1));
+    sizes.push_back(width);
+    Type of = cast<RankedTensorType>(x.getType()).getElementType();
+    Value apart = ViewOp::create(b, loc, tensorType(sizes, symbols, of), x,
+                                 map.replaceDimsAndSymbols(at, {}, sizes.size(), 0));
+    auto type = tensorType({sizes[0], space.size(position), space.heads(), width}, symbols, of);
+    return apart.getType() == type ? apart : ReshapeOp::create(b, loc, type, apart);
+  }
+
+  void build(const Scores &scores, const ScoreForm &form, bool zeros) {
+    double scale = scores.scale;
+    for (Value *x : {&queries, &keys})
+      while (auto mul = x->getDefiningOp<MulOp>()) {
+        auto number = splatNumber(mul.getY());
+        if (!number || *number == 0)
+          break;
+        scale *= *number;
+        *x = mul.getX();
+      }
+    SmallVector<unsigned> own = llvm::to_vector(llvm::seq<unsigned>(0, rank));
+    Value q = four(queries, queryMap, space.query, own, rank), k = four(keys, keyMap, space.key, own, rank);
+    Value v = four(mix->getOperand(1 - side), valueMap, space.key, places, element);
+    if (scores.factor) {
+      SmallVector<AffineExpr> dims(AffineMap::getMultiDimIdentityMap(rank, b.getContext()).getResults());
+      dims[space.key] = b.getAffineConstantExpr(0);
+      dims.push_back(b.getAffineDimExpr(rank)); // the elements of a head
+      AffineMap map = AffineMap::get(rank + 1, 0, ArrayRef(dims).take_front(rank), b.getContext());
+      Value spread = four(scores.factor, map, space.query, own, rank);
+      q = MulOp::create(b, loc, q, spread);
+    }
+    auto attention = AttentionOp::create(b, loc, q, k, v, form.mask, form.bias, form.causal, form.strict, scale);
+    Value y = attention.getY();
+    if (zeros && form.mayBeInfinite) {
+      Value statistic = attention.getStatistic();
+      Value sees = GtOp::create(b, loc, statistic, constant(b, loc, statistic.getType(), -infinity));
+      auto bits = withElement(y.getType(), b.getI1Type());
+      AffineExpr n = b.getAffineDimExpr(0), i = b.getAffineDimExpr(1), h = b.getAffineDimExpr(2);
+      sees = ViewOp::create(b, loc, bits, sees, AffineMap::get(4, 0, {n, h, i}, b.getContext()));
+      y = SelectOp::create(b, loc, sees, y, constant(b, loc, y.getType(), 0));
+    }
+    mix.replaceAllUsesWith(turnedBack(y));
+    mix.erase();
+  }
+
+  /// [N, T, H, D] as the result of `mix`.
+  Value turnedBack(Value y) {
+    SmallVector<AffineExpr> sizes, at;
+    SmallVector<unsigned> order; // dimensions of the result in the order of y, heads apart
+    AffineExpr one = b.getAffineConstantExpr(1);
+    if (space.batch.empty())
+      sizes.push_back(one), at.push_back(b.getAffineConstantExpr(0));
+    auto take = [&](unsigned dim) {
+      sizes.push_back(space.size(dim));
+      at.push_back(b.getAffineDimExpr(places[dim]));
+    };
+    if (!space.batch.empty())
+      take(space.batch[0]);
+    take(space.query);
+    for (unsigned dim : ArrayRef(space.batch).drop_front(space.batch.empty() ? 0 : 1))
+      take(dim);
+    if (space.batch.size() < 2)
+      sizes.push_back(one), at.push_back(b.getAffineConstantExpr(0));
+    sizes.push_back(width), at.push_back(b.getAffineDimExpr(element));
+    auto apart = tensorType(sizes, symbols, b.getF32Type());
+    if (apart != y.getType())
+      y = ReshapeOp::create(b, loc, apart, y);
+    return ViewOp::create(b, loc, mix.getType(), y, AffineMap::get(rank, 0, at, b.getContext()));
+  }
+
+  OpBuilder b;
+  Location loc;
+  ContractOp mix;
+  unsigned side, symbols, rank = 0;
+  SmallVector<unsigned> places; // of the dimensions of scores among those of `mix`
+  unsigned element = 0;         // of the result of `mix`: elements of a head
+  AffineMap valueMap, queryMap, keyMap;
+  Value queries, keys;
+  ScoreSpace space;
+  AffineExpr width;
+};
+
+struct FuseAttention : bigm::impl::FuseAttentionBase<FuseAttention> {
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
+    SmallVector<ContractOp> contractions(func.getBody().front().getOps<ContractOp>());
+    for (ContractOp mix : contractions)
+      for (unsigned side : {0u, 1u})
+        if (succeeded(Fusion(mix, side, names ? names.size() : 0).run()))
+          break;
+  }
+};
+} // namespace

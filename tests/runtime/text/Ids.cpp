@@ -2,6 +2,8 @@
 // a 4-byte length and its bytes; with --pairs two and two are encoded together. Writes for each the number of ids, the ids,
 // their types, their spans (2 numbers each), the length of the decoded text and its bytes, all numbers as 4 bytes; for one
 // that cannot be encoded -1, and the reason as a length and bytes. With --time N encodes all texts N times and prints MB/s.
+// With --words N [--at-most M] N and N texts are the words of one; writes the number of ids, the ids, how many words begin
+// among them, and where.
 #include "runtime/text/Tokenizer.h"
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +18,7 @@ int main(int argc, char **argv) {
   EncodeOptions options{.special = true, .offsets = true};
   int times = 0;
   bool pairs = false;
+  size_t words = 0;
   for (int i = 2; i < argc; ++i) {
     if (!std::strcmp(argv[i], "--no-special"))
       options.special = false;
@@ -23,6 +26,10 @@ int main(int argc, char **argv) {
       pairs = true;
     if (!std::strcmp(argv[i], "--time") && i + 1 < argc)
       times = std::atoi(argv[++i]);
+    if (!std::strcmp(argv[i], "--words") && i + 1 < argc)
+      words = size_t(std::atoi(argv[++i]));
+    if (!std::strcmp(argv[i], "--at-most") && i + 1 < argc)
+      options.atMost = std::atoi(argv[++i]);
   }
   try {
     Tokenizer tokenizer = Tokenizer::fromFile(argv[1]);
@@ -52,21 +59,36 @@ int main(int argc, char **argv) {
       put(uint32_t(text.size()));
       std::fwrite(text.data(), 1, text.size(), stdout);
     };
-    for (size_t i = 0; i + pairs < texts.size(); i += 1 + pairs) {
+    auto putNumbers = [&](const std::vector<int32_t> &numbers) {
+      put(uint32_t(numbers.size()));
+      for (int32_t n : numbers)
+        put(uint32_t(n));
+    };
+    auto putError = [&](const Error &e) {
+      put(uint32_t(-1));
+      putText(e.what());
+    };
+    for (size_t i = 0; words > 0 && i + words <= texts.size(); i += words) {
+      try {
+        WordIds w = tokenizer.encodeWords(std::span(texts).subspan(i, words), options.special, options.atMost);
+        putNumbers(w.ids);
+        putNumbers(w.starts);
+      } catch (const Error &e) {
+        putError(e);
+      }
+    }
+    for (size_t i = 0; words == 0 && i + pairs < texts.size(); i += 1 + pairs) {
       try {
         Encoding e = pairs ? tokenizer.encode(texts[i], texts[i + 1], options) : tokenizer.encode(texts[i], options);
         std::string back = tokenizer.decode(e.ids);
-        put(uint32_t(e.ids.size()));
-        for (int32_t id : e.ids)
-          put(uint32_t(id));
+        putNumbers(e.ids);
         for (int32_t type : e.types)
           put(uint32_t(type));
         for (Span s : e.offsets)
           put(s.begin), put(s.end);
         putText(back);
       } catch (const Error &e) {
-        put(uint32_t(-1));
-        putText(e.what());
+        putError(e);
       }
     }
   } catch (const Error &e) {

@@ -106,6 +106,30 @@ TEST(Tokenizer, ReadsAVocabularyOfLines) {
   EXPECT_EQ(t.size(), 7);
 }
 
+TEST(Tokenizer, WordsKeepTheirPlaces) {
+  Tokenizer t = Tokenizer::fromJson(R"({"model":{"type":"WordPiece","unk_token":"?","continuing_subword_prefix":"##","max_input_chars_per_word":9,
+      "vocab":{"?":0,"[CLS]":1,"[SEP]":2,"a":3,"##b":4,"b":5}},"pre_tokenizer":{"type":"WhitespaceSplit"},
+      "post_processor":{"type":"BertProcessing","sep":["[SEP]",2],"cls":["[CLS]",1]}})",
+                                    "t");
+  auto of = [&](std::vector<std::string> words, bool special = true, int64_t atMost = 0) {
+    WordIds w = t.encodeWords(words, special, atMost);
+    return std::pair(w.ids, w.starts);
+  };
+  using Both = std::pair<std::vector<int32_t>, std::vector<int32_t>>;
+  EXPECT_EQ(of({"abb", "b", "b a"}), (Both{{1, 3, 4, 4, 5, 5, 3, 2}, {1, 4, 5}}));
+  EXPECT_EQ(of({"abb", "b"}, false), (Both{{3, 4, 4, 5}, {0, 3}}));
+  EXPECT_EQ(of({}), (Both{{1, 2}, {}}));
+  // A word without ids begins where the next does, the last one at the last id.
+  EXPECT_EQ(of({"", "ab", " ", "b", ""}), (Both{{1, 3, 4, 5, 2}, {1, 1, 3, 3, 4}}));
+  EXPECT_EQ(of({"a", ""}, false), (Both{{3}, {0, 0}}));
+  EXPECT_EQ(of({"", ""}, false), (Both{{}, {0, 0}}));
+  // Of a cut word the ids that are left; of what follows nothing.
+  EXPECT_EQ(of({"b", "abb", "a"}, true, 4), (Both{{1, 5, 3, 2}, {1, 2}}));
+  EXPECT_EQ(of({"b", "abb", "a"}, true, 7), (Both{{1, 5, 3, 4, 4, 3, 2}, {1, 2, 5}}));
+  EXPECT_EQ(of({"b", "a"}, true, 2), (Both{{1, 2}, {}}));
+  EXPECT_EQ(of({"b", "a"}, true, 1), (Both{{1}, {}}));
+}
+
 TEST(VocabularyFit, CharactersInTheOrderOfTheirNumbers) {
   VocabularyFit fit(VocabularyFit::Kind::Characters, {});
   fit.add("hello");

@@ -54,6 +54,10 @@ class Library:
         return made
 
 
+def floats(values):
+    return (c.c_float * len(values))(*values)
+
+
 def ints(values):
     return (c.c_int32 * len(values))(*values)
 

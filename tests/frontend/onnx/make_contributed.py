@@ -30,6 +30,7 @@ class Case:
         made = [f"y{len(self.outputs) + i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(op, names, made, domain=domain, name=f"{op}_{len(self.nodes)}", **attributes))
         self.outputs += made
+        return made[0]
 
     def write(self, folder, tolerance=1e-5, opset=17):
         types = {np.dtype(t): n for t, n in ((np.float32, 1), (np.int32, 6), (np.int64, 7), (np.uint8, 2), (np.int8, 3), (np.bool_, 9))}

@@ -136,7 +136,14 @@ bool collect(Value value, unsigned key, Scores &scores, double alpha = 1, unsign
   Operation *op = value.getDefiningOp();
   if (!op || depth == 0)
     return false;
-  auto go = [&](Value x, double factor) { return collect(x, key, scores, factor, depth - 1); };
+  // A way that leads nowhere leaves no terms behind.
+  auto go = [&](Value x, double factor) {
+    Scores before = scores;
+    if (collect(x, key, scores, factor, depth - 1))
+      return true;
+    scores = std::move(before);
+    return false;
+  };
   if (auto contract = dyn_cast<ContractOp>(op)) {
     if (!isProduct(contract, key, contract.getType().getRank()))
       return false;
@@ -267,8 +274,12 @@ private:
     return width == sizesOf(mix.getType())[element];
   }
 
-  /// Whether there is a kernel for it.
+  /// Whether there is a kernel for it that is as fast. One query over many keys is faster as products; it may come wherever the number
+  /// of queries is open, but for queries and keys of the same positions, where one query has one key.
   bool worthIt() {
+    AffineExpr number = space.size(space.query);
+    if (!isa<AffineConstantExpr>(number) && number != space.size(space.key))
+      return false;
     auto sizes = tensorType({b.getAffineConstantExpr(1), space.size(space.query), space.heads(), width}, symbols, b.getF32Type());
     return attentionHasKernel(sizes);
   }

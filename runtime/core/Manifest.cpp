@@ -188,12 +188,18 @@ static Function parseFunction(const Json &json, size_t index, const Manifest &ma
     const Json &of = member(slices, "of", "`slices` of " + where);
     auto found = std::find(function.symbols.begin(), function.symbols.end(), of.is_string() ? of.get<std::string>() : "");
     Function::Slices own{int32_t(found - function.symbols.begin()), number(member(slices, "each", "`slices` of " + where), "`each` of `slices` of " + where)};
-    if (found == function.symbols.end() || own.each < 1)
-      fail("`slices` of " + where + " names an unknown symbol or has no elements");
-    for (const Arg &arg : function.args)
+    if (found == function.symbols.end())
+      fail("`of` of `slices` of " + where + " is an unknown symbol");
+    if (own.each < 1)
+      fail("`each` of `slices` of " + where + " is less than 1");
+    for (const Arg &arg : function.args) {
       for (size_t i = 0; i < arg.shape.size(); ++i)
         if (arg.shape[i].uses(own.symbol) && (i || arg.shape[i].asSymbol() != own.symbol))
           fail("`slices` of " + where + " is not the outermost size of `" + arg.name + "`");
+      // On several threads at once.
+      if (arg.writes || (arg.role == Role::Output && (arg.shape.empty() || !arg.shape.front().uses(own.symbol))))
+        fail("every slice of " + where + " would write `" + arg.name + "`");
+    }
     function.slices = own;
   }
   return function;

@@ -11,11 +11,12 @@ static int64_t lines(int64_t bytes) { return checkedAdd(bytes, 63, "the scratch 
 SlicedCall::SlicedCall(const Function &of, const int64_t *sizes, int32_t threads) : function(of), dims(sizes) {
   if (!function.slices || dims[function.slices->symbol] <= function.slices->each)
     return;
-  each = function.slices->each;
-  count = (dims[function.slices->symbol] - 1) / each + 1;
-  lanes = std::min<int64_t>(threads, count);
-  int64_t left = count % lanes;
-  together = 2 * left >= lanes ? count : count - left;
+  int64_t size = dims[function.slices->symbol];
+  count = (size - 1) / function.slices->each + 1;
+  each = (size - 1) / count + 1; // all of about one size: a call of few slices waits for the largest
+  int64_t left = count % threads;
+  together = 4 * left >= 3 * threads ? count : count - left;
+  lanes = std::clamp<int64_t>(together, 1, threads); // one for what all threads do together
   lists = lines(int64_t(8 * (function.symbols.size() + function.args.size())));
   own = checkedAdd(lists, lines(function.arenaBytes(dims, each)), "the scratch memory");
 }
@@ -34,11 +35,12 @@ int32_t SlicedCall::runHere() {
   auto lane = [](void *closure, int64_t begin, int64_t end) {
     auto *call = static_cast<SlicedCall *>(closure);
     for (int64_t i = begin; i < end; ++i)
-      for (int64_t slice; (slice = call->next.fetch_add(1)) < call->together;)
+      for (int64_t slice; !call->failed && (slice = call->next.fetch_add(1)) < call->together;)
         if (int32_t result = call->runSlice(nullptr, slice, call->scratch + i * call->own))
           call->failed = result;
   };
-  bigm_rt_parallel_for(context, lanes, 1, lane, this);
+  if (together)
+    bigm_rt_parallel_for(context, lanes, 1, lane, this);
   for (int64_t slice = together; slice < count && !failed; ++slice)
     failed = runSlice(context, slice, scratch);
   return failed;

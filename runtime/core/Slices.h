@@ -2,7 +2,7 @@
 //
 // A slice is a call of the same entry: with the size of the slice, addresses of its part of inputs and outputs, and scratch memory
 // that belongs to a lane. Lanes are run by as many threads and take one slice after the other. Where too few slices are left to
-// give most threads one, the last ones run one by one on all threads. What a slice computes does not depend on where it runs, so
+// give three threads in four one, the last ones run one by one on all threads. What a slice computes does not depend on where it runs, so
 // results have the same bits for any number of threads.
 #pragma once
 #include "Context.h"

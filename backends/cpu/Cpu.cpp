@@ -311,7 +311,14 @@ std::vector<FunctionReport> CpuModule::report(const std::map<std::string, int64_
         values.push_back(it == sizes.end() ? otherwise : it->second);
       }
     reports.push_back(reportOf(func, values));
-    reports.back().slices = batchSlicesOf(func, state->target);
+    FunctionReport &report = reports.back();
+    report.slices = batchSlicesOf(func, state->target);
+    if (!report.slices || values[report.slices->symbol] <= report.slices->each)
+      continue;
+    values[report.slices->symbol] = report.slices->each;
+    FunctionReport ofSlice = reportOf(func, values);
+    report.buffers = std::move(ofSlice.buffers);
+    report.arenaBytes = ofSlice.arenaBytes, report.liveBytes = ofSlice.liveBytes;
   }
   return reports;
 }

@@ -33,7 +33,7 @@ struct FunctionReport {
   std::string name;
   std::vector<std::pair<std::string, int64_t>> sizes; // of the symbols
   std::vector<KernelReport> kernels;                  // in the order of their launches
-  std::vector<BufferReport> buffers;                  // in the arena
+  std::vector<BufferReport> buffers;                  // in the arena; as the two below for one slice, where a call runs in slices
   std::optional<BatchSlices> slices;                  // a call runs for so many elements of the batch at a time
   int64_t arenaBytes = 0;
   int64_t liveBytes = 0; // the most that is alive at one time: no plan needs less

@@ -77,10 +77,12 @@ std::string sizesOf(const FunctionReport &report) {
   return text;
 }
 /// How a call runs in slices of its batch; empty where it does not.
-std::string slicesOf(const FunctionReport &report) {
-  return report.slices ? fmt::format("a call runs for {} of `{}` at a time, each thread in scratch memory of its own\n", report.slices->each,
-                                     report.sizes[report.slices->symbol].first)
-                       : "";
+std::string slicesOf(const FunctionReport &report, bool timed) {
+  if (!report.slices)
+    return "";
+  const std::string &batch = report.sizes[report.slices->symbol].first;
+  return fmt::format("a call runs for {} of `{}` at a time, each thread in an arena of its own{}\n", report.slices->each, batch,
+                     timed ? fmt::format("; the times are of kernels that run for all of `{}`", batch) : "");
 }
 double ratio(const FunctionReport &report) {
   return report.liveBytes ? double(report.arenaBytes) / double(report.liveBytes) : 1;
@@ -105,8 +107,7 @@ std::string explain(const FunctionReport &report, const Times &times, const Peak
   out += fmt::format("the machine: {:.0f} Gflop/s, {:.1f} GB/s; memory: arena {:.3f} MB, {:.3f} MB alive at once, ratio {:.2f}\n\n",
                      peak.gflops, peak.gigabytes, double(report.arenaBytes) * 1e-6, double(report.liveBytes) * 1e-6,
                      ratio(report));
-  if (report.slices) // before the empty line
-    out.insert(out.size() - 1, slicesOf(report));
+  out.insert(out.size() - 1, slicesOf(report, !times.empty())); // before the empty line
   out += fmt::format("{:>4}  {:<11} {:>10} {:>9} {:>10} {:>6}  {}\n", "#", "kernel", "Mflop", "MB",
                      times.empty() ? "least ms" : "ms", "limit", "fuses");
   for (size_t i = 0; i < report.kernels.size(); ++i) {
@@ -134,7 +135,7 @@ std::string explain(const FunctionReport &report, const Times &times, const Peak
 std::string fusionComments(const FunctionReport &report) {
   std::string out = fmt::format("//\n// {}{}: {} kernels\n", report.name, sizesOf(report), report.kernels.size());
   if (report.slices)
-    out += "// " + slicesOf(report);
+    out += "// " + slicesOf(report, false);
   for (size_t i = 0; i < report.kernels.size(); ++i) {
     const KernelReport &kernel = report.kernels[i];
     out += fmt::format("// {:>4}  {:<11} {}  {}\n", i, kernel.kind, kernel.symbol, fmt::join(fusedIn(kernel), ", "));

@@ -247,7 +247,7 @@ void DataSets::bucket(const std::string &name, const std::string &split, std::ve
       try {
         if (step->op == "pieces") {
           std::vector<std::string> words = from.columns[column]->partTexts(r, *part);
-          known[size_t(r)] = int32_t(tokenizer.encodeWords(words, step->special, step->length > 0 ? step->length : step->atMost).ids.size());
+          known[size_t(r)] = int32_t(piecesOf(tokenizer, words, *step).ids.size());
           continue;
         }
         if (step->each) {

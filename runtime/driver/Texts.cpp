@@ -23,6 +23,11 @@ std::vector<int32_t> idsOf(const text::Tokenizer &tokenizer, const std::string &
   return tokenizer.encode(text, optionsOf(step)).ids;
 }
 
+text::WordIds piecesOf(const text::Tokenizer &tokenizer, const std::vector<std::string> &words, const HostStep &step) {
+  text::EncodeOptions options = optionsOf(step);
+  return tokenizer.encodeWords(words, options.special, options.atMost);
+}
+
 text::Tokenizer readTokenizer(const TokenizerProgram &program, const std::string &sourceDir, const std::string &dataDir) {
   std::string path = find(program.file, "the file of the tokenizer `" + program.name + "`", {dataDir, sourceDir});
   try {

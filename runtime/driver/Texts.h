@@ -14,6 +14,8 @@ namespace bigm::driver {
 
 /// Ids of one text as a step cuts it.
 std::vector<int32_t> idsOf(const text::Tokenizer &tokenizer, const std::string &text, const HostStep &step);
+/// The same of the words of a list.
+text::WordIds piecesOf(const text::Tokenizer &tokenizer, const std::vector<std::string> &words, const HostStep &step);
 
 /// The tokenizer in a file of the program: beside it, or in the data folder. Throws data::Error.
 text::Tokenizer readTokenizer(const TokenizerProgram &tokenizer, const std::string &sourceDir, const std::string &dataDir);

@@ -37,7 +37,7 @@ PieceRows pieceRows(const text::Tokenizer &tokenizer, const std::vector<std::str
   std::vector<std::vector<int32_t>> ids, starts;
   std::span<const std::string> rest = texts;
   for (int32_t count : counts) {
-    text::WordIds row = tokenizer.encodeWords(rest.first(size_t(count)), options.special, length > 0 ? length : options.atMost);
+    text::WordIds row = tokenizer.encodeWords(rest.first(size_t(count)), options.special, options.atMost);
     rest = rest.subspan(size_t(count));
     ids.push_back(std::move(row.ids));
     starts.push_back(std::move(row.starts));

@@ -33,20 +33,31 @@ public:
     // Factors of units and cost: 1 where the launch is for this number of queries, and 0 where it is not.
     AffineExpr isOne = getAffineConstantExpr(2, plan.op.getContext()).floorDiv(plan.queries + 1);
     AffineExpr one = plan.queries * isOne, more = 1 - isOne, parts = plan.keptBlocks();
-    Launch blocks = function(name + "_blocks", plan.batch * parts * one, plan.cost * one, [&](Value unit) { block(unit); });
-    Launch join = function(name + "_join", plan.batch * plan.groups * one, plan.batch * plan.heads * parts * plan.width * one,
-                           [&](Value unit) { joinBlocks(unit); });
-    Launch queries = function(name, plan.units * more, plan.cost * more, [&](Value unit) { query(unit); }, /*ownSums=*/true);
+    auto ofHeads = [&](int64_t heads) {
+      allQueries = stack(heads * padded), allWeights = stack(heads * weightsOfHead()), fades = stack(share);
+    };
+    Launch blocks = function(
+        name + "_blocks", plan.batch * parts * one, plan.cost * one, [&] { ofHeads(*constantOf(plan.heads)); },
+        [&](Value unit) { block(unit); });
+    Launch join = function(
+        name + "_join", plan.batch * plan.groups * one, plan.batch * plan.heads * parts * plan.width * one, [] {},
+        [&](Value unit) { joinBlocks(unit); });
+    Launch queries = function(
+        name, plan.units * more, plan.cost * more,
+        [&] {
+          ofHeads(share);
+          openPart(stack(share * plan.partOfHead()));
+        },
+        [&](Value unit) { query(unit); });
     return {blocks, join, queries};
   }
 
 private:
-  template <class Body> Launch function(const std::string &name, AffineExpr units, AffineExpr cost, Body body, bool ownSums = false) {
+  /// `onStack` takes the memory that all units of a range share.
+  Launch function(const std::string &name, AffineExpr units, AffineExpr cost, llvm::function_ref<void()> onStack,
+                  llvm::function_ref<void(Value)> body) {
     e.openFunction(name);
-    int64_t heads = *constantOf(plan.heads);
-    allQueries = stack(heads * padded), allWeights = stack(heads * weightsOfHead()), fades = stack(share);
-    if (ownSums)
-      openPart(stack(share * plan.partOfHead()));
+    onStack();
     loop(e.begin, e.end, 1, body);
     e.closeFunction();
     return {name, canonical(units), canonical(cost)};

@@ -135,7 +135,7 @@ private:
   }
   /// Behind queries, keys and values stand the mask, where `masked`, and what is added to scores.
   Value attention(const ::bigm::Node &node, Location loc, ArrayRef<Value> x) {
-    bool masked = node.attrs.count("masked") ? flag(node, "masked") : x.size() > 3;
+    bool masked = flag(node, "masked");
     std::optional<double> scale;
     if (node.attrs.count("scale"))
       scale = number(node, "scale");

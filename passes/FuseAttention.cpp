@@ -99,9 +99,8 @@ std::optional<Softmax> softmaxOf(Value weights) {
       sum = unguarded(sum, 1, guarded, most);
       auto total = sum.getDefiningOp<ReduceSumOp>();
       auto largest = most.getDefiningOp<ReduceMaxOp>();
-      ArrayRef<int64_t> dims = {};
       int64_t only = dim;
-      dims = only;
+      ArrayRef<int64_t> dims(only);
       if (!total || !largest || total.getX() != exp.getResult() || largest.getX() != found.scores ||
           total.getDims() != dims || largest.getDims() != dims)
         continue;
@@ -284,29 +283,36 @@ private:
     return attentionHasKernel(sizes);
   }
 
+  /// The dimensions of the space that make up [N, T or S, heads...]; none for one of size 1.
+  SmallVector<std::optional<unsigned>> outer(unsigned position) const {
+    SmallVector<std::optional<unsigned>> dims(space.headDims());
+    if (dims.empty())
+      dims.push_back(std::nullopt);
+    dims.insert(dims.begin(), position);
+    dims.insert(dims.begin(), space.batch.empty() ? std::nullopt : std::optional(space.batch[0]));
+    return dims;
+  }
+  /// Their sizes and the elements of a head.
+  SmallVector<AffineExpr> sizesApart(ArrayRef<std::optional<unsigned>> outer) {
+    SmallVector<AffineExpr> sizes;
+    for (std::optional<unsigned> dim : outer)
+      sizes.push_back(dim ? space.size(*dim) : b.getAffineConstantExpr(1));
+    sizes.push_back(width);
+    return sizes;
+  }
+
   /// [N, T or S, H, D] of queries, keys or values. `places`: where the dimensions of scores are in `map`.
   Value four(Value x, AffineMap map, unsigned position, ArrayRef<unsigned> places, unsigned element) {
-    SmallVector<unsigned> order;
-    if (!space.batch.empty())
-      order.push_back(space.batch[0]);
-    order.push_back(position);
-    for (unsigned dim : ArrayRef(space.batch).drop_front(space.batch.empty() ? 0 : 1))
-      order.push_back(dim);
-    SmallVector<AffineExpr> at(map.getNumDims(), b.getAffineConstantExpr(0)), sizes;
-    if (space.batch.empty())
-      sizes.push_back(b.getAffineConstantExpr(1));
-    for (unsigned dim : order) {
-      at[places[dim]] = b.getAffineDimExpr(sizes.size());
-      sizes.push_back(space.size(dim));
-    }
-    at[element] = b.getAffineDimExpr(sizes.size());
-    if (space.batch.size() < 2)
-      at[element] = b.getAffineDimExpr(sizes.size() + 1), sizes.push_back(b.getAffineConstantExpr(1));
-    sizes.push_back(width);
+    SmallVector<std::optional<unsigned>> dims = outer(position);
+    SmallVector<AffineExpr> at(map.getNumDims(), b.getAffineConstantExpr(0)), sizes = sizesApart(dims);
+    for (auto [i, dim] : llvm::enumerate(dims))
+      if (dim)
+        at[places[*dim]] = b.getAffineDimExpr(i);
+    at[element] = b.getAffineDimExpr(dims.size());
     Type of = cast<RankedTensorType>(x.getType()).getElementType();
     Value apart = ViewOp::create(b, loc, tensorType(sizes, symbols, of), x,
                                  map.replaceDimsAndSymbols(at, {}, sizes.size(), 0));
-    auto type = tensorType({sizes[0], space.size(position), space.heads(), width}, symbols, of);
+    auto type = tensorType({sizes[0], sizes[1], space.heads(), width}, symbols, of);
     return apart.getType() == type ? apart : ReshapeOp::create(b, loc, type, apart);
   }
 
@@ -347,24 +353,12 @@ private:
 
   /// [N, T, H, D] as the result of `mix`.
   Value turnedBack(Value y) {
-    SmallVector<AffineExpr> sizes, at;
-    SmallVector<unsigned> order; // dimensions of the result in the order of y, heads apart
-    AffineExpr one = b.getAffineConstantExpr(1);
-    if (space.batch.empty())
-      sizes.push_back(one), at.push_back(b.getAffineConstantExpr(0));
-    auto take = [&](unsigned dim) {
-      sizes.push_back(space.size(dim));
-      at.push_back(b.getAffineDimExpr(places[dim]));
-    };
-    if (!space.batch.empty())
-      take(space.batch[0]);
-    take(space.query);
-    for (unsigned dim : ArrayRef(space.batch).drop_front(space.batch.empty() ? 0 : 1))
-      take(dim);
-    if (space.batch.size() < 2)
-      sizes.push_back(one), at.push_back(b.getAffineConstantExpr(0));
-    sizes.push_back(width), at.push_back(b.getAffineDimExpr(element));
-    auto apart = tensorType(sizes, symbols, b.getF32Type());
+    SmallVector<std::optional<unsigned>> dims = outer(space.query);
+    SmallVector<AffineExpr> at;
+    for (std::optional<unsigned> dim : dims)
+      at.push_back(dim ? b.getAffineDimExpr(places[*dim]) : b.getAffineConstantExpr(0));
+    at.push_back(b.getAffineDimExpr(element));
+    auto apart = tensorType(sizesApart(dims), symbols, b.getF32Type());
     if (apart != y.getType())
       y = ReshapeOp::create(b, loc, apart, y);
     return ViewOp::create(b, loc, mix.getType(), y, AffineMap::get(rank, 0, at, b.getContext()));

@@ -28,6 +28,8 @@ struct ScoreSpace {
   unsigned symbols;
 
   AffineExpr size(unsigned dim) const { return sizesOf(type)[dim]; }
+  /// All of `batch` but N.
+  ArrayRef<unsigned> headDims() const { return ArrayRef(batch).drop_front(batch.empty() ? 0 : 1); }
   AffineExpr heads() const;
   /// [N, heads..., T, S], and its places in this space.
   SmallVector<unsigned> order() const;

@@ -2,22 +2,34 @@
 //
 // The expanded forms are the formulas of BigmOps.td op by op, with the matrix of scores as a tensor. Second order goes
 // through them, and so does everything that the kernels of a backend do not take.
+#include "ir/Attention.h"
 #include "ir/Bigm.h"
-#include <limits>
 
 using namespace mlir;
 using namespace mlir::bigm;
 
-/// Below this the statistic of a row has lost the logarithm of its sum: its scores are hidden ones, or as low.
-static constexpr double lowStatistic = -1e6;
-
-/// What takes the place of a hidden score: the lowest number that f32 and the element have, so that a query from which
-/// everything is hidden weighs all keys alike.
-static double hiddenScore(Type element, bool strict) {
+double bigm::hiddenScore(Type element, bool strict) {
   if (strict)
     return -std::numeric_limits<double>::infinity();
   APFloat lowest = APFloat::getLargest(cast<FloatType>(element).getFloatSemantics(), /*Negative=*/true);
-  return element.isF64() ? -double(std::numeric_limits<float>::max()) : lowest.convertToDouble();
+  return element.isF64() ? lowestScore : lowest.convertToDouble();
+}
+
+AffineMap bigm::broadcastMap(Type from, Type over) {
+  SmallVector<AffineExpr> at, sizes = sizesOf(from), all = sizesOf(over);
+  MLIRContext *context = from.getContext();
+  for (auto [dim, size] : llvm::enumerate(sizes))
+    at.push_back(size == all[dim] ? getAffineDimExpr(dim, context) : getAffineConstantExpr(0, context));
+  return AffineMap::get(at.size(), 0, at, context);
+}
+
+AffineMap bigm::biasOverPositions(Type bias) {
+  SmallVector<AffineExpr> at;
+  MLIRContext *context = bias.getContext();
+  const unsigned dims[] = {0, 2, 1, 3};
+  for (auto [size, dim] : llvm::zip(sizesOf(bias), dims))
+    at.push_back(size == getAffineConstantExpr(1, context) ? getAffineConstantExpr(0, context) : getAffineDimExpr(dim, context));
+  return AffineMap::get(4, 0, at, context);
 }
 
 namespace {
@@ -65,12 +77,12 @@ public:
 
   Value scores(Value q, Value k) {
     Value seen = where(scaled(outer(q, k)), hiddenScore(element, strict));
-    return bias ? AddOp::create(b, loc, seen, ViewOp::create(b, loc, type, bias, biasMap())) : seen;
+    return bias ? AddOp::create(b, loc, seen, ViewOp::create(b, loc, type, bias, broadcastMap(bias.getType(), type))) : seen;
   }
   /// The cotangent of scores summed to the bias.
   Value toBias(Value ds) {
     auto of = cast<RankedTensorType>(bias.getType());
-    return buildFold(b, loc, ds, biasMap(), of);
+    return buildFold(b, loc, ds, broadcastMap(of, type), of);
   }
   /// `x` where the key is visible, else a number.
   Value where(Value x, double otherwise) {
@@ -104,13 +116,6 @@ public:
   AffineExpr batch, length, heads, width, keyLength;
 
 private:
-  /// Where the bias lies over [N, H, T, S].
-  AffineMap biasMap() {
-    SmallVector<AffineExpr> at, sizes = sizesOf(bias.getType()), all = sizesOf(type);
-    for (unsigned dim = 0; dim < 4; ++dim)
-      at.push_back(sizes[dim] == all[dim] ? b.getAffineDimExpr(dim) : b.getAffineConstantExpr(0));
-    return AffineMap::get(4, 0, at, b.getContext());
-  }
   /// Dimensions 0 to 3 are the result's, 4 is summed.
   Value contract(RankedTensorType result, Value x, Value y, ArrayRef<unsigned> xDims, ArrayRef<unsigned> yDims,
                  AffineExpr summed) {
@@ -252,7 +257,8 @@ SmallVector<Value> AttentionGradOp::expand(OpBuilder &b) {
   Scores over(b, *this);
   Value statistic = over.spread(getStatistic());
   Value weight = ExpOp::create(b, loc, SubOp::create(b, loc, over.scores(getQ(), getK()), statistic));
-  Value sees = GtOp::create(b, loc, statistic, constant(b, loc, over.type, std::max(lowStatistic, hiddenScore(over.type.getElementType(), false) / 2)));
+  double low = std::max(lowStatistic, hiddenScore(over.type.getElementType(), false) / 2);
+  Value sees = GtOp::create(b, loc, statistic, constant(b, loc, over.type, low));
   Value even = DivOp::create(b, loc, constant(b, loc, over.type, 1), over.size(over.type, over.keyLength));
   weight = SelectOp::create(b, loc, sees, weight, even);
   Value difference = SubOp::create(b, loc, over.outer(getDy(), getV()), over.spread(getDelta()));

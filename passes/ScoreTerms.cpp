@@ -1,5 +1,5 @@
 #include "passes/ScoreTerms.h"
-#include <limits>
+#include "ir/Attention.h"
 #include <map>
 
 using namespace mlir;
@@ -9,7 +9,6 @@ namespace {
 /// A hidden score of -inf or near the end of f32 swallows what it is added to, so that adding it and putting it in the place of a
 /// score are the same. Files have -1e4 and -1e9 as well: these weigh nothing beside a score that is seen.
 constexpr double swallows = -1e30, hides = -9e3;
-const double lowest = -double(std::numeric_limits<float>::max());
 bool infinite(double number) { return number == -std::numeric_limits<double>::infinity(); }
 
 Placed peeled(Placed p) {
@@ -190,7 +189,7 @@ public:
       }
       if (term.number > hides || (term.number > swallows && terms.size() > 1))
         return std::nullopt;
-      hide({term.value, identity}, term.shown, term.number > swallows ? lowest : term.number, !sum);
+      hide({term.value, identity}, term.shown, term.number > swallows ? lowestScore : term.number, !sum);
     }
     if (sum)
       form.bias = arranged(sum);
@@ -244,10 +243,7 @@ private:
     sum = AddOp::create(b, loc, spread(sum, type), spread(more, type));
   }
   Value spread(Value x, RankedTensorType type) {
-    SmallVector<AffineExpr> at, sizes = sizesOf(x.getType()), all = sizesOf(type);
-    for (unsigned dim = 0; dim < sizes.size(); ++dim)
-      at.push_back(sizes[dim] == all[dim] ? b.getAffineDimExpr(dim) : b.getAffineConstantExpr(0));
-    return x.getType() == type ? x : ViewOp::create(b, loc, type, x, AffineMap::get(at.size(), 0, at, b.getContext()));
+    return x.getType() == type ? x : ViewOp::create(b, loc, type, x, broadcastMap(x.getType(), type));
   }
 
   /// What the condition does not show has `number` for a score. `alone`: whatever is added otherwise hides nothing in its place.
@@ -258,7 +254,7 @@ private:
     else
       all.push_back(condition);
     // Causality and masks of keys have forms of their own where what they hide is what bigm.attention hides.
-    bool same = infinite(number) || (number == double(float(lowest)) && alone);
+    bool same = infinite(number) || (number == lowestScore && alone);
     SmallVector<Placed> rest;
     for (const Placed &p : all) {
       bool kindFits = same && (!hidden || *hidden == number);
@@ -319,7 +315,7 @@ private:
     SmallVector<AffineExpr> sizes = sizesOf(x.getType());
     AffineExpr one = b.getAffineConstantExpr(1);
     sizes[space.key] = space.size(space.key);
-    ArrayRef<unsigned> batch = space.batch, heads = batch.empty() ? batch : batch.drop_front();
+    ArrayRef<unsigned> batch = space.batch, heads = space.headDims();
     bool perHead = llvm::any_of(heads, [&](unsigned dim) { return sizes[dim] != one; });
     for (unsigned dim : heads)
       sizes[dim] = perHead ? space.size(dim) : one;
@@ -351,7 +347,7 @@ private:
 
 AffineExpr ScoreSpace::heads() const {
   AffineExpr product = getAffineConstantExpr(1, type.getContext());
-  for (unsigned dim : ArrayRef(batch).drop_front(batch.empty() ? 0 : 1))
+  for (unsigned dim : headDims())
     product = product * size(dim);
   return canonical(product);
 }

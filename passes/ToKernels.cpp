@@ -1,5 +1,6 @@
 // Every bigm op becomes one nest (or a runtime call, or an alias). Nothing is decided here: each op says how an element
 // of its result comes about, and fuse-kernels decides what is computed together.
+#include "ir/Attention.h"
 #include "ir/Bigm.h"
 #include "ir/Formula.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -412,13 +413,8 @@ private:
       read(forward);
     else if (auto gradient = dyn_cast<AttentionGradOp>(op))
       read(gradient);
-    if (bias) { // over (n, i, h, j), as queries and keys are
-      SmallVector<AffineExpr> has = sizesOf(bias.getType()), at;
-      const unsigned places[] = {0, 2, 1, 3};
-      for (auto [size, dim] : llvm::zip(has, places))
-        at.push_back(size == number(1) ? number(0) : builder.getAffineDimExpr(dim));
-      maps.back() = AffineMap::get(4, 0, at, builder.getContext());
-    }
+    if (bias)
+      maps.back() = biasOverPositions(bias.getType());
     if (cached) {
       AffineExpr heads = keys[2];
       sizes[3] = sizesOf(op->getOperand(3).getType())[1];

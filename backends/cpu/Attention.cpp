@@ -1,4 +1,5 @@
 #include "backends/cpu/Attention.h"
+#include "ir/Attention.h"
 #include "ir/Dims.h"
 
 using namespace mlir;
@@ -38,7 +39,7 @@ AttentionPlan::AttentionPlan(AttendOp op, const Target &target) : op(op) {
   groups = op.getCached() ? sizes.getResult(5) : heads;
   // Accumulators, the vectors that they share and a broadcast fill the registers.
   rows = target.registers >= 32 ? 12 : 6;
-  registerLanes = target.lanes, lanes = attentionVectors * registerLanes;
+  lanes = int64_t(attentionVectors) * target.lanes;
   for (auto [i, input] : llvm::enumerate(op.getInputs()))
     inputs.push_back(tensorAt({Slot::Tensor, {}, unsigned(i), {}}, cast<AffineMapAttr>(op.getMaps()[i]).getValue(),
                               stridesOf(input)));
@@ -46,13 +47,8 @@ AttentionPlan::AttentionPlan(AttendOp op, const Target &target) : op(op) {
     unsigned rank = cast<RankedTensorType>(result.getType()).getRank();
     auto map = AffineMap::getMultiDimIdentityMap(rank, op.getContext());
     if (op.getBackward() && i == 3) { // the bias, whose sizes of 1 stand for all
-      SmallVector<AffineExpr> at, has = sizesOf(result.getType());
-      AffineExpr one = getAffineConstantExpr(1, op.getContext());
-      const unsigned places[] = {0, 2, 1, 3};
-      for (auto [size, dim] : llvm::zip(has, places))
-        at.push_back(size == one ? one - 1 : getAffineDimExpr(dim, op.getContext()));
-      map = AffineMap::get(4, 0, at, op.getContext());
-      sharedBatch = has[0] == one, sharedHeads = has[1] == one;
+      map = biasOverPositions(result.getType());
+      sharedBatch = !map.isFunctionOfDim(0), sharedHeads = !map.isFunctionOfDim(2);
     }
     results.push_back(tensorAt({Slot::Result, {}, unsigned(i), {}}, map, stridesOf(result)));
   }
@@ -66,6 +62,8 @@ AttentionPlan::AttentionPlan(AttendOp op, const Target &target) : op(op) {
 }
 
 AffineExpr AttentionPlan::keptBlocks() const { return canonical(keys.floorDiv(keptAtOnce) + 1); }
+
+int64_t AttentionPlan::partOfHead() const { return llvm::alignTo(width, lanes / attentionVectors) + 2; }
 
 AffineExpr AttentionPlan::scratchBytes() const {
   int64_t each = *constantOf(heads) * partOfHead() * 4;

@@ -32,7 +32,7 @@ struct AttentionPlan {
   static constexpr int64_t keptAtOnce = 64;
   AffineExpr keptBlocks() const;
   /// Numbers that a block leaves of each head: what it mixed, in whole registers, the largest score and the sum of weights.
-  int64_t partOfHead() const { return llvm::alignTo(width, registerLanes) + 2; }
+  int64_t partOfHead() const;
   /// Bytes of all of them, at most, as a sum of products of sizes.
   AffineExpr scratchBytes() const;
 
@@ -47,7 +47,6 @@ struct AttentionPlan {
   bool biasGradient() const { return op.getBackward() && results.size() > 3; }
   bool sharedBatch = false, sharedHeads = false;
   AffineExpr units, cost;
-  int64_t registerLanes;
   unsigned rows;  // of a block of accumulators, `attentionVectors` registers abreast
   int64_t lanes;  // of such a row
 };

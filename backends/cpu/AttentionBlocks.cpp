@@ -70,7 +70,7 @@ AttentionBlocks::Place AttentionBlocks::place(const AttentionTensor &tensor, Val
 }
 
 Value AttentionBlocks::hiddenScore() {
-  return real(plan.op.getStrict() ? -std::numeric_limits<double>::infinity() : lowest);
+  return real(bigm::hiddenScore(b.getF32Type(), plan.op.getStrict()));
 }
 
 AttentionBlocks::Place AttentionBlocks::maskOf(Value n) {

@@ -2,14 +2,12 @@
 // `lanes` queries or keys abreast, one row for each element of a head or each position of the other side.
 #pragma once
 #include "backends/cpu/Attention.h"
-#include <limits>
+#include "ir/Attention.h"
 
 namespace mlir::bigm::cpu {
 
-/// Scores below this are of hidden keys, which stand at `lowest`, or as low.
-constexpr double lowest = -std::numeric_limits<float>::max(), hiddenBelow = -1e30;
-/// Below this the statistic of a row has lost the logarithm of its sum.
-constexpr double lowStatistic = -1e6;
+/// Scores below this are of hidden keys, which stand at `lowestScore`, or as low.
+constexpr double hiddenBelow = -1e30;
 
 class AttentionBlocks {
 public:

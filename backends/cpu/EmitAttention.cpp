@@ -58,7 +58,7 @@ private:
     gather(queries, place(plan.inputs[0], n, h), first, count, plan.op.getScale().convertToDouble());
     clear(mixed);
 
-    Vectors start(attentionVectors, real(lowest)); // not -inf, which could not be subtracted from -inf
+    Vectors start(attentionVectors, real(lowestScore)); // not -inf, which could not be subtracted from -inf
     start.append(attentionVectors, real(0));
     // The position of the last key that lane 0 sees.
     lastSeen = plan.op.getCausal() ? e.add(first, e.sub(keys, length)) : Value();

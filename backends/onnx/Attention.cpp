@@ -1,6 +1,6 @@
 // Attention as operators: the scores, the weights of their softmax, the weighted values.
 #include "backends/onnx/Emitter.h"
-#include <limits>
+#include "ir/Attention.h"
 
 namespace mlir::bigm::to_onnx {
 
@@ -17,8 +17,7 @@ Name Emitter::attention(AttentionOp op) {
   else
     scores = s.add("Div", {scores, s.add("Sqrt", {s.cast(s.dimScalar(queries[3]), type)})});
   // So low that it weighs nothing beside any score, and unless `strict` a number: where all is hidden, all weigh alike.
-  double lowest = element.isF16() ? -65504 : element.isBF16() ? -0x1.fep127 : -double(std::numeric_limits<float>::max());
-  Name hidden = s.scalar(type, op.getStrict() ? -std::numeric_limits<double>::infinity() : lowest);
+  Name hidden = s.scalar(type, hiddenScore(element, op.getStrict()));
   if (op.getCausal()) {
     Name last = s.iota(queries[1], 0, 2);
     AffineExpr before = canonical(keys[1] - queries[1]);

@@ -1,13 +1,12 @@
 // Attention and its gradient in plain loops, from the formulas in ir/BigmOps.td.
 #include "backends/ref/Ref.h"
+#include "ir/Attention.h"
 #include "llvm/ADT/ArrayRef.h"
 #include <cmath>
-#include <limits>
 
 namespace mlir::bigm::ref {
 
 namespace {
-constexpr double lowest = -double(std::numeric_limits<float>::max()), lowStatistic = -1e6;
 
 /// Tensors [N, T, H, D], what a query sees and what is added to scores.
 struct Shape {
@@ -21,7 +20,7 @@ struct Shape {
       : batch(in[0]->shape[0]), length(in[0]->shape[1]), keys(in[1]->shape[1]), heads(in[0]->shape[2]),
         width(in[0]->shape[3]), mask(how.masked ? in[more] : nullptr),
         bias(how.biased ? in[more + how.masked] : nullptr), causal(how.causal),
-        scale(how.scale ? *how.scale : 1 / std::sqrt(double(width))), hidden(how.strict ? -INFINITY : lowest) {}
+        scale(how.scale ? *how.scale : 1 / std::sqrt(double(width))), hidden(how.strict ? -INFINITY : lowestScore) {}
 
   int64_t ofQuery(int64_t n, int64_t i, int64_t h) const { return ((n * length + i) * heads + h) * width; }
   int64_t ofKey(int64_t n, int64_t j, int64_t h) const { return ((n * keys + j) * heads + h) * width; }
@@ -50,7 +49,7 @@ struct Shape {
     double score = visible(n, i, j) ? scale * dot(&q.data[ofQuery(n, i, h)], &k.data[ofKey(n, j, h)]) : hidden;
     if (bias)
       score += bias->data[ofBias(n, h, i, j)];
-    return score < 1.5 * lowest ? -INFINITY : score; // as f32 has it
+    return score < 1.5 * lowestScore ? -INFINITY : score; // as f32 has it
   }
 };
 
@@ -69,7 +68,7 @@ void attend(ArrayRef<const Tensor *> in, const Attending &how, MutableArrayRef<T
   clear(y), clear(statistic);
   shape.rows([&](int64_t n, int64_t h, int64_t i) {
     std::vector<double> weight;
-    double most = lowest, sum = 0; // not -inf, which could not be subtracted from -inf
+    double most = lowestScore, sum = 0; // not -inf, which could not be subtracted from -inf
     for (int64_t j = 0; j < shape.keys; ++j) {
       weight.push_back(shape.score(q, k, n, h, i, j));
       most = std::max(most, weight.back());

@@ -7,7 +7,9 @@
 #include "Feed.h"
 #include "FitSettings.h"
 #include "Guard.h"
+#include "Interrupt.h"
 #include "Measure.h"
+#include "MetricsFile.h"
 #include "Pretrained.h"
 #include "Progress.h"
 #include "RunFolder.h"
@@ -20,13 +22,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <ctime>
 #include <filesystem>
 #include <optional>
 #include <set>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace bigm::driver {
 namespace fs = std::filesystem;
@@ -34,33 +33,6 @@ using data::fail;
 using json = nlohmann::ordered_json;
 
 namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
-
-/// Ctrl-C sets the flag; the handler goes away with the first one, so a second kills.
-class CatchInterrupt {
-public:
-  explicit CatchInterrupt(bool on) : on(on) {
-    if (!on)
-      return;
-    interrupted = 0;
-    struct sigaction action {};
-    action.sa_handler = [](int) { interrupted = 1; };
-    action.sa_flags = int(SA_RESETHAND);
-    sigaction(SIGINT, &action, &oldInt);
-    sigaction(SIGTERM, &action, &oldTerm);
-  }
-  ~CatchInterrupt() {
-    if (on) {
-      sigaction(SIGINT, &oldInt, nullptr);
-      sigaction(SIGTERM, &oldTerm, nullptr);
-    }
-  }
-
-private:
-  bool on;
-  struct sigaction oldInt, oldTerm;
-};
 
 std::string nowText() {
   std::time_t now = std::time(nullptr);
@@ -78,41 +50,6 @@ bool smallerIsBetter(const std::string &metric) {
       return true;
   return false;
 }
-
-/// Streams one JSON object a line; knows its length, so that a resumed run continues where its checkpoint stood.
-class MetricsFile {
-public:
-  MetricsFile(const std::string &path, uint64_t keep) : path(path) {
-    file = std::fopen(path.c_str(), keep ? "r+b" : "wb");
-    if (!file && keep)
-      file = std::fopen(path.c_str(), "wb"), keep = 0;
-    if (!file)
-      fail("{}: cannot be written: {}", path, std::strerror(errno));
-    struct stat info;
-    if (keep && ::fstat(::fileno(file), &info) == 0)
-      keep = std::min<uint64_t>(keep, uint64_t(info.st_size));
-    if (::ftruncate(::fileno(file), off_t(keep)) != 0 || std::fseek(file, 0, SEEK_END) != 0)
-      fail("{}: cannot be written: {}", path, std::strerror(errno));
-    size = keep;
-  }
-  ~MetricsFile() { std::fclose(file); }
-  void line(const json &value) {
-    std::string text = value.dump() + "\n";
-    if (std::fwrite(text.data(), 1, text.size(), file) != text.size())
-      fail("{}: cannot be written: {}", path, std::strerror(errno));
-    size += text.size();
-  }
-  uint64_t flush() {
-    if (std::fflush(file) != 0)
-      fail("{}: cannot be written: {}", path, std::strerror(errno));
-    return size;
-  }
-
-private:
-  std::string path;
-  std::FILE *file;
-  uint64_t size;
-};
 
 class Trainer {
 public:

@@ -140,6 +140,7 @@ Pieces AddedTokens::split(Text text, const Normalizer &normalizer) const {
     }
     Text part;
     part.tracked = text.tracked;
+    part.start = text.origin(p.begin).begin;
     part.copy(text, p.begin, p.end);
     normalizer.apply(part);
     out.text.copy(part, 0, part.bytes.size());

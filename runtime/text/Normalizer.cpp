@@ -23,8 +23,7 @@ template <class Keep> void filter(Text &text, Keep keep) {
 
 /// Replaces characters one by one.
 template <class By> void map(Text &text, By by) {
-  Text out;
-  out.tracked = text.tracked;
+  Text out = text.blank();
   out.bytes.reserve(text.bytes.size());
   for (size_t at = 0; at < text.bytes.size();) {
     Span origin = text.origin(at);
@@ -95,8 +94,7 @@ void strip(Text &text, bool left, bool right) {
   }
   if (begin == 0 && end == text.bytes.size())
     return;
-  Text out;
-  out.tracked = text.tracked;
+  Text out = text.blank();
   out.copy(text, begin, end);
   text = std::move(out);
 }
@@ -139,7 +137,7 @@ void addReplaced(const Text &text, size_t begin, size_t end, const Pattern &patt
   pattern.parts(text.bytes, begin, end, parts);
   for (const Match &m : parts)
     if (m.matched)
-      out.add(content, m.end == 0 ? Span{} : text.origin(m.end - 1));
+      out.add(content, text.inserted(m.end));
     else
       out.copy(text, m.begin, m.end);
 }
@@ -224,15 +222,13 @@ void Normalizer::apply(Text &text) const {
       strip(text, step.left, step.right);
       break;
     case Kind::Replace: {
-      Text out;
-      out.tracked = text.tracked;
+      Text out = text.blank();
       addReplaced(text, 0, text.bytes.size(), *step.pattern, step.content, out);
       text = std::move(out);
       break;
     }
     case Kind::Prepend: {
-      Text out;
-      out.tracked = text.tracked;
+      Text out = text.blank();
       out.add(step.content, text.origin(0));
       out.copy(text, 0, text.bytes.size());
       text = std::move(out);
@@ -261,8 +257,7 @@ void Normalizer::apply(Text &text) const {
       map(text, [](char32_t c) { return nmtSpaces(c) ? U' ' : c; });
       break;
     case Kind::ByteLevel: {
-      Text out;
-      out.tracked = text.tracked;
+      Text out = text.blank();
       addByteChars(text, 0, text.bytes.size(), out);
       text = std::move(out);
       break;

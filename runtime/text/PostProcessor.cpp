@@ -18,10 +18,18 @@ void trim(Row &row, const std::vector<std::string_view> &texts, bool prefixSpace
       size_t n = validAt(text, s.begin, broken);
       s.begin = std::min(s.begin + uint32_t(n ? n : broken), s.end);
     }
-    for (; trailing > 0 && s.end > s.begin; --trailing)
+    // A token may show more spaces than the text has characters up to its end; then nothing is taken.
+    auto back = [&](uint32_t at) {
       do
-        --s.end;
-      while (s.end > s.begin && (uint8_t(text[s.end]) & 0xC0) == 0x80);
+        --at;
+      while (at > 0 && (uint8_t(text[at]) & 0xC0) == 0x80);
+      return at;
+    };
+    uint32_t end = s.end;
+    for (; trailing > 0 && end > 0; --trailing)
+      end = back(end);
+    if (trailing == 0)
+      s.end = std::max(end, s.begin);
   }
 }
 

@@ -202,8 +202,7 @@ void PreTokenizer::one(const Step &step, Pieces &pieces) const {
     settle(parts, int(behavior), list);
   };
   // Steps that change bytes write a new text.
-  Text out;
-  out.tracked = pieces.text.tracked;
+  Text out = pieces.text.blank();
   if (step.kind == Kind::ByteLevel || step.kind == Kind::Metaspace)
     out.bytes.reserve(bytes.size() + bytes.size() / 2);
 

@@ -3,8 +3,7 @@
 namespace bigm::text {
 
 void Text::transform(const std::vector<Change> &changes, size_t dropped) {
-  Text out;
-  out.tracked = tracked;
+  Text out = blank();
   out.bytes.reserve(bytes.size());
   size_t at = 0; // in the old text
   auto pass = [&](size_t chars) {
@@ -14,7 +13,7 @@ void Text::transform(const std::vector<Change> &changes, size_t dropped) {
   pass(dropped);
   for (const Change &c : changes) {
     if (c.change > 0) {
-      out.add(c.c, at == 0 ? Span{} : origin(at - 1)); // an inserted one belongs to what is before it
+      out.add(c.c, inserted(at));
       continue;
     }
     out.add(c.c, origin(at));

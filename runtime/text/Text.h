@@ -15,6 +15,10 @@ struct Text {
   std::string bytes;
   std::vector<Span> from;
   bool tracked = false;
+  uint32_t start = 0; ///< the byte of the original that this text begins at: what is put in front stands there
+
+  /// An empty text in this one's place.
+  Text blank() const { return {.bytes = {}, .from = {}, .tracked = tracked, .start = start}; }
 
   void add(char32_t c, Span origin) {
     size_t before = bytes.size();
@@ -38,6 +42,8 @@ struct Text {
   Span origin(size_t begin, size_t end) const {
     return !tracked || begin >= end ? Span{} : Span{from[begin].begin, from[end - 1].end};
   }
+  /// The span of what is inserted at byte `at`: that of what is before it.
+  Span inserted(size_t at) const { return at == 0 ? Span{start, start} : origin(at - 1); }
   /// Replaces the text by `changes`; `dropped` characters at its beginning are left out.
   void transform(const std::vector<Change> &changes, size_t dropped = 0);
 };

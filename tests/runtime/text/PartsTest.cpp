@@ -29,6 +29,22 @@ TEST(Parts, SpacesAreTakenOutOfSpansByCharacters) {
   EXPECT_THAT(words("\"\u3000a\":1", kTrims).encode("\u3000a", {.offsets = true}).offsets, ElementsAre(Span{3, 4}));
 }
 
+TEST(Parts, SpansKeepTheirEndWhereATokenShowsMoreSpacesThanTheTextHasCharacters) {
+  Tokenizer t = words(R"("b  ":1,"ab  ":2)", R"("normalizer":{"type":"Replace","pattern":{"String":"b"},"content":"b  "},)" + std::string(kTrims));
+  EXPECT_THAT(t.encode("b", {.offsets = true}).offsets, ElementsAre(Span{0, 1}));
+  EXPECT_THAT(t.encode("ab", {.offsets = true}).offsets, ElementsAre(Span{0, 0}));
+}
+
+// Each stretch between added tokens is normalised for itself: what is put in front of it stands where it begins.
+TEST(Parts, WhatIsPutInFrontOfAStretchStandsAtItsBeginning) {
+  Tokenizer t = words(R"("a":1,"b":2,"x":3)", R"("added_tokens":[{"content":"<m>","normalized":false}],)"
+                                              R"("normalizer":{"type":"Replace","pattern":{"Regex":"(?m)^"},"content":"x"},)"
+                                              R"("pre_tokenizer":{"type":"FixedLength","length":1})");
+  Encoding e = t.encode("a<m>b", {.offsets = true});
+  EXPECT_THAT(e.ids, ElementsAre(3, 1, 4, 3, 2));
+  EXPECT_THAT(e.offsets, ElementsAre(Span{0, 0}, Span{0, 1}, Span{1, 4}, Span{4, 4}, Span{4, 5}));
+}
+
 // The spaces that an added token takes with it are not in its own text.
 TEST(Parts, SpansOfAddedTokensLeaveOutTheSpacesBesideThem) {
   Tokenizer t = words(R"("a":1,"you":2)", R"("added_tokens":[{"content":"you","lstrip":true,"normalized":false}],)" + std::string(kTrims));

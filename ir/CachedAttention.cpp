@@ -1,10 +1,9 @@
 // Attention over kept rows: what it demands, and what it is in other ops, which is what runs where no kernel takes it.
+#include "ir/Attention.h"
 #include "ir/Bigm.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
-
-static constexpr double hiddenScore = -1e30;
 
 LogicalResult CachedAttentionOp::verify() {
   auto rank4 = [](Value v) { return cast<RankedTensorType>(v.getType()).getRank() == 4; };
@@ -90,7 +89,7 @@ SmallVector<Value> CachedAttentionOp::expand(OpBuilder &b) {
                             LeOp::create(b, loc, SubOp::create(b, loc, j, capacity), i));
   Value inside = LtOp::create(b, loc, j, capacity);
   Value seen = OrOp::create(b, loc, AndOp::create(b, loc, inside, isKept), own);
-  scores = SelectOp::create(b, loc, seen, scores, constant(b, loc, scoresType, hiddenScore));
+  scores = SelectOp::create(b, loc, seen, scores, constant(b, loc, scoresType, hiddenScore(element, false)));
   Value most = ReduceMaxOp::create(b, loc, scores, ArrayRef<int64_t>{4});
   Value weight = ExpOp::create(b, loc, SubOp::create(b, loc, scores, buildBroadcast(b, loc, most, {4}, scoresType)));
   Value sum = ReduceSumOp::create(b, loc, weight, ArrayRef<int64_t>{4});

@@ -136,9 +136,7 @@ OpFoldResult ReduceMaxOp::fold(FoldAdaptor) { return foldReduce(getX(), getDims(
 OpFoldResult ReduceMinOp::fold(FoldAdaptor) { return foldReduce(getX(), getDims()); }
 OpFoldResult ReduceProdOp::fold(FoldAdaptor) { return foldReduce(getX(), getDims()); }
 
-namespace {
-/// Rounds to what the element type can hold; nothing when the number has no exact meaning there.
-std::optional<double> rounded(Type type, double number) {
+std::optional<double> mlir::bigm::roundedTo(Type type, double number) {
   if (type.isF64())
     return number;
   if (type.isF32())
@@ -153,6 +151,7 @@ std::optional<double> rounded(Type type, double number) {
   return whole;
 }
 
+namespace {
 /// A pointwise op on constants is a constant.
 struct ConstantPointwise : OpInterfaceRewritePattern<Pointwise> {
   using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
@@ -165,7 +164,7 @@ struct ConstantPointwise : OpInterfaceRewritePattern<Pointwise> {
       numbers.push_back(*number);
     }
     Type type = op->getResult(0).getType();
-    std::optional<double> value = rounded(cast<RankedTensorType>(type).getElementType(), op.evaluate(numbers));
+    std::optional<double> value = roundedTo(cast<RankedTensorType>(type).getElementType(), op.evaluate(numbers));
     if (!value)
       return rewriter.notifyMatchFailure(op, "the value does not fit the element type");
     rewriter.replaceOpWithNewOp<ConstantOp>(op, type, *value);
@@ -202,7 +201,7 @@ struct ConstantSum : OpRewritePattern<ReduceSumOp> {
     count = canonical(count);
     auto type = cast<RankedTensorType>(op.getType());
     if (auto constant = dyn_cast<AffineConstantExpr>(count)) {
-      std::optional<double> value = rounded(type.getElementType(), *number * double(constant.getValue()));
+      std::optional<double> value = roundedTo(type.getElementType(), *number * double(constant.getValue()));
       if (!value)
         return rewriter.notifyMatchFailure(op, "the value does not fit the element type");
       rewriter.replaceOpWithNewOp<ConstantOp>(op, type, *value);
@@ -284,7 +283,7 @@ struct SharedDivisor : OpRewritePattern<DivOp> {
     if (!isa<FloatType>(type.getElementType()))
       return rewriter.notifyMatchFailure(op, "integers divide exactly");
     if (std::optional<double> number = splatNumber(op.getY())) {
-      std::optional<double> inverse = rounded(type.getElementType(), 1 / *number);
+      std::optional<double> inverse = roundedTo(type.getElementType(), 1 / *number);
       if (type.getRank() == 0 || !inverse || !std::isnormal(*inverse))
         return rewriter.notifyMatchFailure(op, "is one division, or the reciprocal is no normal number");
       Value by = constant(rewriter, op.getLoc(), type, *inverse);
@@ -410,4 +409,5 @@ void BigmDialect::getCanonicalizationPatterns(RewritePatternSet &patterns) const
                ConstantMove<PadOp>, ConstantSum, Algebra, PlainFold, ReduceOfReduce<ReduceSumOp>, ReduceOfReduce<ReduceMaxOp>,
                ReduceOfReduce<ReduceMinOp>, ReduceOfReduce<ReduceProdOp>, CastOfCast>(getContext());
   addContractionPatterns(patterns);
+  addChoicePatterns(patterns);
 }

@@ -39,8 +39,9 @@ uint16_t halfBits(double x) {
   return sign | uint16_t((exponent + 15) << 10) | uint16_t(std::ldexp(x, 10 - exponent) - 1024);
 }
 
-/// Element `i`, as the file holds it.
-Number element(const onnx::Tensor &t, int64_t i) {
+} // namespace
+
+Number elementAt(const onnx::Tensor &t, int64_t i) {
   const char *data = t.bytes.view.data();
   auto get = [&]<class T>(T value) {
     std::memcpy(&value, data + i * int64_t(sizeof value), sizeof value);
@@ -65,8 +66,6 @@ Number element(const onnx::Tensor &t, int64_t i) {
   }
 }
 
-} // namespace
-
 double rounded(double x, Type type) {
   switch (type) {
   case Type::F32: return float(x);
@@ -90,7 +89,7 @@ std::shared_ptr<const Elements> elementsOf(const onnx::Tensor &t) {
     return nullptr;
   auto out = std::make_shared<Elements>();
   for (int64_t i = 0; i < *count; ++i)
-    out->push_back(element(t, i));
+    out->push_back(elementAt(t, i));
   return out;
 }
 
@@ -118,7 +117,7 @@ std::string bytesOf(const Elements &elements, Elem elem) {
 std::vector<double> numbersOf(const onnx::Tensor &t) {
   std::vector<double> out;
   for (int64_t i = 0, n = onnx::countOf(t.shape).value_or(0); i < n; ++i) {
-    Number number = element(t, i);
+    Number number = elementAt(t, i);
     out.push_back(isFloat(t.type) ? number.real : double(*number.whole.constant()));
   }
   return out;
@@ -127,7 +126,7 @@ std::vector<double> numbersOf(const onnx::Tensor &t) {
 std::string widened(const onnx::Tensor &t, Elem elem) {
   std::string out;
   for (int64_t i = 0, n = onnx::countOf(t.shape).value_or(0); i < n; ++i)
-    append(out, element(t, i), elem);
+    append(out, elementAt(t, i), elem);
   return out;
 }
 

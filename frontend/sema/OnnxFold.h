@@ -8,6 +8,8 @@ namespace bigm::sema::onnx_import {
 /// More elements than these are recorded: what is folded is sizes, axes and small tables.
 constexpr int64_t kFoldLimit = 4096;
 
+/// Element `i`, as the file holds it.
+Number elementAt(const onnx::Tensor &tensor, int64_t i);
 /// Elements of a tensor of the file, when there are few.
 std::shared_ptr<const std::vector<Number>> elementsOf(const onnx::Tensor &tensor);
 /// All elements as doubles, whatever their number.

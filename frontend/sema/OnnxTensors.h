@@ -155,8 +155,9 @@ public:
 private:
   Val fold(Op op, const Vals &operands, const std::vector<Dim> &shape, Type type);
   Val wrapped(Val v); // into the range of a type that is held in a wider one
-  Value stored(const std::string &name, TensorDecl::Kind kind, const std::vector<Number> &elements, Type type,
-               const std::vector<Dim> &shape);
+  Value stored(const Val &v); // what is known, as a tensor
+  /// Elements that follow from their positions, where `bytes`, all of them, show that they do.
+  std::optional<Value> fromPositions(const Val &v, std::string_view bytes, size_t width);
 
   Store &store;
 };

@@ -156,10 +156,13 @@ Value Tensors::use(const Val &v, TensorDecl::Kind kind) {
       return rec.reshape(all, v.shape);
     }
     if (!v.file)
-      return stored("", TensorDecl::Kind::State, list, v.type, v.shape);
+      return stored(v);
   }
   if (!v.file)
     refuse("an operand has no value");
+  if (unsigned bits = onnx::bitsOf(v.type); bits % 8 == 0)
+    if (auto computed = fromPositions(v, v.file->bytes.view, bits / 8))
+      return *computed;
   if (!v.learnable)
     kind = TensorDecl::Kind::State;
   if (onnx::bitsOf(v.type) != 8 * sizeOf(type.elem)) {
@@ -169,11 +172,12 @@ Value Tensors::use(const Val &v, TensorDecl::Kind kind) {
   return store.tensor(v.file->name, kind, type, v.file->bytes);
 }
 
-Value Tensors::stored(const std::string &name, TensorDecl::Kind kind, const std::vector<Number> &elements, Type t,
-                      const std::vector<Dim> &shape) {
-  TensorType type{elem(t), shape, 0};
-  auto bytes = std::make_shared<const std::string>(bytesOf(elements, type.elem));
-  return store.tensor(name, kind, type, {bytes, *bytes});
+Value Tensors::stored(const Val &v) {
+  TensorType type{elem(v.type), v.shape, 0};
+  auto bytes = std::make_shared<const std::string>(bytesOf(*v.known, type.elem));
+  if (auto computed = fromPositions(v, *bytes, sizeOf(type.elem)))
+    return *computed;
+  return store.tensor("", TensorDecl::Kind::State, type, {bytes, *bytes});
 }
 
 [[noreturn]] static void needsKnown(const char *what) {

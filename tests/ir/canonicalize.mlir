@@ -218,3 +218,34 @@ func.func @keep(%v: tensor<?x7xf32, affine_map<()[s0] -> (s0, 7)>>) -> tensor<?x
   %b = bigm.view %r, affine_map<(a, b, c) -> (a, b, 0)> : tensor<?x7x1xf32, affine_map<()[s0] -> (s0, 7, 1)>> -> tensor<?x7x9xf32, affine_map<()[s0] -> (s0, 7, 9)>>
   return %b : tensor<?x7x9xf32, affine_map<()[s0] -> (s0, 7, 9)>>
 }
+
+// -----
+// What is computed of a choice between two numbers is one, or the condition itself; with another tensor it stays.
+// CHECK-LABEL: func.func @choices
+// CHECK-SAME: (%[[X:.*]]: tensor<5x3xf32>, %[[M:.*]]: tensor<3xi1>)
+// CHECK: %[[SEEN:.*]] = bigm.view %[[M]]
+// CHECK-NEXT: %[[HIDDEN:.*]] = bigm.not %[[SEEN]]
+// CHECK-DAG: %[[NONE:.*]] = bigm.constant -0.000000e+00
+// CHECK-DAG: %[[LOW:.*]] = bigm.constant -6.000000e+00
+// CHECK: %[[BIAS:.*]] = bigm.select %[[M]], %[[NONE]], %[[LOW]] : tensor<3xf32>
+// CHECK-NEXT: %[[BIASES:.*]] = bigm.view %[[BIAS]]
+// CHECK: %[[TWO:.*]] = bigm.select %{{.*}} : tensor<5x3xf32>
+// CHECK-NEXT: %[[ADDED:.*]] = bigm.add %[[X]], %[[TWO]]
+// CHECK-NEXT: return %[[HIDDEN]], %[[BIASES]], %[[ADDED]]
+func.func @choices(%x: tensor<5x3xf32>, %m: tensor<3xi1>) -> (tensor<5x3xi1>, tensor<5x3xf32>, tensor<5x3xf32>) {
+  %one = bigm.constant 1.0 : f32 -> tensor<3xf32>
+  %zero = bigm.constant 0.0 : f32 -> tensor<3xf32>
+  %ones = bigm.select %m, %one, %zero : tensor<3xf32>
+  %spread = bigm.view %ones, affine_map<(a, b) -> (b)> : tensor<3xf32> -> tensor<5x3xf32>
+  %none = bigm.constant 0.0 : f32 -> tensor<5x3xf32>
+  %hidden = bigm.eq %spread, %none : tensor<5x3xf32>
+  %number = bigm.cast %m : tensor<3xi1> -> tensor<3xf32>
+  %rest = bigm.sub %one, %number : tensor<3xf32>
+  %low = bigm.constant -6.0 : f32 -> tensor<3xf32>
+  %bias = bigm.mul %rest, %low : tensor<3xf32>
+  %biases = bigm.view %bias, affine_map<(a, b) -> (b)> : tensor<3xf32> -> tensor<5x3xf32>
+  %two = bigm.constant 2.0 : f32 -> tensor<5x3xf32>
+  %two_of = bigm.mul %spread, %two : tensor<5x3xf32>
+  %added = bigm.add %x, %two_of : tensor<5x3xf32>
+  return %hidden, %biases, %added : tensor<5x3xi1>, tensor<5x3xf32>, tensor<5x3xf32>
+}

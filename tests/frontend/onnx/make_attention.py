@@ -1,5 +1,5 @@
-"""Makes inputs/attention-{bert,gpt,t5}.onnx and .safetensors: one layer each as exporters write encoders with a mask, decoders and
-encoders with a bias by distance, of open batch and length, with what ONNX Runtime gives. Needs numpy, onnx, onnxruntime and safetensors;
+"""Makes inputs/attention-{bert,gpt,t5,stored}.onnx and .safetensors: one layer each as exporters write encoders with a mask, decoders and
+encoders with a bias by distance, and three with masks kept among the weights, of open batch and length, with what ONNX Runtime gives. Needs numpy, onnx, onnxruntime and safetensors;
 run it in this folder, the tests read its results alone."""
 import numpy as np
 import onnx
@@ -75,6 +75,30 @@ def gpt():
     c.save("gpt", c.mixed(c.op("Where", seen, scores, LOWEST), v, x))
 
 
+def stored():
+    """Masks for 9 positions, of which the first T are taken: ones to be compared with 0, what is added, and one that is not causal."""
+    c = Layer(ids=None)
+    x = c.embedded()
+    shape = c.op("Shape", "ids", start=1)
+    first = lambda mask: c.op("Slice", mask, whole(0, 0), c.op("Concat", shape, shape, axis=0), whole(-2, -1))
+    ones = np.tril(np.ones((1, 1, 9, 9), np.float32))
+    low = np.where(ones[0, 0] == 1, 0, -np.inf).astype(np.float32)
+    almost = ones == 1
+    almost[0, 0, 3, 1] = False
+    for mask in ("ones", "low", "almost"):
+        q, k, v = (c.heads(c.linear(x), turn) for turn in ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]))
+        scores = c.op("Div", c.op("MatMul", q, k), np.array(2, np.float32))
+        if mask == "ones":
+            hidden = c.op("Equal", first(ones), np.array(0, np.float32))
+            scores = c.op("Where", hidden, np.array(-np.inf, np.float32), scores)
+        elif mask == "low":
+            scores = c.op("Add", scores, first(low))
+        else:
+            scores = c.op("Where", first(almost), scores, LOWEST)
+        x = c.mixed(scores, v, x)
+    c.save("stored", x)
+
+
 def t5():
     c = Layer(ids=None, mask=None)
     x = c.embedded()
@@ -92,3 +116,4 @@ if __name__ == "__main__":
     bert()
     gpt()
     t5()
+    stored()

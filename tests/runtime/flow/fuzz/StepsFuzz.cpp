@@ -82,6 +82,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     run(slots, "count", {"of"}, {"count"});
     run(slots, "spread", {"of", "few"}, {"each.of", "each.position"});
     expectNumbers(slots.tensors["each.of"], slots.tensors["of"].count());
+    run(slots, "flat", {"of", "each.of"}, {"flat.of", "flat.position"});
+    expectNumbers(slots.tensors["flat.of"], slots.records);
+    expectNumbers(slots.tensors["flat.position"], slots.tensors["each.of"].count());
     slots.tensors["matrix"] = in.floats({slots.records, 2, 3});
     run(slots, "warp", {"photo", "matrix"}, {"warped"}, {{"height", 1.0 + in.byte() % 9}, {"width", 1.0 + in.byte() % 9}, {"fill", double(in.byte())}});
     run(slots, "blur", {"warped"}, {"blurred"}, {{"sigma", 0.1 + in.byte() / 10.0}});

@@ -1,11 +1,11 @@
 // What the canonical forms of the dialect are put together from.
 #pragma once
+#include <optional>
 
 namespace mlir {
 class RewritePatternSet;
+class Type;
 }
-
-#include <optional>
 
 namespace mlir::bigm {
 

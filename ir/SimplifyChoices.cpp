@@ -5,6 +5,8 @@
 // so that of `tril(ones) == 0`, `(1 - mask) * lowest` and the like, as exporters write masks, the condition itself is left, which
 // others recognise (fuse-attention) and which is cheap in any kernel.
 #include "ir/Simplify.h"
+#include "ir/Bigm.h"
+#include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 using namespace mlir::bigm;

@@ -131,16 +131,31 @@ bool isProduct(ContractOp op, unsigned key, unsigned rank) {
 }
 
 /// Walks up to the products. Terms are in the order in which they apply.
-bool collect(Value value, unsigned key, Scores &scores, double alpha = 1, unsigned depth = 16) {
+class Collector {
+public:
+  explicit Collector(unsigned key) : key(key) {}
+  Scores scores;
+
+  /// Nothing is collected before it, nor where it fails.
+  bool collect(Value value, double alpha = 1, unsigned depth = 16);
+
+private:
+  unsigned key;
+  /// With how many more steps a value led nowhere: sums of what is shared have more ways up than values.
+  DenseMap<Value, unsigned> nowhere;
+};
+
+bool Collector::collect(Value value, double alpha, unsigned depth) {
   Operation *op = value.getDefiningOp();
   if (!op || depth == 0)
     return false;
-  // A way that leads nowhere leaves no terms behind.
   auto go = [&](Value x, double factor) {
-    Scores before = scores;
-    if (collect(x, key, scores, factor, depth - 1))
+    if (auto known = nowhere.find(x); known != nowhere.end() && known->second >= depth)
+      return false;
+    if (collect(x, factor, depth - 1))
       return true;
-    scores = std::move(before);
+    nowhere[x] = depth;
+    scores = {};
     return false;
   };
   if (auto contract = dyn_cast<ContractOp>(op)) {
@@ -210,9 +225,12 @@ public:
     if (!weights.hasOneUse() || !mix.getType().getElementType().isF32() || mix.getReduced().getNumResults() != 1)
       return failure();
     std::optional<Softmax> softmax = softmaxOf(weights);
-    Scores scores;
-    if (!softmax || !collect(softmax->scores, softmax->dim, scores))
+    if (!softmax)
       return failure();
+    Collector collector(softmax->dim);
+    if (!collector.collect(softmax->scores))
+      return failure();
+    Scores &scores = collector.scores;
     auto type = cast<RankedTensorType>(weights.getType());
     if (!elementIsF32(type) || !elementIsF32(scores.products->getOperand(0).getType()) ||
         !elementIsF32(scores.products->getOperand(1).getType()) || !elementIsF32(mix->getOperand(1 - side).getType()))

@@ -75,15 +75,18 @@ int order(const Dim &a, const Dim &b) {
   Dim d = a - b;
   if (auto c = d.constant())
     return *c < 0 ? -1 : *c > 0;
-  if (auto low = least(d); low && *low > 0)
+  if (auto low = leastOfNamed(d); low && *low > 0)
     return 1;
-  if (auto low = least(b - a); low && *low > 0)
+  if (auto low = leastOfNamed(b - a); low && *low > 0)
     return -1;
   // A size of a name stands for at least one.
   if (auto low = least(d); low && *low == 0 && b == Dim(0))
     return 1;
   return 2;
 }
+
+/// Whether a >= b for all sizes.
+bool atLeast(const Dim &a, const Dim &b) { return leastOfNamed(a - b).value_or(-1) >= 0; }
 
 int64_t wrap(int64_t n, Type type) {
   switch (type) {
@@ -148,7 +151,13 @@ std::optional<Dim> whole(Op op, const Dim &x, const Dim &y, Type type) {
   auto a = x.constant(), b = y.constant();
   if (int sign; compared(op, 0)) {
     sign = order(x, y);
-    return sign == 2 ? std::nullopt : std::optional<Dim>(*compared(op, sign));
+    if (sign != 2)
+      return Dim(*compared(op, sign));
+    if (atLeast(x, y) && compared(op, 0) == compared(op, 1))
+      return Dim(*compared(op, 1));
+    if (atLeast(y, x) && compared(op, 0) == compared(op, -1))
+      return Dim(*compared(op, -1));
+    return std::nullopt;
   }
   bool numbers = a && b;
   auto wrapped = [&](const Dim &d) { return d.constant() ? Dim(wrap(*d.constant(), type)) : d; };
@@ -168,6 +177,8 @@ std::optional<Dim> whole(Op op, const Dim &x, const Dim &y, Type type) {
   case Op::Floor: case Op::Ceil: case Op::Round: return x;
   case Op::Max: case Op::Min: {
     int sign = order(x, y);
+    if (sign == 2)
+      sign = atLeast(x, y) ? 1 : atLeast(y, x) ? -1 : 2;
     return sign == 2 ? std::nullopt : std::optional<Dim>((sign >= 0) == (op == Op::Max) ? x : y);
   }
   case Op::Div:

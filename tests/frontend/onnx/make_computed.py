@@ -18,8 +18,10 @@ nodes = [node("Shape", ["x"], ["shape"]), node("Gather", ["shape", "two"], ["hei
          node("Transpose", ["lower"], ["turned"], perm=[0, 2, 1, 3]), node("Shape", ["turned"], ["full"]),
          node("Slice", ["full", "none", "two"], ["front"]), node("Concat", ["front", "rest"], ["to"], axis=0),
          node("Reshape", ["turned", "to"], ["joined"]),  # what is left of N * (H - 1) * 6
+         node("Sub", ["one", "height"], ["before"]), node("Max", ["before", "none"], ["from"]),  # max(1 - H, 0) is 0
+         node("Slice", ["x", "from", "all", "two"], ["kept"]),
          node("Gather", ["shape", "none"], ["batch"]), node("TopK", ["v", "batch"], ["sorted", "places"], axis=0)]
-outputs = {"count": ["H"], "ones": ["S"], "wide": ["N", 3, "S", 2], "joined": ["N", "R", 6], "sorted": ["N"]}
+outputs = {"count": ["H"], "ones": ["S"], "wide": ["N", 3, "S", 2], "joined": ["N", "R", 6], "sorted": ["N"], "kept": ["N", 3, "H", 2]}
 value = lambda name, shape: helper.make_tensor_value_info(name, 1, shape)
 graph = helper.make_graph(nodes, "computed", [value("x", ["N", 3, "H", 2]), value("v", ["N"])], [value(n, s) for n, s in outputs.items()],
                           [numpy_helper.from_array(np.asarray(v), n) for n, v in constants.items()])

@@ -220,8 +220,11 @@ Piece Body::use(const std::string &given, Level least) {
 
 std::string Body::instance(const Seen &seen, const std::string &weight, const std::string &kind, const std::string &call,
                            const std::vector<std::pair<std::string, Weight>> &its) {
-  // The same name is the same layer; exporters write equal tensors once and give each use a name.
+  // The same tensors are the same layer. All of them: exporters write equal tensors once, so that two layers may have one scale, of
+  // ones, and each its own statistics.
   std::string key = call + "\n" + weight;
+  for (auto &[part, w] : its)
+    key += fmt::format("\n{} {}{}", part, static_cast<const void *>(w.file.get()), w.own);
   auto found = instances.find(key);
   if (found != instances.end())
     return found->second;

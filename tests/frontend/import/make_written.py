@@ -1,6 +1,6 @@
-"""Makes inputs/recurrent.onnx, inputs/primitives.onnx and inputs/scans.onnx, each with a safetensors file of what ONNX Runtime gives:
-layers with PyTorch's transpositions around them, operators that the language has no form for, and recurrences that are no layer. Needs
-numpy, onnx, onnxruntime and safetensors; run it in this folder, the tests read its results alone."""
+"""Makes inputs/recurrent.onnx, inputs/primitives.onnx, inputs/scans.onnx and inputs/shared.onnx, each with a safetensors file of what ONNX
+Runtime gives: layers with PyTorch's transpositions around them, operators that the language has no form for, recurrences that are no
+layer, and layers that share some of their tensors. Needs numpy, onnx, onnxruntime and safetensors; run it in this folder, the tests read its results alone."""
 import numpy
 import onnx
 import onnxruntime
@@ -81,3 +81,14 @@ save("scans",
       weights("gr", 1, 3 * H, H), weights("gb", 1, 6 * H), weights("rw", 1, H, D), weights("rr", 1, H, H)],
      {"x": random.normal(0, 1, (6, 4, D)).astype(numpy.float32), "h": random.normal(0, 1, (2, 4, H)).astype(numpy.float32),
       "counts": numpy.array([6, 1, 4, 5], numpy.int32), "p": random.normal(-3, 1, (4, 2, 5, 7)).astype(numpy.float32)})
+
+# Exporters write equal tensors once: two norms with one scale and shift, each with its own statistics; two products with one matrix.
+spread = lambda name: constant(name, random.uniform(0.5, 2, 4))
+save("shared",
+     [node("BatchNormalization", ["x", "scale", "shift", "m1", "v1"], ["a"]), node("BatchNormalization", ["a", "scale", "shift", "m2", "v2"], ["b"]),
+      node("BatchNormalization", ["b", "scale", "shift", "m1", "v1"], ["y"]),
+      node("Gemm", ["u", "w", "c1"], ["t"], transB=1), node("Gemm", ["t", "w", "c2"], ["z"], transB=1)],
+     {"x": (["N", 4, 3, 2],), "u": (["N", 4],)}, {"y": ["N", 4, 3, 2], "z": ["N", 4]},
+     [spread("scale"), weights("shift", 4), weights("m1", 4), spread("v1"), weights("m2", 4), spread("v2"), weights("w", 4, 4),
+      weights("c1", 4), weights("c2", 4)],
+     {"x": random.normal(0, 1, (2, 4, 3, 2)).astype(numpy.float32), "u": random.normal(0, 1, (2, 4)).astype(numpy.float32)})

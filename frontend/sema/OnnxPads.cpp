@@ -5,6 +5,9 @@
 namespace bigm::sema::onnx_import {
 namespace {
 
+/// More on one side than anyone needs; sums of such numbers and sizes stay in range.
+constexpr int64_t kMostPadding = 1'000'000'000;
+
 Vals pad(NodeCall &c) {
   Val x = c.x();
   auto given = c.version < 11 ? std::optional(c.integers("pads", c.integers("paddings", {}))) : c.integersOf("pads", 1);
@@ -16,6 +19,9 @@ Vals pad(NodeCall &c) {
       axes.push_back(int64_t(i));
   if (!given || given->size() != 2 * axes.size())
     refuse("`pads` has another length than twice the rank");
+  for (int64_t n : *given)
+    if (n < -kMostPadding || n > kMostPadding)
+      refuse("a padding of " + std::to_string(n));
   std::vector<int64_t> low(x.rank(), 0), high = low, none = low;
   for (size_t i = 0; i < axes.size(); ++i) {
     low[axisOf(axes[i], x.rank())] = (*given)[i];
@@ -59,12 +65,11 @@ Vals pad(NodeCall &c) {
       if (most < 1)
         refuse("nothing to copy from");
       if (low[d] > most || high[d] > most) { // more than once forth and back
-        std::vector<Dim> ids;
-        for (int64_t i = -low[d]; i < *size + high[d]; ++i) {
-          int64_t period = around ? *size : 2 * (*size - 1), at = ((i % period) + period) % period;
-          ids.push_back(at < *size ? at : period - at);
-        }
-        x = c.t.take(x, c.t.wholes(ids), d);
+        int64_t period = around ? *size : 2 * (*size - 1), start = (period - low[d] % period) % period;
+        Val i = c.t.iota({Dim(*size) + Dim(low[d]) + Dim(high[d])}, 0, Type::I64);
+        Val at = c.t.pointwise(Op::Mod, {c.t.add(i, double(start)), c.t.scalar(double(period), Type::I64)});
+        Val back = c.t.sub(c.t.scalar(double(period), Type::I64), at);
+        x = c.t.take(x, c.t.select(c.t.compare(Op::Lt, at, double(*size)), at, back), d);
         continue;
       }
       if (low[d])
@@ -90,6 +95,8 @@ Vals centerCropPad(NodeCall &c) {
     refuse("`shape` and `axes` of different lengths");
   std::vector<int64_t> low(x.rank(), 0), high = low, none = low;
   for (size_t i = 0; i < axes.size(); ++i) {
+    if (to[i] < 0 || to[i] > kMostPadding)
+      refuse("a size of " + std::to_string(to[i]));
     int64_t d = axisOf(axes[i], x.rank()), n = c.t.number(x.shape[d], "the size"), more = to[i] - n;
     low[d] = more >= 0 ? more / 2 : -((-more) / 2);
     high[d] = more - low[d];

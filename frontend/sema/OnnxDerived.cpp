@@ -140,6 +140,8 @@ Val Tensors::nonNegative(const Val &ids, const Dim &size) {
 }
 
 Val Tensors::take(const Val &v, const Val &indices, size_t dim) {
+  if (dim >= v.rank())
+    refuse("a tensor of rank " + std::to_string(v.rank()) + " whose dimension " + std::to_string(dim) + " is looked up");
   Val ids = nonNegative(indices, v.shape[dim]);
   // One known row, or known rows in steps, are a view.
   if (ids.known && ids.known->size() >= 1 && ids.rank() <= 1) {

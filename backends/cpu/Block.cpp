@@ -197,7 +197,7 @@ Value BlockCode::advance(Value base, AffineExpr place, unsigned dim, Value index
 
 SmallVector<Value> BlockCode::reduce(size_t depth, const Columns &columns, Value a, Value bPlace,
                                      ArrayRef<Value> rowOffsets, SmallVector<Value> sums, Value from, Value to) {
-  if (depth == c.reduced.size())
+  if (depth + c.window == c.reduced.size())
     return step(columns, a, bPlace, rowOffsets, sums);
   const Loop &reduced = c.reduced[depth];
   from = from ? from : e.constant(0), to = to ? to : e.evaluate(reduced.size);
@@ -292,25 +292,27 @@ Value BlockCode::addWords(Value sum, const Word &x, const Word &y) {
   return sum;
 }
 
+SmallVector<Value> BlockCode::loadVectors(LoadOp of, const Columns &columns, Value base, bool padded) {
+  SmallVector<Value> vectors;
+  Type inMemory = of == c.a ? elementA : elementB;
+  unsigned bytes = inMemory.getIntOrFloatBitWidth() / 8;
+  for (unsigned j = 0; j < columns.vectors; ++j) {
+    Value at = e.elementPointer(base, e.constant(int64_t(j) * lanes), inMemory);
+    Type type = e.vectorOf(inMemory);
+    if (columns.masks[j] && !padded) {
+      Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+      vectors.push_back(LLVM::MaskedLoadOp::create(b, type, at, columns.masks[j], zero, bytes));
+    } else {
+      vectors.push_back(e.load(type, at, bytes));
+    }
+    vectors.back() = widened(of, vectors.back());
+  }
+  return vectors;
+}
+
 SmallVector<Value> BlockCode::step(const Columns &columns, Value a, Value bPlace, ArrayRef<Value> rowOffsets,
                                    ArrayRef<Value> sums) {
-  auto loadVectors = [&](LoadOp of, Value base, Type inMemory, bool padded) {
-    SmallVector<Value> vectors;
-    unsigned bytes = inMemory.getIntOrFloatBitWidth() / 8;
-    for (unsigned j = 0; j < columns.vectors; ++j) {
-      Value at = e.elementPointer(base, e.constant(int64_t(j) * lanes), inMemory);
-      Type type = e.vectorOf(inMemory);
-      if (columns.masks[j] && !padded) {
-        Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
-        vectors.push_back(LLVM::MaskedLoadOp::create(b, type, at, columns.masks[j], zero, bytes));
-      } else {
-        vectors.push_back(e.load(type, at, bytes));
-      }
-      vectors.back() = widened(of, vectors.back());
-    }
-    return vectors;
-  };
-  SmallVector<Value> vectors = loadVectors(c.b, bPlace, elementB, c.packed), result; // panels end in zeros
+  SmallVector<Value> vectors = loadVectors(c.b, columns, bPlace, c.packed), result; // panels end in zeros
   SmallVector<Word> words;
   if (c.onDots)
     for (Value vector : vectors)
@@ -323,21 +325,22 @@ SmallVector<Value> BlockCode::step(const Columns &columns, Value a, Value bPlace
   for (auto [i, offset] : llvm::enumerate(rowOffsets)) {
     Value row = e.elementPointer(a, offset, elementA);
     SmallVector<Value> factors =
-        c.vectorsOfA ? loadVectors(c.a, row, elementA, false) : SmallVector<Value>(columns.vectors);
+        c.vectorsOfA ? loadVectors(c.a, columns, row) : SmallVector<Value>(columns.vectors);
     if (!c.vectorsOfA)
       llvm::fill(factors, e.splat(widened(c.a, e.load(elementA, row, elementA.getIntOrFloatBitWidth() / 8))));
     Word word = c.onDots ? wordOf(c.a, factors[0]) : Word();
     for (unsigned j = 0; j < columns.vectors; ++j) {
       Value sum = sums[i * columns.vectors + j];
-      if (c.onDots)
-        result.push_back(addWords(sum, word, words[j]));
-      else if (isa<IntegerType>(element))
-        result.push_back(arith::AddIOp::create(b, sum, arith::MulIOp::create(b, factors[j], vectors[j])));
-      else
-        result.push_back(LLVM::FMulAddOp::create(b, sum.getType(), factors[j], vectors[j], sum).getResult());
+      result.push_back(c.onDots ? addWords(sum, word, words[j]) : addProduct(sum, factors[j], vectors[j]));
     }
   }
   return result;
+}
+
+Value BlockCode::addProduct(Value sum, Value x, Value y) {
+  if (isa<IntegerType>(element))
+    return arith::AddIOp::create(b, sum, arith::MulIOp::create(b, x, y));
+  return LLVM::FMulAddOp::create(b, sum.getType(), x, y, sum);
 }
 
 void BlockCode::store(ArrayRef<Value> dims, const Columns &columns, unsigned j, Value sum) {

@@ -17,6 +17,7 @@ struct Columns {
 class BlockCode {
 protected:
   BlockCode(Emitter &e, const Contraction &c);
+  virtual ~BlockCode() = default;
 
   /// Zeros for `rows` x `vectors` accumulators.
   SmallVector<Value> zeros(unsigned rows, unsigned vectors);
@@ -64,7 +65,11 @@ protected:
   /// All parts of one accumulator, in order.
   Value sumOfParts(const Contraction &of, Value unit, Value index);
   /// One step of the sum: a row of `b`, and an element of `a` for each of its rows.
-  SmallVector<Value> step(const Columns &columns, Value a, Value b, ArrayRef<Value> rowOffsets, ArrayRef<Value> sums);
+  virtual SmallVector<Value> step(const Columns &columns, Value a, Value b, ArrayRef<Value> rowOffsets, ArrayRef<Value> sums);
+
+  Value addProduct(Value sum, Value x, Value y);
+  /// What a step reads of an operand: a vector for each register of the columns.
+  SmallVector<Value> loadVectors(kernel::LoadOp of, const Columns &columns, Value base, bool padded = false);
 
   /// Memory of the function's frame: bounded by the plan, whatever the sizes.
   Value allocate(int64_t bytes);

@@ -56,6 +56,8 @@ bool cpu::isUnsigned(LoadOp load) { return isa<arith::ExtUIOp>(*load->user_begin
 namespace {
 /// Rows from which on a block asks for at most 11 bytes of a panel a cycle, on two units that multiply and add.
 constexpr unsigned leastRowsFromAfar = 6;
+/// Steps of a window that lie in one block, their factors in registers.
+constexpr int64_t longestWindow = 8;
 /// Rows and panels of one unit: enough for what a unit fetches to be used often, few enough for its sums to stay near, and
 /// for the rows that its epilogues touch, each on a page of its own, to be about as many as the first level of the TLB holds.
 constexpr unsigned mostRowsOfUnit = 96, mostPanels = 16;
@@ -156,8 +158,7 @@ public:
       chooseBlock();
     c.cost = c.s.cost;
     chooseSplits();
-    if (!c.vectorsOfA)
-      chooseUnit();
+    c.vectorsOfA ? chooseDepthwiseUnit() : chooseUnit();
     countUnits();
     return c;
   }
@@ -376,9 +377,44 @@ private:
     c.outer = rest;
   }
 
+  /// Cycles of a block for one step of the sum: those of its multiplications, of its loads, two a cycle, and no fewer than the
+  /// four that an accumulator needs.
+  static double cyclesOf(int64_t accumulators, double loads) {
+    return std::max({4.0, double(accumulators) / 2, loads / 2});
+  }
+
+  /// The places that rows read along the innermost loop of the sum, all of it: fewer than rows times steps where windows overlap.
+  /// Nothing when that is not known, or the loop is long.
+  std::optional<int64_t> placesOfWindow(std::optional<unsigned> tiled, unsigned tile, ArrayRef<unsigned> unrolled) {
+    auto steps = c.reduced.empty() ? std::nullopt : constantOf(c.reduced.back().size);
+    if (!steps || *steps > longestWindow || (c.reduced.size() == 1 && c.splits > 1))
+      return {};
+    SmallVector<int64_t> places{0};
+    auto spread = [&](unsigned dim, int64_t count) {
+      auto step = coefficientOf(placeA, dim);
+      auto by = step ? constantOf(*step) : std::nullopt;
+      if (!by)
+        return false;
+      SmallVector<int64_t> more;
+      for (int64_t place : places)
+        for (int64_t i = 0; i < count; ++i)
+          more.push_back(place + i * *by);
+      places = more;
+      return true;
+    };
+    bool fits = !tiled || spread(c.outer[*tiled].dim, tile);
+    for (unsigned u : unrolled)
+      fits = fits && spread(c.outer[u].dim, *constantOf(c.outer[u].size));
+    if (!fits || stepOf(placeA, c.reduced.back().dim) == 0 || !spread(c.reduced.back().dim, *steps))
+      return {};
+    llvm::sort(places);
+    return llvm::unique(places) - places.begin();
+  }
+
   void chooseDepthwiseBlock() {
     // The block with the best score among: one tiled loop of rows, and at most two short loops that lie whole in it.
     Choice best;
+    int64_t steps = c.reduced.empty() ? 1 : constantOf(c.reduced.back().size).value_or(1);
     for (unsigned vectors : {1u, 2u, 3u, 4u}) {
       if (!fitsWidth(vectors))
         continue;
@@ -394,20 +430,25 @@ private:
         for (unsigned tile : tiles) {
           int64_t count = tiled < 0 ? 1 : guess(c.outer[tiled].size), last = count % tile;
           bool known = tiled < 0 || constantOf(c.outer[tiled].size);
-          // Rows left over at an edge: one short tile when their number is known, else by fours and ones. No block takes
-          // less than the four cycles that an accumulator needs.
-          auto cycles = [&](int64_t rows) { return std::max(4.0, double(rows * whole * vectors) / 2); };
+          // A window holds its factors in registers, besides the sums and what is being multiplied.
+          auto places = placesOfWindow(tiled < 0 ? std::nullopt : std::optional(unsigned(tiled)), tile, unrolled);
+          bool window = places && *places < tile * whole * steps &&
+                        (tile * whole + steps + 1) * vectors + 1 <= target.registers;
+          double share = window ? double(*places) / double(tile * whole * steps) : 1; // of the loads of a
+          auto cycles = [&](int64_t rows) {
+            double loads = double(rows * whole * vectors) * share + vectors;
+            return cyclesOf(rows * whole * vectors, loads);
+          };
+          // Rows left over at an edge: one short tile when their number is known, else by fours and ones.
           double edge = !last ? 0 : known ? cycles(last) : (last / 4) * cycles(4) + (last % 4) * cycles(1);
           double rowsUsed = double(count * whole * vectors) / 2 / ((count / tile) * cycles(tile) + edge);
           // An edge is more code; rows that lie far apart share no cache line and no page.
           double edges = 0.001 * unrolled.size() + (known ? 0 : 0.06) + (last ? 0.03 : 0);
           if (tiled >= 0 && stepOf(placeA, c.outer[tiled].dim) > 4096)
             edges += 0.02;
-          // With one vector abreast each broadcast serves one multiplication: the loads are as many as those.
-          double loads = vectors == 1 ? 0.85 : 1;
-          double score = speedOf(tile * whole * vectors, target.registers - 4) * lanesUsed(vectors) * rowsUsed * loads - edges;
+          double score = speedOf(tile * whole * vectors, target.registers - 4) * lanesUsed(vectors) * rowsUsed - edges;
           if (score > best.score + 1e-9)
-            best = {score, tiled, tile, vectors, SmallVector<unsigned>(unrolled)};
+            best = {score, tiled, tile, vectors, SmallVector<unsigned>(unrolled)}, c.window = window;
         }
       };
       consider(-1, {});
@@ -537,6 +578,17 @@ private:
       c.panels = llvm::divideCeil(c.panels, 2u);
     while (c.tiles > 4 && tilesOf1 >= c.tiles && leastUnits() < want)
       c.tiles = llvm::divideCeil(c.tiles, 2u);
+  }
+
+  /// A unit goes along the columns of a tile: to find its place takes as long as a few blocks.
+  void chooseDepthwiseUnit() {
+    if (c.splits > 1)
+      return;
+    int64_t panels = llvm::divideCeil(guess(c.vectorSize), c.width());
+    c.panels = unsigned(std::min<int64_t>(panels, mostPanels));
+    while (c.panels > 1 && leastUnits() < 2 * enoughUnits)
+      c.panels = llvm::divideCeil(c.panels, 2u);
+    c.panels = llvm::divideCeil(panels, llvm::divideCeil(panels, c.panels));
   }
 
   void countUnits() {

@@ -35,6 +35,7 @@ struct Contraction {
   unsigned tile = 1;                // rows of a block
   bool packedRows = false;          // a lies in panels of `tile` rows
   llvm::SmallVector<Loop> unrolled; // with vectorsOfA: short parallel loops that lie whole in a block
+  bool window = false;              // with vectorsOfA: the innermost loop of the sum is one step, which loads once what rows share
   llvm::SmallVector<Loop> reduced;  // outermost first
   unsigned tiles = 1, panels = 1;   // blocks of one unit, along rows and along columns
   unsigned chunkDepth = 0;          // loop of the sum that is cut in chunks

@@ -5,6 +5,7 @@
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include <map>
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -56,9 +57,17 @@ private:
         vectorBlock = arith::RemUIOp::create(b, unit.inner, blocks);
         tileNumber = arith::DivUIOp::create(b, unit.inner, blocks);
       }
-      Value begin = e.mul(vectorBlock, e.constant(c.width()));
+      Value first = e.mul(vectorBlock, e.constant(c.panels));
+      AffineExpr all = canonical((c.vectorSize + (c.width() - 1)).floorDiv(c.width()));
+      auto known = constantOf(all);
+      Value panels = known && *known % c.panels == 0 ? e.constant(c.panels)
+                                                     : e.minimum(e.sub(e.evaluate(all), first), e.constant(c.panels));
       byRows(unit, tileNumber, [&](Unit unit, unsigned tile) {
-        byColumns(begin, [&](const Columns &columns) { each(unit, tile, columns); });
+        auto panel = [&](Value number) {
+          byColumns(e.mul(e.add(first, number), e.constant(c.width())),
+                    [&](const Columns &columns) { each(unit, tile, columns); });
+        };
+        c.panels == 1 ? panel(e.constant(0)) : loop(e.constant(0), panels, 1, panel);
       });
     });
   }
@@ -123,14 +132,45 @@ private:
     Value second =
         e.elementPointer(e.pointer({Slot::Tensor, LoadOp(c.b).getTensor(), 0, {}}), e.evaluate(placeB, dims), elementB);
     SmallVector<Value> offsets;
+    known.clear();
     for (auto &row : rowsOf(tile)) {
-      Value offset = e.constant(0);
+      AffineExpr offset = b.getAffineConstantExpr(0);
       for (auto [dim, i] : row)
-        offset = e.add(offset, e.mul(e.evaluate(*coefficientOf(placeA, dim)), e.constant(i)));
-      offsets.push_back(offset);
+        offset = offset + *coefficientOf(placeA, dim) * i;
+      offsets.push_back(e.evaluate(canonical(offset)));
+      known.push_back(constantOf(canonical(offset)).value_or(0));
     }
     SmallVector<Value> sums = zeros(offsets.size(), columns.vectors);
     return reduce(0, columns, a, second, offsets, sums, unit.from, unit.to);
+  }
+
+  /// The innermost loop of the sum in one: what rows share of `a` is loaded once, and used up before the next is loaded. Each
+  /// sum gets its products in the order of the loop.
+  SmallVector<Value> step(const Columns &columns, Value a, Value bPlace, ArrayRef<Value> rowOffsets,
+                          ArrayRef<Value> before) override {
+    if (!c.window)
+      return BlockCode::step(columns, a, bPlace, rowOffsets, before);
+    const Loop &loop = c.reduced.back();
+    int64_t steps = *constantOf(loop.size), move = *constantOf(*coefficientOf(placeA, loop.dim));
+    std::map<int64_t, SmallVector<std::pair<unsigned, int64_t>>> uses; // row and step, by place in the order of the steps
+    for (auto [row, offset] : llvm::enumerate(known))
+      for (int64_t i = 0; i < steps; ++i)
+        uses[(offset + i * move) * (move < 0 ? -1 : 1)].push_back({unsigned(row), i});
+    SmallVector<SmallVector<Value>> factors;
+    for (int64_t i = 0; i < steps; ++i)
+      factors.push_back(loadVectors(c.b, columns, advance(bPlace, placeB, loop.dim, e.constant(i), elementB)));
+    SmallVector<Value> sums(before);
+    for (auto &[place, users] : uses) {
+      auto [row, i] = users.front();
+      Value at = e.elementPointer(advance(a, placeA, loop.dim, e.constant(i), elementA), rowOffsets[row], elementA);
+      SmallVector<Value> vectors = loadVectors(c.a, columns, at);
+      for (auto [row, i] : users)
+        for (unsigned j = 0; j < columns.vectors; ++j) {
+          Value &sum = sums[row * columns.vectors + j];
+          sum = addProduct(sum, vectors[j], factors[i][j]);
+        }
+    }
+    return sums;
   }
 
   void finish(Unit unit, unsigned tile, const Columns &columns, const SmallVector<Value> &sums) {
@@ -178,6 +218,7 @@ private:
   }
 
   Value tileMemory;
+  SmallVector<int64_t> known; // offsets of the rows, where they are numbers
 };
 } // namespace
 

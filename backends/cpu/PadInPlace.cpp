@@ -48,6 +48,23 @@ std::optional<SmallVector<int64_t>> marginsOf(NestOp copy, LoadOp load) {
   return margins;
 }
 
+/// Of an input there is no maker: the copy itself writes the middle, and so what it does is the same in each row.
+void leaveMargins(NestOp copy, LoadOp read) {
+  if (!isa<BlockArgument>(read.getTensor()) || copy->hasAttr(marginsAttr) ||
+      !llvm::all_of(copy.getBody().front(), [](Operation &op) { return isa<LoadOp, YieldOp, arith::ConstantOp>(op); }))
+    return;
+  auto margins = marginsOf(copy, read);
+  if (!margins)
+    return;
+  MLIRContext *context = copy.getContext();
+  unsigned symbols = copy.symbols();
+  copy.setSizesAttr(AffineMapAttr::get(AffineMap::get(0, symbols, sizesOf(read.getTensor().getType()), context)));
+  copy->setAttr(marginsAttr, DenseI64ArrayAttr::get(context, *margins));
+  read.setMapAttr(AffineMapAttr::get(AffineMap::get(copy.dims(), symbols, AffineMap::getMultiDimIdentityMap(copy.dims(), context).getResults(), context)));
+  read.removeInsideAttr();
+  read.getOtherwiseMutable().clear();
+}
+
 void moveInto(NestOp copy, LoadOp read) {
   auto maker = read.getTensor().getDefiningOp<NestOp>();
   if (!maker || maker.getNumResults() != 1 || maker->hasAttr(marginsAttr) || copy->hasAttr(marginsAttr) ||
@@ -75,7 +92,7 @@ void moveInto(NestOp copy, LoadOp read) {
 void cpu::padInPlace(func::FuncOp func) {
   for (NestOp nest : llvm::to_vector(func.getBody().front().getOps<NestOp>()))
     if (LoadOp load = paddedBy(nest.getResult(0)))
-      moveInto(nest, load);
+      isa<BlockArgument>(load.getTensor()) ? leaveMargins(nest, load) : moveInto(nest, load);
 }
 
 Launch cpu::emitMargins(Emitter &e, const std::string &name) {

@@ -64,6 +64,8 @@ constexpr unsigned mostRowsOfUnit = 96, mostPanels = 16;
 /// Blocks of one unit each way, on tiles: what they sum in chunks, 4 KB each, and a chunk of their operands stay in the second
 /// level cache.
 constexpr int64_t mostTiles = 8;
+/// Units for each core: the last of them are short enough, and what a unit does once, such as to find its rows, is done seldom.
+constexpr int64_t unitsOfCore = 8;
 
 /// The size when every open size is 1.
 int64_t least(AffineExpr size, unsigned symbols) {
@@ -566,7 +568,7 @@ private:
         c.splits = 1;
       return;
     }
-    int64_t want = std::min<int64_t>(enoughUnits, int64_t(products() / leastWork));
+    int64_t want = std::min<int64_t>({enoughUnits, unitsOfCore * target.cores, int64_t(products() / leastWork)});
     if (choice.rowBlocks || choice.columnBlocks) { // sums of a chunk wait on the stack
       while (c.tiles * c.panels > 1 && int64_t(c.tiles) * c.panels * c.tile * c.width() * bytes > target.ownBytes / 2) {
         unsigned &larger = c.tiles > c.panels ? c.tiles : c.panels;

@@ -81,46 +81,67 @@ void ContractionEmitter::enter(const Unit &of, bool reads) {
 
 void ContractionEmitter::tabulateRows(bool places) {
   int64_t most = int64_t(c.tile) * c.tiles;
-  Value count = allTiles ? e.constant(most) : e.mul(tiles, e.constant(c.tile));
+  Value count = allTiles ? e.constant(most) : e.mul(tiles, e.constant(c.tile)), zero = e.constant(0);
+  Value counting = allTiles ? count : e.minimum(count, rowsLeft);
   rowTable = places ? allocate(8 * most) : Value();
   digitTable = joined ? Value() : allocate(8 * most * int64_t(c.rows.size()));
-  SmallVector<Value> counters;
-  Value rest = firstRow;
-  for (size_t i = c.rows.size(); i-- > 0;) {
-    Value size = i ? e.evaluate(c.rows[i].size) : Value();
-    counters.insert(counters.begin(), i ? Value(arith::RemUIOp::create(b, rest, size)) : rest);
-    if (i)
-      rest = arith::DivUIOp::create(b, rest, size);
-  }
-  auto over = scf::ForOp::create(b, e.constant(0), count, e.constant(1), counters);
-  b.setInsertionPointToStart(over.getBody());
-  Value offset = e.constant(0), row = over.getInductionVar();
-  if (!joined)
-    for (auto [i, counter] : llvm::enumerate(over.getRegionIterArgs()))
-      e.storeRaw(counter, digitPlace(row, i), 8);
-  SmallVector<Value> next(over.getRegionIterArgs().begin(), over.getRegionIterArgs().end());
-  for (auto [loop, counter] : llvm::zip(c.rows, over.getRegionIterArgs()))
+  auto write = [&](Value row, ArrayRef<Value> digits, Value place) {
+    if (!joined)
+      for (auto [i, digit] : llvm::enumerate(digits))
+        e.storeRaw(digit, digitPlace(row, i), 8);
     if (places)
-      offset = e.add(offset, e.mul(counter, e.evaluate(*coefficientOf(placeA, loop.dim))));
-  Value carry = e.constant(1);
-  for (size_t i = c.rows.size(); i-- > 0;) {
-    next[i] = e.add(next[i], carry);
-    if (i == 0)
-      break;
-    Value full = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, next[i], e.evaluate(c.rows[i].size));
-    next[i] = arith::SelectOp::create(b, full, e.constant(0), next[i]);
-    carry = arith::ExtUIOp::create(b, b.getI64Type(), full);
-  }
-  if (places) {
-    if (!allTiles) {
-      Value counts = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, row, rowsLeft);
-      offset = arith::SelectOp::create(b, counts, offset, e.constant(0));
+      e.storeRaw(place, e.elementPointer(rowTable, row, b.getI64Type()), 8);
+  };
+  SmallVector<Value> steps; // in the first operand
+  for (const Loop &loop : c.rows)
+    steps.push_back(places ? e.evaluate(*coefficientOf(placeA, loop.dim)) : zero);
+  // The rows of one line, from `row` on, the first with these digits.
+  auto writeLine = [&](Value row, ArrayRef<Value> digits, Value length) {
+    Value place = zero;
+    for (auto [digit, step] : llvm::zip(digits, steps))
+      place = e.add(place, e.mul(digit, step));
+    loop(zero, length, 1, [&](Value i) {
+      SmallVector<Value> at(digits);
+      at.back() = e.add(at.back(), i);
+      write(e.add(row, i), at, e.add(place, e.mul(i, steps.back())));
+    });
+  };
+  if (c.rows.empty()) {
+    counting = zero; // one row, that of the operand
+  } else if (c.rows.size() == 1) {
+    writeLine(zero, {firstRow}, counting);
+  } else {
+    SmallVector<Value> digits(c.rows.size());
+    Value rest = firstRow;
+    for (size_t i = c.rows.size(); i-- > 1;)
+      digits[i] = e.digit(rest, c.rows[i].size);
+    digits[0] = rest;
+    Value width = e.evaluate(c.rows.back().size);
+    Value lines = arith::CeilDivUIOp::create(b, e.add(digits.back(), counting), width);
+    SmallVector<Value> start(digits);
+    start.push_back(zero);
+    auto over = scf::ForOp::create(b, zero, lines, e.constant(1), start);
+    b.setInsertionPointToStart(over.getBody());
+    SmallVector<Value> now(over.getRegionIterArgs().begin(), over.getRegionIterArgs().end());
+    Value row = now.pop_back_val();
+    Value length = e.minimum(e.sub(width, now.back()), e.sub(counting, row));
+    writeLine(row, now, length);
+    now.back() = zero;
+    Value carry = e.constant(1);
+    for (size_t i = c.rows.size() - 1; i-- > 0;) {
+      now[i] = e.add(now[i], carry);
+      if (i == 0)
+        break;
+      Value full = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, now[i], e.evaluate(c.rows[i].size));
+      now[i] = arith::SelectOp::create(b, full, zero, now[i]);
+      carry = arith::ExtUIOp::create(b, b.getI64Type(), full);
     }
-    e.storeRaw(offset, e.elementPointer(rowTable, row, b.getI64Type()), 8);
+    now.push_back(e.add(row, length));
+    scf::YieldOp::create(b, now);
+    b.setInsertionPointAfter(over);
   }
-  if (!next.empty())
-    scf::YieldOp::create(b, next);
-  b.setInsertionPointAfter(over);
+  if (!allTiles || c.rows.empty())
+    loop(counting, count, 1, [&](Value row) { write(row, SmallVector<Value>(c.rows.size(), zero), zero); });
 }
 
 Value ContractionEmitter::digitPlace(Value row, size_t loop) {

@@ -1,5 +1,6 @@
 // Contractions of which both operands run along the vectors: depthwise convolutions and their gradients. A block is a tile
-// of rows along one loop, and short loops that lie whole in it.
+// of rows along one loop, and short loops that lie whole in it. Two loads for each product would keep the units for multiplication
+// idle half the time, so where windows of the rows overlap, the innermost loop of the sum is one body that loads each place once.
 #include "backends/cpu/Block.h"
 #include "backends/cpu/Epilogue.h"
 #include "ir/Dims.h"

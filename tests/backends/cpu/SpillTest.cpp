@@ -175,7 +175,7 @@ TEST(Spills, ProductsOfBf16RunInPairsWhereTheMachineAddsThem) {
 }
 
 TEST(Spills, Convolutions) {
-  // 3x3 with stride 2, channels last as between two layers, and a depthwise one.
+  // 3x3 with stride 2, channels last as between two layers.
   expectNoSpills(R"(#x = affine_map<()[s0] -> (s0, 57, 57, 64)>
     #y = affine_map<()[s0] -> (s0, 28, 28, 64)>
     func.func @f(%x: tensor<?x57x57x64xf32, #x>, %w: tensor<64x64x3x3xf32>) -> tensor<?x28x28x64xf32, #y>
@@ -184,14 +184,22 @@ TEST(Spills, Convolutions) {
         rhs affine_map<(n, h, w, o, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> (64, 3, 3)>
         : (tensor<?x57x57x64xf32, #x>, tensor<64x64x3x3xf32>) -> tensor<?x28x28x64xf32, #y>
     return %c : tensor<?x28x28x64xf32, #y> })");
-  expectNoSpills(R"(#x = affine_map<()[s0] -> (s0, 30, 30, 64)>
-    #y = affine_map<()[s0] -> (s0, 28, 28, 64)>
-    func.func @f(%x: tensor<?x30x30x64xf32, #x>, %w: tensor<64x3x3xf32>) -> tensor<?x28x28x64xf32, #y>
-        attributes {bigm.symbols = ["N"]} {
-    %c = bigm.contract %x, %w lhs affine_map<(n, h, w, c, i, j) -> (n, h + i, w + j, c)>
-        rhs affine_map<(n, h, w, c, i, j) -> (c, i, j)> reduced affine_map<()[s0] -> (3, 3)>
-        : (tensor<?x30x30x64xf32, #x>, tensor<64x3x3xf32>) -> tensor<?x28x28x64xf32, #y>
-    return %c : tensor<?x28x28x64xf32, #y> })");
+}
+
+TEST(Spills, DepthwiseBlocksHoldAWindow) {
+  // Of channels last: the steps along a line are one body, which loads once what its pixels share.
+  for (auto [side, stride] : {std::pair(3, 1), {3, 2}, {5, 1}}) {
+    SCOPED_TRACE(std::to_string(side) + " by steps of " + std::to_string(stride));
+    std::string k = std::to_string(side), in = std::to_string(27 * stride + side), by = " * " + std::to_string(stride);
+    std::string x = "tensor<?x" + in + "x" + in + "x64xf32, #x>", w = "tensor<64x" + k + "x" + k + "xf32>", y = "tensor<?x28x28x64xf32, #y>";
+    std::string text = "#x = affine_map<()[s0] -> (s0, " + in + ", " + in + ", 64)>\n#y = affine_map<()[s0] -> (s0, 28, 28, 64)>\n" +
+                       "func.func @f(%x: " + x + ", %w: " + w + ") -> " + y + " attributes {bigm.symbols = [\"N\"]} {\n" +
+                       "%c = bigm.contract %x, %w lhs affine_map<(n, h, w, c, i, j) -> (n, h" + by + " + i, w" + by + " + j, c)>" +
+                       "rhs affine_map<(n, h, w, c, i, j) -> (c, i, j)> reduced affine_map<()[s0] -> (" + k + ", " + k + ")> : (" + x +
+                       ", " + w + ") -> " + y + "\nreturn %c : " + y + " }";
+    expectNoSpills(text);
+    EXPECT_GE(innerLoopsOf(assemblyOf(text, "x86-64-v3")).largest, 7 * side);
+  }
 }
 
 TEST(Spills, Winograd) {

@@ -258,7 +258,7 @@ private:
     if (word == "fields") {
       std::vector<Entry> entries;
       for (const Parameter &p : c.fields)
-        entries.push_back(fieldEntry(p.name, *p.type));
+        entries.push_back(fieldEntry(p.name, *p.type, p.defaultValue.get()));
       return braced(braceBefore(c.fields.empty() ? c.range.end : c.fields[0].name.range.begin, c.range.begin),
                     c.range.end - 1, ", ", std::move(entries));
     }
@@ -419,8 +419,11 @@ private:
         entry.begin = field.name.range.begin;
         entry.end = field.value->range.end;
         entry.kind = kField;
-        entry.head = field.name.text + ":";
-        entry.tail = [this, &field] { return concat({doc::text(" "), expr(*field.value)}); };
+        entry.head = field.name.text;
+        if (field.value->range.begin != field.name.range.begin) { // else `{ a }`
+          entry.head += ":";
+          entry.tail = [this, &field] { return concat({doc::text(" "), expr(*field.value)}); };
+        }
         entries.push_back(std::move(entry));
       }
       return braced(e.range.begin, e.range.end - 1, ", ", std::move(entries));
@@ -556,14 +559,22 @@ private:
   }
 
   // ----------------------------------------------------------------------------------------------------------- types
-  Entry fieldEntry(const Name &name, const Type &t) {
+  Entry fieldEntry(const Name &name, const Type &t, const Expr *otherwise = nullptr) {
     Entry e;
     e.begin = name.range.begin;
-    e.end = t.range.end;
+    e.end = otherwise ? otherwise->range.end : t.range.end;
     e.kind = kField;
     e.head = name.text + ":";
-    e.tail = [this, &t] { return concat({doc::text(" "), type(t)}); };
+    e.tail = [this, &t, otherwise] {
+      return otherwise ? concat({doc::text(" "), type(t), doc::text(" = "), expr(*otherwise)}) : concat({doc::text(" "), type(t)});
+    };
     return e;
+  }
+
+  /// A class as it is written: `cat`, `"B-loc"`, `3`.
+  std::string className(const Name &c) const {
+    std::string_view written = sources.text(c.range);
+    return written.starts_with('"') ? std::string(written) : c.text;
   }
 
   Doc type(const Type &t) {
@@ -572,7 +583,7 @@ private:
       auto &s = static_cast<const ScalarType &>(t);
       std::vector<Doc> parts{doc::text(s.name.text)};
       for (size_t i = 0; i < s.choices.size(); ++i)
-        parts.push_back(doc::text((i ? ", " : "{") + s.choices[i].text));
+        parts.push_back(doc::text((i ? ", " : "{") + className(s.choices[i])));
       parts.push_back(doc::text(s.choices.empty() ? "" : "}"));
       if (s.classes)
         parts.push_back(concat({doc::text("["), expr(*s.classes), doc::text("]")}));

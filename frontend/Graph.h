@@ -174,6 +174,7 @@ struct Field {
   std::string kind;
   std::string meaning;      // "box", "point", "score" where its type says so
   std::vector<Field> parts; // of a list's elements; a batch has NAME.PART, [N, B, ...], and NAME.length, i32[N]
+  std::optional<std::string> missing; // what stands where the data has nothing, as a file would write it; of a list ""
 };
 /// What the data loader does with texts and pictures of any size before anything compiled runs. `tokens`: field `input`
 /// through tokenizer `tokenizer` to the batch's tensor `output`, i32[N, T], and `output.length`, i32[N], how many of each

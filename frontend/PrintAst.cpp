@@ -124,8 +124,10 @@ private:
           c.range);
       Deeper deeper(*this);
       type("type", c.type.get());
-      for (const Parameter &field : c.fields)
+      for (const Parameter &field : c.fields) {
         type(field.name.text, field.type.get());
+        expr("default", field.defaultValue.get());
+      }
       for (size_t i = 0; i < c.expressions.size(); ++i)
         expr(i < c.names.size() && !c.names[i].text.empty() ? c.names[i].text + " =" : "", c.expressions[i].get());
       for (const auto &[word, value] : c.options)

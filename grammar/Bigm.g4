@@ -44,7 +44,7 @@ clause
   : keyword=('from' | 'test' | 'valid' | 'loss' | 'batch' | 'epochs' | 'steps' | 'seed' | 'lr' | 'clip' | 'serve' | 'weights'
       | 'cache' | 'freeze' | 'learn' | 'validate' | 'require') exprs                        # plainClause
   | 'optimize' optimizer (',' optimizer)*                                       # optimizeClause
-  | 'fields' '{' (field ','?)* '}'                                             # fieldsClause
+  | 'fields' '{' (dataField ','?)* '}'                                            # fieldsClause
   | 'split' record ('seed' expr | 'in' name)?                                  # splitClause
   | 'derive' name (':' type)? '=' expr                                         # deriveClause
   | 'augment' word block                                                       # augmentClause
@@ -133,7 +133,7 @@ parenthesized : '(' expr ')' ;
 list          : '[' (expr (',' expr)* ','?)? ']' ;
 
 record      : '{' (recordField ','?)* '}' ;
-recordField : word ':' expr ;
+recordField : word (':' expr)? ;   // `{ a }` is `{ a: a }`
 
 // -------------------------------------------------------------------------------------------------------------- types
 type : baseType '?'? ;
@@ -142,10 +142,13 @@ baseType
   : 'stream' baseType                                                          # streamType
   | 'list' '<' type '>'                                                        # listType
   | '{' (field ','?)* '}'                                                      # recordType
-  | ID (TightBrace word (',' word)* ','? '}')? ('@' NUMBER)? (dims dims?)?    # namedType
+  | ID (TightBrace className (',' className)* ','? '}')? ('@' NUMBER)? (dims dims?)?    # namedType
   ;
 
+className : word | STRING | NUMBER ;
+
 field : word ':' type ;
+dataField : field ('=' expr)? ;   // what a record has where the data has nothing
 dims  : '[' (dim (',' dim)* ','?)? ']' ;
 dim   : '...' | expr ;
 

@@ -159,8 +159,8 @@ private:
     if (auto *c = cast<Parser::PlainClauseContext>(tree)) {
       out.expressions = exprs(c->exprs());
     } else if (auto *c = cast<Parser::FieldsClauseContext>(tree)) {
-      for (auto *field : c->field())
-        out.fields.push_back({name(field->word()), type(field->type()), nullptr});
+      for (auto *field : c->dataField())
+        out.fields.push_back({name(field->field()->word()), type(field->field()->type()), field->expr() ? expr(field->expr()) : nullptr});
     } else if (auto *c = cast<Parser::SplitClauseContext>(tree)) {
       out.expressions.push_back(record(c->record()));
       if (c->expr())
@@ -335,8 +335,12 @@ private:
     scalar->name = {wordText(word), word};
     scalar->range = word;
     if (auto *brace = c->TightBrace()) {
-      for (auto *word : c->word())
-        scalar->choices.push_back(name(word));
+      for (auto *choice : c->className()) {
+        if (choice->STRING())
+          scalar->choices.push_back({string(choice->STRING()->getSymbol())->value, range(choice)});
+        else
+          scalar->choices.push_back(name(choice));
+      }
       scalar->range.end = range(brace->getSymbol()).end;
       if (c->RBRACE())
         scalar->range.end = range(c->RBRACE()->getSymbol()).end;

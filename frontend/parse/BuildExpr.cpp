@@ -3,6 +3,7 @@
 #include "BuildExpr.h"
 #include "Parse.h"
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <utf8proc.h>
 
@@ -324,8 +325,16 @@ ExprPtr ExprBuilder::when(Parser::WhenContext *c) {
 std::unique_ptr<RecordExpr> ExprBuilder::record(Parser::RecordContext *c) {
   auto e = std::make_unique<RecordExpr>();
   e->range = range(c);
-  for (auto *field : c->recordField())
-    e->fields.push_back({name(field->word()), expr(field->expr())});
+  for (auto *field : c->recordField()) {
+    if (field->expr()) {
+      e->fields.push_back({name(field->word()), expr(field->expr())});
+    } else if (auto *alone = field->word()->name()) {
+      e->fields.push_back({name(field->word()), reference(alone)});
+    } else {
+      std::string word = written(range(field));
+      diagnostics.error(Diag::ReservedWord, range(field), {word}).hint = "give the field a value: `" + word + ": ...`";
+    }
+  }
   return e;
 }
 
@@ -343,6 +352,9 @@ std::unique_ptr<NumberExpr> ExprBuilder::number(antlr4::Token *t) {
   e->unit = digits == std::string::npos ? "" : e->text.substr(digits);
   e->value = strtod(value.c_str(), nullptr);
   e->isInteger = value.find_first_not_of("0123456789") == std::string::npos;
+  if (!std::isfinite(e->value) || (e->isInteger && e->value >= 0x1p63))
+    diagnostics.error(Diag::NumberTooLarge, e->range, {e->text}).hint =
+        e->isInteger ? "whole numbers end at 9223372036854775807" : "numbers end near 1.8e308";
   if (!e->unit.empty() && std::find(kUnits.begin(), kUnits.end(), e->unit) == kUnits.end()) {
     std::string near = didYouMean(e->unit, kUnits);
     SourceRange where = {file, e->range.end - static_cast<uint32_t>(e->unit.size()), e->range.end};
@@ -352,7 +364,7 @@ std::unique_ptr<NumberExpr> ExprBuilder::number(antlr4::Token *t) {
   return e;
 }
 
-ExprPtr ExprBuilder::string(antlr4::Token *t) {
+std::unique_ptr<StringExpr> ExprBuilder::string(antlr4::Token *t) {
   auto e = std::make_unique<StringExpr>();
   e->range = range(t);
   std::string_view s = sources.text(e->range);

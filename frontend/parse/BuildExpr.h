@@ -40,6 +40,7 @@ protected:
   ast::ExprPtr reference(Parser::NameContext *c);
   std::unique_ptr<ast::RecordExpr> record(Parser::RecordContext *c);
   std::unique_ptr<ast::NumberExpr> number(antlr4::Token *t);
+  std::unique_ptr<ast::StringExpr> string(antlr4::Token *t);
 
 private:
   /// One element of the flat list that the parser makes of an expression.
@@ -65,7 +66,6 @@ private:
   ast::ExprPtr when(Parser::WhenContext *c);
   /// Reports it once, and gives something in its place.
   ast::ExprPtr deeperThanAllowed(ParserRuleContext *c);
-  ast::ExprPtr string(antlr4::Token *t);
 
   unsigned depth = 0;   // of the node that is being built
   bool tooDeep = false; // reported once

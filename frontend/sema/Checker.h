@@ -210,7 +210,8 @@ public:
   Val tensorValue(int index);
   /// In the function being built: the initial value of a persistent tensor.
   std::optional<Value> initialValue(int index);
-  Val memberOfInstance(Instance &instance, const ast::Name &member);
+  /// A parameter or a part of an instance; one that nothing has applied so far is applied to what its inputs are declared as.
+  Val memberOfInstance(const std::shared_ptr<Instance> &instance, const ast::Name &member);
 
   // ------------------------------------------------------------ types
   Pattern resolve(const ast::Type &type, const ScopePtr &scope, bool mayBeFree);
@@ -299,6 +300,8 @@ public:
   bool readListField(DataSet &set, const ast::Name &name, const ast::ListType &type, Field &field);
   void readSplit(DataSet &set, DataProgram &out);
   std::optional<Spec> evalSpec(const ast::Expr &e, const ScopePtr &scope, const std::vector<Field> &fields);
+  /// What stands where the data has nothing: `rooms: f32 = 0`.
+  bool readMissing(const ast::Parameter &written, Field &field, Module *m);
   /// In the function being built: the fields of a batch, raw or prepared, as inputs.
   void bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown);
   void bindPrepared(DataSet &set, const ScopePtr &scope);
@@ -409,6 +412,8 @@ public:
   void readSource(const ast::InstanceDecl &d, ModelSource &out);
   /// A program of its own for the instance `name`: what it computes from its inputs, sizes that no setting fixes being
   /// open, and its initial values.
+  /// What an instance is given where it is built by itself: inputs as it was applied first, else as they are declared.
+  Args ownInputs(const Instance &instance);
   void buildAlone(const std::shared_ptr<Instance> &instance, const std::string &name, SourceRange where);
   std::string exprPath(const ast::Expr &e) const; // `stem.conv2d`, empty when it is no path
 
@@ -491,6 +496,7 @@ public:
   Val flowPixels(const BuiltinCall &), flowCut(const BuiltinCall &), flowFitInto(const BuiltinCall &), flowNms(const BuiltinCall &),
       flowWarp(const BuiltinCall &), flowBlur(const BuiltinCall &);
   // Lists: BuiltinsList.cpp.
+  Val reduceElements(const BuiltinCall &);
   Val flowCount(const BuiltinCall &), flowChoose(const BuiltinCall &), flowUnion(const BuiltinCall &), flowFlat(const BuiltinCall &);
   bool needImage(const Given *arg, const std::string &what);
   /// What `pixels` and `fit_into` begin with: an image, and the height and width to make of it.

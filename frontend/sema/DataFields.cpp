@@ -1,5 +1,6 @@
 // The fields of `data`: numbers, classes, texts, pictures of any size, and lists of records; and what each is in a batch.
 #include "Checker.h"
+#include <algorithm>
 
 namespace bigm::sema {
 
@@ -17,14 +18,14 @@ bool Checker::readFields(DataSet &set, DataProgram &out) {
     if (f.type->kind == ast::Type::Kind::List) {
       Field field;
       field.name = name;
-      if (readListField(set, f.name, static_cast<const ast::ListType &>(*f.type), field))
+      if (readListField(set, f.name, static_cast<const ast::ListType &>(*f.type), field) && readMissing(f, field, set.module))
         out.fields.push_back(std::move(field));
       else
         ok = false;
       continue;
     }
     auto field = readField(f.name, *f.type, set.module);
-    if (!field) {
+    if (!field || !readMissing(f, *field, set.module)) {
       ok = false;
       continue;
     }
@@ -81,6 +82,42 @@ std::optional<Field> Checker::readField(const ast::Name &name, const ast::Type &
                    ? "image"
                    : "tensor";
   return field;
+}
+
+bool Checker::readMissing(const ast::Parameter &written, Field &field, Module *m) {
+  if (!written.defaultValue)
+    return true;
+  const ast::Expr &e = *written.defaultValue;
+  auto refuse = [&](const std::string &what, const std::string &hint) {
+    fail(Diag::FieldMissing, e.range, {field.name, source(written.type->range), what}, hint);
+    return false;
+  };
+  bool named = !field.labels.empty();
+  if (field.kind == "list") {
+    auto *list = ast::as<ast::ListExpr>(&e);
+    field.missing = "";
+    return (list && list->items.empty()) || refuse("`" + source(e.range) + "`", "a list can be the empty one: `= []`");
+  }
+  if (field.kind == "photo" || field.kind == "image")
+    return refuse("`" + source(e.range) + "`", "every record has its picture");
+  if (auto *word = ast::as<ast::RefExpr>(&e); word && named) {
+    field.missing = word->name;
+  } else {
+    Val v = eval(e, globalScope(m));
+    if (v.poison())
+      return false;
+    if (v.is(Val::Kind::String) && (field.kind == "text" || field.kind == "label"))
+      field.missing = v.text;
+    else if (v.is(Val::Kind::Bool) && field.type.elem == Elem::Bool)
+      field.missing = v.boolean ? "1" : "0";
+    else if (auto n = v.asNumber(); n && field.kind != "text" && field.type.elem != Elem::Bool)
+      field.missing = shown(*n);
+    else
+      return refuse(describe(v), field.kind == "text" ? "write a text: `= \"\"`" : named ? "write one of its classes" : "write a number: `= 0`");
+  }
+  if (named && std::find(field.labels.begin(), field.labels.end(), *field.missing) == field.labels.end())
+    return refuse("`" + *field.missing + "`", "write one of its classes");
+  return true;
 }
 
 bool Checker::readListField(DataSet &set, const ast::Name &name, const ast::ListType &type, Field &field) {

@@ -1,7 +1,13 @@
 // Values and scopes of the evaluation.
 #include "Value.h"
+#include <charconv>
 
 namespace bigm::sema {
+
+std::string shown(double x) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, x).ptr};
+}
 
 std::optional<double> Val::asNumber() const {
   if (kind == Kind::Number)

@@ -36,6 +36,9 @@ struct Letter {
   SourceRange where, sizedBy;
 };
 
+/// The shortest text that is this number.
+std::string shown(double x);
+
 struct Val {
   enum class Kind { Poison, Unknown, None, Int, Number, Bool, Word, String, Tensor, Record, List, Callable, Text, Tokenizer,
                     Image,    // of a flow's rows

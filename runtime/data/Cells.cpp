@@ -9,9 +9,23 @@
 namespace bigm::data {
 namespace {
 
+/// How tables write that there is no number.
+bool saysNothing(const Field &field, const std::string &cell) {
+  static const std::set<std::string> words = {"", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "null", "NULL", "None"};
+  return cell.empty() || (!field.isText() && field.labels.empty() && words.count(cell));
+}
+
 bool parses(const std::string &cell, double &v) {
   auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), v);
   return error == std::errc() && end == cell.data() + cell.size() && std::isfinite(v);
+}
+
+/// A cell in a message: what cannot be shown is written as its bytes, and a long one is cut.
+std::string printable(const std::string &cell) {
+  std::string out;
+  for (unsigned char c : cell.substr(0, 80))
+    out += c < 0x20 || c == 0x7f ? fmt::format("\\x{:02x}", c) : std::string(1, char(c));
+  return cell.size() > 80 ? out + "..." : out;
 }
 
 /// Names in a message; a long list is cut.
@@ -30,7 +44,7 @@ void putClass(std::vector<uint8_t> &out, int32_t v) {
 void putNamed(std::vector<uint8_t> &out, const std::string &cell, const Field &field, const std::string &place) {
   auto found = std::find(field.labels.begin(), field.labels.end(), cell);
   if (found == field.labels.end())
-    fail("{} holds `{}`, which is no class of `{}`: expected one of {}", place, cell, field.name, listed(field.labels));
+    fail("{} holds `{}`, which is no class of `{}`: expected one of {}", place, printable(cell), field.name, listed(field.labels));
   putClass(out, int32_t(found - field.labels.begin()));
 }
 
@@ -42,7 +56,9 @@ void putNumber(std::vector<uint8_t> &out, const std::string &cell, const Field &
   };
   double v = 0;
   if (!parses(cell, v))
-    fail("{} holds `{}`; expected a number for the field `{}` of type {}", place, cell, field.name, field.typeText());
+    fail("{} holds `{}`; expected a number for the field `{}` of type {}{}", place, printable(cell), field.name, field.typeText(),
+         saysNothing(field, cell) && field.shape.empty() ? fmt::format(" (`{}: {} = 0` in `fields` says what stands for a missing value)",
+                                                                     field.name, field.typeText()) : "");
   struct Range {
     double low, high;
   } range{-INFINITY, INFINITY};
@@ -54,6 +70,8 @@ void putNumber(std::vector<uint8_t> &out, const std::string &cell, const Field &
   case Elem::I64: range = {-0x1p53, 0x1p53}; break;
   default: break;
   }
+  if (field.elem == Elem::F32 && !std::isfinite(float(v)))
+    fail("{} holds `{}`, which is beyond the largest number of the field `{}` of type {}", place, cell, field.name, field.typeText());
   if (field.isLabel())
     range = {0, double(field.classes - 1)};
   bool whole = field.elem == Elem::F32 || field.elem == Elem::F64 || v == std::floor(v);
@@ -76,6 +94,8 @@ void putNumber(std::vector<uint8_t> &out, const std::string &cell, const Field &
 } // namespace
 
 void Cells::put(std::string cell, const std::string &place) {
+  if (field.missing && saysNothing(field, cell))
+    cell = *field.missing;
   if (field.kind == "text") {
     cells.push_back(std::move(cell));
   } else if (field.isFromPictures()) {

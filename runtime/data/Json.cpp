@@ -56,10 +56,15 @@ public:
   void add(const Json &record, const std::string &place) {
     for (size_t i = 0; i < fields.size(); ++i) {
       const Json *value = follow(record, paths[i]);
+      std::string at = fmt::format("{}: member `{}`", place, paths[i]);
+      if (fields[i].missing && (!value || value->is_null())) {
+        putMissing(i, at);
+        continue;
+      }
       if (!value)
         fail("{}: has no member `{}` for the field `{}`{}", place, paths[i], fields[i].name,
              record.is_array() && context.spec.name == "jsonl" ? "; it is a list, and `json(...)` reads a file that is one list of records" : "");
-      put(*value, i, fmt::format("{}: member `{}`", place, paths[i]));
+      put(*value, i, at);
     }
     ++table.count;
   }
@@ -72,6 +77,12 @@ public:
   std::string path;
 
 private:
+  void putMissing(size_t i, const std::string &place) {
+    if (fields[i].isList())
+      return lists[i].endRecord(0);
+    for (int64_t n = fields[i].isText() || fields[i].isLabel() ? 1 : std::max<int64_t>(1, product(fields[i].shape)); n > 0; --n)
+      columns[i].put(*fields[i].missing, place);
+  }
   void put(const Json &value, size_t i, const std::string &place) {
     if (!fields[i].isList())
       return put(value, fields[i], place, [&](std::string cell) { columns[i].put(std::move(cell), place); });
@@ -96,6 +107,8 @@ private:
         take(v.get<bool>() ? "1" : "0");
       else if (v.is_number() && !f.isText())
         take(v.dump());
+      else if (v.is_null() && f.missing)
+        take(*f.missing);
       else
         fail("{} is {}; expected {}", place, kind(v), f.isText() ? "a string" : fmt::format("a value for the field `{}` of type {}", f.name, f.typeText()));
     };

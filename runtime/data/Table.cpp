@@ -268,6 +268,11 @@ Table openTable(const std::string &declaration, const SourceSpec &spec, const st
   table.source = fmt::format("{}({})", spec.name, fmt::join(spec.strings, ", "));
   table.fields = fields;
   table.columns.resize(fields.size());
+  const std::vector<std::string_view> withGaps = {"csv", "json", "jsonl", "tsv"};
+  for (auto &f : fields)
+    if (f.missing && std::find(withGaps.begin(), withGaps.end(), spec.name) == withGaps.end())
+      fail("data `{}`: the field `{}` has a value for records without one, and `{}` always has one; such values are for {}", declaration, f.name,
+           spec.name, fmt::join(withGaps, ", "));
   for (auto &f : fields)
     for (const Unread &u : kUnread)
       if ((f.*u.is)() && std::find(u.readers.begin(), u.readers.end(), spec.name) == u.readers.end())

@@ -21,6 +21,7 @@ struct Field {
   std::vector<std::string> labels;
   std::string meaning = {};   // "box", "point", "score", or nothing
   std::vector<Field> parts = {}; // of a list's elements: numbers, classes and texts
+  std::optional<std::string> missing = {}; // what stands where the data has nothing, as a file would write it; of a list ""
 
   bool isList() const { return kind == "list"; }
   bool isPhoto() const { return kind == "photo"; }

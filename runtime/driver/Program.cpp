@@ -81,6 +81,8 @@ data::Field fieldOf(const json &f) {
   if (field.classes == 0 && !field.labels.empty())
     field.classes = int64_t(field.labels.size());
   field.meaning = text(f, "meaning");
+  if (f.contains("missing"))
+    field.missing = text(f, "missing");
   for (auto &part : f.value("parts", json::array()))
     field.parts.push_back(fieldOf(part));
   return field;

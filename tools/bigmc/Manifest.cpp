@@ -40,6 +40,8 @@ json describe(const Field &field) {
     j["labels"] = field.labels;
   if (!field.meaning.empty())
     j["meaning"] = field.meaning;
+  if (field.missing)
+    j["missing"] = *field.missing;
   for (const Field &part : field.parts)
     j["parts"].push_back(describe(part));
   return j;

@@ -41,7 +41,7 @@ const ast::Clause *Checker::clause(const std::vector<ast::Clause> &list, const s
 std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope, const std::vector<Field> &fields) {
   // A csv may say which column a field reads: `csv("labels.csv", picture: "file")`.
   std::map<std::string, std::vector<std::string>> sources = {
-      {"idx", {}}, {"csv", {"separator"}}, {"npy", {}}, {"folder", {}}, {"tsv", {}}, {"text", {"window", "stride", "by"}},
+      {"idx", {}}, {"csv", {"separator", "columns", "comment"}}, {"npy", {}}, {"folder", {}}, {"tsv", {"separator", "columns", "comment"}}, {"text", {"window", "stride", "by"}},
       {"lines", {}}, {"json", {"at"}}, {"jsonl", {}}, {"voc", {"set"}}, {"coco", {"pictures"}}, {"conll", {}}};
   for (const char *columns : {"csv", "tsv", "json", "jsonl"})
     for (const Field &f : fields)

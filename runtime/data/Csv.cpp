@@ -1,11 +1,14 @@
 // csv("labels.csv"): a header names the columns; a field reads the column of its name, or the one that an option says:
 // csv("labels.csv", picture: "file"). Numbers, class names, class numbers, and, for fields that are pictures, paths
-// relative to the CSV. RFC 4180: cells may be quoted, "" is a quote inside quotes. Option `separator: ";"`.
+// relative to the CSV. RFC 4180: cells may be quoted, "" is a quote inside quotes. Options: `separator: ";"`; `columns:
+// "word, phones"` names the columns of a file without a header, of which the last takes the rest of the row; `comment: "#"`
+// leaves out the rest of a row from there on, where it begins a cell.
 // tsv(...) is the same with tabs, where a quote is a character like others.
 #include "Cells.h"
 #include <algorithm>
 #include <filesystem>
 #include <fmt/ranges.h>
+#include <utility>
 
 namespace bigm::data {
 namespace {
@@ -13,18 +16,23 @@ namespace {
 /// Cells are views into the text, or into `unquoted` where quotes had to be undone.
 class Rows {
 public:
-  Rows(std::string path, std::string content, char separator, bool quotes)
-      : path(std::move(path)), text(std::move(content)), separator(separator), quotes(quotes) {}
+  Rows(std::string path, std::string content, char separator, bool quotes, std::string comment)
+      : path(std::move(path)), text(std::move(content)), separator(separator), quotes(quotes), comment(std::move(comment)) {}
   /// The next row that is not empty; false at the end. `line` is then where it starts, from 1.
-  bool next(std::vector<std::string> &cells) {
-    while (at < text.size() && (text[at] == '\n' || text[at] == '\r'))
-      newline += text[at++] == '\n';
+  /// With `most` cells the last is the rest of the row.
+  bool next(std::vector<std::string> &cells, size_t most = 0) {
+    do
+      skip([](char c) { return c == '\n' || c == '\r'; });
+    while (skipComment());
     if (at >= text.size())
       return false;
     line = newline;
     cells.clear();
     for (;;) {
-      cells.push_back(cell());
+      if (cells.empty() || !skipComment()) {
+        cells.push_back(most && cells.size() + 1 == most ? rest() : cell());
+        skipComment();
+      }
       if (cells.size() > 100'000)
         fail("{}:{}: more than 100000 cells in a row", path, line);
       if (at >= text.size())
@@ -42,6 +50,36 @@ public:
   int64_t line = 0;
 
 private:
+  template <class Is> void skip(Is is) {
+    for (; at < text.size() && is(text[at]); ++at)
+      newline += text[at] == '\n';
+  }
+  bool atComment(size_t place) const { return !comment.empty() && text.compare(place, comment.size(), comment) == 0; }
+  /// Whether what began at `first` ends at `place`, by the end of its line or by a comment.
+  bool ends(size_t first, size_t place) const {
+    return text[place] == '\n' || text[place] == '\r' || (atComment(place) && (place == first || text[place - 1] == ' '));
+  }
+  /// Where a comment begins here: to the end of the line.
+  bool skipComment() {
+    if (!atComment(at))
+      return false;
+    skip([](char c) { return c != '\n'; });
+    return true;
+  }
+  /// What is left of the row, without spaces around it.
+  std::string rest() {
+    size_t first = at;
+    while (at < text.size() && !ends(first, at))
+      ++at;
+    return trimmed(first, at);
+  }
+  std::string trimmed(size_t first, size_t last) const {
+    while (first < last && text[first] == ' ')
+      ++first;
+    while (last > first && text[last - 1] == ' ')
+      --last;
+    return text.substr(first, last - first);
+  }
   std::string cell() {
     std::string out;
     if (quotes && at < text.size() && text[at] == '"') {
@@ -63,19 +101,14 @@ private:
       return out;
     }
     size_t end = at;
-    while (end < text.size() && text[end] != separator && text[end] != '\n' && text[end] != '\r')
+    while (end < text.size() && text[end] != separator && !ends(at, end))
       ++end;
-    size_t first = at, last = end;
-    at = end;
-    while (first < last && text[first] == ' ')
-      ++first;
-    while (last > first && text[last - 1] == ' ')
-      --last;
-    return text.substr(first, last - first);
+    return trimmed(std::exchange(at, end), end);
   }
   std::string text;
   char separator;
   bool quotes;
+  std::string comment;
   size_t at = 0;
   int64_t newline = 1;
 };
@@ -118,15 +151,42 @@ std::vector<size_t> columnsOf(const SourceContext &context, const Field &field, 
   return columns;
 }
 
+char separatorOf(const SourceContext &context, char otherwise) {
+  auto text = context.spec.text("separator");
+  if (!text)
+    return otherwise;
+  if (text->size() != 1)
+    fail("`{}` takes one character as `separator`, and here is `{}`", context.spec.name, *text);
+  return (*text)[0];
+}
+
+/// `columns: "word, phones"`; empty where the file's own header names them.
+std::vector<std::string> columnNames(const SourceContext &context) {
+  std::vector<std::string> names;
+  auto text = context.spec.text("columns");
+  for (size_t begin = 0; text && begin <= text->size();) {
+    size_t end = std::min(text->find(',', begin), text->size());
+    std::string name = text->substr(begin, end - begin);
+    begin = end + 1;
+    name.erase(0, std::min(name.find_first_not_of(' '), name.size()));
+    name.erase(name.find_last_not_of(' ') + 1);
+    if (name.empty())
+      fail("`columns: \"{}\"` of `{}` has an empty name", *text, context.spec.name);
+    names.push_back(name);
+  }
+  return names;
+}
+
 } // namespace
 
 static void openTable(const SourceContext &context, Table &table, char separator, bool quotes) {
   if (context.spec.strings.size() != 1)
     fail("`{}` takes one file, and {} are named", context.spec.name, context.spec.strings.size());
   std::string path = under(context.dataDir, context.spec.strings[0]);
-  Rows rows(path, readText(path), separator, quotes);
-  std::vector<std::string> header, cells;
-  if (!rows.next(header))
+  Rows rows(path, readText(path), separatorOf(context, separator), quotes, context.spec.text("comment").value_or(""));
+  std::vector<std::string> header = columnNames(context), cells;
+  size_t named = header.size(); // by the program: there is no header
+  if (!named && !rows.next(header))
     fail("{}: is empty; expected a header that names the columns", path);
   std::string folder = std::filesystem::path(path).parent_path().string();
   std::vector<std::vector<size_t>> columns;
@@ -136,26 +196,23 @@ static void openTable(const SourceContext &context, Table &table, char separator
     columns.push_back(columnsOf(context, field, header, path));
     readings.emplace_back(field, folder);
   }
-  while (rows.next(cells)) {
+  while (rows.next(cells, named)) {
     if (cells.size() != header.size())
-      fail("{}:{}: the row has {} cell{}, and the header names {}", path, rows.line, cells.size(),
-           cells.size() == 1 ? "" : "s", header.size());
+      fail("{}:{}: the row has {} cell{}, and {} names {}", path, rows.line, cells.size(), cells.size() == 1 ? "" : "s",
+           named ? "`columns`" : "the header", header.size());
     for (size_t i = 0; i < fields.size(); ++i)
       for (size_t column : columns[i])
         readings[i].put(cells[column], fmt::format("{}:{}: column `{}`", path, rows.line, header[column]));
     ++table.count;
   }
   if (table.count == 0)
-    fail("{}: has a header and no row", path);
+    fail("{}: has {}no row", path, named ? "" : "a header and ");
   for (size_t i = 0; i < fields.size(); ++i)
     table.columns[i] = readings[i].finish(table.fields[i], context.threads);
 }
 
 void openCsv(const SourceContext &context, Table &table) {
-  char separator = ',';
-  if (auto text = context.spec.text("separator"); text && text->size() == 1)
-    separator = (*text)[0];
-  openTable(context, table, separator, true);
+  openTable(context, table, ',', true);
 }
 
 void openTsv(const SourceContext &context, Table &table) { openTable(context, table, '\t', false); }

@@ -6,6 +6,7 @@ using testing::HasSubstr;
 
 namespace {
 const SourceSpec kCsv{"csv", {"d.csv"}, {}};
+Field text(const std::string &name) { return {.name = name, .kind = "text", .elem = Elem::U8, .shape = {}, .classes = 0, .labels = {}}; }
 const Field kPicture = tensor("picture", Elem::U8, {3, 2, 2});
 } // namespace
 
@@ -30,6 +31,42 @@ TEST_F(Csv, separatorAndGzip) {
   write("d.csv", gzip("a;b\n1;2\n"));
   Table t = open({"csv", {"d.csv"}, {{"separator", ";"}}}, {tensor("b", Elem::I64)});
   EXPECT_THAT(values<int64_t>(all(t), "b"), ElementsAre(2));
+}
+
+TEST_F(Csv, columnsWithoutAHeaderAndComments) {
+  write("d.csv", "# a table\nbass  B AE1 S # a fish\r\n\n#\nbass-2 B EY1 S\n");
+  SourceSpec spec{"tsv", {"d.csv"}, {{"separator", " "}, {"columns", "word, phones"}, {"comment", "#"}}};
+  Batch b = all(open(spec, {text("word"), text("phones")}));
+  EXPECT_THAT(b.texts.at("word"), ElementsAre("bass", "bass-2"));
+  EXPECT_THAT(b.texts.at("phones"), ElementsAre("B AE1 S", "B EY1 S"));
+  write("d.csv", "a,b # names\n1,2# no comment\n");
+  spec = {"csv", {"d.csv"}, {{"comment", "#"}}};
+  EXPECT_THAT(all(open(spec, {text("b")})).texts.at("b"), ElementsAre("2# no comment"));
+  write("d.csv", "1,2,# last\n3,4\n");
+  spec = {"csv", {"d.csv"}, {{"columns", "a,b,c"}, {"comment", "#"}}};
+  EXPECT_THAT(error(spec, {tensor("a", Elem::F32)}), HasSubstr("d.csv:1: the row has 2 cells, and `columns` names 3"));
+  spec.options["columns"] = "a,,c";
+  EXPECT_THAT(error(spec, {tensor("a", Elem::F32)}), HasSubstr("has an empty name"));
+  spec.options["separator"] = ", ";
+  EXPECT_THAT(error(spec, {tensor("a", Elem::F32)}), HasSubstr("takes one character as `separator`, and here is `, `"));
+}
+
+TEST_F(Csv, whatStandsWhereThereIsNothing) {
+  write("d.csv", "a,k,x_0,x_1,t\n1,on,1,NA,a\nnan,,,4,\n");
+  auto missing = [](Field f, const char *value) {
+    f.missing = value;
+    return f;
+  };
+  Table t = open(kCsv, {missing(tensor("a", Elem::I32), "-1"), missing(label("k", 2, {"off", "on"}), "off"),
+                        missing(tensor("x", Elem::F32, {2}), "0.5"), missing(text("t"), "none")});
+  EXPECT_THAT(values<int32_t>(all(t), "a"), ElementsAre(1, -1));
+  EXPECT_THAT(values<int32_t>(all(t), "k"), ElementsAre(1, 0));
+  EXPECT_THAT(values<float>(all(t), "x"), ElementsAre(1, 0.5f, 0.5f, 4));
+  EXPECT_THAT(all(t).texts.at("t"), ElementsAre("a", "none"));
+  write("d.csv", "a\n1e39\n");
+  EXPECT_THAT(error(kCsv, {tensor("a", Elem::F32)}), HasSubstr("d.csv:2: column `a` holds `1e39`, which is beyond the largest number of the field `a`"));
+  write("d.csv", std::string("a\n1\0\n", 6));
+  EXPECT_THAT(error(kCsv, {tensor("a", Elem::F32)}), HasSubstr("holds `1\\x00`; expected a number"));
 }
 
 TEST_F(Csv, picturesRelativeToTheFile) {

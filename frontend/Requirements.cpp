@@ -1,5 +1,6 @@
 #include "frontend/Requirements.h"
 #include <algorithm>
+#include <map>
 #include <set>
 
 using namespace bigm;
@@ -77,6 +78,11 @@ private:
       auto typeOf = [&](size_t operand) -> const TensorType & { return function.types[node.operands[operand]]; };
       auto mapOf = [&](const char *name) -> const AffineIndices & { return std::get<AffineIndices>(node.attrs.at(name)); };
       const TensorType &result = function.types[node.first];
+      if (node.op == Op::Iota && node.results == 1)
+        counted[{&function, node.first}] = result.shape[size_t(std::get<int64_t>(node.attrs.at("dim")))];
+      if (node.op == Op::Gather) // by 0, 1, ...: as many as the table has at most
+        if (auto to = counted.find({&function, node.operands[1]}); to != counted.end())
+          require(typeOf(0).shape[0] - to->second, node);
       if (node.op == Op::View) {
         requireInside(mapOf("map"), result.shape, typeOf(0), node);
       } else if (auto inside = node.attrs.find("inside"); inside != node.attrs.end()) {
@@ -102,7 +108,34 @@ private:
     }
   }
   std::set<Dim> seen;
+  std::map<std::pair<const Function *, Value>, Dim> counted; // values that are 0, 1, ... along a dimension of this size
 };
 } // namespace
+
+std::vector<IdBound> bigm::idBoundsOf(const Function &function) {
+  std::vector<int> input(function.types.size(), -1); // of each value: the input that it is, in another shape perhaps
+  for (size_t i = 0; i < function.args.size(); ++i)
+    if (function.args[i].role == Role::Input)
+      input[i] = int(i);
+  std::map<int, IdBound> found;
+  for (const Node &node : function.nodes) {
+    if (node.op == Op::Reshape)
+      input[node.first] = input[node.operands[0]];
+    if (node.op != Op::Gather && node.op != Op::ScatterAdd)
+      continue;
+    const TensorType &table = node.op == Op::Gather ? function.types[node.operands[0]] : function.types[node.first];
+    auto rows = table.shape[0].constant();
+    int of = input[node.operands[1]];
+    if (!rows || of < 0)
+      continue;
+    auto [known, added] = found.try_emplace(of, IdBound{size_t(of), *rows, node.caller.valid() ? node.caller : node.where});
+    if (!added && *rows < known->second.rows)
+      known->second = {size_t(of), *rows, node.caller.valid() ? node.caller : node.where};
+  }
+  std::vector<IdBound> out;
+  for (auto &[of, bound] : found)
+    out.push_back(bound);
+  return out;
+}
 
 std::vector<Requirement> bigm::requirementsOf(const Function &function) { return Collector(function).found; }

@@ -380,17 +380,36 @@ private:
       indices.push_back(dim(firstDim + i));
     return formula::convert(builder, loc, load(ids, dims, indices), elementOf(ids), builder.getI64Type());
   }
+  /// Ids that a function is given were looked at when it was called; those that it computes count as 0 where the table has no
+  /// such row, so that nothing beside it is read or written.
+  bool needsHold(Value ids, RankedTensorType table) { return !isa<BlockArgument>(ids) && !table.isDynamicDim(0); }
+  Value held(Value id, RankedTensorType table) {
+    Value rows = scalar(builder.getI64IntegerAttr(table.getDimSize(0)));
+    Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, id, rows);
+    return arith::SelectOp::create(builder, loc, inside, id, zero(builder.getI64Type()));
+  }
   Value lowerOp(GatherOp op) {
     unsigned idRank = cast<RankedTensorType>(op.getIds().getType()).getRank();
+    auto table = cast<RankedTensorType>(op.getTable().getType());
     return pointwise(op.getType(), [&](unsigned dims) {
       Value id = loadId(op.getIds(), dims, 0);
+      if (needsHold(op.getIds(), table))
+        id = held(id, table);
       SmallVector<AffineExpr> indices{builder.getAffineSymbolExpr(symbols)};
       for (unsigned i = idRank; i < dims; ++i)
         indices.push_back(dim(i));
       return load(op.getTable(), dims, indices, id);
     });
   }
-  Value lowerOp(ScatterAddOp op) { return ScatterOp::create(builder, loc, op.getType(), op.getUpdates(), op.getIds()); }
+  Value lowerOp(ScatterAddOp op) {
+    auto table = cast<RankedTensorType>(op.getType());
+    Value ids = op.getIds();
+    if (needsHold(ids, table))
+      ids = pointwise(ids.getType(), [&](unsigned dims) {
+        return formula::convert(builder, loc, held(loadId(op.getIds(), dims, 0), table), builder.getI64Type(), elementOf(op.getIds()));
+      });
+    return ScatterOp::create(builder, loc, op.getType(), op.getUpdates(), ids);
+  }
   /// Queries, keys, values and what has one number a query are read as they lie; fuse-kernels looks through views.
   SmallVector<Value> lowerAttention(Operation *op) {
     SmallVector<AffineExpr> queries = sizesOf(op->getOperand(0).getType()), keys = sizesOf(op->getOperand(1).getType());

@@ -4,6 +4,7 @@
 #include "Slices.h"
 #include <algorithm>
 #include <mutex>
+#include <type_traits>
 #include <utility>
 
 namespace bigm::rt {
@@ -118,6 +119,26 @@ void Context::setSlots(const Train &train) {
   list.swap(kept);
 }
 
+/// Ids that stand in an input reach the code as they are, so they are in the table before it is called.
+template <class T> static void checkIdsOf(const Arg &arg, const void *ids, int64_t count, const Function &function) {
+  const T *begin = static_cast<const T *>(ids);
+  using U = std::make_unsigned_t<T>; // what is negative is large
+  const T *bad = std::find_if(begin, begin + count, [&](T id) { return uint64_t(U(id)) >= uint64_t(arg.below); });
+  if (bad != begin + count)
+    throw Failure(BIGM_ERROR_ARGUMENT, "input `" + arg.name + "` of `" + function.name + "` holds " + std::to_string(*bad) +
+                                           " and picks rows of a table of " + std::to_string(arg.below) + ", 0 to " +
+                                           std::to_string(arg.below - 1) + (arg.belowWhere.empty() ? "" : " (" + arg.belowWhere + ")"));
+}
+static void checkIds(const Arg &arg, const void *ids, int64_t count, const Function &function) {
+  switch (arg.dtype) {
+  case BIGM_I64: return checkIdsOf<int64_t>(arg, ids, count, function);
+  case BIGM_I32: return checkIdsOf<int32_t>(arg, ids, count, function);
+  case BIGM_I8: return checkIdsOf<int8_t>(arg, ids, count, function);
+  case BIGM_U8: return checkIdsOf<uint8_t>(arg, ids, count, function);
+  default: return;
+  }
+}
+
 void Context::run(const bigm_call &call) {
   const Manifest &manifest = model.module->manifest;
   if (call.function < 0 || size_t(call.function) >= manifest.functions.size())
@@ -143,7 +164,9 @@ void Context::run(const bigm_call &call) {
       throw Failure(BIGM_ERROR_ARGUMENT, "input `" + arg.name + "` of " + quoted() + " is " +
                                              (call.inputs[i] ? "not aligned to its element" : "NULL"));
     // Sizes that cannot be (a negative extent, more than 64 bits) are refused before any memory is touched.
-    (void)function.count(arg, call.dims);
+    int64_t count = function.count(arg, call.dims);
+    if (arg.below > 0)
+      checkIds(arg, call.inputs[i], count, function);
     list[function.inputs[i]] = const_cast<void *>(call.inputs[i]);
   }
   reserve(arenaBytes(function, call.dims, call.outputs));

@@ -128,6 +128,13 @@ static Arg parseArg(const Json &json, const Function &function, const Manifest &
                                          : DimExpr(number(size, "a size of " + where)));
   if (json.contains("classes"))
     arg.classes = number(json["classes"], "`classes` of " + where);
+  if (json.contains("below")) {
+    const Json &below = json["below"];
+    if (!below.is_array() || below.size() != 2 || !below[1].is_string())
+      fail("`below` of " + where + " is no number with a place");
+    arg.below = number(below[0], "`below` of " + where);
+    arg.belowWhere = below[1];
+  }
   int32_t needed = arg.role == Role::Seed ? BIGM_I64 : BIGM_F32;
   if (arg.role != Role::Input && arg.role != Role::Output && (arg.dtype != needed || !arg.shape.empty()))
     fail(where + " should be the scalar " + elemInfo(needed)->name);

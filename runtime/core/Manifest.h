@@ -39,6 +39,8 @@ struct Arg {
   int32_t prepared = -1;      // of prepared values
   bool writes = false;        // access is write or update
   int64_t classes = 0;
+  int64_t below = 0;     // of an input that picks rows of a table: how many that has; 0: picks none
+  std::string belowWhere; // the place in the program
 };
 
 struct ArenaTerm {

@@ -20,6 +20,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <unistd.h>
 
 namespace bigm::tool {
@@ -162,22 +163,27 @@ nlohmann::ordered_json arenaOf(const mlir::bigm::cpu::EntryPlan &plan, const std
   }
   return arena;
 }
+/// `digits.bigm:3:5`; empty where there is none.
+std::string placeOf(SourceRange where, const SourceManager &sources) {
+  if (!where.valid())
+    return "";
+  LineColumn place = sources.place(where.file, where.begin);
+  return std::filesystem::path(sources.name(where.file)).filename().string() + ":" + std::to_string(place.line) + ":" +
+         std::to_string(place.column);
+}
 /// What must not be negative, as [expression, place in the program].
 nlohmann::ordered_json requirementsOf(const Function &f, const SourceManager &sources) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Requirement &requirement : bigm::requirementsOf(f)) {
-    std::string where;
-    if (requirement.where.valid()) {
-      LineColumn place = sources.place(requirement.where.file, requirement.where.begin);
-      where = std::filesystem::path(sources.name(requirement.where.file)).filename().string() + ":" + std::to_string(place.line) + ":" +
-              std::to_string(place.column);
-    }
-    list.push_back({requirement.notNegative.str(), where});
+    list.push_back({requirement.notNegative.str(), placeOf(requirement.where, sources)});
   }
   return list;
 }
 nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::EntryPlan &plan, const SourceManager &sources) {
   nlohmann::ordered_json args = nlohmann::ordered_json::array();
+  std::map<size_t, IdBound> bounds;
+  for (const IdBound &bound : idBoundsOf(f))
+    bounds.emplace(bound.input, bound);
   static const char *const roles[] = {"input", "tensor", "seed", "step", "steps"};
   for (const auto &argument : plan.arguments) {
     nlohmann::ordered_json j;
@@ -190,6 +196,8 @@ nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::Entr
         j.update({{"tensor", a.tensor}, {"access", nameOf(argument.access)}});
       else
         j.update(describeType(a.type));
+      if (auto bound = bounds.find(size_t(argument.argument)); bound != bounds.end())
+        j["below"] = {bound->second.rows, placeOf(bound->second.where, sources)};
     } else {
       const Output &o = f.outputs[argument.result];
       j = {{"name", o.name}};

@@ -271,6 +271,8 @@ Val Checker::reduction(Op op, const BuiltinCall &c, size_t options, bool mean) {
   if (x.is(Val::Kind::List) && !axis && !keep && !except && !x.items.empty() &&
       std::all_of(x.items.begin(), x.items.end(), [](const Val &v) { return v.is(Val::Kind::Tensor); }))
     return reduceList(op, c, mean);
+  if (x.is(Val::Kind::Elements) && !axis && !keep && !except)
+    return reduceElements(c);
   if (!needTensor(c.args[0], c.builtin->name))
     return {};
   if (x.type.elem == Elem::Bool)

@@ -23,6 +23,39 @@ Val Checker::flowCount(const BuiltinCall &call) {
   return hostStep("count", {flow->spaces[call.args[0]->value.space].numbers}, settings, {count}, call.where)[0];
 }
 
+/// sum(list) and prod(list) -> f32 of each row, 0 and 1 where there are no elements; mean, max and min of a list may be missing.
+Val Checker::reduceElements(const BuiltinCall &call) {
+  const std::string &name = call.builtin->name;
+  if (!needElements(call.args[0], name))
+    return {};
+  const Val &list = call.args[0]->value, &x = list.items[0];
+  if (!x.is(Val::Kind::Tensor) || x.type.elem != Elem::F32 || x.type.shape.empty())
+    return fail(Diag::ReducedElements, call.where, {name, describe(list)},
+                x.is(Val::Kind::Record) ? "name one of the fields: `" + name + "(list.field)`" : "convert them in a `for`: `yield f32(...)`");
+  RichType result;
+  result.slot = name;
+  result.tensor = {Elem::F32, {x.type.shape.begin() + 1, x.type.shape.end()}, 0};
+  Spec settings;
+  settings.name = name;
+  setOutside(settings);
+  Val all = hostStep("reduce", {flow->spaces[list.space].numbers, x}, settings, {result}, call.where)[0];
+  if (name == "sum" || name == "prod")
+    return all;
+  Val counts = flowCount(call);
+  TensorType is = counts.type;
+  is.elem = Elem::Bool;
+  Val some = tensorVal(rec->add(Op::Gt, {counts.tensor, rec->broadcast(rec->constant(0, {Elem::I32, {}, 0}), counts.type.shape)}, is));
+  Spec holds;
+  holds.options["holds"] = 1.0;
+  Side there{{}, {}, openSpace("where", "some", {some}, holds, {}, call.where).first};
+  there.numbers = flow->spaces[there.space].numbers;
+  {
+    Within within(*this, there.space);
+    there.value = takeRows(all, flow->spaces[there.space].outside, there.numbers, call.where);
+  }
+  return perhaps(there, call.where);
+}
+
 /// sort(list, by?), at_most(list, n, by?), best_or_none(list, by?): the elements of each row with the largest values of the
 /// field `by` (`score` where it is not said), in this order.
 Val Checker::flowChoose(const BuiltinCall &call) {

@@ -165,7 +165,7 @@ const std::map<std::string, Run> &operations() {
   static const std::map<std::string, Run> table = {
       {"call", callFunction}, {"tokens", tokens}, {"pieces", pieces}, {"element_tokens", elementTokens}, {"elements", elements}, {"generate", write}, {"take", takeRows},  {"merge", mergeRows},
       {"where", rowsWhere},   {"choose", choose}, {"flat", flat},      {"union", unite},    {"places", places},
-      {"count", countRows},   {"pixels", pixels}, {"cut", cut},        {"extent", extent},  {"warp", warp},
+      {"count", countRows},   {"reduce", reduceRows},   {"pixels", pixels}, {"cut", cut},        {"extent", extent},  {"warp", warp},
       {"blur", blur},         {"spread", spread}, {"nms", suppress},   {"fit_into", fitInto}};
   return table;
 }

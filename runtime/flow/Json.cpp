@@ -114,6 +114,8 @@ public:
     if (type.elem == data::Elem::F32 || type.elem == data::Elem::F64) {
       if (!value.is_number())
         fail("`{}`: {} is no number", name, value.dump());
+      if (type.elem == data::Elem::F32 && !std::isfinite(value.get<float>()))
+        fail("`{}`: {} is beyond the largest f32", name, value.dump());
       return type.elem == data::Elem::F32 ? put(to, value.get<float>()) : put(to, value.get<double>());
     }
     if (value.is_string() && !type.labels.empty()) {

@@ -18,6 +18,7 @@ StepFunction unite;     // numbers i32[A], numbers i32[B] -> numbers i32[A + B]:
 StepFunction places;    // the same -> where each of A (or, with `second`, of B) stands there
 StepFunction spread;    // numbers i32[N], numbers i32[M] of a list outside -> of each of N rows the elements that the row it belongs to has: numbers i32[K], positions i32[K]
 StepFunction countRows; // numbers -> i32 of each row outside
+StepFunction reduceRows; // numbers i32[M], x f32[M, ...] -> [N, ...]: `name` (sum, prod, mean, max, min) of what each row outside has
 StepFunction elements;  // numbers i32[M] of a list, x [N, B, ...] -> [M, ...]: of each element the row of x at its place in its list
 // Tokens.cpp
 StepFunction tokens;        // text -> ids i32[N, T], length i32[N]

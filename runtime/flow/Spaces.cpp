@@ -155,6 +155,34 @@ std::vector<int32_t> countsOf(const Step &s, const Slots &slots, const std::stri
 
 void countRows(const Step &s, Slots &slots, const Surroundings &) { slots.tensors[s.outputs[0]] = numbersOf(countsOf(s, slots, s.inputs[0])); }
 
+void reduceRows(const Step &s, Slots &slots, const Surroundings &) {
+  auto of = numbers(slots, s.inputs[0]);
+  const data::Tensor &x = slots.tensors.at(s.inputs[1]);
+  std::vector<int32_t> counts = countsOf(s, slots, s.inputs[0]);
+  std::vector<int64_t> shape(x.shape.begin() + 1, x.shape.end());
+  size_t each = size_t(data::product(shape));
+  shape.insert(shape.begin(), int64_t(counts.size()));
+  data::Tensor out(data::Elem::F32, shape);
+  float *to = out.as<float>();
+  bool most = s.name == "max", least = s.name == "min";
+  std::fill_n(to, counts.size() * each, s.name == "prod" ? 1.0f : 0.0f);
+  for (size_t i = 0; i < of.size(); ++i) {
+    const float *from = x.as<float>() + i * each;
+    float *row = to + size_t(of[i]) * each;
+    bool first = i == 0 || of[i] != of[i - 1];
+    for (size_t k = 0; k < each; ++k)
+      if (most || least) // what is no number stays, as in a tensor
+        row[k] = first || from[k] != from[k] || (most ? from[k] > row[k] : from[k] < row[k]) ? from[k] : row[k];
+      else
+        row[k] = s.name == "prod" ? row[k] * from[k] : row[k] + from[k];
+  }
+  if (s.name == "mean")
+    for (size_t r = 0; r < counts.size(); ++r)
+      for (size_t k = 0; k < each && counts[r] > 0; ++k)
+        to[r * each + k] /= float(counts[r]);
+  slots.tensors[s.outputs[0]] = std::move(out);
+}
+
 void elements(const Step &s, Slots &slots, const Surroundings &) {
   auto of = numbers(slots, s.inputs[0]);
   const data::Tensor &x = slots.tensors.at(s.inputs[1]);

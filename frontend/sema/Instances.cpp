@@ -67,34 +67,36 @@ void Checker::readSource(const ast::InstanceDecl &d, ModelSource &out) {
   }
 }
 
+Args Checker::ownInputs(const Instance &instance) {
+  auto scope = std::make_shared<Scope>();
+  scope->parent = instance.settings;
+  scope->module = instance.module;
+  Args args;
+  auto inputs = signature(*instance.decl).inputs;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ast::Parameter &p = *inputs[i];
+    Val v;
+    if (i < instance.inputs.size() && !instance.inputs[i].is(Val::Kind::Tensor)) {
+      v = instance.inputs[i];
+    } else if (i < instance.inputs.size()) {
+      v = tensorVal(rec->input(p.name.text, instance.inputs[i].type, p.name.range));
+      v.type = instance.inputs[i].type;
+    } else if (!instance.inputs.empty() && p.defaultValue) {
+      continue;
+    } else {
+      v = symbolic(p, scope);
+    }
+    args.push_back({v, p.name.range, p.name.text, nullptr, {}});
+  }
+  return args;
+}
+
 void Checker::buildAlone(const std::shared_ptr<Instance> &instance, const std::string &name, SourceRange where) {
   size_t index = program->trains.size();
   program->trains.emplace_back();
   program->trains[index].name = name;
   std::string forward = name + ".forward";
-  build(forward, [&] {
-    auto scope = std::make_shared<Scope>();
-    scope->parent = instance->settings;
-    scope->module = instance->module;
-    Args args;
-    auto inputs = signature(*instance->decl).inputs;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      const ast::Parameter &p = *inputs[i];
-      Val v;
-      if (i < instance->inputs.size() && !instance->inputs[i].is(Val::Kind::Tensor)) {
-        v = instance->inputs[i];
-      } else if (i < instance->inputs.size()) {
-        v = tensorVal(rec->input(p.name.text, instance->inputs[i].type, p.name.range));
-        v.type = instance->inputs[i].type;
-      } else if (!instance->inputs.empty() && p.defaultValue) {
-        continue;
-      } else {
-        v = symbolic(p, scope);
-      }
-      args.push_back({v, p.name.range, p.name.text, nullptr, {}});
-    }
-    applyAsOutputs(instance, args, "output", where);
-  }, true, true);
+  build(forward, [&] { applyAsOutputs(instance, ownInputs(*instance), "output", where); }, true, true);
   program->trains[index].forward = forward;
   buildInit(name, index);
 }

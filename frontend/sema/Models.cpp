@@ -3,6 +3,7 @@
 // An instance is named by the variable it is bound to, or by its model's name in snake case, numbered from the second.
 // Applying its parent again gives the same names in the same order, and so the same instances.
 #include "Checker.h"
+#include <utility>
 #include <algorithm>
 #include <cmath>
 
@@ -222,18 +223,34 @@ std::optional<Value> Checker::initialValue(int index) {
   return rec->broadcast(*t, decl.type.shape);
 }
 
-Val Checker::memberOfInstance(Instance &instance, const ast::Name &member) {
-  auto tensor = instance.tensors.find(member.text);
-  if (tensor != instance.tensors.end())
+Val Checker::memberOfInstance(const std::shared_ptr<Instance> &instance, const ast::Name &member) {
+  if (instance->tensors.empty() && instance->children.empty() && !instance->running) {
+    // Its parts come to be when it is applied, and nothing has done so yet.
+    auto saved = std::exchange(unapplied, instance->path);
+    build("", [&] { applyModel(instance, ownInputs(*instance), member.range); }, false);
+    instance->inputs.clear();
+    unapplied = saved;
+  }
+  auto tensor = instance->tensors.find(member.text);
+  if (tensor != instance->tensors.end())
     return tensorValue(tensor->second);
+  auto child = instance->children.find(member.text);
+  if (child != instance->children.end()) {
+    auto c = std::make_shared<Callable>();
+    c->kind = Callable::Kind::Model;
+    c->instance = child->second;
+    return Val::of(std::move(c));
+  }
   std::vector<std::string> names;
-  for (auto &[name, i] : instance.tensors)
+  for (auto &[name, i] : instance->tensors)
     names.push_back(name);
-  std::string near = didYouMean(member.text, names);
-  return fail(Diag::NoSuchParam, member.range, {instance.decl->name.text, member.text},
-              !near.empty()   ? "did you mean `" + near + "`?"
-              : names.empty() ? "parameters exist after the instance was applied for the first time"
-                              : "");
+  for (auto &[name, part] : instance->children)
+    names.push_back(name);
+  std::string near = didYouMean(member.text, names), all;
+  for (auto &name : names)
+    all += (all.empty() ? "`" : ", `") + name + "`";
+  return fail(Diag::NoSuchParam, member.range, {instance->decl->name.text, member.text},
+              !near.empty() ? "did you mean `" + near + "`?" : all.empty() ? "" : "it has " + all);
 }
 
 bool Learning::frozenName(const std::string &name) const {

@@ -404,6 +404,33 @@ Function Recorder::finish(const std::vector<TensorDecl> &tensors, bool keepInput
       for (Value v : fn.nodes[i].operands)
         touch(v);
 
+  // A size is read from the shapes of inputs, so one of it stays where only the size is used: how many rows are drawn.
+  std::vector<std::string> used, told;
+  auto read = [](const TensorType &type, std::vector<std::string> &names) {
+    for (const Dim &d : type.shape)
+      d.symbols(names);
+  };
+  for (size_t i = 0; i < fn.nodes.size(); ++i)
+    if (liveNode[i]) {
+      for (unsigned r = 0; r < fn.nodes[i].results; ++r)
+        read(values[fn.nodes[i].first + r].type, used);
+      symbolsOf(fn.nodes[i], used);
+    }
+  for (size_t i = 0; i < fn.args.size(); ++i)
+    if (liveArg[i] && fn.args[i].role == Role::Input)
+      read(fn.args[i].type, told);
+  auto knows = [](const std::vector<std::string> &names, const std::string &name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  for (const std::string &name : used)
+    for (size_t i = 0; i < fn.args.size() && !knows(told, name); ++i)
+      if (fn.args[i].role == Role::Input) {
+        std::vector<std::string> own;
+        read(fn.args[i].type, own);
+        if (!knows(own, name))
+          continue;
+        liveArg[i] = true;
+        told.insert(told.end(), own.begin(), own.end());
+      }
+
   // Arguments: inputs as declared, persistent tensors as created, then seed, step, steps.
   std::vector<int> order;
   for (size_t i = 0; i < fn.args.size(); ++i)

@@ -58,8 +58,8 @@ Val Checker::flowTokens(const BuiltinCall &call) {
     inputs.push_back(flow->spaces[x.value.space].numbers);
     setOutside(settings);
   }
-  auto values = hostStep(each ? "element_tokens" : "tokens", inputs, std::move(settings),
-                         idSlots("ids", limits->length ? Dim(limits->length) : Dim::symbol(flow->freshSize("T"))), call.where);
+  Dim length = each ? flow->width(x.value.space) : limits->length ? Dim(limits->length) : Dim::symbol(flow->freshSize("T"));
+  auto values = hostStep(each ? "element_tokens" : "tokens", inputs, std::move(settings), idSlots("ids", length), call.where);
   flow->lengths[values[0].tensor] = values[1].tensor;
   flow->tokenizers[values[0].tensor] = by.value.text;
   return values[0];
@@ -77,7 +77,7 @@ Val Checker::flowPieces(const BuiltinCall &call) {
   Spec settings = tokenSettings(by.value, *limits);
   setOutside(settings);
   auto outputs = idSlots("ids", limits->length ? Dim(limits->length) : Dim::symbol(flow->freshSize("T")));
-  for (RichType &starts : idSlots("starts", Dim::symbol(flow->freshSize("B"))))
+  for (RichType &starts : idSlots("starts", flow->width(x.value.space)))
     outputs.push_back(std::move(starts));
   auto values = hostStep("pieces", {x.value.items[0], flow->spaces[x.value.space].numbers}, std::move(settings), outputs, call.where);
   flow->lengths[values[0].tensor] = values[1].tensor;

@@ -34,12 +34,15 @@ struct Checker::FlowBuild {
   std::map<Value, Value> lengths;      // of ids: how many in each row are no padding
   std::map<Value, std::string> tokenizers; // of ids: what made them
   std::map<Value, Value> starts;       // of ids of a list's elements: where those of each begin
+  std::map<size_t, Dim> widths;        // of lists as dimensions: how many elements the longest of them has
   std::set<std::string> names;         // of slots
   std::set<std::string> sizes;         // names of sizes that steps give
   size_t depth = 0;                    // flows inside flows
 
   const Dim &rows() const { return spaces[space].rows; }
 
+  /// How many elements the longest of a list's lists has: one size, whatever is made beside its elements.
+  const Dim &width(size_t list) { return widths.try_emplace(list, Dim::symbol(freshSize("B"))).first->second; }
   std::string freshSlot(const std::string &base);
   std::string freshSize(const std::string &base);
   /// Cuts the finished function at the host's steps: what needs the results of other steps goes into a function of its

@@ -31,6 +31,9 @@ Evaluation run(const bigm_module *module, const CommonOptions &options) {
     // Two evaluations of one train are told apart by their data.
     std::string name = results.contains(evaluate.name) ? fmt::format("{}.{}.{}", evaluate.name, evaluate.data, evaluate.split) : evaluate.name;
     out.text += fmt::format("{} on {}.{} ({} records)\n", name, evaluate.data, evaluate.split, countText(double(measured.records)));
+    if (measured.cutWords > 0)
+      out.text += fmt::format("  {} of {} words were cut off, so nothing compares them\n", countText(double(measured.cutWords)),
+                              countText(double(measured.words)));
     json numbers = json::object();
     for (auto &[metric, value] : measured.metrics) {
       numbers[metric] = value;

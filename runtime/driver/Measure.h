@@ -13,7 +13,7 @@ struct Measured {
   /// The mean over records of the output `loss` (which is of one batch) when the step has one that is no metric.
   std::optional<double> loss;
   int64_t records = 0;
-
+  int64_t words = 0, cutWords = 0; // of the lists of `pieces`: all, and those of which nothing was left
   std::optional<double> value(const std::string &metric) const;
 };
 /// Of `most` records, spread over the split; 0: of all.

@@ -13,7 +13,7 @@ namespace {
 text::EncodeOptions optionsOf(const HostStep &step) {
   text::EncodeOptions options;
   options.special = step.special;
-  options.limits = false;
+  options.pad = false; // the same as in a flow: cut as the file says, unless the program says otherwise
   options.atMost = step.length > 0 ? step.length : step.atMost;
   return options;
 }
@@ -25,7 +25,7 @@ std::vector<int32_t> idsOf(const text::Tokenizer &tokenizer, const std::string &
 
 text::WordIds piecesOf(const text::Tokenizer &tokenizer, const std::vector<std::string> &words, const HostStep &step) {
   text::EncodeOptions options = optionsOf(step);
-  return tokenizer.encodeWords(words, options.special, options.atMost);
+  return tokenizer.encodeWords(words, options.special, options.atMost ? options.atMost : tokenizer.truncation());
 }
 
 text::Tokenizer readTokenizer(const TokenizerProgram &program, const std::string &sourceDir, const std::string &dataDir) {

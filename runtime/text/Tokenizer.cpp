@@ -357,6 +357,8 @@ Encoding Tokenizer::encode(std::string_view text, std::string_view second, Encod
   return parts->encode({text, second}, options);
 }
 
+int64_t Tokenizer::truncation() const { return parts->truncation.on ? int64_t(parts->truncation.length) : 0; }
+
 WordIds Tokenizer::encodeWords(std::span<const std::string> words, bool special, int64_t atMost) const {
   return parts->encodeWords(words, special, size_t(std::max<int64_t>(0, atMost)));
 }

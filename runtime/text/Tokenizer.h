@@ -57,6 +57,7 @@ public:
   std::optional<int32_t> id(std::string_view token) const;
   std::string token(int32_t id) const; // empty when there is none
   bool special(int32_t id) const;      // whether decoding leaves it out where special tokens are skipped
+  int64_t truncation() const; // ids of a text at most, as the file says; 0: no bound
   /// What padding is filled with: the file's `pad_id`, else 0.
   int32_t padding() const;
 

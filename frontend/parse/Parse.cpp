@@ -172,6 +172,8 @@ private:
       return "a power is written `a ^ b`";
     if ((type == Lexer::ValueParen || type == Lexer::ValueBracket) && expected.operators)
       return "a `" + written(at) + "` that stands first on its line begins a new value: to continue, put it on the line before";
+    if (type == Lexer::AT && expected.operators)
+      return "a product of matrices is written in index notation: `y[n, o] = sum(i: x[n, i] * w[i, o])`";
     if (type == Lexer::ASSIGN && following && following->getType() == Lexer::GT)
       return "write `>=`";
     if (type == Lexer::ASSIGN && previous && previous->getType() == Lexer::COLON && previous->end() == at.begin())

@@ -139,7 +139,8 @@ static Val join(Checker &k, const BuiltinCall &c, bool stack) {
     for (size_t d = 0; same && d < t.shape.size(); ++d)
       same = (!stack && int64_t(d) == axis) || t.shape[d] == first.shape[d];
     if (!same)
-      return k.fail(Diag::JoinShapes, c.args[0]->where, {what, first.str(), t.str(), std::to_string(axis)});
+      return k.fail(Diag::JoinShapes, c.args[0]->where, {what, first.str(), t.str(), std::to_string(axis)},
+                    t.elem == first.elem ? "" : std::string("write `") + name(first.elem) + "(...)` to convert one of them");
     if (stack) {
       std::vector<Dim> one = t.shape;
       one.insert(one.begin() + axis, Dim(1));

@@ -167,8 +167,10 @@ Checker::DataSet *Checker::splitOf(const ast::Expr &e, Module *m, std::string &s
     splits.push_back("valid");
   if (std::find(splits.begin(), splits.end(), split) != splits.end())
     return set;
-  std::string near = didYouMean(split, splits);
-  fail(Diag::NoSuchSplit, member ? member->member.range : e.range, {dp.name, split}, near.empty() ? "" : "did you mean `" + near + "`?");
+  std::string near = didYouMean(split, splits), all;
+  for (auto &name : splits)
+    all += (all.empty() ? "`" : ", `") + name + "`";
+  fail(Diag::NoSuchSplit, member ? member->member.range : e.range, {dp.name, split}, near.empty() ? "it has " + all : "did you mean `" + near + "`?");
   return nullptr;
 }
 

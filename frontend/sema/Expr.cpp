@@ -199,7 +199,8 @@ Val Checker::evalConst(const ast::ConstDecl &d, Module *m) {
              {"const", d.name.text, false}, matching);
   }
   if (v.is(Val::Kind::Tensor))
-    v = fail(Diag::ConstNotConstant, d.value->range, {d.name.text});
+    v = fail(Diag::ConstNotConstant, d.value->range, {d.name.text},
+             "a `const` can be a number or a list of them, `[1, 2]`, of which `stack` makes a tensor where it is used");
   evaluatingConst.erase(&d);
   return constants[&d] = v;
 }
@@ -232,13 +233,14 @@ Val Checker::evalMember(const ast::MemberExpr &e, const ScopePtr &scope) {
     if (auto part = memberOfBox(base, e.member))
       return *part;
   if (base.is(Val::Kind::Callable) && base.callable->kind == Callable::Kind::Model)
-    return memberOfInstance(*base.callable->instance, e.member);
+    return memberOfInstance(base.callable->instance, e.member);
   if (base.is(Val::Kind::Tokenizer) && e.member.text == "size") {
     if (base.integer.isConstant() && *base.integer.constant() > 0)
       return Val::of(base.integer);
     return fail(Diag::VocabularySizeOpen, e.range, {base.text}, "say `at_most: 10000` where `" + base.text + "` is declared; the size is then that");
   }
-  return fail(Diag::NoMembers, e.member.range, {describe(base), e.member.text});
+  return fail(Diag::NoMembers, e.member.range, {describe(base), e.member.text},
+              base.is(Val::Kind::Tensor) && e.member.text == "shape" ? "its sizes are `size(x, axis)`, and the names of its type's dimensions" : "");
 }
 
 /// `[a, b, c] each x`: what each gives for x; `f each [x, y]`: what f gives for each.

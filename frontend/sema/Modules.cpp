@@ -28,9 +28,9 @@ static void listDecls(Checker &c, Module &m) {
 Module *Checker::load(const std::string &path) {
   std::ifstream in(path, std::ios::binary);
   std::stringstream text;
-  if (in)
+  if (in && in.peek() != std::ifstream::traits_type::eof())
     text << in.rdbuf();
-  if (!in || !text) {
+  if (!in.is_open() || in.bad() || !text) { // a folder opens, and reading it is bad
     error(Diag::CannotReadFile, {}, {path});
     return nullptr;
   }

@@ -100,6 +100,10 @@ const Entry phrases[] = {
     {"`repeat n { ... }`", {"modulelist"}},
     {"`mean((x - mean(x)) ^ 2)`", {"var", "variance"}},
     {"`sum(x ^ 2) ^ 0.5`", {"norm"}},
+    {"`when condition { ... } else { ... }`", {"if", "elif", "elseif"}},
+    {"`repeat n { ... }`, or `scan` from step to step", {"while"}},
+    {"the last line of a body, which is its value", {"return"}},
+    {"the layer's name alone, `Linear(64)`", {"nn", "torch", "keras", "layers"}},
 };
 
 /// Spellings differ in capitals and `_` between libraries.

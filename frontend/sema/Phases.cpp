@@ -172,7 +172,7 @@ void Checker::readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out
   if (!batch && !find("batch"))
     fail(Diag::MissingClause, where, {t.name, "batch"}, "for example `batch 128`");
   if (batch && (*batch < 1 || *batch != double(int64_t(*batch))))
-    fail(Diag::NeedsWholeNumber, find("batch") ? find("batch")->range : where, {"`batch`", std::to_string(*batch)});
+    fail(Diag::CountSetting, find("batch") ? find("batch")->range : where, {"batch", shown(*batch)});
   out.batch = batch ? int64_t(*batch) : 0;
   // A phase's own `steps` or `epochs` replaces either of the train's.
   const ast::Clause *own_[2] = {phase ? clause(phase->clauses, "epochs") : nullptr, phase ? clause(phase->clauses, "steps") : nullptr};
@@ -189,13 +189,13 @@ void Checker::readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out
   if (!steps && stepsClause)
     steps = numberClause("", stepsClause, scope);
   if (steps && (*steps < 1 || *steps != double(int64_t(*steps))))
-    fail(Diag::NeedsWholeNumber, stepsClause ? stepsClause->range : where, {"`steps`", std::to_string(*steps)});
+    fail(Diag::CountSetting, stepsClause ? stepsClause->range : where, {"steps", shown(*steps)});
   out.steps = steps ? int64_t(*steps) : 0;
   auto epochs = steps ? std::nullopt : number("epochs");
   if (!epochs && !epochsClause && !stepsClause && !steps)
     fail(Diag::MissingClause, where, {phase ? phase->name.text : t.name, "epochs"}, "for example `epochs 5` or `steps 2000`");
   if (epochs && *epochs < 0)
-    fail(Diag::NeedsWholeNumber, find("epochs") ? find("epochs")->range : where, {"`epochs`", std::to_string(*epochs)});
+    fail(Diag::NegativeEpochs, find("epochs") ? find("epochs")->range : where, {shown(*epochs)});
   out.epochs = epochs.value_or(1);
   out.ownSchedule = phase && clause(phase->clauses, "optimize");
   if (const ast::Clause *start = phase ? clause(phase->clauses, "start") : nullptr; start && !start->expressions.empty()) {

@@ -369,12 +369,16 @@ void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
       note(e, hidden.decl->name.range, "the model is declared here");
       return;
     }
-  if (!clause(d.clauses, "optimize"))
+  if (!clause(d.clauses, "optimize")) {
+    const ast::Name *without = clause(d.clauses, "phase") ? nullptr : &d.name;
     for (auto &c : d.clauses)
-      if (c.keyword.text == "phase" && !clause(c.clauses, "optimize")) {
-        fail(Diag::NoOptimizer, c.name.range, {t.name}, "for example `optimize adamw(lr: 1e-3)`");
-        return;
-      }
+      if (!without && c.keyword.text == "phase" && !clause(c.clauses, "optimize"))
+        without = &c.name;
+    if (without) {
+      fail(Diag::NoOptimizer, without->range, {t.name}, "for example `optimize adamw(lr: 1e-3)`");
+      return;
+    }
+  }
   if (!probe(t))
     return;
 

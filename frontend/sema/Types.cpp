@@ -160,8 +160,14 @@ Pattern Checker::resolve(const ast::Type &type, const ScopePtr &scope, bool mayB
       std::vector<std::string> names = {"label", "int", "schedule", "text", "image", "box", "point", "score"};
       for (auto &[name, e] : elements())
         names.push_back(name);
-      std::string near = didYouMean(n, names);
-      fail(Diag::UnknownType, s.name.range, {n}, near.empty() ? "" : "did you mean `" + near + "`?");
+      static const std::map<std::string, std::string> others = {
+          {"float", "f32"}, {"float32", "f32"}, {"double", "f64"}, {"float64", "f64"}, {"half", "f16"}, {"int32", "i32"}, {"long", "i64"},
+          {"int64", "i64"}, {"uint8", "u8"}, {"byte", "u8"}, {"string", "text"}, {"str", "text"}, {"category", "label[10]"}, {"class", "label[10]"},
+          {"Tensor", "f32[N, 16]"}, {"tensor", "f32[N, 16]"}, {"boolean", "bool"}, {"picture", "image"}};
+      auto other = others.find(n);
+      std::string near = other == others.end() ? didYouMean(n, names) : "";
+      fail(Diag::UnknownType, s.name.range, {n},
+           other != others.end() ? "here it is `" + other->second + "`" : near.empty() ? "" : "did you mean `" + near + "`?");
     }
   };
   switch (type.kind) {
@@ -302,7 +308,9 @@ void Checker::bindTensor(const Pattern &declared, const TensorType &actual, cons
   };
   if (p.elem != actual.elem) {
     Diagnostic &d = mismatch(nullptr);
-    if (p.elem == Elem::F32 && actual.elem != Elem::Bool)
+    if (p.elem == Elem::F32 && actual.classes != Dim(0))
+      d.hint = "of classes `one_hot(...)` makes rows of 0 and 1, and `f32(...)` their numbers";
+    else if (p.elem == Elem::F32 && actual.elem != Elem::Bool)
       d.hint = "write `f32(" + (arg.where.valid() ? source(arg.where) : std::string("...")) + ")` to convert it";
     return;
   }

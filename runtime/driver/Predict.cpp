@@ -69,7 +69,8 @@ private:
       if (!t.predict.empty() && !train)
         train = &t;
     if (!train)
-      fail("`{}` has no model whose outputs are classes: `predict` has nothing to say", program.name);
+      fail("`{}` has no model whose outputs are classes: `predict` has nothing to say; a flow would say it, such as `flow answer(x: f32[12]) -> f32 "
+           "{{ ... }}`", program.name);
     const DataProgram &d = program.dataNamed(train->data);
     const FunctionInfo &predict = program.function(train->predict);
     int count = 0;

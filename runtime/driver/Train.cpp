@@ -108,6 +108,8 @@ private:
 int64_t Trainer::stepsOf(const PhaseProgram &phase) {
   if (phase.steps > 0)
     return phase.steps;
+  if (phase.epochs == 0) // what was there before is kept as it is, to measure or to go on from
+    return 0;
   return std::max<int64_t>(1, int64_t(std::ceil(phase.epochs * double(stepsPerEpoch(data, phase)) - 1e-9)));
 }
 

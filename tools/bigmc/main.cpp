@@ -133,7 +133,7 @@ int main(int argc, char **argv) {
                            "the run: weights, fitted values, optimiser state, metrics.jsonl, run.json, report.html")
       ->required();
   trainCommand->add_flag("--resume", trainOptions.resume, "go on where an interrupted run stopped, to the same bits");
-  trainCommand->add_flag("--quiet", trainOptions.quiet, "no progress, only errors");
+  trainCommand->add_flag("--quiet", trainOptions.quiet, "no moving bar: a line for each epoch alone");
   addThreads(trainCommand, trainOptions.threads);
   addCode(trainCommand, trainOptions.code);
 

@@ -188,14 +188,14 @@ private:
       return "a clause takes its value without `:`; write `" + written(*previous) + " ...`";
     if (type == Lexer::COLON && expected.words.find("`=`") != std::string::npos)
       return "give it a value with `=`";
-    if (type == Lexer::ELSE)
-      return "`else` follows the `}` of a `when`";
     for (size_t i = std::min(index, tokens.size()); i-- > 0;) {
       if (tokens[i]->getType() == Lexer::IF && i > 0 && tokens[i - 1]->getType() != Lexer::DOT)
         return "a choice is written `when condition { ... } else { ... }`";
       if (tokens[i]->firstOnLine)
         break;
     }
+    if (type == Lexer::ELSE)
+      return "`else` follows the `}` of a `when`";
     if (isReserved(type) && (expected.anyExpression || expected.words.rfind("a statement", 0) == 0))
       return "`" + written(at) + "` is a reserved word and cannot be a name";
     if (previous && isReserved(previous->getType()) && type == Lexer::ASSIGN)

@@ -125,7 +125,7 @@ template <class T> static void checkIdsOf(const Arg &arg, const void *ids, int64
   using U = std::make_unsigned_t<T>; // what is negative is large
   const T *bad = std::find_if(begin, begin + count, [&](T id) { return uint64_t(U(id)) >= uint64_t(arg.below); });
   if (bad != begin + count)
-    throw Failure(BIGM_ERROR_ARGUMENT, "input `" + arg.name + "` of `" + function.name + "` holds " + std::to_string(*bad) +
+    throw Failure(BIGM_ERROR_NOT_FOUND, "input `" + arg.name + "` of `" + function.name + "` holds " + std::to_string(*bad) +
                                            " and picks rows of a table of " + std::to_string(arg.below) + ", 0 to " +
                                            std::to_string(arg.below - 1) + (arg.belowWhere.empty() ? "" : " (" + arg.belowWhere + ")"));
 }

@@ -353,7 +353,7 @@ std::unique_ptr<NumberExpr> ExprBuilder::number(antlr4::Token *t) {
   e->value = strtod(value.c_str(), nullptr);
   e->isInteger = value.find_first_not_of("0123456789") == std::string::npos;
   if (!std::isfinite(e->value) || (e->isInteger && e->value >= 0x1p63))
-    diagnostics.error(Diag::NumberTooLarge, e->range, {e->text}).hint =
+    diagnostics.error(Diag::NumberTooLarge, e->range, {e->text.size() > 40 ? e->text.substr(0, 40) + "…" : e->text}).hint =
         e->isInteger ? "whole numbers end at 9223372036854775807" : "numbers end near 1.8e308";
   if (!e->unit.empty() && std::find(kUnits.begin(), kUnits.end(), e->unit) == kUnits.end()) {
     std::string near = didYouMean(e->unit, kUnits);

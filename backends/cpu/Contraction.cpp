@@ -1,5 +1,6 @@
 // Choice of the block: which loop runs in vectors, which rows stand in registers, how many blocks are one unit of work, and
 // how much of the sum one pass covers.
+#include "backends/cpu/ChooseBlock.h"
 #include "backends/cpu/Panels.h"
 #include "backends/cpu/Tuning.h"
 #include "backends/cpu/Winograd.h"
@@ -51,34 +52,58 @@ int64_t Contraction::accumulatorBytes() const {
   return int64_t(lanes) * element.getIntOrFloatBitWidth() / 8;
 }
 
+int64_t cpu::stepOf(AffineExpr expr, unsigned dim) {
+  auto step = coefficientOf(expr, dim);
+  auto value = step ? constantOf(*step) : std::nullopt;
+  return value ? *value : int64_t(1) << 40;
+}
+
+SmallVector<unsigned> cpu::tilesOf(AffineExpr size, unsigned most) {
+  auto known = constantOf(size);
+  if (!known)
+    return {most};
+  if (*known <= most)
+    return {unsigned(*known)};
+  SmallVector<unsigned> tiles;
+  for (unsigned tile = most; tile * 2 > most; --tile)
+    tiles.push_back(tile);
+  return tiles;
+}
+
+double cpu::speedOf(unsigned accumulators, unsigned most) {
+  double share = double(accumulators) / most;
+  return accumulators < 8 ? 1 : share >= 0.75 ? 1 : share >= 0.6 ? 0.96 : share >= 0.4 ? 0.92 : 0.88;
+}
+
+double cpu::lanesUsed(AffineExpr columns, unsigned vectors, const Target &target) {
+  int64_t size = guess(columns), registersLong = llvm::divideCeil(size, target.lanes);
+  if (registersLong % vectors && registersLong > vectors) // the rest runs in fewer registers
+    return double(size) / (registersLong * target.lanes) * 0.95;
+  return double(size) / (llvm::alignTo(registersLong, vectors) * target.lanes);
+}
+
+int64_t cpu::leastUnits(const Contraction &c) {
+  AffineExpr units = c.rowBlocks() * c.columnBlocks();
+  for (const Loop &loop : c.outer)
+    units = units * loop.size;
+  SmallVector<AffineExpr> ones(NestOp(c.s.nest).symbols(), getAffineConstantExpr(1, units.getContext()));
+  auto constant = constantOf(canonical(units.replaceSymbols(ones)));
+  return constant ? *constant : 1;
+}
+
 bool cpu::isUnsigned(LoadOp load) { return isa<arith::ExtUIOp>(*load->user_begin()); }
 
 namespace {
 /// Rows from which on a block asks for at most 11 bytes of a panel a cycle, on two units that multiply and add.
 constexpr unsigned leastRowsFromAfar = 6;
-/// Steps of a window that lie in one block, their factors in registers.
-constexpr int64_t longestWindow = 8;
 /// Rows and panels of one unit: enough for what a unit fetches to be used often, few enough for its sums to stay near, and
 /// for the rows that its epilogues touch, each on a page of its own, to be about as many as the first level of the TLB holds.
-constexpr unsigned mostRowsOfUnit = 96, mostPanels = 16;
+constexpr unsigned mostRowsOfUnit = 96;
 /// Blocks of one unit each way, on tiles: what they sum in chunks, 4 KB each, and a chunk of their operands stay in the second
 /// level cache.
 constexpr int64_t mostTiles = 8;
 /// Units for each core: the last of them are short enough, and what a unit does once, such as to find its rows, is done seldom.
 constexpr int64_t unitsOfCore = 8;
-
-/// The size when every open size is 1.
-int64_t least(AffineExpr size, unsigned symbols) {
-  SmallVector<AffineExpr> ones(symbols, getAffineConstantExpr(1, size.getContext()));
-  auto constant = constantOf(canonical(size.replaceSymbols(ones)));
-  return constant ? *constant : 1;
-}
-/// Coefficient as a number; symbolic ones count as large.
-int64_t stepOf(AffineExpr expr, unsigned dim) {
-  auto step = coefficientOf(expr, dim);
-  auto value = step ? constantOf(*step) : std::nullopt;
-  return value ? *value : int64_t(1) << 40;
-}
 
 /// The width of the panels in which a load lies along a dimension, 0 when it does not.
 int64_t panelsOf(LoadOp load, unsigned dim) {
@@ -93,20 +118,6 @@ int64_t panelsOf(LoadOp load, unsigned dim) {
   return *constantOf(binary.getRHS());
 }
 
-/// Rows that one tile of a loop may have: all from half of `most` on; what is left at the end costs, so that a divisor wins
-/// among equals.
-SmallVector<unsigned> tilesOf(AffineExpr size, unsigned most) {
-  auto known = constantOf(size);
-  if (!known)
-    return {most};
-  if (*known <= most)
-    return {unsigned(*known)};
-  SmallVector<unsigned> tiles;
-  for (unsigned tile = most; tile * 2 > most; --tile)
-    tiles.push_back(tile);
-  return tiles;
-}
-
 /// A sum of products over `by`, which divides a factor of each; null where it divides none.
 AffineExpr partOf(AffineExpr expr, int64_t by) {
   if (auto constant = constantOf(expr))
@@ -118,20 +129,6 @@ AffineExpr partOf(AffineExpr expr, int64_t by) {
   if (expr.getKind() == AffineExprKind::Add)
     return left && right ? left + right : AffineExpr();
   return right ? binary.getLHS() * right : left ? left * binary.getRHS() : AffineExpr();
-}
-
-struct Choice {
-  double score = 0;
-  int tiled = -1;
-  unsigned tile = 1, vectors = 1;
-  SmallVector<unsigned> unrolled;
-};
-
-/// How well a block of so many accumulators hides its loads behind the arithmetic: the smaller, the more loads a step.
-/// Fewer than 8 leave the two units of four cycles each idle, which the count of cycles says.
-double speedOf(unsigned accumulators, unsigned most) {
-  double share = double(accumulators) / most;
-  return accumulators < 8 ? 1 : share >= 0.75 ? 1 : share >= 0.6 ? 0.96 : share >= 0.4 ? 0.92 : 0.88;
 }
 
 class Planner {
@@ -155,12 +152,12 @@ public:
     joinLoops(c.s, c.reduced);
     placeA = c.s.exprs[c.a][0], placeB = c.s.exprs[c.b][0];
     if (c.vectorsOfA)
-      chooseDepthwiseBlock();
+      chooseDepthwiseBlock(c, placeA, placeB, target, [this](unsigned vectors) { return fitsWidth(vectors); });
     else
       chooseBlock();
     c.cost = c.s.cost;
     chooseSplits();
-    c.vectorsOfA ? chooseDepthwiseUnit() : chooseUnit();
+    c.vectorsOfA ? chooseDepthwiseUnit(c) : chooseUnit();
     countUnits();
     return c;
   }
@@ -199,13 +196,13 @@ private:
     // units for each core, no more: what a unit fetches is used the more often the larger it is.
     double speed = 16.0 / double(Panels::productsOf(c.piecesA, c.piecesB));
     int64_t want = std::min<int64_t>(2 * target.cores, int64_t(products() / (speed * leastWork)));
-    while (leastUnits() < want && (c.panels > 1 || (c.tiles > 1 && known))) {
+    while (leastUnits(c) < want && (c.panels > 1 || (c.tiles > 1 && known))) {
       unsigned &larger = c.panels > 1 && (c.panels >= c.tiles || !known) ? c.panels : c.tiles;
       larger = llvm::divideCeil(larger, 2u);
     }
     // Few results of long sums: parts of the sum side by side.
-    if (known && !c.wholeB && constantOf(c.vectorSize) && leastUnits() < 8 && (!knownSteps || *knownSteps >= 8 * near))
-      for (c.splits = 2; leastUnits() * c.splits < 8;)
+    if (known && !c.wholeB && constantOf(c.vectorSize) && leastUnits(c) < 8 && (!knownSteps || *knownSteps >= 8 * near))
+      for (c.splits = 2; leastUnits(c) * c.splits < 8;)
         c.splits *= 2;
     countUnits();
     return c;
@@ -299,13 +296,6 @@ private:
 
   bool isRow(const Loop &loop) { return stepOf(placeA, loop.dim) != 0 && stepOf(placeB, loop.dim) == 0; }
 
-  /// The share of lanes that count, and the block's width against that of the columns.
-  double lanesUsed(unsigned vectors) {
-    int64_t size = guess(c.vectorSize), registersLong = llvm::divideCeil(size, target.lanes);
-    if (registersLong % vectors && registersLong > vectors) // the rest runs in fewer registers
-      return double(size) / (registersLong * target.lanes) * 0.95;
-    return double(size) / (llvm::alignTo(registersLong, vectors) * target.lanes);
-  }
   bool fitsWidth(unsigned vectors) {
     return c.packed ? vectors * target.lanes == panelWidth
                     : vectors <= llvm::divideCeil(guess(c.vectorSize), target.lanes);
@@ -348,7 +338,7 @@ private:
     for (const Loop &loop : c.rows)
       rows *= guess(loop.size), known *= constantOf(loop.size).value_or(1);
     bool open = !constantOf(c.rowCount());
-    Choice best;
+    Candidate best;
     for (unsigned vectors : {1u, 2u, 3u, 4u}) {
       if (!fitsWidth(vectors))
         continue;
@@ -369,120 +359,13 @@ private:
         double rowsUsed = double(count * vectors) / 2 / (llvm::divideCeil(count, tile) * cycles);
         // With one vector abreast each broadcast serves one multiplication: the loads are as many as those.
         double loads = vectors == 1 ? 0.85 : 1;
-        double score = speedOf(tile * vectors, target.registers - 4) * lanesUsed(vectors) * rowsUsed * loads;
+        double score = speedOf(tile * vectors, target.registers - 4) * lanesUsed(c.vectorSize, vectors, target) * rowsUsed * loads;
         score *= chunksCost(vectors, tile);
         if (score > best.score + 1e-9)
           best = {score, 0, tile, vectors, {}};
       }
     }
     c.vectors = best.vectors, c.tile = best.tile;
-    c.outer = rest;
-  }
-
-  /// Cycles of a block for one step of the sum: those of its multiplications, of its loads, two a cycle, and no fewer than the
-  /// four that an accumulator needs.
-  static double cyclesOf(int64_t accumulators, double loads) {
-    return std::max({4.0, double(accumulators) / 2, loads / 2});
-  }
-
-  /// The places that rows read along the innermost loop of the sum, all of it: fewer than rows times steps where windows overlap.
-  /// Nothing when that is not known, or the loop is long.
-  std::optional<int64_t> placesOfWindow(std::optional<unsigned> tiled, unsigned tile, ArrayRef<unsigned> unrolled) {
-    auto steps = c.reduced.empty() ? std::nullopt : constantOf(c.reduced.back().size);
-    if (!steps || *steps > longestWindow || (c.reduced.size() == 1 && c.splits > 1))
-      return {};
-    SmallVector<int64_t> places{0};
-    auto spread = [&](unsigned dim, int64_t count) {
-      auto step = coefficientOf(placeA, dim);
-      auto by = step ? constantOf(*step) : std::nullopt;
-      if (!by)
-        return false;
-      SmallVector<int64_t> more;
-      for (int64_t place : places)
-        for (int64_t i = 0; i < count; ++i)
-          more.push_back(place + i * *by);
-      places = more;
-      return true;
-    };
-    bool fits = !tiled || spread(c.outer[*tiled].dim, tile);
-    for (unsigned u : unrolled)
-      fits = fits && spread(c.outer[u].dim, *constantOf(c.outer[u].size));
-    if (!fits || stepOf(placeA, c.reduced.back().dim) == 0 || !spread(c.reduced.back().dim, *steps))
-      return {};
-    llvm::sort(places);
-    return llvm::unique(places) - places.begin();
-  }
-
-  void chooseDepthwiseBlock() {
-    // The block with the best score among: one tiled loop of rows, and at most two short loops that lie whole in it.
-    Choice best;
-    int64_t steps = c.reduced.empty() ? 1 : constantOf(c.reduced.back().size).value_or(1);
-    for (unsigned vectors : {1u, 2u, 3u, 4u}) {
-      if (!fitsWidth(vectors))
-        continue;
-      // Vectors of a are loaded one for each row, several ahead of their use.
-      unsigned most = target.registers / 2 / vectors;
-      auto consider = [&](int tiled, ArrayRef<unsigned> unrolled) {
-        int64_t whole = 1;
-        for (unsigned u : unrolled)
-          whole *= *constantOf(c.outer[u].size);
-        if (whole > most)
-          return;
-        SmallVector<unsigned> tiles = tiled < 0 ? SmallVector<unsigned>{1} : tilesOf(c.outer[tiled].size, most / whole);
-        for (unsigned tile : tiles) {
-          int64_t count = tiled < 0 ? 1 : guess(c.outer[tiled].size), last = count % tile;
-          bool known = tiled < 0 || constantOf(c.outer[tiled].size);
-          // A window holds its factors in registers, besides the sums and what is being multiplied.
-          auto places = placesOfWindow(tiled < 0 ? std::nullopt : std::optional(unsigned(tiled)), tile, unrolled);
-          bool window = places && *places < tile * whole * steps &&
-                        (tile * whole + steps + 1) * vectors + 1 <= target.registers;
-          double share = window ? double(*places) / double(tile * whole * steps) : 1; // of the loads of a
-          auto cycles = [&](int64_t rows) {
-            double loads = double(rows * whole * vectors) * share + vectors;
-            return cyclesOf(rows * whole * vectors, loads);
-          };
-          // Rows left over at an edge: one short tile when their number is known, else by fours and ones.
-          double edge = !last ? 0 : known ? cycles(last) : (last / 4) * cycles(4) + (last % 4) * cycles(1);
-          double rowsUsed = double(count * whole * vectors) / 2 / ((count / tile) * cycles(tile) + edge);
-          // An edge is more code; rows that lie far apart share no cache line and no page.
-          double edges = 0.001 * unrolled.size() + (known ? 0 : 0.06) + (last ? 0.03 : 0);
-          if (tiled >= 0 && stepOf(placeA, c.outer[tiled].dim) > 4096)
-            edges += 0.02;
-          double score = speedOf(tile * whole * vectors, target.registers - 4) * lanesUsed(vectors) * rowsUsed - edges;
-          if (score > best.score + 1e-9)
-            best = {score, tiled, tile, vectors, SmallVector<unsigned>(unrolled)}, c.window = window;
-        }
-      };
-      consider(-1, {});
-      SmallVector<unsigned> rows, shortRows;
-      for (unsigned i = c.outer.size(); i-- > 0;)
-        if (isRow(c.outer[i])) {
-          rows.push_back(i);
-          if (constantOf(c.outer[i].size) && *constantOf(c.outer[i].size) <= 8)
-            shortRows.push_back(i);
-        }
-      for (unsigned tiled : rows) {
-        consider(tiled, {});
-        for (unsigned u : shortRows)
-          if (u != tiled) {
-            consider(tiled, {u});
-            for (unsigned w : shortRows)
-              if (w < u && w != tiled)
-                consider(tiled, {u, w});
-          }
-      }
-    }
-    c.vectors = best.vectors;
-    c.tile = best.tile;
-    SmallVector<Loop> rest;
-    for (auto [i, loop] : llvm::enumerate(c.outer)) {
-      if (int(i) == best.tiled)
-        c.rows.push_back(loop);
-      else if (llvm::is_contained(best.unrolled, unsigned(i)))
-        c.unrolled.push_back(loop);
-      else
-        rest.push_back(loop);
-    }
     c.outer = rest;
   }
 
@@ -493,13 +376,6 @@ private:
         count *= guess(loop.size);
     return count;
   }
-  int64_t leastUnits() {
-    AffineExpr units = c.rowBlocks() * c.columnBlocks();
-    for (const Loop &loop : c.outer)
-      units = units * loop.size;
-    return least(units, nest.symbols());
-  }
-
   /// Few results of long sums (gradients to the weights of convolutions): parts of the sum side by side.
   void chooseSplits() {
     double results = guess(c.vectorSize) * double(c.unrolledRows()), sum = 1;
@@ -562,9 +438,9 @@ private:
 
     // Enough units for several cores, at batch 1 too.
     if (c.splits > 1) {
-      while (c.splits > 2 && leastUnits() * c.splits >= 2 * enoughUnits)
+      while (c.splits > 2 && leastUnits(c) * c.splits >= 2 * enoughUnits)
         c.splits /= 2;
-      if (leastUnits() >= enoughUnits)
+      if (leastUnits(c) >= enoughUnits)
         c.splits = 1;
       return;
     }
@@ -576,21 +452,10 @@ private:
       }
       return;
     }
-    while (c.panels > 1 && leastUnits() < want)
+    while (c.panels > 1 && leastUnits(c) < want)
       c.panels = llvm::divideCeil(c.panels, 2u);
-    while (c.tiles > 4 && tilesOf1 >= c.tiles && leastUnits() < want)
+    while (c.tiles > 4 && tilesOf1 >= c.tiles && leastUnits(c) < want)
       c.tiles = llvm::divideCeil(c.tiles, 2u);
-  }
-
-  /// A unit goes along the columns of a tile: to find its place takes as long as a few blocks.
-  void chooseDepthwiseUnit() {
-    if (c.splits > 1)
-      return;
-    int64_t panels = llvm::divideCeil(guess(c.vectorSize), c.width());
-    c.panels = unsigned(std::min<int64_t>(panels, mostPanels));
-    while (c.panels > 1 && leastUnits() < 2 * enoughUnits)
-      c.panels = llvm::divideCeil(c.panels, 2u);
-    c.panels = llvm::divideCeil(panels, llvm::divideCeil(panels, c.panels));
   }
 
   void countUnits() {

@@ -1,0 +1,38 @@
+// What the choice of a block of products (Contraction.cpp) and of one of depthwise windows (ChooseDepthwise.cpp) share.
+#pragma once
+#include "backends/cpu/Contraction.h"
+#include "backends/cpu/Target.h"
+
+namespace mlir::bigm::cpu {
+
+/// Panels of one unit; why so many is said at the rows of a unit.
+constexpr unsigned mostPanels = 16;
+
+/// A block that was tried; the best score wins.
+struct Candidate {
+  double score = 0;
+  int tiled = -1; // which loop of rows
+  unsigned tile = 1, vectors = 1;
+  llvm::SmallVector<unsigned> unrolled; // loops that lie whole in it
+};
+
+/// Coefficient as a number; symbolic ones count as large.
+int64_t stepOf(AffineExpr expr, unsigned dim);
+/// Rows that one tile of a loop may have: all from half of `most` on; what is left at the end costs, so that a divisor wins
+/// among equals.
+llvm::SmallVector<unsigned> tilesOf(AffineExpr size, unsigned most);
+/// How well a block of so many accumulators hides its loads behind the arithmetic: the smaller, the more loads a step.
+/// Fewer than 8 leave the two units of four cycles each idle, which the count of cycles says.
+double speedOf(unsigned accumulators, unsigned most);
+/// The share of lanes that count, and the block's width against that of the columns.
+double lanesUsed(AffineExpr columns, unsigned vectors, const Target &target);
+/// Units when every open size is 1.
+int64_t leastUnits(const Contraction &c);
+
+/// Blocks of a contraction whose operands both run along the vector: a is loaded in vectors. Its outer loops become rows and
+/// unrolled ones; `fitsWidth` says whether so many vectors may stand abreast.
+void chooseDepthwiseBlock(Contraction &c, AffineExpr placeA, AffineExpr placeB, const Target &target,
+                          llvm::function_ref<bool(unsigned)> fitsWidth);
+void chooseDepthwiseUnit(Contraction &c);
+
+} // namespace mlir::bigm::cpu

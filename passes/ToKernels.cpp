@@ -380,11 +380,19 @@ private:
       indices.push_back(dim(firstDim + i));
     return formula::convert(builder, loc, load(ids, dims, indices), elementOf(ids), builder.getI64Type());
   }
-  /// Ids that a function is given were looked at when it was called; those that it computes count as 0 where the table has no
-  /// such row, so that nothing beside it is read or written.
-  bool needsHold(Value ids, RankedTensorType table) { return !isa<BlockArgument>(ids) && !table.isDynamicDim(0); }
-  Value held(Value id, RankedTensorType table) {
-    Value rows = scalar(builder.getI64IntegerAttr(table.getDimSize(0)));
+  /// Ids that a function is given were looked at when it was called, where its table has a known size. All others, that it
+  /// computes or that a step of a scan reads, count as 0 where the table has no such row, so that nothing beside it is read or
+  /// written.
+  bool needsHold(Value ids, RankedTensorType table) {
+    auto argument = dyn_cast<BlockArgument>(ids);
+    if (!argument || table.isDynamicDim(0))
+      return true;
+    auto func = cast<func::FuncOp>(argument.getOwner()->getParentOp());
+    auto role = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(), attrs::role);
+    return func.isPrivate() || (role && role.getValue() != "input");
+  }
+  Value held(Value id, RankedTensorType table, unsigned dims) {
+    Value rows = table.isDynamicDim(0) ? index(sizesOf(table).front(), dims) : scalar(builder.getI64IntegerAttr(table.getDimSize(0)));
     Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, id, rows);
     return arith::SelectOp::create(builder, loc, inside, id, zero(builder.getI64Type()));
   }
@@ -394,7 +402,7 @@ private:
     return pointwise(op.getType(), [&](unsigned dims) {
       Value id = loadId(op.getIds(), dims, 0);
       if (needsHold(op.getIds(), table))
-        id = held(id, table);
+        id = held(id, table, dims);
       SmallVector<AffineExpr> indices{builder.getAffineSymbolExpr(symbols)};
       for (unsigned i = idRank; i < dims; ++i)
         indices.push_back(dim(i));
@@ -406,7 +414,7 @@ private:
     Value ids = op.getIds();
     if (needsHold(ids, table))
       ids = pointwise(ids.getType(), [&](unsigned dims) {
-        return formula::convert(builder, loc, held(loadId(op.getIds(), dims, 0), table), builder.getI64Type(), elementOf(op.getIds()));
+        return formula::convert(builder, loc, held(loadId(op.getIds(), dims, 0), table, dims), builder.getI64Type(), elementOf(op.getIds()));
       });
     return ScatterOp::create(builder, loc, op.getType(), op.getUpdates(), ids);
   }

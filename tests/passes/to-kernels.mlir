@@ -94,3 +94,31 @@ func.func @attention_in_f64(%q: tensor<2x9x3x4xf64>, %k: tensor<2x7x3x4xf64>) ->
            : (tensor<2x9x3x4xf64>, tensor<2x7x3x4xf64>, tensor<2x7x3x4xf64>) -> (tensor<2x9x3x4xf64>, tensor<2x3x9xf64>)
   return %y : tensor<2x9x3x4xf64>
 }
+
+// -----
+// Ids that a caller gives were looked at. What a step of a scan reads was not, nor what goes into a table of open size: ids
+// without a row count as 0.
+// CHECK-LABEL: func.func private @gather_in_a_step
+// CHECK: %[[INSIDE:.*]] = arith.cmpi ult, %[[ID:.*]], %c4_i64
+// CHECK: arith.select %[[INSIDE]], %[[ID]], %c0_i64
+func.func private @gather_in_a_step(%t: tensor<4x2xf32>, %i: tensor<3xi32>) -> tensor<3x2xf32> {
+  %0 = bigm.gather %t, %i : (tensor<4x2xf32>, tensor<3xi32>) -> tensor<3x2xf32>
+  return %0 : tensor<3x2xf32>
+}
+
+// CHECK-LABEL: func.func @gather_of_what_is_given
+// CHECK-NOT: arith.select
+func.func @gather_of_what_is_given(%t: tensor<4x2xf32>, %i: tensor<3xi32>) -> tensor<3x2xf32> {
+  %0 = bigm.gather %t, %i : (tensor<4x2xf32>, tensor<3xi32>) -> tensor<3x2xf32>
+  return %0 : tensor<3x2xf32>
+}
+
+// CHECK-LABEL: func.func @gather_of_an_open_table
+// CHECK: %[[ROWS:.*]] = kernel.index affine_map<(d0, d1)[s0] -> (s0)>
+// CHECK: %[[INSIDE:.*]] = arith.cmpi ult, %[[ID:.*]], %[[ROWS]]
+// CHECK: arith.select %[[INSIDE]], %[[ID]], %c0_i64
+func.func @gather_of_an_open_table(%t: tensor<?x2xf32, affine_map<()[t] -> (t, 2)>>, %i: tensor<3xi32>) -> tensor<3x2xf32>
+    attributes {bigm.symbols = ["T"]} {
+  %0 = bigm.gather %t, %i : (tensor<?x2xf32, affine_map<()[t] -> (t, 2)>>, tensor<3xi32>) -> tensor<3x2xf32>
+  return %0 : tensor<3x2xf32>
+}

@@ -132,3 +132,12 @@ OwnName bigm::ownNameOf(std::string_view word) {
   auto found = table.find(plain(word));
   return found == table.end() || found->second.text == word ? OwnName{} : found->second;
 }
+
+std::string_view bigm::ownTypeOf(std::string_view word) {
+  static const std::map<std::string_view, std::string_view> table = {
+      {"float", "f32"}, {"float32", "f32"}, {"double", "f64"}, {"float64", "f64"}, {"half", "f16"}, {"int32", "i32"}, {"long", "i64"},
+      {"int64", "i64"}, {"uint8", "u8"}, {"byte", "u8"}, {"string", "text"}, {"str", "text"}, {"category", "label[10]"}, {"class", "label[10]"},
+      {"Tensor", "f32[N, 16]"}, {"tensor", "f32[N, 16]"}, {"boolean", "bool"}, {"picture", "image"}};
+  auto found = table.find(word);
+  return found == table.end() ? std::string_view() : found->second;
+}

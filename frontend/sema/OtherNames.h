@@ -10,5 +10,7 @@ struct OwnName {
   bool isName = false;   // `text` is a built-in function or a name of the library, else words about what stands in its place
 };
 OwnName ownNameOf(std::string_view word);
+/// The type here, written out, for a name of a type elsewhere; empty when nothing is known.
+std::string_view ownTypeOf(std::string_view word);
 
 } // namespace bigm

@@ -1,5 +1,6 @@
 // Written types: looking up their names, and binding values to them.
 #include "Checker.h"
+#include "OtherNames.h"
 #include <cmath>
 
 namespace bigm::sema {
@@ -160,14 +161,9 @@ Pattern Checker::resolve(const ast::Type &type, const ScopePtr &scope, bool mayB
       std::vector<std::string> names = {"label", "int", "schedule", "text", "image", "box", "point", "score"};
       for (auto &[name, e] : elements())
         names.push_back(name);
-      static const std::map<std::string, std::string> others = {
-          {"float", "f32"}, {"float32", "f32"}, {"double", "f64"}, {"float64", "f64"}, {"half", "f16"}, {"int32", "i32"}, {"long", "i64"},
-          {"int64", "i64"}, {"uint8", "u8"}, {"byte", "u8"}, {"string", "text"}, {"str", "text"}, {"category", "label[10]"}, {"class", "label[10]"},
-          {"Tensor", "f32[N, 16]"}, {"tensor", "f32[N, 16]"}, {"boolean", "bool"}, {"picture", "image"}};
-      auto other = others.find(n);
-      std::string near = other == others.end() ? didYouMean(n, names) : "";
+      std::string own(ownTypeOf(n)), near = own.empty() ? didYouMean(n, names) : "";
       fail(Diag::UnknownType, s.name.range, {n},
-           other != others.end() ? "here it is `" + other->second + "`" : near.empty() ? "" : "did you mean `" + near + "`?");
+           !own.empty() ? "here it is `" + own + "`" : near.empty() ? "" : "did you mean `" + near + "`?");
     }
   };
   switch (type.kind) {

@@ -18,6 +18,10 @@ struct Candidate {
 
 /// Coefficient as a number; symbolic ones count as large.
 int64_t stepOf(AffineExpr expr, unsigned dim);
+/// Whether a loop moves the first operand alone.
+inline bool makesRows(const Loop &loop, AffineExpr placeA, AffineExpr placeB) {
+  return stepOf(placeA, loop.dim) != 0 && stepOf(placeB, loop.dim) == 0;
+}
 /// Rows that one tile of a loop may have: all from half of `most` on; what is left at the end costs, so that a divisor wins
 /// among equals.
 llvm::SmallVector<unsigned> tilesOf(AffineExpr size, unsigned most);

@@ -90,7 +90,7 @@ void cpu::chooseDepthwiseBlock(Contraction &c, AffineExpr placeA, AffineExpr pla
     consider(-1, {});
     SmallVector<unsigned> rows, shortRows;
     for (unsigned i = c.outer.size(); i-- > 0;)
-      if (stepOf(placeA, c.outer[i].dim) != 0 && stepOf(placeB, c.outer[i].dim) == 0) {
+      if (makesRows(c.outer[i], placeA, placeB)) {
         rows.push_back(i);
         if (constantOf(c.outer[i].size) && *constantOf(c.outer[i].size) <= 8)
           shortRows.push_back(i);

@@ -294,8 +294,6 @@ private:
     return true;
   }
 
-  bool isRow(const Loop &loop) { return stepOf(placeA, loop.dim) != 0 && stepOf(placeB, loop.dim) == 0; }
-
   bool fitsWidth(unsigned vectors) {
     return c.packed ? vectors * target.lanes == panelWidth
                     : vectors <= llvm::divideCeil(guess(c.vectorSize), target.lanes);
@@ -333,7 +331,7 @@ private:
   void chooseBlock() {
     SmallVector<Loop> rest;
     for (const Loop &loop : c.outer)
-      (isRow(loop) && (!panelRows || loop.dim == rowDim) ? c.rows : rest).push_back(loop);
+      (makesRows(loop, placeA, placeB) && (!panelRows || loop.dim == rowDim) ? c.rows : rest).push_back(loop);
     int64_t rows = 1, known = 1;
     for (const Loop &loop : c.rows)
       rows *= guess(loop.size), known *= constantOf(loop.size).value_or(1);

@@ -50,7 +50,7 @@ std::optional<SmallVector<int64_t>> marginsOf(NestOp copy, LoadOp load) {
 
 /// Of an input there is no maker: the copy itself writes the middle, and so what it does is the same in each row.
 void leaveMargins(NestOp copy, LoadOp read) {
-  if (!isa<BlockArgument>(read.getTensor()) || copy->hasAttr(marginsAttr) ||
+  if (copy->hasAttr(marginsAttr) ||
       !llvm::all_of(copy.getBody().front(), [](Operation &op) { return isa<LoadOp, YieldOp, arith::ConstantOp>(op); }))
     return;
   auto margins = marginsOf(copy, read);

@@ -24,8 +24,7 @@ std::vector<int32_t> idsOf(const text::Tokenizer &tokenizer, const std::string &
 }
 
 text::WordIds piecesOf(const text::Tokenizer &tokenizer, const std::vector<std::string> &words, const HostStep &step) {
-  text::EncodeOptions options = optionsOf(step);
-  return tokenizer.encodeWords(words, options.special, options.atMost ? options.atMost : tokenizer.truncation());
+  return tokenizer.encodeWords(words, optionsOf(step));
 }
 
 text::Tokenizer readTokenizer(const TokenizerProgram &program, const std::string &sourceDir, const std::string &dataDir) {

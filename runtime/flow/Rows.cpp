@@ -36,9 +36,8 @@ PieceRows pieceRows(const text::Tokenizer &tokenizer, const std::vector<std::str
                     const text::EncodeOptions &options, int64_t length) {
   std::vector<std::vector<int32_t>> ids, starts;
   std::span<const std::string> rest = texts;
-  const int64_t most = options.atMost == 0 && options.limits ? tokenizer.truncation() : options.atMost;
   for (int32_t count : counts) {
-    text::WordIds row = tokenizer.encodeWords(rest.first(size_t(count)), options.special, most);
+    text::WordIds row = tokenizer.encodeWords(rest.first(size_t(count)), options);
     rest = rest.subspan(size_t(count));
     ids.push_back(std::move(row.ids));
     starts.push_back(std::move(row.starts));

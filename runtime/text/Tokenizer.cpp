@@ -244,7 +244,16 @@ struct Tokenizer::Parts {
     decoder.join(tokens, out);
   }
 
-  WordIds encodeWords(std::span<const std::string> words, bool special, size_t most) const {
+  /// Ids in all at most, special tokens among them.
+  std::optional<size_t> limitOf(const EncodeOptions &options) const {
+    return options.atMost > 0                ? std::optional(size_t(options.atMost))
+           : options.limits && truncation.on ? std::optional(size_t(truncation.length))
+                                             : std::nullopt;
+  }
+
+  WordIds encodeWords(std::span<const std::string> words, EncodeOptions options) const {
+    const bool special = options.special;
+    const size_t most = limitOf(options).value_or(0);
     Row all;
     std::vector<size_t> begins;
     for (const std::string &word : words) {
@@ -278,10 +287,9 @@ struct Tokenizer::Parts {
     std::vector<Row> rows;
     for (std::string_view text : texts)
       rows.push_back(row(text, int32_t(rows.size()), options.offsets));
-    if (options.atMost > 0 || (options.limits && truncation.on)) {
-      size_t length = options.atMost > 0 ? size_t(options.atMost) : truncation.length;
+    if (auto length = limitOf(options)) {
       size_t extra = options.special ? postProcessor.added(rows.size() == 2) : 0;
-      truncate(rows, length - std::min(extra, length));
+      truncate(rows, *length - std::min(extra, *length));
     }
     Row row = postProcessor.apply(std::move(rows), texts, options.special, options.offsets);
     Encoding out;
@@ -357,11 +365,7 @@ Encoding Tokenizer::encode(std::string_view text, std::string_view second, Encod
   return parts->encode({text, second}, options);
 }
 
-int64_t Tokenizer::truncation() const { return parts->truncation.on ? int64_t(parts->truncation.length) : 0; }
-
-WordIds Tokenizer::encodeWords(std::span<const std::string> words, bool special, int64_t atMost) const {
-  return parts->encodeWords(words, special, size_t(std::max<int64_t>(0, atMost)));
-}
+WordIds Tokenizer::encodeWords(std::span<const std::string> words, EncodeOptions options) const { return parts->encodeWords(words, options); }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skipSpecial) const {
   std::vector<std::string> tokens;

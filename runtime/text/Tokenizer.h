@@ -31,7 +31,7 @@ struct EncodeOptions {
 /// The ids of words that belong together, and where among them those of each word begin.
 struct WordIds {
   std::vector<int32_t> ids;
-  std::vector<int32_t> starts; // of the words of which `atMost` left anything: the first ones, all where it is 0
+  std::vector<int32_t> starts; // of the words of which a limit left anything: the first ones, all without one
 };
 
 /// Cheap to copy; threads may use one at the same time.
@@ -47,9 +47,9 @@ public:
   Encoding encode(std::string_view text, EncodeOptions options = {}) const;
   Encoding encode(std::string_view text, std::string_view second, EncodeOptions options = {}) const;
   /// The ids of a text whose words are known: those of each word by itself, one behind the other, with the special tokens
-  /// around all. Hugging Face's `is_pretokenized`, cut at the end to `atMost`. A word without ids begins where the next does
+  /// around all. Hugging Face's `is_pretokenized`, cut at the end to the limit of `options`. A word without ids begins where the next does
   /// (at the last id, if it is the last).
-  WordIds encodeWords(std::span<const std::string> words, bool special = true, int64_t atMost = 0) const;
+  WordIds encodeWords(std::span<const std::string> words, EncodeOptions options = {}) const;
   /// Valid UTF-8. Ids without a token are passed over.
   std::string decode(std::span<const int32_t> ids, bool skipSpecial = true) const;
 
@@ -57,7 +57,6 @@ public:
   std::optional<int32_t> id(std::string_view token) const;
   std::string token(int32_t id) const; // empty when there is none
   bool special(int32_t id) const;      // whether decoding leaves it out where special tokens are skipped
-  int64_t truncation() const; // ids of a text at most, as the file says; 0: no bound
   /// What padding is filled with: the file's `pad_id`, else 0.
   int32_t padding() const;
 

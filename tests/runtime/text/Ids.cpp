@@ -70,7 +70,7 @@ int main(int argc, char **argv) {
     };
     for (size_t i = 0; words > 0 && i + words <= texts.size(); i += words) {
       try {
-        WordIds w = tokenizer.encodeWords(std::span(texts).subspan(i, words), options.special, options.atMost);
+        WordIds w = tokenizer.encodeWords(std::span(texts).subspan(i, words), {.special = options.special, .limits = false, .atMost = options.atMost});
         putNumbers(w.ids);
         putNumbers(w.starts);
       } catch (const Error &e) {

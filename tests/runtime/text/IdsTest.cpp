@@ -112,7 +112,7 @@ TEST(Tokenizer, WordsKeepTheirPlaces) {
       "post_processor":{"type":"BertProcessing","sep":["[SEP]",2],"cls":["[CLS]",1]}})",
                                     "t");
   auto of = [&](std::vector<std::string> words, bool special = true, int64_t atMost = 0) {
-    WordIds w = t.encodeWords(words, special, atMost);
+    WordIds w = t.encodeWords(words, {.special = special, .atMost = atMost});
     return std::pair(w.ids, w.starts);
   };
   using Both = std::pair<std::vector<int32_t>, std::vector<int32_t>>;

@@ -13,6 +13,14 @@
 namespace bigm::data {
 namespace {
 
+std::string withoutSpaces(std::string_view text) {
+  while (text.starts_with(' '))
+    text.remove_prefix(1);
+  while (text.ends_with(' '))
+    text.remove_suffix(1);
+  return std::string(text);
+}
+
 /// Cells are views into the text, or into `unquoted` where quotes had to be undone.
 class Rows {
 public:
@@ -73,13 +81,7 @@ private:
       ++at;
     return trimmed(first, at);
   }
-  std::string trimmed(size_t first, size_t last) const {
-    while (first < last && text[first] == ' ')
-      ++first;
-    while (last > first && text[last - 1] == ' ')
-      --last;
-    return text.substr(first, last - first);
-  }
+  std::string trimmed(size_t first, size_t last) const { return withoutSpaces(std::string_view(text).substr(first, last - first)); }
   std::string cell() {
     std::string out;
     if (quotes && at < text.size() && text[at] == '"') {
@@ -166,10 +168,8 @@ std::vector<std::string> columnNames(const SourceContext &context) {
   auto text = context.spec.text("columns");
   for (size_t begin = 0; text && begin <= text->size();) {
     size_t end = std::min(text->find(',', begin), text->size());
-    std::string name = text->substr(begin, end - begin);
+    std::string name = withoutSpaces(std::string_view(*text).substr(begin, end - begin));
     begin = end + 1;
-    name.erase(0, std::min(name.find_first_not_of(' '), name.size()));
-    name.erase(name.find_last_not_of(' ') + 1);
     if (name.empty())
       fail("`columns: \"{}\"` of `{}` has an empty name", *text, context.spec.name);
     names.push_back(name);

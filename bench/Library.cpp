@@ -112,9 +112,13 @@ int main(int argc, char **argv) {
         float x = std::uniform_real_distribution<float>(-1, 1)(random);
         std::memcpy(data + 2 * k, reinterpret_cast<const char *>(&x) + 2, 2); // the upper half of an f32
       }
-    } else if (value.dtype == BIGM_I32) {
-      for (size_t k = 0; k < bytes / 4; ++k)
-        reinterpret_cast<int32_t *>(data)[k] = int32_t(std::uniform_int_distribution<int64_t>(range.first, range.second - 1)(random));
+    } else if (value.dtype == BIGM_I32 || value.dtype == BIGM_I64) {
+      std::uniform_int_distribution<int64_t> whole(range.first, range.second - 1);
+      for (size_t k = 0; k < bytes / (value.dtype == BIGM_I32 ? 4 : 8); ++k)
+        if (value.dtype == BIGM_I32)
+          reinterpret_cast<int32_t *>(data)[k] = int32_t(whole(random));
+        else
+          reinterpret_cast<int64_t *>(data)[k] = whole(random);
     } else {
       stop(std::string("no random numbers for input `") + value.name + "`");
     }

@@ -93,6 +93,11 @@ private:
 
   /// The epilogue for all rows of the unit that count, along each row.
   void finishUnit(llvm::function_ref<Value(Value)> sumAt);
+  /// Whether results lie side by side along the rows and not along the columns, as those of a gradient to the weights of a
+  /// convolution do: the lanes of a register would each go to a page of its own.
+  bool finishesDownColumns();
+  /// The same for all columns of the unit, down each column: the sums are turned first.
+  void finishDownColumns(llvm::function_ref<Value(Value)> sumAt);
 
   // ---------------------------------------------------------------- memory
   unsigned alignment() { return element.getIntOrFloatBitWidth() / 8; }

@@ -26,7 +26,7 @@ SmallVector<Launch> ContractionEmitter::run(const std::string &name) {
   if (c.splits == 1) {
     forUnits(name, 1, [&](Unit unit) {
       enter(unit);
-      if (!c.chunk)
+      if (!c.chunk && !finishesDownColumns())
         return forBlocks([&](Tile tile) {
           fetchForEpilogue(tile);
           finish(tile, accumulate(tile, zeros(tile.rows, tile.columns.vectors)));

@@ -1,5 +1,6 @@
 // What a contraction does with its sums: the nest's epilogue, from registers or from memory.
 #include "backends/cpu/ContractionCode.h"
+#include "backends/cpu/ChooseBlock.h"
 #include "backends/cpu/Epilogue.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -113,7 +114,61 @@ void ContractionEmitter::finishRows(const Tile &tile, llvm::function_ref<Value(V
   });
 }
 
+bool ContractionEmitter::finishesDownColumns() {
+  return !c.rows.empty() && !c.onTiles && joined && llvm::all_of(c.s.stores, [&](AffineExpr place) {
+    return stepOf(place, c.rows.back().dim) == 1 && stepOf(place, c.vectorDim) != 1;
+  });
+}
+
+void ContractionEmitter::finishDownColumns(llvm::function_ref<Value(Value)> sumAt) {
+  int64_t most = int64_t(c.tile) * c.tiles, line = llvm::alignTo(most, lanes); // of one column
+  unsigned size = element.getIntOrFloatBitWidth() / 8;
+  Value turned = allocate(line * c.panels * c.width() * size);
+  Value rows = allTiles ? e.constant(most) : e.minimum(rowsLeft, e.constant(most));
+  auto place = [&](Value column, Value row) {
+    return e.elementPointer(turned, e.add(e.mul(column, e.constant(line)), row), element);
+  };
+  loop(e.constant(0), panels, 1, [&](Value panel) {
+    loop(e.constant(0), rows, lanes, [&](Value row) {
+      for (unsigned j = 0; j < c.vectors; ++j) {
+        SmallVector<Value> square;
+        for (unsigned i = 0; i < lanes; ++i) {
+          // Behind the last row stand sums that do not count.
+          Value at = e.minimum(e.add(row, e.constant(i)), e.constant(most - 1));
+          square.push_back(sumAt(e.add(e.mul(e.add(e.mul(panel, e.constant(most)), at), e.constant(c.vectors)), e.constant(j))));
+        }
+        Value first = e.add(e.mul(panel, e.constant(c.width())), e.constant(int64_t(j) * lanes));
+        for (auto [i, column] : llvm::enumerate(turnSquare(b, square)))
+          e.storeRaw(column, place(e.add(first, e.constant(i)), row), alignment());
+      }
+    });
+  });
+  Value begin = e.mul(firstPanel, e.constant(c.width()));
+  Value columns = e.minimum(e.sub(e.evaluate(c.vectorSize), begin), e.mul(panels, e.constant(c.width())));
+  Point point;
+  point.vectorDim = c.rows.back().dim;
+  auto finishAt = [&](Value column, Value row, Value mask) {
+    point.dims = dimsOf(row), point.mask = mask;
+    point.dims[c.vectorDim] = e.add(begin, column);
+    SmallVector<Value> results = e.emitBlock(nest.getFinish().front(), point, loadVector(place(column, row)));
+    for (auto [r, value] : llvm::enumerate(results))
+      e.store(r, value, point);
+  };
+  Value whole = e.mul(arith::DivUIOp::create(b, rows, e.constant(lanes)), e.constant(lanes));
+  loop(e.constant(0), columns, 1, [&](Value column) {
+    loop(e.constant(0), whole, lanes, [&](Value row) { finishAt(column, row, {}); });
+    if (allTiles && most % lanes == 0)
+      return;
+    auto rest = scf::IfOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::ult, whole, rows), /*withElse=*/false);
+    b.setInsertionPointToStart(rest.thenBlock());
+    finishAt(column, whole, e.maskBelow(e.sub(rows, whole)));
+    b.setInsertionPointAfter(rest);
+  });
+}
+
 void ContractionEmitter::finishUnit(llvm::function_ref<Value(Value)> sumAt) {
+  if (finishesDownColumns())
+    return finishDownColumns(sumAt);
   int64_t most = int64_t(c.tile) * c.tiles;
   loopOrOnce(allTiles ? e.constant(most) : e.minimum(rowsLeft, e.constant(most)), [&](Value row) {
     SmallVector<Value> dims = dimsOf(row);

@@ -223,6 +223,58 @@ void packRows(NestOp nest, const Target &target, unsigned symbols) {
   if (elements >= leastElements && reuse >= 2.0 * plan->vectors * target.lanes)
     packAlong(nest, a, dim, plan->tile, symbols, false), a->setAttr(rowPanels, UnitAttr::get(a.getContext()));
 }
+/// A copy of what the load reads with one axis outermost, the others in the order in which they lie.
+void bringForward(NestOp nest, LoadOp load, unsigned axis, unsigned symbols) {
+  MLIRContext *context = nest.getContext();
+  LoadOp copy = copiedBy(load.getTensor());
+  SmallVector<AffineExpr> extents = sizesOf(load.getTensor().getType()), sizes, at, places(extents.size());
+  SmallVector<int64_t> order = {int64_t(axis)};
+  llvm::copy_if(layoutOf(load.getTensor()), std::back_inserter(order), [&](int64_t i) { return i != int64_t(axis); });
+  for (int64_t i : order) {
+    AffineExpr expr = load.getMap().getResult(i);
+    if (isa<AffineConstantExpr>(expr)) {
+      places[i] = expr;
+      continue;
+    }
+    places[i] = getAffineDimExpr(sizes.size(), context);
+    sizes.push_back(extents[i]), at.push_back(expr);
+  }
+  OpBuilder builder(nest);
+  NestOp turned = createNest(builder, load.getLoc(), tensorType(sizes, symbols, load.getType()), sizes, symbols, sizes.size());
+  OpBuilder inner = OpBuilder::atBlockEnd(&turned.getBody().front());
+  Value source = behindCopy(load, copy, places);
+  Value value = LoadOp::create(inner, load.getLoc(), load.getType(), source, ValueRange(), Value(),
+                               AffineMapAttr::get(AffineMap::get(sizes.size(), symbols, places, context)), IntegerSetAttr());
+  YieldOp::create(inner, load.getLoc(), value);
+  load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), load.getMap().getNumSymbols(), at, context)));
+  load.getTensorMutable().assign(turned.getResult(0));
+  eraseUnread(copy);
+}
+
+/// The picture of a gradient to the weights of a convolution: rows are channels and places of the window, the sum goes along
+/// the picture, and where channels lie side by side each of its steps reads a line of memory for each place, of which the few
+/// channels of a unit use little. With channels outermost all places of a channel share their lines.
+void turnPicture(NestOp nest, const Target &target, unsigned symbols) {
+  auto plan = planContraction(nest, target);
+  if (!plan || plan->packedRows || plan->vectorsOfA || plan->rows.size() < 2 || plan->reduced.empty() || plan->tile < 4)
+    return;
+  LoadOp a = plan->a;
+  if (isPassedOn(a.getTensor()))
+    return;
+  AffineExpr place = plan->s.exprs.find(a)->second[0];
+  auto stepAlong = [&](unsigned dim) {
+    auto step = coefficientOf(place, dim);
+    return step ? constantOf(*step) : std::nullopt;
+  };
+  auto [elements, reuse] = elementsAndReuse(nest, a);
+  if (stepAlong(plan->reduced.back().dim).value_or(leastStride) < leastStride || elements < leastElements ||
+      reuse < 2.0 * plan->vectors * target.lanes)
+    return;
+  for (const Loop &row : ArrayRef(plan->rows).drop_back())
+    for (auto [axis, index] : llvm::enumerate(a.getMap().getResults()))
+      if (index == getAffineDimExpr(row.dim, nest.getContext()) && stepAlong(row.dim) == 1 && standsAlone(a, row.dim))
+        return bringForward(nest, a, axis, symbols);
+}
 } // namespace
 
 /// Symbols of the function.
@@ -245,5 +297,6 @@ void cpu::packOperands(func::FuncOp func, const Target &target) {
       continue;
     packColumns(nest, target, symbols);
     packRows(nest, target, symbols);
+    turnPicture(nest, target, symbols);
   }
 }

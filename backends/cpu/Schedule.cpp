@@ -335,6 +335,46 @@ static void goInside(Schedule &s) {
   s.outer.erase(across);
 }
 
+/// Results of one place of what is read, many times over and far apart, such as the positions of weights that Winograd's filtering
+/// transforms: decides that a unit makes all of them, so that what it reads comes from the first level cache after the first.
+static void goOver(Schedule &s) {
+  constexpr int64_t lineBytes = 64, leastElements = 16 * 1024, mostInUnit = 64;
+  NestOp nest = s.nest;
+  auto size = s.vector && !s.vectorReduced ? constantOf(s.vector->size) : std::nullopt;
+  if (nest.reduces() || !size || *size > elementsOfCopy || !s.inside.empty() ||
+      !llvm::all_of(nest.getResultTypes(), [&](Type type) { // whole lines are written
+        return *size * cast<RankedTensorType>(type).getElementTypeBitWidth() / 8 % lineBytes == 0;
+      }))
+    return;
+  SmallVector<AffineExpr> places; // in what is large
+  nest->walk([&](LoadOp load) {
+    AffineExpr elements = getAffineConstantExpr(1, nest.getContext());
+    for (AffineExpr extent : sizesOf(load.getTensor().getType()))
+      elements = elements * extent;
+    if (guess(canonical(elements)) >= leastElements || !load.getAt().empty())
+      places.push_back(s.exprs[load][0]);
+  });
+  auto isRead = [&](const Loop &loop) {
+    return llvm::any_of(places, [&](AffineExpr place) { return place.isFunctionOfDim(loop.dim); });
+  };
+  if (places.empty() || s.outer.size() < 2)
+    return;
+  // Loops that nothing is read along, outside of one along which something is.
+  int64_t all = 1;
+  bool readInside = false;
+  for (size_t i = s.outer.size(); i-- > 1;) {
+    auto count = constantOf(s.outer[i].size);
+    readInside |= isRead(s.outer[i]);
+    if (isRead(s.outer[i]) || !readInside || !count || all * *count > mostInUnit)
+      continue;
+    all *= *count;
+    s.inside.insert(s.inside.begin(), {s.outer[i], *count});
+  }
+  llvm::erase_if(s.outer, [&](const Loop &loop) {
+    return llvm::any_of(s.inside, [&](const Schedule::Inside &each) { return each.loop.dim == loop.dim; });
+  });
+}
+
 Schedule cpu::schedule(NestOp nest, const Target &target) {
   Schedule s = prepare(nest);
   AffineExpr one = getAffineConstantExpr(1, nest.getContext());
@@ -400,6 +440,7 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
 
   s.units = one, s.inner = one;
   goInside(s);
+  goOver(s);
   for (const Schedule::Inside &each : s.inside)
     s.inner = s.inner * each.blocks();
   s.units = s.inner;

@@ -164,7 +164,7 @@ private:
         report.flops = double(at(elementCount(scatter.getUpdates().getType())));
       if (auto scan = dyn_cast<kernel::ScanOp>(op)) {
         Reporter body(bodyOf(scan), {});
-        body.symbols = symbols;
+        body.symbols = symbols, body.planned = planned;
         for (const KernelReport &step : body.run().kernels)
           report.flops += step.flops * double(at(scan.getSteps().getResult(0)));
       }

@@ -28,7 +28,7 @@ public:
       return emitPairs(e, name);
     if (!nest.reduces()) {
       forUnits(name, 1, [&](Point &point, Value, Value blockBegin) {
-        inside(point, 0, [&] { pointwise(point, blockBegin); });
+        inPieces(point, [&] { inside(point, 0, [&] { pointwise(point, blockBegin); }); });
       });
       return {{name, s.units, cost}};
     }
@@ -137,12 +137,37 @@ private:
       e.store(i, value, point);
   }
 
-  /// Runs `full` over whole vectors of [from, to) and `tail` for the rest, when there may be one.
-  template <class Full, class Tail> void overVectors(Value from, Value to, AffineExpr size, Full full, Tail tail) {
+  /// The body once for each piece of the loop outside along which guards turn.
+  void inPieces(const Point &point, llvm::function_ref<void()> body) {
+    auto loop = outerInPieces(s);
+    if (!loop)
+      return body();
+    SmallVector<int64_t> turns = turnsAlong(s, *loop);
+    Value at = point.dims[loop->dim];
+    int64_t from = 0;
+    auto upTo = [&](int64_t to) {
+      e.within.push_back({loop->dim, from, to});
+      body();
+      e.within.pop_back();
+      from = to;
+    };
+    OpBuilder::InsertionGuard guard(b);
+    for (int64_t turn : turns) {
+      Value below = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, at, e.constant(turn));
+      auto choose = scf::IfOp::create(b, below, /*withElse=*/true);
+      b.setInsertionPointToStart(choose.thenBlock());
+      upTo(turn);
+      b.setInsertionPointToStart(choose.elseBlock());
+    }
+    upTo(constantOf(loop->size).value_or(std::numeric_limits<int64_t>::max()));
+  }
+
+  /// Runs `full` over whole vectors of [from, to) and `tail` for the rest, when there may be one: with `known` elements there are,
+  /// or in blocks of whole vectors of so many, that decides it.
+  template <class Full, class Tail> void overVectors(Value from, Value to, std::optional<int64_t> known, Full full, Tail tail) {
     Value length = e.sub(to, from);
     Value rest = arith::RemUIOp::create(b, length, e.constant(lanes));
     Value fullEnd = e.sub(to, rest);
-    auto known = constantOf(size);
     if (!known || *known >= int64_t(lanes))
       full(from, fullEnd);
     if (known && *known % lanes == 0)
@@ -160,14 +185,38 @@ private:
     Value to = e.minimum(e.add(blockBegin, e.constant(*constantOf(s.block))), e.evaluate(s.vector->size));
     point.vectorDim = dim;
     auto size = constantOf(s.vector->size);
+    if (SmallVector<int64_t> turns = turnsAlong(s, *s.vector); !turns.empty()) {
+      turns.push_back(size.value_or(std::numeric_limits<int64_t>::max()));
+      bool whole = size && *size == constantOf(s.block);
+      int64_t from = 0;
+      for (int64_t turn : turns) {
+        Value begin = whole ? e.constant(from) : Value(arith::MaxSIOp::create(b, blockBegin, e.constant(from)));
+        Value end = whole ? e.constant(turn) : e.minimum(to, e.constant(turn));
+        e.within.push_back({dim, from, turn});
+        // A block may lie in other pieces alone: then its end comes before its beginning.
+        if (whole)
+          alongVector(body, point, begin, end, turn - from, turn - from);
+        else
+          alongVector(body, point, begin, arith::MaxSIOp::create(b, begin, end), {}, {});
+        e.within.pop_back();
+        from = turn;
+      }
+      return;
+    }
+    alongVector(body, point, blockBegin, to, size && *size == constantOf(s.block) ? size : std::nullopt, size);
+  }
+
+  /// The elements [from, to) of the vector loop: `length` of them where that is known, and whole vectors where `size` is.
+  void alongVector(Block &body, Point &point, Value from, Value to, std::optional<int64_t> length, std::optional<int64_t> size) {
+    unsigned dim = s.vector->dim;
     auto atVector = [&](Value v, Value mask) {
       point.dims[dim] = v;
       point.mask = mask;
-      point.count = mask && size && *size == constantOf(s.block) ? *size % lanes : 0;
+      point.count = mask && length ? *length % lanes : 0;
       emitAndStore(body, point);
     };
     overVectors(
-        blockBegin, to, s.vector->size,
+        from, to, size,
         [&](Value from, Value end) {
           auto loop = scf::ForOp::create(b, from, end, e.constant(lanes));
           b.setInsertionPointToStart(loop.getBody());
@@ -175,8 +224,8 @@ private:
           b.setInsertionPointAfter(loop);
         },
         [&](Value from, Value rest) {
-          if (size && *size == constantOf(s.block)) // there always is one
-            return atVector(from, e.maskBelow(e.constant(*size % lanes)));
+          if (length) // there always is one
+            return atVector(from, e.maskBelow(e.constant(*length % lanes)));
           Value any = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, rest, e.constant(0));
           auto when = scf::IfOp::create(b, any, /*withElse=*/false);
           b.setInsertionPointToStart(when.thenBlock());
@@ -239,7 +288,7 @@ private:
     Value low = from ? from : e.constant(0), high = to ? to : e.evaluate(s.vector->size);
     points[0].vectorDim = dim;
     overVectors(
-        low, high, s.vector->size,
+        low, high, constantOf(s.vector->size),
         [&](Value start, Value stop) {
           auto loop = scf::ForOp::create(b, start, stop, e.constant(lanes), accumulators);
           b.setInsertionPointToStart(loop.getBody());

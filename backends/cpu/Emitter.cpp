@@ -221,6 +221,14 @@ Value Emitter::emitConstraints(ArrayRef<AffineExpr> exprs, IntegerSet set, const
       if (equality ? *number == 0 : *number >= 0)
         continue;
     }
+    std::optional<bool> decided;
+    for (const Within &piece : within)
+      if (auto holds = holdsWithin(expr, equality, piece))
+        decided = holds;
+    if (decided && *decided)
+      continue;
+    if (decided)
+      return arith::ConstantOp::create(builder, builder.getBoolAttr(false));
     Value value = evaluate(expr, point.dims, at, point.vectorDim);
     Value zero = lift(constant(0), value.getType());
     Value holds = arith::CmpIOp::create(builder, equality ? arith::CmpIPredicate::eq : arith::CmpIPredicate::sge,
@@ -246,6 +254,8 @@ Value Emitter::emitLoad(LoadOp load, const Point &point, IRMapping &values) {
   if (load.getInside())
     guard = emitConstraints(exprs.drop_front(), *load.getInside(), point, at);
   Value otherwise = load.getOtherwise() ? values.lookup(load.getOtherwise()) : Value();
+  if (guard && matchPattern(guard, m_Zero()))
+    return otherwise;
   if (!guard)
     otherwise = {};
 

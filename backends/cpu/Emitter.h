@@ -4,7 +4,7 @@
 // Expressions of a nest are evaluated at a point: some dimensions are i64 scalars, at most one is a vector of
 // consecutive indices. A value stays a scalar until it meets a vector.
 #pragma once
-#include "backends/cpu/Schedule.h"
+#include "backends/cpu/Pieces.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
@@ -58,6 +58,8 @@ public:
   /// Lanes below `count` (i64).
   Value maskBelow(Value count);
 
+  /// What is known of dimensions where code is emitted now: guards that it decides are not tested.
+  SmallVector<Within> within;
   /// Evaluates the ops of a block of the nest; `arguments` are the block's. Returns what it yields: scalars or vectors.
   SmallVector<Value> emitBlock(Block &block, const Point &point, ValueRange arguments = {});
   /// Values of loads that were read beforehand; emitBlock takes them from here.

@@ -158,6 +158,40 @@ TEST(Contract, PanelsOfRows) {
              {3});
 }
 
+TEST(Contract, ResultsDownColumns) {
+  // The gradient to the weights of a convolution with an update behind it, in units and rows that fill no register, from a
+  // picture whose channels lie side by side and one whose do not; a convolution whose result lies channels first.
+  const std::string text = R"(#x = affine_map<()[s0] -> ($X)>
+    #g = affine_map<()[s0] -> (s0, 6, 6, 83)>
+    func.func @f(%x: tensor<$Txf32, #x>, %g: tensor<?x6x6x83xf32, #g>, %w: tensor<83x149x3x3xf32>, %m: tensor<83x149x3x3xf32>)
+        -> (tensor<83x149x3x3xf32>, tensor<83x149x3x3xf32>) attributes {bigm.symbols = ["N"]} {
+    %a = bigm.contract %g, %x lhs affine_map<(o, c, i, j, n, h, w) -> (n, h, w, o)>
+        rhs affine_map<(o, c, i, j, n, h, w) -> ($P)> reduced affine_map<()[s0] -> (s0, 6, 6)>
+        : (tensor<?x6x6x83xf32, #g>, tensor<$Txf32, #x>) -> tensor<83x149x3x3xf32>
+    %b = bigm.add %m, %a : tensor<83x149x3x3xf32>
+    %c = bigm.sub %w, %b : tensor<83x149x3x3xf32>
+    return %b, %c : tensor<83x149x3x3xf32>, tensor<83x149x3x3xf32> })";
+  auto with = [&](const std::string &size, const std::string &type, const std::string &place) {
+    std::string own = text;
+    for (auto [name, value] : {std::pair("$X", size), {"$T", type}, {"$P", place}})
+      for (size_t at; (at = own.find(name)) != std::string::npos;)
+        own.replace(at, 2, value);
+    return own;
+  };
+  for (int64_t n : {1, 7}) {
+    expectSame(with("s0, 8, 8, 149", "?x8x8x149", "n, h + i, w + j, c"), {n});
+    expectSame(with("s0, 149, 8, 8", "?x149x8x8", "n, c, h + i, w + j"), {n});
+  }
+  expectSame(R"(#x = affine_map<()[s0] -> (s0, 9, 11, 24)>
+    #y = affine_map<()[s0] -> (s0, 20, 7, 9)>
+    func.func @f(%x: tensor<?x9x11x24xf32, #x>, %w: tensor<3x3x24x20xf32>) -> tensor<?x20x7x9xf32, #y> attributes {bigm.symbols = ["N"]} {
+    %a = bigm.contract %x, %w lhs affine_map<(n, o, h, w, i, j, c) -> (n, h + i, w + j, c)>
+        rhs affine_map<(n, o, h, w, i, j, c) -> (i, j, c, o)> reduced affine_map<()[s0] -> (3, 3, 24)>
+        : (tensor<?x9x11x24xf32, #x>, tensor<3x3x24x20xf32>) -> tensor<?x20x7x9xf32, #y>
+    return %a : tensor<?x20x7x9xf32, #y> })",
+             {3});
+}
+
 TEST(Contract, DepthwiseAndIntegers) {
   expectSame(R"(func.func @f(%x: tensor<2x9x8x8xf32>, %w: tensor<9x3x3xf32>, %i: tensor<5x6xi32>, %j: tensor<6x7xi32>)
         -> (tensor<2x9x6x6xf32>, tensor<5x7xi32>) {

@@ -221,6 +221,31 @@ TEST(Shape, Concat) {
     %r = bigm.concat 1, %x, %y, %z : (tensor<3x5xf32>, tensor<3x2xf32>, tensor<3x9xf32>) -> tensor<3x16xf32>
     return %r : tensor<3x16xf32> })");
 }
+TEST(Shape, ConcatOfWhatIsComputed) {
+  // Pieces that begin and end within vectors, in one block and in several; pieces of a loop outside of the vectors; an open size
+  // in front of a piece.
+  expectSame(R"(#x = affine_map<()[s0] -> (s0, 3, 40)>
+    #y = affine_map<()[s0] -> (s0, 5, 40)>
+    #z = affine_map<()[s0] -> (s0, 8, 40)>
+    #a = affine_map<()[s0] -> (s0, 21)>
+    #o = affine_map<()[s0] -> (s0 + 3, 21)>
+    func.func @f(%a: tensor<3x2100xf32>, %b: tensor<3x7xf32>, %c: tensor<3x2500xf32>, %x: tensor<?x3x40xf32, #x>, %y: tensor<?x5x40xf32, #y>,
+                 %d: tensor<3x21xf32>, %e: tensor<?x21xf32, #a>)
+        -> (tensor<3x4607xf32>, tensor<3x2507xf32>, tensor<?x8x40xf32, #z>, tensor<?x21xf32, #o>) attributes {bigm.symbols = ["N"]} {
+    %1 = bigm.exp %a : tensor<3x2100xf32>
+    %2 = bigm.abs %b : tensor<3x7xf32>
+    %3 = bigm.tanh %c : tensor<3x2500xf32>
+    %r = bigm.concat 1, %1, %2, %3 : (tensor<3x2100xf32>, tensor<3x7xf32>, tensor<3x2500xf32>) -> tensor<3x4607xf32>
+    %s = bigm.concat 1, %2, %3 : (tensor<3x7xf32>, tensor<3x2500xf32>) -> tensor<3x2507xf32>
+    %4 = bigm.exp %x : tensor<?x3x40xf32, #x>
+    %5 = bigm.abs %y : tensor<?x5x40xf32, #y>
+    %t = bigm.concat 1, %4, %5 : (tensor<?x3x40xf32, #x>, tensor<?x5x40xf32, #y>) -> tensor<?x8x40xf32, #z>
+    %6 = bigm.exp %d : tensor<3x21xf32>
+    %7 = bigm.abs %e : tensor<?x21xf32, #a>
+    %u = bigm.concat 0, %7, %6 : (tensor<?x21xf32, #a>, tensor<3x21xf32>) -> tensor<?x21xf32, #o>
+    return %r, %s, %t, %u : tensor<3x4607xf32>, tensor<3x2507xf32>, tensor<?x8x40xf32, #z>, tensor<?x21xf32, #o> })",
+             {4});
+}
 TEST(Shape, Fold) {
   // Overlapping windows, windows that tile, broadcast, a diagonal.
   expectSame(R"(func.func @f(%a: tensor<3x5x3xf32>, %b: tensor<3x4x2xf32>, %c: tensor<3x6xf32>, %d: tensor<4xf32>)

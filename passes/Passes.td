@@ -60,6 +60,15 @@ def SinkScales : Pass<"sink-scales", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::bigm::BigmDialect"];
 }
 
+def WholeNumbers : Pass<"whole-numbers", "::mlir::func::FuncOp"> {
+  let summary = "products of numbers that were kept in eight bits are done in whole numbers";
+  let description = [{
+    sum(k: (q[k] - z) * s * v[k]) with q and v of eight bits is (sum(k: q[k] * v[k]) - z * sum(k: v[k])) * s, whose sums are of
+    i32 and exact. Padding between puts z around. Convolutions and products of quantised models, whose files say q, z and s, run so.
+  }];
+  let dependentDialects = ["::mlir::bigm::BigmDialect"];
+}
+
 def Recompute : Pass<"recompute", "::mlir::func::FuncOp"> {
   let summary = "Compute cheap values again where that saves keeping them";
   let description = [{

@@ -147,6 +147,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   passes.enableVerifier(options.verify);
   passes.addPass(createFoldScales());
   passes.addNestedPass<func::FuncOp>(createSinkScales());
+  passes.addNestedPass<func::FuncOp>(createWholeNumbers());
   addSimplify(passes);
   passes.addNestedPass<func::FuncOp>(createToKernels());
   addSimplify(passes);

@@ -1,6 +1,7 @@
 // Products of numbers that were kept in eight bits are done in whole numbers.
 //
-// A quantised model computes x = (q - z) * s from whole numbers q and multiplies such x and w as f32. The same is
+// A quantised model computes x = (q - z) * s from whole numbers q and multiplies such x and w as f32, or q - z as i32 without s. The
+// same is
 //
 //   sum(k: (q[k] - z) * s * v[k] * t)  =  (sum(k: q[k] * v[k]) - z * sum(k: v[k])) * s * t
 //
@@ -59,7 +60,7 @@ std::optional<Quantised> quantised(Value value) {
   if (auto sub = value.getDefiningOp<SubOp>(); sub && numberOf(sub.getY()))
     result.zero = *numberOf(sub.getY()), value = sub.getX();
   auto cast = value.getDefiningOp<CastOp>();
-  if (!cast || !isa<FloatType>(cast.getType().getElementType()))
+  if (!cast)
     return {};
   result.whole = cast.getX();
   Type element = result.type().getElementType();
@@ -77,10 +78,11 @@ public:
   Multiplying(ContractOp contract, SteadyValues &steady) : contract(contract), steady(steady), builder(contract) {}
 
   bool run() {
-    if (!contract.getType().getElementType().isF32() || !pays())
+    const bool isWhole = contract.getType().getElementType().isInteger(32);
+    if ((!isWhole && !contract.getType().getElementType().isF32()) || !pays())
       return false;
     std::optional<Quantised> factors[2] = {quantised(contract.getLhs()), quantised(contract.getRhs())};
-    if (!factors[0] || !factors[1])
+    if (!factors[0] || !factors[1] || (isWhole && (factors[0]->scale != 1 || factors[1]->scale != 1)))
       return false;
     bool isWeight[2] = {steady.contains(factors[0]->whole), steady.contains(factors[1]->whole)};
     if (isWeight[0] && isWeight[1]) // computed once
@@ -102,9 +104,11 @@ public:
       if (double zero = factors[i]->zero)
         sum = SubOp::create(builder, loc, sum, MulOp::create(builder, loc, sumsOf(1 - i, moved[1 - i], i32),
                                                              ConstantOp::create(builder, loc, i32, zero)));
-    Value result = CastOp::create(builder, loc, contract.getType(), sum);
-    result = MulOp::create(builder, loc, result, ConstantOp::create(builder, loc, contract.getType(), factors[0]->scale * factors[1]->scale));
-    contract.getResult().replaceAllUsesWith(result);
+    if (!isWhole) {
+      sum = CastOp::create(builder, loc, contract.getType(), sum);
+      sum = MulOp::create(builder, loc, sum, ConstantOp::create(builder, loc, contract.getType(), factors[0]->scale * factors[1]->scale));
+    }
+    contract.getResult().replaceAllUsesWith(sum);
     contract.erase();
     return true;
   }

@@ -256,15 +256,19 @@ void BlockCode::askFarther(Value place, unsigned steps) {
     LLVM::Prefetch::create(b, e.elementPointer(place, e.constant(farther + line), b.getI8Type()), /*rw=*/0, /*hint=*/3, /*cache=*/1);
 }
 
-bool BlockCode::multipliesBytes() { return e.target.bytes && isUnsigned(c.a) != isUnsigned(c.b); }
+bool BlockCode::multipliesBytes() {
+  return e.target.bytes && LoadOp(c.a).getType().isInteger(8) && isUnsigned(c.a) != isUnsigned(c.b);
+}
 
 BlockCode::Word BlockCode::wordOf(LoadOp of, Value value) {
   if (of.getType().isBF16())
     return {LLVM::BitcastOp::create(b, VectorType::get({2 * int64_t(lanes)}, b.getBF16Type()), value)};
   if (multipliesBytes())
     return {LLVM::BitcastOp::create(b, VectorType::get({4 * int64_t(lanes)}, b.getI8Type()), value)};
-  // Elsewhere the even and the odd bytes of a word are two pairs of i16.
   Type pairs = VectorType::get({2 * int64_t(lanes)}, b.getI16Type());
+  if (of.getType().isInteger(16))
+    return {LLVM::BitcastOp::create(b, pairs, value)};
+  // Elsewhere the even and the odd bytes of a word are two pairs of i16.
   auto eight = [&](Type type) { return arith::ConstantOp::create(b, DenseElementsAttr::get(cast<ShapedType>(type), b.getIntegerAttr(getElementTypeOrSelf(type), 8))); };
   Value all = LLVM::BitcastOp::create(b, pairs, value);
   if (isUnsigned(of)) {

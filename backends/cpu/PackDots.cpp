@@ -2,13 +2,16 @@
 //
 // `vdpbf16ps` adds to each f32 of a vector the products of two pairs of bf16, `vpdpbusd` to each i32 those of four u8 and four i8:
 // two and four times the multiplications of an f32 vector, with half and a quarter of the memory. The steps of a word become one.
-// Where a target has no instruction for bytes, two of `pmaddwd` do the same on the even and the odd ones, so all have the same bits.
+// Where a target has no instruction for bytes, two of `pmaddwd` do the same on the even and the odd ones, so all have the same bits;
+// where columns are used often enough for their bytes not to count, both operands are widened to i16 as they are packed, and a word
+// is a pair of these, which nothing takes apart.
 // The columns are packed as [panel][word of the sum][column][2 or 4], zeros behind the ends; the rows are read as they lie where
 // a word is a whole aligned one in them, else from a copy in which the sum is innermost. The kernel is that of f32 with words for
 // elements (Block.cpp): its blocks, edges, epilogues and units are the same.
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/PackOperands.h"
 #include "ir/Dims.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
@@ -19,6 +22,8 @@ using namespace mlir::bigm::kernel;
 namespace {
 /// Products below which an operand is widened as it is read, and rows that must share columns that each call packs.
 constexpr double leastProducts = 64 * 1024, leastRows = 16;
+/// Rows that must share columns that are widened to i16.
+constexpr double leastRowsOfWide = 32;
 /// Columns that must share a row that is copied only because rows lie a multiple of a page apart.
 constexpr double leastColumns = 64;
 constexpr int64_t page = 4096;
@@ -47,11 +52,16 @@ public:
     }
     // Columns of weights are packed once, in `prepare`.
     bool steady = isSteady(columns);
+    if (bytes && reuse >= leastRowsOfWide && !(target.bytes && isUnsigned(rows) != isUnsigned(columns)))
+      wide = IntegerType::get(nest.getContext(), 16), each = 2;
     if ((products < leastProducts && !(bytes && steady)) || (reuse < leastRows && !steady) || !chooseWords(plan->s))
       return false;
     packColumns(int64_t(plan->vectors) * target.lanes);
-    if (!asItLies)
+    if (!asItLies || wide)
       copyRows();
+    for (LoadOp load : {rows, columns})
+      if (wide)
+        load.getResult().setType(wide);
     nest->setAttr(onDotsAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), wordDim));
     return true;
   }
@@ -124,7 +134,7 @@ private:
       inside.push_back(count - 1 - dims[columnDim]);
     if (!isWhole(length))
       inside.push_back(length - 1 - dims[wordDim]);
-    packBy(nest, columns, sizes, dims, inside, symbols);
+    packBy(nest, columns, sizes, dims, inside, symbols, wide, widening(columns));
     columns.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), symbols, at, nest.getContext())));
     columns->setAttr(wordPanels, UnitAttr::get(nest.getContext()));
   }
@@ -150,14 +160,25 @@ private:
     sizes.push_back(canonical(whole)), at.push_back(dim(wordDim));
     if (sizes.back() != length)
       inside.push_back(length - 1 - places[along]);
-    packAt(nest, rows, sizes, places, inside, symbols);
+    packAt(nest, rows, sizes, places, inside, symbols, wide, widening(rows));
     rows.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), symbols, at, nest.getContext())));
+  }
+
+  /// What makes an element of a copy.
+  std::function<Value(OpBuilder &, Value)> widening(LoadOp load) {
+    return [this, sign = !isUnsigned(load)](OpBuilder &builder, Value value) -> Value {
+      if (!wide)
+        return value;
+      return sign ? arith::ExtSIOp::create(builder, value.getLoc(), wide, value).getResult()
+                  : arith::ExtUIOp::create(builder, value.getLoc(), wide, value).getResult();
+    };
   }
 
   NestOp nest;
   unsigned symbols;
   LoadOp rows, columns;
   int64_t each = 2; // elements of a word
+  Type wide;        // i16 where bytes are widened
   unsigned columnDim = 0, wordDim = 0;
   bool asItLies = false;
 };

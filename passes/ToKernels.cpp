@@ -338,15 +338,32 @@ private:
       return x;
     StringRef kind = op->getName().stripDialect();
     kind.consume_front("reduce_");
-    return reduction(result.getType(), reduced, kind, scalarType(result.getType()),
-                     [&](unsigned dims) { return load(x, dims, indices); })
-        .getResult(0);
+    const bool turns = kind == "max" || kind == "min";
+    NestOp nest = reduction(result.getType(), reduced, kind, scalarType(result.getType()), [&](unsigned dims) {
+      Value element = load(x, dims, indices);
+      return turns ? inOrder(element, x) : element;
+    });
+    if (turns) {
+      OpBuilder::InsertionGuard guard(builder);
+      Operation *yield = nest.getFinish().front().getTerminator();
+      builder.setInsertionPoint(yield);
+      yield->setOperand(0, inOrder(yield->getOperand(0), x));
+    }
+    return nest.getResult(0);
+  }
+  /// An element of the tensor as a number that kernels, which compare whole numbers with a sign, order as its type does: unsigned
+  /// ones have their highest bit turned. The same turns it back.
+  Value inOrder(Value element, Value tensor) {
+    if (!cast<RankedTensorType>(tensor.getType()).getElementType().isUnsignedInteger())
+      return element;
+    auto sign = builder.getIntegerAttr(element.getType(), APInt::getSignMask(element.getType().getIntOrFloatBitWidth()));
+    return arith::XOrIOp::create(builder, loc, element, Value(arith::ConstantOp::create(builder, loc, sign)));
   }
   template <class Arg> Value lowerArg(Arg op, StringRef kind) {
     SmallVector<AffineExpr> reduced;
     SmallVector<AffineExpr> indices = reducedIndices(op.getX().getType(), {int64_t(op.getDim())}, reduced);
     return reduction(op.getType(), reduced, kind, builder.getI32Type(),
-                     [&](unsigned dims) { return load(op.getX(), dims, indices); })
+                     [&](unsigned dims) { return inOrder(load(op.getX(), dims, indices), op.getX()); })
         .getResult(0);
   }
   Value lowerOp(ArgMaxOp op) { return lowerArg(op, "argmax"); }

@@ -296,6 +296,18 @@ TEST(Reduce, Arg) {
              {6});
 }
 /// A dimension of one element has no loop.
+TEST(Reduce, UnsignedAboveTheSign) {
+  // Numbers from 128 on are larger than those below, in vectors along the result and along the sum.
+  expectSame(R"(func.func @f(%x: tensor<9x5x21xui8>) -> (tensor<5x21xui8>, tensor<9x5xui8>, tensor<9x21xi32>, tensor<9x5xi32>) {
+    %c = bigm.constant 100 : ui8 -> tensor<9x5x21xui8>
+    %y = bigm.mul %x, %c : tensor<9x5x21xui8>
+    %a = bigm.reduce_max %y, [0] : tensor<9x5x21xui8> -> tensor<5x21xui8>
+    %b = bigm.reduce_min %y, [2] : tensor<9x5x21xui8> -> tensor<9x5xui8>
+    %d = bigm.arg_max %y, 1 : tensor<9x5x21xui8> -> tensor<9x21xi32>
+    %e = bigm.arg_min %y, 2 : tensor<9x5x21xui8> -> tensor<9x5xi32>
+    return %a, %b, %d, %e : tensor<5x21xui8>, tensor<9x5xui8>, tensor<9x21xi32>, tensor<9x5xi32> })");
+}
+
 TEST(Reduce, ArgOfOne) {
   expectSame(R"(#s = affine_map<()[s0] -> (s0, 1, 6)>
     func.func @f(%x: tensor<?x1x6xf32, #s>) -> tensor<?x6xi32, affine_map<()[s0] -> (s0, 6)>> attributes {bigm.symbols = ["N"]} {

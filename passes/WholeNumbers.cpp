@@ -116,7 +116,7 @@ public:
 private:
   AffineMap mapOf(unsigned factor) { return factor == 0 ? contract.getLhsMap() : contract.getRhsMap(); }
 
-  /// Whether both factors have results of their own, and the sum is neither too short nor long enough to overflow.
+  /// Whether both factors have results of their own, enough of them, and the sum is neither too short nor long enough to overflow.
   bool pays() {
     int64_t sum = 1, columns[2] = {1, 1};
     SmallVector<AffineExpr> sizes = sizesOf(contract.getType());
@@ -134,8 +134,7 @@ private:
           auto known = dyn_cast<AffineConstantExpr>(size);
           columns[i] *= known ? known.getValue() : leastColumns;
         }
-    return sum >= leastSum && std::max(columns[0], columns[1]) >= leastColumns && std::min(columns[0], columns[1]) >= 1 &&
-           (columns[0] > 1 || columns[1] > 1) && !isDepthwise();
+    return sum >= leastSum && std::max(columns[0], columns[1]) >= leastColumns && !isDepthwise();
   }
   /// A convolution of each channel by itself runs in vectors of both factors, in f32.
   bool isDepthwise() {

@@ -318,6 +318,26 @@ TEST(Contract, ProductsOfBytes) {
                {3}, 0);
 }
 
+TEST(Contract, QuantisedFactors) {
+  // (q - z) * s with zeros around it by weights of either kind, in whole numbers here and as f32 by the reference.
+  for (auto [q, w, z, around] : std::vector<std::array<std::string, 4>>{{"ui8", "i8", "37.0", "0.0"}, {"i8", "i8", "-5.0", "0.0"}, {"ui8", "ui8", "0.0", "128.0"}}) {
+    SCOPED_TRACE(q + " by " + w);
+    expectSame("#q = affine_map<()[s0] -> (s0, 12, 7, 9)>\n#p = affine_map<()[s0] -> (s0, 12, 9, 11)>\n#y = affine_map<()[s0] -> (s0, 21, 7, 9)>\n"
+               "func.func @f(%q: tensor<?x12x7x9x" + q + ", #q> {bigm.full}, %w: tensor<21x12x3x3x" + w + "> {bigm.full, bigm.tensor = 0 : i64}) -> tensor<?x21x7x9xf32, #y> "
+               "attributes {bigm.symbols = [\"N\"]} {\n"
+               "%f = bigm.cast %q : tensor<?x12x7x9x" + q + ", #q> -> tensor<?x12x7x9xf32, #q>\n%z = bigm.constant " + z + " : f32 -> tensor<?x12x7x9xf32, #q>\n"
+               "%d = bigm.sub %f, %z : tensor<?x12x7x9xf32, #q>\n%s = bigm.constant 0.013 : f32 -> tensor<?x12x7x9xf32, #q>\n"
+               "%x = bigm.mul %d, %s : tensor<?x12x7x9xf32, #q>\n%0 = bigm.constant 0.0 : f32 -> tensor<f32>\n"
+               "%p = bigm.pad %x, %0 low [0, 0, 1, 1] high [0, 0, 1, 1] interior [0, 0, 0, 0] : (tensor<?x12x7x9xf32, #q>, tensor<f32>) -> tensor<?x12x9x11xf32, #p>\n"
+               "%v = bigm.cast %w : tensor<21x12x3x3x" + w + "> -> tensor<21x12x3x3xf32>\n%k = bigm.constant " + around + " : f32 -> tensor<21x12x3x3xf32>\n"
+               "%u = bigm.sub %v, %k : tensor<21x12x3x3xf32>\n"
+               "%c = bigm.contract %p, %u lhs affine_map<(n, o, h, w, c, i, j) -> (n, c, h + i, w + j)> rhs affine_map<(n, o, h, w, c, i, j) -> (o, c, i, j)> "
+               "reduced affine_map<()[s0] -> (12, 3, 3)> : (tensor<?x12x9x11xf32, #p>, tensor<21x12x3x3xf32>) -> tensor<?x21x7x9xf32, #y>\n"
+               "return %c : tensor<?x21x7x9xf32, #y> }",
+               {3});
+  }
+}
+
 TEST(Contract, WeightsKeptNarrow) {
   // Weights of 8 or 16 bits with the scale of their channel, as `precision` writes them: one row (what decoding does), some rows
   // and many, weights by rows and by columns, panels and none.

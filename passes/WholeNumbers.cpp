@@ -7,7 +7,7 @@
 //
 // where the sums are of whole numbers, exact in i32, and the CPU multiplies eight bits two to four times as fast as f32 and reads
 // a quarter of the bytes. sum(k: v[k]) of weights is computed once (hoist-prepare). Moves between q and the product (padding,
-// windows, transposes) move q instead, and zeros that are put around are z. Runs behind sink-scales, which brings scales of
+// windows, transposes) move q instead, and zeros that are put around are z, which the program says or, without padding, the call finds (one for all elements). Runs behind sink-scales, which brings scales of
 // channels behind the product. Results differ by the rounding of the f32 sum that is no longer made (Jacob et al. 2018).
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
@@ -33,6 +33,8 @@ constexpr int64_t mostSum = (int64_t(1) << 31) / (255 * 255) - 1;
 struct Quantised {
   Value whole;
   double zero = 0, scale = 1;
+  Value foundZero; // one whole number that the call finds, in place of `zero`
+  bool hasZero() const { return zero != 0 || foundZero; }
   SmallVector<Operation *> moves;
   RankedTensorType type() const { return cast<RankedTensorType>(whole.getType()); }
 };
@@ -40,6 +42,18 @@ struct Quantised {
 std::optional<double> numberOf(Value value) {
   auto constant = value.getDefiningOp<ConstantOp>();
   return constant ? std::optional(constant.getDouble()) : std::nullopt;
+}
+
+/// The tensor of one whole number that is spread over all elements.
+Value spreadNumber(Value value) {
+  auto view = value.getDefiningOp<ViewOp>();
+  if (!view || cast<RankedTensorType>(view.getX().getType()).getRank() != 0)
+    return {};
+  Value number = view.getX();
+  if (auto cast = number.getDefiningOp<CastOp>())
+    number = cast.getX();
+  auto type = dyn_cast<IntegerType>(mlir::cast<RankedTensorType>(number.getType()).getElementType());
+  return type && type.getWidth() > 1 ? number : Value();
 }
 
 std::optional<Quantised> quantised(Value value) {
@@ -59,6 +73,10 @@ std::optional<Quantised> quantised(Value value) {
     result.scale = *numberOf(mul.getX()), value = mul.getY();
   if (auto sub = value.getDefiningOp<SubOp>(); sub && numberOf(sub.getY()))
     result.zero = *numberOf(sub.getY()), value = sub.getX();
+  else if (sub && (result.foundZero = spreadNumber(sub.getY())))
+    value = sub.getX();
+  if (result.foundZero && llvm::any_of(result.moves, [](Operation *op) { return isa<PadOp>(op); }))
+    return {};
   auto cast = value.getDefiningOp<CastOp>();
   if (!cast)
     return {};
@@ -90,10 +108,10 @@ public:
     for (unsigned i : {0u, 1u})
       if (factors[i]->zero == 128 && factors[i]->type().getElementType().isUnsignedInteger(8) && isWeight[i])
         factors[i]->whole = signedOf(*factors[i]), factors[i]->zero = 0;
-    if (factors[0]->zero != 0 && factors[1]->zero != 0)
+    if (factors[0]->hasZero() && factors[1]->hasZero())
       return false;
     for (unsigned i : {0u, 1u})
-      if (factors[i]->zero != 0 && !(isWeight[1 - i] && goesAlongSum(1 - i)))
+      if (factors[i]->hasZero() && !(isWeight[1 - i] && goesAlongSum(1 - i)))
         return false;
     Value moved[2] = {move(*factors[0]), move(*factors[1])};
     auto i32 = RankedTensorType::get(contract.getType().getShape(), builder.getI32Type(), contract.getType().getEncoding());
@@ -101,9 +119,8 @@ public:
     Value sum = ContractOp::create(builder, loc, i32, moved[0], moved[1], contract.getLhsMap(), contract.getRhsMap(),
                                    contract.getReduced());
     for (unsigned i : {0u, 1u})
-      if (double zero = factors[i]->zero)
-        sum = SubOp::create(builder, loc, sum, MulOp::create(builder, loc, sumsOf(1 - i, moved[1 - i], i32),
-                                                             ConstantOp::create(builder, loc, i32, zero)));
+      if (factors[i]->hasZero())
+        sum = SubOp::create(builder, loc, sum, MulOp::create(builder, loc, sumsOf(1 - i, moved[1 - i], i32), zeroOf(*factors[i], i32)));
     if (!isWhole) {
       sum = CastOp::create(builder, loc, contract.getType(), sum);
       sum = MulOp::create(builder, loc, sum, ConstantOp::create(builder, loc, contract.getType(), factors[0]->scale * factors[1]->scale));
@@ -159,6 +176,14 @@ private:
       if (!map.getResultPosition(getAffineDimExpr(d, map.getContext())))
         return false;
     return true;
+  }
+
+  Value zeroOf(const Quantised &factor, RankedTensorType results) {
+    Location loc = contract.getLoc();
+    if (!factor.foundZero)
+      return ConstantOp::create(builder, loc, results, factor.zero);
+    Value number = CastOp::create(builder, loc, RankedTensorType::get({}, builder.getI32Type()), factor.foundZero);
+    return ViewOp::create(builder, loc, results, number, AffineMap::get(results.getRank(), 0, {}, builder.getContext()));
   }
 
   /// Unsigned weights around 128 as signed ones around 0.

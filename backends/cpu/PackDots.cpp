@@ -22,8 +22,9 @@ using namespace mlir::bigm::kernel;
 namespace {
 /// Products below which an operand is widened as it is read, and rows that must share columns that each call packs.
 constexpr double leastProducts = 64 * 1024, leastRows = 16;
-/// Rows that must share columns that are widened to i16.
-constexpr double leastRowsOfWide = 32;
+/// Rows that must share columns that are widened to i16, an open size counting as so many: that of a batch may be 1, and then
+/// what a call reads of weights is what it takes.
+constexpr double leastRowsOfWide = 32, openOfWide = 8;
 /// Columns that must share a row that is copied only because rows lie a multiple of a page apart.
 constexpr double leastColumns = 64;
 constexpr int64_t page = 4096;
@@ -45,14 +46,17 @@ public:
     if (!plan || plan->vectorsOfA || plan->winograd || !isPlain(plan->b.getMap().getResults()))
       return false;
     rows = plan->a, columns = plan->b, columnDim = plan->vectorDim;
-    double products = 1, reuse = 1;
+    double products = 1, reuse = 1, sure = 1;
     for (unsigned d = 0; d < nest.dims(); ++d) {
       products *= guess(nest.size(d));
-      reuse *= columns.getMap().isFunctionOfDim(d) ? 1 : guess(nest.size(d));
+      if (columns.getMap().isFunctionOfDim(d))
+        continue;
+      reuse *= guess(nest.size(d));
+      sure *= double(constantOf(nest.size(d)).value_or(openOfWide));
     }
     // Columns of weights are packed once, in `prepare`.
     bool steady = isSteady(columns);
-    if (bytes && reuse >= leastRowsOfWide && !(target.bytes && isUnsigned(rows) != isUnsigned(columns)))
+    if (bytes && sure >= leastRowsOfWide && !(target.bytes && isUnsigned(rows) != isUnsigned(columns)))
       wide = IntegerType::get(nest.getContext(), 16), each = 2;
     if ((products < leastProducts && !(bytes && steady)) || (reuse < leastRows && !steady) || !chooseWords(plan->s))
       return false;

@@ -70,3 +70,20 @@ func.func @long(%q: tensor<4x40000xui8>, %w: tensor<40000x12xi8> {bigm.tensor = 
        : (tensor<4x40000xf32>, tensor<40000x12xf32>) -> tensor<4x12xf32>
   return %c : tensor<4x12xf32>
 }
+// A zero that the call finds; not with padding, which would have to put it around.
+// CHECK-LABEL: func.func @found
+// CHECK: %[[A:.*]] = bigm.contract %arg0, %arg1 {{.*}}-> tensor<4x12xi32>
+// CHECK: %[[N:.*]] = bigm.cast %arg2 : tensor<ui8> -> tensor<i32>
+// CHECK: %[[Z:.*]] = bigm.view %[[N]], affine_map<(d0, d1) -> ()> : tensor<i32> -> tensor<4x12xi32>
+// CHECK: %[[M:.*]] = bigm.mul {{.*}}, %[[Z]]
+// CHECK: bigm.sub %[[A]], %[[M]]
+func.func @found(%q: tensor<4x20xui8>, %w: tensor<20x12xi8> {bigm.tensor = 0 : i64}, %n: tensor<ui8>) -> tensor<4x12xi32> {
+  %x = bigm.cast %q : tensor<4x20xui8> -> tensor<4x20xi32>
+  %i = bigm.cast %n : tensor<ui8> -> tensor<i32>
+  %z = bigm.view %i, affine_map<(i, k) -> ()> : tensor<i32> -> tensor<4x20xi32>
+  %d = bigm.sub %x, %z : tensor<4x20xi32>
+  %v = bigm.cast %w : tensor<20x12xi8> -> tensor<20x12xi32>
+  %c = bigm.contract %d, %v lhs affine_map<(n, o, k) -> (n, k)> rhs affine_map<(n, o, k) -> (k, o)> reduced affine_map<() -> (20)>
+       : (tensor<4x20xi32>, tensor<20x12xi32>) -> tensor<4x12xi32>
+  return %c : tensor<4x12xi32>
+}

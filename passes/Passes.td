@@ -69,6 +69,16 @@ def WholeNumbers : Pass<"whole-numbers", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::bigm::BigmDialect"];
 }
 
+def SplitPhases : Pass<"split-phases", "::mlir::func::FuncOp"> {
+  let summary = "contractions that read zeros between elements skip them";
+  let description = [{
+    A contraction with windows over an operand that was padded between its elements is one over the operand itself, with the phases of
+    the result as a dimension of their own; a reshape puts them in their places. Transposed convolutions and the gradients of
+    convolutions with strides to their inputs are such.
+  }];
+  let dependentDialects = ["::mlir::bigm::BigmDialect"];
+}
+
 def Recompute : Pass<"recompute", "::mlir::func::FuncOp"> {
   let summary = "Compute cheap values again where that saves keeping them";
   let description = [{

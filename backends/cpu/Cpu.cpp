@@ -148,6 +148,7 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   passes.addPass(createFoldScales());
   passes.addNestedPass<func::FuncOp>(createSinkScales());
   passes.addNestedPass<func::FuncOp>(createWholeNumbers());
+  passes.addNestedPass<func::FuncOp>(createSplitPhases());
   addSimplify(passes);
   passes.addNestedPass<func::FuncOp>(createToKernels());
   addSimplify(passes);

@@ -8,7 +8,8 @@
 //   out[s*Y + (low mod s) - q] = sum(K: x[Y + K - low / s] * w[s*K + q])
 //
 // one convolution without zeros, of windows s times smaller, with s times the results along q, which a reshape puts in their places
-// (here q is counted down from s - 1, so that they ascend). Several dimensions are split at once. Weights are read through an index
+// (here q is counted down from s - 1, so that they ascend). Where s is 2 and low even, h = 2*Y + q and k = 2*K + q meet Y + K + q -
+// low / 2: then no place is computed that the result does not have. Several dimensions are split at once. Weights are read through an index
 // of (K, q); where the window is no multiple of s, zeros are put around them. (Shi et al. 2016 show the same for images.)
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
@@ -38,7 +39,10 @@ struct Axis {
   int64_t weightLow = 0, weightHigh = 0;
   AffineExpr count;                   // of Y
   int64_t steps() const { return llvm::divideCeil(window, stride); }
-  int64_t shift() const { return stride - 1 - (low - stride * llvm::divideFloorSigned(low, stride)); }
+  int64_t rest() const { return low - stride * llvm::divideFloorSigned(low, stride); }
+  /// Whether q is counted upwards and moves the picture too.
+  bool moves() const { return stride == 2 && rest() == 0; }
+  int64_t shift() const { return moves() ? 0 : stride - 1 - rest(); }
 };
 
 class Splitting {
@@ -61,7 +65,7 @@ public:
           return false;
         axes.push_back(*found);
       }
-    if (axes.empty())
+    if (axes.empty() || filters())
       return false;
     rewrite();
     return true;
@@ -113,11 +117,18 @@ private:
     AffineExpr places = sizesOf(contract.getType())[found.place], elements = sizesOf(pad.getX().getType())[axis];
     found.count = canonical((places + (found.shift() - 1)).floorDiv(found.stride) + 1);
     found.lowPad = llvm::divideFloorSigned(found.low, found.stride);
-    auto high = constantDifference(canonical(found.count + (found.steps() - 1 - found.lowPad)), elements);
+    auto high = constantDifference(canonical(found.count + (found.steps() - 1 + found.moves() - found.lowPad)), elements);
     if (!high)
       return {};
     found.highPad = *high;
     return found;
+  }
+
+  /// Windows of 3 x 3 with steps of 2 take four products of a place so, and between zeros nine, of which Winograd's filtering makes
+  /// two and a quarter.
+  bool filters() {
+    return contract.getType().getElementType().isF32() && axes.size() == 2 &&
+           llvm::all_of(axes, [](const Axis &axis) { return axis.window == 3 && axis.stride == 2; });
   }
 
   const Axis *atPlace(unsigned d) {
@@ -181,8 +192,11 @@ private:
       for (const Axis &axis : axes)
         if (of == factor) {
           indices[axis.axis] = now[axis.place] + now[axis.step];
+          if (axis.moves())
+            indices[axis.axis] = indices[axis.axis] + dim(phase[axis.place]);
         } else {
-          AffineExpr ascending = now[axis.step] * axis.stride + (axis.stride - 1) - dim(phase[axis.place]);
+          AffineExpr q = dim(phase[axis.place]);
+          AffineExpr ascending = now[axis.step] * axis.stride + (axis.moves() ? q : (axis.stride - 1) - q);
           AffineExpr k = axis.backward ? number(axis.window - 1) - ascending : ascending;
           indices[axis.weightAxis] = k * axis.weight.coefficients[axis.step] + (axis.weight.offset + axis.weightLow);
         }

@@ -1,5 +1,6 @@
 #include "backends/cpu/PackOperands.h"
 #include "backends/cpu/Bands.h"
+#include "backends/cpu/ChooseBlock.h"
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/Tuning.h"
 #include "backends/cpu/Winograd.h"
@@ -155,7 +156,7 @@ constexpr int64_t lineBytes = 64;
 bool crowdSets(int64_t bytes, int64_t lines, int64_t cacheBytes, int64_t ways) {
   int64_t way = cacheBytes / 8;
   int64_t sets = std::min(way / lineBytes, way / std::gcd(way, bytes));
-  return llvm::divideCeil(lines, sets) > ways;
+  return int64_t(llvm::divideCeil(lines, sets)) > ways;
 }
 
 /// Whether the columns may stay where they lie: few rows share them, all of them stay in the second level cache, and the lines of
@@ -176,6 +177,37 @@ bool stayNear(NestOp nest, const cpu::Contraction &plan, const Target &target) {
   return lines * lineBytes <= target.nearBytes * 3 / 4 && !crowdSets(*apart * each, lines, target.nearBytes, 6);
 }
 
+/// Panels of an operand that is read through an index of several dimensions, such as the phase and the step of a window, where each
+/// of its elements is read for few of them: [parallel dimensions][panel][those of the sum][width], the sum as it goes through the rows.
+void packByDims(NestOp nest, LoadOp load, unsigned column, int64_t width, AffineExpr rows, unsigned symbols) {
+  AffineMap map = load.getMap();
+  auto [elements, reuse] = elementsAndReuse(nest, load);
+  auto kept = constantOf(elementCount(load.getTensor().getType()));
+  if (!standsAlone(load, column) || !kept || elements > 2.0 * double(*kept) || elements < leastElements || (!isSteady(load) && reuse < leastRows))
+    return;
+  SmallVector<AffineExpr> sizes, at, dims(nest.dims(), getAffineConstantExpr(0, nest.getContext())), inside;
+  auto add = [&](AffineExpr size, AffineExpr index) {
+    sizes.push_back(canonical(size)), at.push_back(index);
+    return getAffineDimExpr(sizes.size() - 1, nest.getContext());
+  };
+  auto addAll = [&](unsigned from, unsigned to) {
+    SmallVector<unsigned> order = llvm::to_vector(llvm::seq(from, to));
+    llvm::sort(order, [&](unsigned x, unsigned y) { return std::pair(-stepOf(rows, x), x) < std::pair(-stepOf(rows, y), y); });
+    for (unsigned d : order)
+      if (d != column && map.isFunctionOfDim(d))
+        dims[d] = add(nest.size(d), getAffineDimExpr(d, nest.getContext()));
+  };
+  AffineExpr own = getAffineDimExpr(column, nest.getContext()), count = nest.size(column);
+  addAll(0, nest.getParallel());
+  AffineExpr panel = add((count + (width - 1)).floorDiv(width), own.floorDiv(width));
+  addAll(nest.getParallel(), nest.dims());
+  dims[column] = panel * width + add(getAffineConstantExpr(width, nest.getContext()), own % width);
+  if (auto known = constantOf(count); !known || *known % width)
+    inside.push_back(count - 1 - dims[column]);
+  packBy(nest, load, sizes, dims, inside, symbols);
+  load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), map.getNumSymbols(), at, nest.getContext())));
+}
+
 void packColumns(NestOp nest, const Target &target, unsigned symbols) {
   auto plan = planContraction(nest, target);
   if (!plan || plan->packed || plan->vectorsOfA)
@@ -186,9 +218,8 @@ void packColumns(NestOp nest, const Target &target, unsigned symbols) {
   int64_t width = int64_t(plan->vectors) * target.lanes;
   if (auto size = constantOf(plan->vectorSize); size && *size <= width)
     return; // one panel
-  for (AffineExpr index : b.getMap().getResults())
-    if (!isa<AffineDimExpr, AffineConstantExpr>(index))
-      return;
+  if (!llvm::all_of(b.getMap().getResults(), [](AffineExpr index) { return isa<AffineDimExpr, AffineConstantExpr>(index); }))
+    return packByDims(nest, b, plan->vectorDim, width, plan->s.exprs.find(plan->a)->second[0], symbols);
   if (stayNear(nest, *plan, target))
     return;
   auto [elements, reuse] = elementsAndReuse(nest, b);

@@ -2,6 +2,7 @@
 #include "Harness.h"
 #include <array>
 #include <gtest/gtest.h>
+#include <map>
 
 using bigm::test::expectSame;
 
@@ -335,6 +336,40 @@ TEST(Contract, QuantisedFactors) {
                "reduced affine_map<()[s0] -> (12, 3, 3)> : (tensor<?x12x9x11xf32, #p>, tensor<21x12x3x3xf32>) -> tensor<?x21x7x9xf32, #y>\n"
                "return %c : tensor<?x21x7x9xf32, #y> }",
                {3});
+  }
+}
+
+TEST(Contract, ZerosBetween) {
+  // Transposed convolutions: steps that divide the window and do not, a low end that is a multiple of the step and is not, windows that
+  // run backwards through the picture or the weights, results that end within a step, and two axes of different steps.
+  struct Case {
+    int64_t stride, window, low, high;
+    bool backward, flipped;
+  };
+  for (Case c : {Case{2, 4, 2, 2, false, false}, {2, 4, 1, 3, false, true}, {2, 5, 4, 2, true, false}, {3, 5, 1, 4, false, false},
+                 {3, 4, 3, 3, true, true}, {4, 7, 6, 1, false, true}, {2, 2, 1, 0, false, true}}) {
+    SCOPED_TRACE("step " + std::to_string(c.stride) + ", window " + std::to_string(c.window) + ", low " + std::to_string(c.low));
+    int64_t height = 5, width = 6, tall = (height - 1) * c.stride + 1 + c.low + c.high, wide = (width - 1) * 2 + 1 + 2 + 2;
+    int64_t rows = tall - c.window + 1, columns = wide - 4 + 1;
+    std::string H = std::to_string(rows), W = std::to_string(columns), K = std::to_string(c.window), last = std::to_string(c.window - 1);
+    std::string at = c.backward ? "h - i + " + last : "h + i", weight = c.flipped ? "-i + " + last : "i";
+    std::string text = R"(#x = affine_map<()[s0] -> (s0, 24, 5, 6)>
+      #p = affine_map<()[s0] -> (s0, 24, $T, $U)>
+      #y = affine_map<()[s0] -> (s0, 37, $H, $W)>
+      func.func @f(%x: tensor<?x24x5x6xf32, #x>, %w: tensor<24x37x$Kx4xf32> {bigm.tensor = 0 : i64}, %b: tensor<?x37x$Hx$Wxf32, #y>)
+          -> tensor<?x37x$Hx$Wxf32, #y> attributes {bigm.symbols = ["N"]} {
+      %z = bigm.constant 0.0 : f32 -> tensor<f32>
+      %p = bigm.pad %x, %z low [0, 0, $L, 2] high [0, 0, $M, 2] interior [0, 0, $I, 1] : (tensor<?x24x5x6xf32, #x>, tensor<f32>) -> tensor<?x24x$Tx$Uxf32, #p>
+      %c = bigm.contract %p, %w lhs affine_map<(n, o, h, w, c, i, j) -> (n, c, $A, w + j)>
+          rhs affine_map<(n, o, h, w, c, i, j) -> (c, o, $B, -j + 3)> reduced affine_map<()[s0] -> (24, $K, 4)>
+          : (tensor<?x24x$Tx$Uxf32, #p>, tensor<24x37x$Kx4xf32>) -> tensor<?x37x$Hx$Wxf32, #y>
+      %r = bigm.add %c, %b : tensor<?x37x$Hx$Wxf32, #y>
+      return %r : tensor<?x37x$Hx$Wxf32, #y> })";
+    std::map<char, std::string> values = {{'H', H}, {'W', W}, {'K', K}, {'T', std::to_string(tall)}, {'U', std::to_string(wide)}, {'A', at}, {'B', weight},
+                                          {'L', std::to_string(c.low)}, {'M', std::to_string(c.high)}, {'I', std::to_string(c.stride - 1)}};
+    for (size_t place; (place = text.find('$')) != std::string::npos;)
+      text.replace(place, 2, values.at(text[place + 1]));
+    expectSame(text, {3});
   }
 }
 

@@ -49,10 +49,8 @@ std::vector<std::string> librariesOf(const std::string &manifest) {
 }
 
 std::string cmakeConfig(const std::string &stem, const std::vector<std::string> &libraries) {
-  return fmt::format(R"(# find_package({0}) makes {0}::{0} (the shared library) and {0}::static, and {0}_WEIGHTS, the weights' file.
-include(CMakeFindDependencyMacro)
-find_dependency(TBB)
-find_dependency(Threads)
+  return fmt::format(R"(# find_package({0}) makes {0}::{0} (the shared library) and {0}::static, and {0}_WEIGHTS, the weights' file. The static
+# library is there where what it is linked with is: the packages for development of oneTBB.
 get_filename_component({0}_ROOT "${{CMAKE_CURRENT_LIST_DIR}}/../../.." ABSOLUTE)
 set({0}_WEIGHTS "${{{0}_ROOT}}/share/{0}/weights.safetensors")
 if(NOT TARGET {0}::{0})
@@ -61,18 +59,42 @@ if(NOT TARGET {0}::{0})
     IMPORTED_LOCATION "${{{0}_ROOT}}/lib/lib{0}.so"
     IMPORTED_SONAME lib{0}.so
     INTERFACE_INCLUDE_DIRECTORIES "${{{0}_ROOT}}/include"
-    INTERFACE_COMPILE_FEATURES cxx_std_17
-    INTERFACE_LINK_LIBRARIES TBB::tbb)
-  add_library({0}::static STATIC IMPORTED)
-  set_target_properties({0}::static PROPERTIES
-    IMPORTED_LOCATION "${{{0}_ROOT}}/lib/lib{0}.a"
-    IMPORTED_LINK_INTERFACE_LANGUAGES CXX
-    INTERFACE_INCLUDE_DIRECTORIES "${{{0}_ROOT}}/include"
-    INTERFACE_COMPILE_FEATURES cxx_std_17
-    INTERFACE_LINK_LIBRARIES "TBB::tbb;Threads::Threads;${{CMAKE_DL_LIBS}}{1}")
+    INTERFACE_COMPILE_FEATURES cxx_std_17)
+  find_package(TBB QUIET)
+  find_package(Threads QUIET)
+  if(TARGET TBB::tbb AND TARGET Threads::Threads)
+    add_library({0}::static STATIC IMPORTED)
+    set_target_properties({0}::static PROPERTIES
+      IMPORTED_LOCATION "${{{0}_ROOT}}/lib/lib{0}.a"
+      IMPORTED_LINK_INTERFACE_LANGUAGES CXX
+      INTERFACE_INCLUDE_DIRECTORIES "${{{0}_ROOT}}/include"
+      INTERFACE_COMPILE_FEATURES cxx_std_17
+      INTERFACE_LINK_LIBRARIES "TBB::tbb;Threads::Threads;${{CMAKE_DL_LIBS}}{1}")
+    get_property({0}_LANGUAGES GLOBAL PROPERTY ENABLED_LANGUAGES)
+    if(NOT CXX IN_LIST {0}_LANGUAGES) # a project in C alone does not link the C++ library by itself
+      set_property(TARGET {0}::static APPEND PROPERTY INTERFACE_LINK_LIBRARIES stdc++ m)
+    endif()
+  endif()
 endif()
 )",
                      stem, libraries.empty() ? "" : fmt::format(";{}", fmt::join(libraries, ";")));
+}
+std::string pkgConfig(const std::string &stem, const std::vector<std::string> &libraries) {
+  std::string more;
+  for (const std::string &library : libraries)
+    more += " -l" + library;
+  return fmt::format(R"(# pkg-config --cflags --libs {0}; with --static also what lib{0}.a is linked with.
+prefix=${{pcfiledir}}/../..
+weights=${{prefix}}/share/{0}/weights.safetensors
+
+Name: {0}
+Description: {0}, a program of bigm
+Version: 1
+Cflags: -I${{prefix}}/include
+Libs: -L${{prefix}}/lib -l{0}
+Libs.private: -ltbb{1} -lstdc++ -lm -lpthread -ldl
+)",
+                     stem, more);
 }
 std::string cmakeVersion() {
   return R"(# The ABI's version decides; see docs/abi.md.
@@ -202,7 +224,7 @@ bool write(const Inputs &in, const std::string &directory, std::string &error) {
   });
   fs::path include = temp / "include", lib = temp / "lib", package = lib / "cmake" / in.stem,
            share = temp / "share" / in.stem;
-  for (const fs::path &folder : {include / "bigm", package, share}) {
+  for (const fs::path &folder : {include / "bigm", package, lib / "pkgconfig", share}) {
     fs::create_directories(folder, failed);
     if (failed) {
       error = fmt::format("cannot write `{}`: {}", directory, failed.message());
@@ -216,6 +238,7 @@ bool write(const Inputs &in, const std::string &directory, std::string &error) {
                  files::write((temp / "manifest.json").string(), nlohmann::ordered_json::parse(in.manifest).dump(1) + "\n", error) &&
                  files::write((package / (in.stem + "Config.cmake")).string(), cmakeConfig(in.stem, librariesOf(in.manifest)), error) &&
                  files::write((package / (in.stem + "ConfigVersion.cmake")).string(), cmakeVersion(), error) &&
+                 files::write((lib / "pkgconfig" / (in.stem + ".pc")).string(), pkgConfig(in.stem, librariesOf(in.manifest)), error) &&
                  writeArchive(in.objects, {}, module, error) &&
                  files::copy(in.weightsFile, (share / "weights.safetensors").string(), error) &&
                  files::writeRuntimeHeaders((include / "bigm").string(), error);

@@ -74,7 +74,7 @@ std::string cFunction(const std::string &stem, const Signature &s) {
   if (s.step)
     out += "  call.step = (float)self->step;\n  call.steps = (float)self->steps;\n";
   out += "  status = bigm_run(self->context, &call);\n";
-  if (s.step)
+  if (s.trains)
     out += "  if (status == BIGM_OK)\n    ++self->step;\n";
   out += "  return status;\n}\n\n";
   return out;

@@ -71,7 +71,7 @@ std::vector<Signature> signaturesOf(const json &manifest) {
 
   std::vector<Signature> all;
   std::set<std::string> taken;
-  auto add = [&](const std::string &function, const std::string &cName, const std::string &what) {
+  auto add = [&](const std::string &function, const std::string &cName, const std::string &what, bool trains = false) {
     auto found = indexOf.find(function);
     if (function.empty() || found == indexOf.end())
       return;
@@ -80,6 +80,7 @@ std::vector<Signature> signaturesOf(const json &manifest) {
     s.index = found->second;
     s.name = function;
     s.what = what;
+    s.trains = trains;
     s.c = identifier(cName);
     while (!taken.insert(s.c).second)
       s.c += "_";
@@ -110,7 +111,7 @@ std::vector<Signature> signaturesOf(const json &manifest) {
     add(train.at("predict"), front + "predict", "Decoded answers of `" + name + "`: for each head the class and its score.");
     for (const json &phase : train.at("phases"))
       add(phase.at("step"), front + "train_step_" + phase.at("name").get<std::string>(),
-          "One step of phase `" + phase.at("name").get<std::string>() + "`: forward, backward, optimiser, in place.");
+          "One step of phase `" + phase.at("name").get<std::string>() + "`: forward, backward, optimiser, in place.", /*trains=*/true);
   }
   const json &evaluates = manifest.at("evaluates");
   for (const json &evaluate : evaluates) {

@@ -23,7 +23,8 @@ struct Signature {
   std::string what;   // one sentence
   std::vector<std::string> symbols;
   std::vector<Parameter> inputs, outputs;
-  bool seed = false, step = false;
+  bool seed = false, step = false; // what it is given besides
+  bool trains = false;             // a step of a phase: counted, since random numbers and schedules go by it
   /// The symbol that the first input's leading dimension is, when it is the function's only symbol and so follows from
   /// how much the caller gives.
   std::string batch;

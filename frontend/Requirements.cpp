@@ -112,28 +112,65 @@ private:
 };
 } // namespace
 
-std::vector<IdBound> bigm::idBoundsOf(const Function &function) {
-  std::vector<int> input(function.types.size(), -1); // of each value: the input that it is, in another shape perhaps
-  for (size_t i = 0; i < function.args.size(); ++i)
-    if (function.args[i].role == Role::Input)
-      input[i] = int(i);
+namespace {
+/// Whether the view has every element of its operand, in another order or repeated.
+bool keepsAll(const AffineIndices &map, const TensorType &result, const TensorType &operand) {
+  std::set<uint32_t> dims;
+  for (size_t i = 0; i < map.size(); ++i)
+    if (map[i].offset != 0 || map[i].terms.size() != 1 || map[i].terms[0].second != 1 || !dims.insert(map[i].terms[0].first).second ||
+        result.shape[map[i].terms[0].first] != operand.shape[i])
+      return false;
+  return true;
+}
+
+/// Follows inputs to the tables whose rows they pick, also into the steps of scans.
+struct IdBounds {
   std::map<int, IdBound> found;
-  for (const Node &node : function.nodes) {
-    if (node.op == Op::Reshape)
-      input[node.first] = input[node.operands[0]];
-    if (node.op != Op::Gather && node.op != Op::ScatterAdd)
-      continue;
-    const TensorType &table = node.op == Op::Gather ? function.types[node.operands[0]] : function.types[node.first];
-    auto rows = table.shape[0].constant();
-    int of = input[node.operands[1]];
-    if (!rows || of < 0)
-      continue;
-    auto [known, added] = found.try_emplace(of, IdBound{size_t(of), *rows, node.caller.valid() ? node.caller : node.where});
-    if (!added && *rows < known->second.rows)
-      known->second = {size_t(of), *rows, node.caller.valid() ? node.caller : node.where};
+
+  /// `input`: of each value the input whose elements it has, or -1.
+  void visit(const Function &function, std::vector<int> input) {
+    input.resize(function.types.size(), -1);
+    for (const Node &node : function.nodes) {
+      auto operand = [&](size_t i) -> const TensorType & { return function.types[node.operands[i]]; };
+      if (node.op == Op::Reshape ||
+          (node.op == Op::View && keepsAll(std::get<AffineIndices>(node.attrs.at("map")), function.types[node.first], operand(0))))
+        input[node.first] = input[node.operands[0]];
+      if (node.op == Op::Gather || node.op == Op::ScatterAdd)
+        bound(input[node.operands[1]], node.op == Op::Gather ? operand(0).shape[0] : function.types[node.first].shape[0], node);
+      if (auto rows = node.attrs.find("below"); rows != node.attrs.end())
+        for (const Dim &size : std::get<std::vector<Dim>>(rows->second))
+          bound(input[node.operands[1]], size, node);
+      if (node.body) { // what is carried changes from step to step; rows and what is read from outside are as they were
+        const auto carried = size_t(std::get<int64_t>(node.attrs.at("starts")));
+        std::vector<int> inside;
+        for (size_t i = 0; i < node.operands.size(); ++i)
+          inside.push_back(i < carried ? -1 : input[node.operands[i]]);
+        visit(*node.body, std::move(inside));
+      }
+    }
   }
+
+private:
+  void bound(int of, const Dim &size, const Node &node) {
+    auto rows = size.constant();
+    if (!rows || of < 0)
+      return;
+    const IdBound now{size_t(of), *rows, node.caller.valid() ? node.caller : node.where};
+    auto [known, added] = found.try_emplace(of, now);
+    if (!added && *rows < known->second.rows)
+      known->second = now;
+  }
+};
+} // namespace
+
+std::vector<IdBound> bigm::idBoundsOf(const Function &function) {
+  std::vector<int> input;
+  for (size_t i = 0; i < function.args.size(); ++i)
+    input.push_back(function.args[i].role == Role::Input ? int(i) : -1);
+  IdBounds bounds;
+  bounds.visit(function, std::move(input));
   std::vector<IdBound> out;
-  for (auto &[of, bound] : found)
+  for (auto &[of, bound] : bounds.found)
     out.push_back(bound);
   return out;
 }

@@ -229,6 +229,9 @@ public:
   Val evalLetterCall(const ast::CallExpr &e, const ScopePtr &scope);
   Val reduceLetters(const ast::CallExpr &e, const ScopePtr &scope);
   Val evalAccess(const ast::IndexExpr &e, const ScopePtr &scope);
+  /// The elements of the table at ids, each of which picks along a dimension of its own: over these letters, then over the
+  /// dimensions that are left.
+  Val lookUpAll(Value table, const std::vector<size_t> &dims, const std::vector<Val> &ids, const std::vector<Letter *> &letters);
   std::optional<Val> letterValue(const std::string &name);
   Val alignLetters(const Val &v, const std::vector<Letter *> &letters);
   Val indexedCall(const std::function<Val(const Args &)> &call, const Args &args, SourceRange where,

@@ -31,28 +31,6 @@ std::optional<Val> Checker::letterValue(const std::string &name) {
   return v;
 }
 
-static std::vector<Letter *> sorted(std::vector<Letter *> letters) {
-  std::sort(letters.begin(), letters.end(), [](Letter *a, Letter *b) { return a->order < b->order; });
-  letters.erase(std::unique(letters.begin(), letters.end()), letters.end());
-  return letters;
-}
-
-static std::vector<Dim> sizes(const std::vector<Letter *> &letters) {
-  std::vector<Dim> out;
-  for (Letter *l : letters)
-    out.push_back(*l->size);
-  return out;
-}
-
-static AffineIndex toIndex(const AffineForm &form, const std::vector<Letter *> &dims) {
-  AffineIndex out;
-  out.offset = *form.offset.constant();
-  for (auto &[l, c] : form.terms)
-    out.terms.push_back({uint32_t(std::find(dims.begin(), dims.end(), l) - dims.begin()), c});
-  std::sort(out.terms.begin(), out.terms.end());
-  return out;
-}
-
 Val Checker::alignLetters(const Val &v, const std::vector<Letter *> &letters) {
   AffineIndices map;
   for (Letter *l : v.letters)
@@ -81,85 +59,6 @@ static Factor factorOf(const Val &v) {
     f.map.push_back(one);
   }
   return f;
-}
-
-/// An index that begins at a place made of sizes: what it reads is looked up, and read from its first place there. The offset
-/// that is left is no number where letters of open sizes count down beside others.
-static Value lookedUp(Recorder &rec, Value x, size_t dim, AffineForm &form) {
-  if (form.terms.size() == 1 && form.terms.begin()->second == -1) {
-    Letter *l = form.terms.begin()->first;
-    Value turned = rec.lookUp(x, dim, form.offset, *l->size, -1);
-    form = {{{l, 1}}, 0};
-    return turned;
-  }
-  Dim low = form.offset, span = 1, first = 0;
-  for (auto &[l, c] : form.terms) {
-    const Dim reach = Dim(std::abs(c)) * (*l->size - Dim(1));
-    span = span + reach;
-    if (c < 0) {
-      low = low - reach;
-      first = first + reach;
-    }
-  }
-  form.offset = first;
-  return rec.lookUp(x, dim, low, span, 1);
-}
-
-Val Checker::evalAccess(const ast::IndexExpr &e, const ScopePtr &scope) {
-  auto known = indexing->bases.find(&e);
-  if (known == indexing->bases.end())
-    return {};
-  const Val base = known->second;
-  std::vector<AffineForm> forms;
-  std::vector<Letter *> letters;
-  std::optional<Val> ids;
-  for (size_t i = 0; i < e.items.size(); ++i) {
-    auto form = indexing->affine(*e.items[i], scope);
-    if (!form) {
-      if (generic && indexing->symbolic)
-        return Val::unknown();
-      if (i > 0)
-        return fail(Diag::IndexForm, e.items[i]->range, {source(e.items[i]->range)},
-                    "only the first index may be looked up; sum over a comparison instead");
-      Val v = eval(*e.items[0], scope);
-      if (v.poison() || v.is(Val::Kind::Unknown))
-        return v;
-      if (!v.is(Val::Kind::Tensor) || (v.type.elem != Elem::I32 && v.type.elem != Elem::I64) ||
-          (!v.indexed && !v.type.shape.empty()))
-        return fail(Diag::IndexForm, e.items[i]->range, {source(e.items[i]->range)});
-      ids = v;
-      letters.insert(letters.end(), v.letters.begin(), v.letters.end());
-      continue;
-    }
-    for (auto &[l, c] : form->terms)
-      letters.push_back(l);
-    forms.push_back(*form);
-  }
-  letters = sorted(letters);
-  AffineIndices map;
-  Value from = base.tensor;
-  if (ids) {
-    TensorType t = base.type;
-    std::vector<Dim> shape = ids->type.shape;
-    shape.insert(shape.end(), t.shape.begin() + 1, t.shape.end());
-    from = rec->add(Op::Gather, {base.tensor, ids->tensor}, {t.elem, shape, 0});
-    for (Letter *l : ids->letters)
-      map.push_back(index(std::find(letters.begin(), letters.end(), l) - letters.begin()));
-  }
-  for (auto &form : forms) {
-    if (!form.offset.isConstant())
-      from = lookedUp(*rec, from, map.size(), form);
-    if (!form.offset.isConstant()) { // several letters, of which one counts down from a size that is not known
-      const ast::Expr &item = *e.items[map.size()];
-      return fail(Diag::IndexForm, item.range, {source(item.range)}, "turn the tensor around before, with `flip`");
-    }
-    map.push_back(toIndex(form, letters));
-  }
-  Val out = tensorVal(rec->view(from, sizes(letters), map));
-  out.type.classes = 0;
-  out.indexed = true;
-  out.letters = letters;
-  return out;
 }
 
 Val Checker::reduceLetters(const ast::CallExpr &e, const ScopePtr &scope) {

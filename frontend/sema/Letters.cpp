@@ -3,6 +3,28 @@
 
 namespace bigm::sema {
 
+std::vector<Letter *> sorted(std::vector<Letter *> letters) {
+  std::sort(letters.begin(), letters.end(), [](Letter *a, Letter *b) { return a->order < b->order; });
+  letters.erase(std::unique(letters.begin(), letters.end()), letters.end());
+  return letters;
+}
+
+std::vector<Dim> sizes(const std::vector<Letter *> &letters) {
+  std::vector<Dim> out;
+  for (Letter *l : letters)
+    out.push_back(*l->size);
+  return out;
+}
+
+AffineIndex toIndex(const AffineForm &form, const std::vector<Letter *> &dims) {
+  AffineIndex out;
+  out.offset = *form.offset.constant();
+  for (auto &[l, c] : form.terms)
+    out.terms.push_back({uint32_t(std::find(dims.begin(), dims.end(), l) - dims.begin()), c});
+  std::sort(out.terms.begin(), out.terms.end());
+  return out;
+}
+
 bool isReductionName(const std::string &name) {
   return name == "sum" || name == "max" || name == "min" || name == "prod" || name == "mean" || name == "argmax" ||
          name == "argmin";
@@ -238,7 +260,7 @@ bool Checker::IndexEnv::size() {
       if (symbolic && checker.generic)
         return false;
       checker.fail(Diag::LetterWithoutSize, l->where, {l->name},
-                   "use it alone as an index somewhere, or declare the type of the result");
+                   "use it alone as an index somewhere, or declare the type of the result: `y[n, " + l->name + "]: f32[N, 8] = ...`");
       return false;
     }
   for (const Use &u : uses) {

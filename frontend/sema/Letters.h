@@ -43,6 +43,12 @@ private:
   std::vector<Use> uses;
 };
 
+/// Each once, in the order in which the statement names them.
+std::vector<Letter *> sorted(std::vector<Letter *> letters);
+std::vector<Dim> sizes(const std::vector<Letter *> &letters);
+/// Over dimensions that these letters are; the offset is a number.
+AffineIndex toIndex(const AffineForm &form, const std::vector<Letter *> &dims);
+
 /// Name of a reduction with letters -> operation.
 bool isReductionName(const std::string &name);
 /// The letters of `sum(a, b: value)`, in order.

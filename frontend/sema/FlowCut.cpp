@@ -155,6 +155,30 @@ private:
     };
     for (Value v : wanted)
       need(v);
+    // Sizes are read from inputs, so one that has it comes along where only its size is used: ids, for `present(ids)`.
+    std::vector<std::string> used, told;
+    auto sizesOf = [&](Value v, std::vector<std::string> &names) {
+      for (const Dim &d : whole.types[v].shape)
+        d.symbols(names);
+    };
+    for (int n : nodes) {
+      const Node &node = whole.nodes[size_t(n)];
+      for (unsigned r = 0; r < node.results; ++r)
+        sizesOf(node.first + r, used);
+      symbolsOf(node, used);
+    }
+    for (Value v : inputs)
+      sizesOf(v, told);
+    auto has = [](const std::vector<std::string> &names, const std::string &name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+    for (const std::string &size : used)
+      for (Value v = 0; v < whole.args.size() && !has(told, size); ++v) {
+        std::vector<std::string> own;
+        sizesOf(v, own);
+        if (whole.args[v].role != Role::Input || !has(own, size) || spaceOf(v) != space || levelOf(v) > level)
+          continue;
+        inputs.insert(v);
+        told.insert(told.end(), own.begin(), own.end());
+      }
 
     Function out;
     out.name = function;

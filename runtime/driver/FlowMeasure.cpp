@@ -12,11 +12,22 @@ using json = FlowMetric::json;
 
 constexpr size_t kBatch = 16; // records that are answered together
 
-/// The numbers of one record or element, as a flow's answer would print them.
+/// Classes are compared by their numbers: the program may name them where the data does not, and the other way round.
+void forgetNames(flow::RichType &type) {
+  type.labels.clear();
+  for (flow::RichType &field : type.fields)
+    forgetNames(field);
+}
+flow::Flow withoutNames(flow::Flow flow) {
+  forgetNames(flow.result);
+  return flow;
+}
+
+/// The numbers of one record or element, as such an answer would print them.
 json valueOf(const data::Field &field, const uint8_t *bytes) {
   data::Tensor one(field.elem, field.shape);
   std::memcpy(one.bytes.data(), bytes, one.bytes.size());
-  return flow::asJson(one, field.isLabel() ? field.labels : std::vector<std::string>{});
+  return flow::asJson(one, {});
 }
 
 /// What the data says of a record, field by field; pictures are left out.
@@ -112,7 +123,7 @@ void append(const flow::Flow &flow, const EvaluateProgram &evaluate, const data:
 } // namespace
 
 FlowRecords::FlowRecords(FlowHost &host, const EvaluateProgram &evaluate, const std::string &split, int64_t most)
-    : host(host), evaluate(evaluate), flow(host.choose(evaluate.flow)), records(someOf(host.data().records(evaluate.data, split), most)),
+    : host(host), evaluate(evaluate), flow(withoutNames(host.choose(evaluate.flow))), records(someOf(host.data().records(evaluate.data, split), most)),
       table(host.data().table(evaluate.data, split)) {}
 
 json FlowRecords::truth(size_t place) const { return truthOf(table, records[place]); }
@@ -136,6 +147,13 @@ void FlowRecords::answer(const std::vector<size_t> &places, const Use &use) {
     } catch (const data::Error &e) {
       data::fail("data `{}`, records {} to {}: {}", evaluate.data, records[places[begin]], records[places[end - 1]], e.what());
     }
+    for (const flow::Step &step : flow.steps)
+      if (step.op == "pieces") {
+        const auto all = int64_t(slots.texts.at(step.inputs.at(0)).size());
+        const data::Tensor &left = slots.tensors.at(step.outputs.at(3));
+        words += all;
+        cutWords += all - std::accumulate(left.as<int32_t>(), left.as<int32_t>() + left.count(), int64_t(0));
+      }
     double took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count() / double(end - begin);
     for (size_t i = begin; i < end; ++i)
       use(places[i], flow::result(flow, slots, int64_t(i - begin)), took);
@@ -156,6 +174,8 @@ Measured measureFlow(FlowHost &host, const EvaluateProgram &evaluate, const std:
   });
   Measured out;
   out.records = int64_t(records.count());
+  out.words = records.words;
+  out.cutWords = records.cutWords;
   for (size_t m = 0; m < metrics.size(); ++m)
     out.metrics.emplace_back(evaluate.metrics[m].name, metrics[m]->value());
   return out;

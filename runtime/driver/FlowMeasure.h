@@ -21,11 +21,13 @@ public:
   void answer(const std::vector<size_t> &places, const Use &use);
   /// What the data says of the record.
   nlohmann::ordered_json truth(size_t place) const;
+  /// Of the answers so far: words of lists that `pieces` took, and those of which nothing was left.
+  int64_t words = 0, cutWords = 0;
 
 private:
   FlowHost &host;
   const EvaluateProgram &evaluate;
-  const flow::Flow &flow;
+  const flow::Flow flow; // whose classes have no names
   std::vector<int64_t> records;
   const data::Table &table;
 };

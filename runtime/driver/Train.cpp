@@ -130,8 +130,11 @@ void Trainer::plan() {
     fail("`{}` has no `train`: there is nothing to train", program.name);
   for (auto &train : program.trains) {
     for (auto &phase : train.phases) {
-      for (auto &name : phase.data)
+      for (auto &name : phase.data) {
         data.records(name, "train");
+        if (data.hasSplit(name, "valid")) // the report shows it, also where nothing is measured there
+          data.records(name, "valid");
+      }
       if (phase.batch <= 0)
         throw std::runtime_error(fmt::format("bug in bigmc: phase `{}` has the batch size {}", phase.name, phase.batch));
       if (!phase.startFrom.empty() && !phase.startIfPresent && startFile(phase).empty())

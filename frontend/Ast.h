@@ -210,6 +210,7 @@ struct RecordType : Type {
   struct Field {
     Name name;
     TypePtr type;
+    ExprPtr defaultValue; // may be null; of what a list in `fields` of `data` holds
   };
   std::vector<Field> fields;
   RecordType() : Type(kKind) {}
@@ -306,6 +307,7 @@ struct Clause {
   std::vector<Name> names; // beside expressions, for `report`
   std::vector<Parameter> fields;
   std::unique_ptr<Block> body;            // may be null
+  std::unique_ptr<AssignStmt> let;        // of `x = value`, whose keyword is `let`
   std::vector<std::pair<Name, ExprPtr>> options; // `seed 7` behind a split; `{ calibrate digits.valid  keep embed }` behind a precision, `{ learn embed }` behind an optimiser
   std::string flag;
   std::vector<Clause> clauses;

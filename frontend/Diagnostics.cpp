@@ -264,6 +264,8 @@ void Diagnostics::print(std::ostream &out, bool colour) const {
     out << "and " << sorted.size() - kMostErrors << " more errors\n";
 }
 
+std::string counted(size_t n, const std::string &what) { return std::to_string(n) + " " + what + (n == 1 ? "" : "s"); }
+
 std::string didYouMean(const std::string &word, const std::vector<std::string> &candidates) {
   constexpr size_t kLongest = 64; // longer words are no slips of a known name
   std::vector<utf8proc_int32_t> points = codePoints(word);

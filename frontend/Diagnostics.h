@@ -45,6 +45,9 @@ private:
   std::vector<Diagnostic> list;
 };
 
+/// "1 input", "2 inputs".
+std::string counted(size_t n, const std::string &what);
+
 /// The candidate nearest to `word` (edit distance at most a third of its length), or empty.
 std::string didYouMean(const std::string &word, const std::vector<std::string> &candidates);
 

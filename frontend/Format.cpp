@@ -234,16 +234,14 @@ private:
 
   Entry clause(const Clause &c) {
     const std::string &word = c.keyword.text;
+    if (c.let)
+      return statement(*c.let, true);
     Entry e;
     e.begin = c.range.begin;
     e.end = c.range.end;
     e.kind = kPlain;
     e.head = word;
-    if (word == "let") {
-      e.kind = kAssign;
-      e.head = c.name.text;
-      e.tail = [this, &c] { return concat({doc::text(" = "), expr(*c.expressions[0])}); };
-    } else if (word == "phase") {
+    if (word == "phase") {
       e.kind = kPhase;
       e.head = "phase " + c.name.text;
       e.tail = [this, &c] { return concat({doc::text(" "), clauses(c.clauses, c.range)}); };
@@ -610,7 +608,7 @@ private:
     case Type::Kind::Record: {
       std::vector<Entry> entries;
       for (const RecordType::Field &field : static_cast<const RecordType &>(t).fields)
-        entries.push_back(fieldEntry(field.name, *field.type));
+        entries.push_back(fieldEntry(field.name, *field.type, field.defaultValue.get()));
       return braced(t.range.begin, t.range.end - 1, ", ", std::move(entries));
     }
     }

@@ -320,6 +320,7 @@ struct RichType {
   TensorType tensor;  // without the batch dimension
   std::string meaning; // Tensor: "box", "point" or "score" where its type says so
   std::vector<std::string> labels; // Tensor: names of its classes where the program gives them
+  std::string classesOf;           // Tensor: the field, `posts.intent`, whose classes it has, where the data names them
   bool stream = false; // Text: comes piece by piece
   std::vector<std::string> names; // Record, beside fields
   std::vector<RichType> fields;   // List, Optional: one, in the space of its rows

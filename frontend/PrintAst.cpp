@@ -133,6 +133,8 @@ private:
       for (const auto &[word, value] : c.options)
         expr("option " + word.text, value.get());
       block("body", c.body.get());
+      if (c.let)
+        statement(*c.let);
       clauses(c.clauses);
     }
   }
@@ -333,7 +335,7 @@ private:
       put(part + " record", t->range);
       Deeper deeper(*this);
       for (const RecordType::Field &field : static_cast<const RecordType *>(t)->fields)
-        type(field.name.text + ":", field.type.get());
+        type(field.name.text + ":", field.type.get()), expr("default", field.defaultValue.get());
       return;
     }
     }

@@ -56,7 +56,7 @@ clause
   | 'fit' name '=' expr                                                        # fitClause
   | 'target' target (',' target)*                                              # targetClause
   | 'precision' precision (',' precision)*                                     # precisionClause
-  | name '=' expr                                                              # letClause
+  | assignment                                                                 # letClause
   ;
 
 optimizer : expr ('{' ('learn' exprs)* '}')? ;
@@ -70,13 +70,13 @@ precisionOption : ('keep' | 'calibrate') exprs ;
 block : '{' statement* '}' ;
 
 statement
-  : name '=' expr                                                              # assignment
-  | name ':' type '=' expr                                                     # typedAssignment
-  | name '[' name (',' name)* ']' '=' expr                                     # indexedAssignment
+  : assignment                                                                 # assignmentStatement
   | kind=('param' | 'state') name ':' type ('=' expr)?                         # parameterStatement
   | 'yield' expr                                                               # yieldStatement
   | result                                                                     # resultStatement
   ;
+
+assignment : name ('[' name (',' name)* ']')? (':' type)? '=' expr ;
 
 // -------------------------------------------------------------------------------------------------------- expressions
 exprs : expr (',' expr)* ;
@@ -141,14 +141,14 @@ type : baseType '?'? ;
 baseType
   : 'stream' baseType                                                          # streamType
   | 'list' '<' type '>'                                                        # listType
-  | '{' (field ','?)* '}'                                                      # recordType
+  | '{' (dataField ','?)* '}'                                                  # recordType
   | ID (TightBrace className (',' className)* ','? '}')? ('@' NUMBER)? (dims dims?)?    # namedType
   ;
 
 className : word | STRING | NUMBER ;
 
 field : word ':' type ;
-dataField : field ('=' expr)? ;   // what a record has where the data has nothing
+dataField : field ('=' expr)? ;   // what a record has where the data has nothing; in `fields` of `data` alone
 dims  : '[' (dim (',' dim)* ','?)? ']' ;
 dim   : '...' | expr ;
 

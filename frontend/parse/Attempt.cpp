@@ -51,6 +51,8 @@ private:
   [[noreturn]] void stop(antlr4::Parser *parser, size_t at) {
     antlr4::ParserRuleContext *context = parser->getContext();
     // `epoch 3`: the word was read as a name, and the clause is one level up.
+    if (context && context->getRuleIndex() == generated::BigmParser::RuleAssignment)
+      context = dynamic_cast<antlr4::ParserRuleContext *>(context->parent);
     bool inClause = context && context->getRuleIndex() == generated::BigmParser::RuleClause;
     throw SyntaxStop{at, inClause};
   }

@@ -24,6 +24,7 @@ public:
   }
 
 private:
+  bool inFields = false; // of `data`, where values for what is missing stand
   /// The comment lines right above a declaration that begins its line, without their marks.
   std::string docAbove(uint32_t offset) const {
     size_t line = offset; // where the line begins that was looked at last
@@ -159,8 +160,10 @@ private:
     if (auto *c = cast<Parser::PlainClauseContext>(tree)) {
       out.expressions = exprs(c->exprs());
     } else if (auto *c = cast<Parser::FieldsClauseContext>(tree)) {
+      inFields = true;
       for (auto *field : c->dataField())
         out.fields.push_back({name(field->field()->word()), type(field->field()->type()), field->expr() ? expr(field->expr()) : nullptr});
+      inFields = false;
     } else if (auto *c = cast<Parser::SplitClauseContext>(tree)) {
       out.expressions.push_back(record(c->record()));
       if (c->expr())
@@ -221,13 +224,15 @@ private:
       out.name = name(c->name());
       out.expressions.push_back(expr(c->expr()));
     } else if (auto *c = cast<Parser::LetClauseContext>(tree)) {
-      out.keyword = {"let", range(c->name())};
-      out.name = name(c->name());
+      auto let = assignment(c->assignment());
+      let->range = range(c);
+      out.keyword = {"let", let->name.range};
+      out.name = let->name;
       const auto &words = clauseWords();
       if (std::find(words.begin(), words.end(), out.name.text) != words.end())
         diagnostics.error(Diag::ClauseWithEquals, out.name.range, {out.name.text}).hint =
             "write `" + out.name.text + " ...`";
-      out.expressions.push_back(expr(c->expr()));
+      out.let = std::move(let);
     }
     return out;
   }
@@ -252,33 +257,25 @@ private:
     return out;
   }
 
+  std::unique_ptr<AssignStmt> assignment(Parser::AssignmentContext *tree) {
+    auto s = std::make_unique<AssignStmt>();
+    auto names = tree->name();
+    s->name = name(names[0]);
+    s->indexed = names.size() > 1;
+    for (size_t i = 1; i < names.size(); ++i)
+      s->indices.push_back(name(names[i]));
+    if (tree->type())
+      s->type = type(tree->type());
+    s->value = expr(tree->expr());
+    return s;
+  }
+
   StmtPtr statement(Parser::StatementContext *tree) {
-    if (auto *c = cast<Parser::AssignmentContext>(tree)) {
-      auto s = std::make_unique<AssignStmt>();
-      s->name = name(c->name());
-      s->value = expr(c->expr());
-      return s;
-    }
+    if (auto *c = cast<Parser::AssignmentStatementContext>(tree))
+      return assignment(c->assignment());
     if (auto *c = cast<Parser::ResultStatementContext>(tree)) {
       auto s = std::make_unique<ResultStmt>();
       s->value = expr(c->result());
-      return s;
-    }
-    if (auto *c = cast<Parser::TypedAssignmentContext>(tree)) {
-      auto s = std::make_unique<AssignStmt>();
-      s->name = name(c->name());
-      s->type = type(c->type());
-      s->value = expr(c->expr());
-      return s;
-    }
-    if (auto *c = cast<Parser::IndexedAssignmentContext>(tree)) {
-      auto s = std::make_unique<AssignStmt>();
-      auto names = c->name();
-      s->name = name(names[0]);
-      s->indexed = true;
-      for (size_t i = 1; i < names.size(); ++i)
-        s->indices.push_back(name(names[i]));
-      s->value = expr(c->expr());
       return s;
     }
     if (auto *c = cast<Parser::ParameterStatementContext>(tree)) {
@@ -320,8 +317,11 @@ private:
       out = std::move(t);
     } else {
       auto t = std::make_unique<RecordType>();
-      for (auto *field : cast<Parser::RecordTypeContext>(tree)->field())
-        t->fields.push_back({name(field->word()), type(field->type())});
+      for (auto *part : cast<Parser::RecordTypeContext>(tree)->dataField()) {
+        t->fields.push_back({name(part->field()->word()), type(part->field()->type()), part->expr() ? expr(part->expr()) : nullptr});
+        if (part->expr() && !inFields)
+          diagnostics.error(Diag::DefaultNotHere, range(part->expr()), {t->fields.back().name.text});
+      }
       out = std::move(t);
     }
     out->range = range(tree);

@@ -87,16 +87,16 @@ Expected whatFits(const std::vector<Token *> &before, const Token &at) {
     if ((isWord && anyName) || (startSign && start) || (type == Parser::ARROW && out.operators) || !tries.fits(type))
       continue;
     words.push_back(shown);
-    out.onlyEquals = type == Parser::ASSIGN && words.size() == 1;
   }
+  const size_t ofValue = size_t(tries.fits(Parser::ASSIGN)) + size_t(tries.fits(Parser::COLON));
+  out.onlyValue = tries.fits(Parser::ASSIGN) && words.size() == ofValue;
   if (out.parenthesis && !out.operators && !number)
     words.push_back("`(`");
   if (openBrace && !number && !(id && !out.operators))
     words.push_back("`{`");
   if (closeBrace)
     words.push_back("`}`");
-  if (words.size() > 1)
-    out.onlyEquals = false;
+  out.onlyValue &= words.size() == ofValue;
   if (words.empty() && tries.fits(antlr4::Token::EOF))
     words.push_back("the next declaration");
   if (words.empty() && tries.fits(Parser::LT))

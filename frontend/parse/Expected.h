@@ -11,7 +11,7 @@ struct Expected {
   bool name = false;        // a name was wanted
   bool anyExpression = false; // an expression was wanted
   bool parenthesis = false; // a call's `(` could have stood here
-  bool onlyEquals = false;  // nothing but `=`
+  bool onlyValue = false;   // nothing but `=`, perhaps behind a type
   bool operators = false;   // an expression ended here
 };
 

@@ -142,7 +142,7 @@ private:
     SourceRange where = &at == &end ? range(next) : range(at);
 
     // `epoch 3`: a word begins a clause that does not exist.
-    if (expected.onlyEquals && attempt.inClause && previous && previous->getType() == Lexer::ID) {
+    if (expected.onlyValue && attempt.inClause && previous && previous->getType() == Lexer::ID) {
       std::string near = clauseElsewhere(written(*previous));
       if (near.empty())
         near = didYouMean(written(*previous), clauseWords());
@@ -158,6 +158,8 @@ private:
     Diagnostic &d = diagnostics.error(Diag::Expected, where, {expected.words, shown(at)});
     d.hint = hint(expected, index, at, previous);
   }
+
+  std::string withoutColon(const Token &word) const { return "a clause takes its value without `:`; write `" + written(word) + " ...`"; }
 
   std::string hint(const Expected &expected, size_t index, const Token &at, const Token *previous) const {
     size_t type = at.getType();
@@ -185,7 +187,10 @@ private:
     if (type == Lexer::EQ && expected.words.find("`=`") != std::string::npos)
       return "`==` compares; give it a value with `=`";
     if (type == Lexer::COLON && previous && std::ranges::count(clauseWords(), written(*previous)))
-      return "a clause takes its value without `:`; write `" + written(*previous) + " ...`";
+      return withoutColon(*previous);
+    if (previous && previous->getType() == Lexer::COLON && index > 1 && tokens[index - 2]->firstOnLine &&
+        std::ranges::count(clauseWords(), written(*tokens[index - 2])))
+      return withoutColon(*tokens[index - 2]);
     if (type == Lexer::COLON && expected.words.find("`=`") != std::string::npos)
       return "give it a value with `=`";
     for (size_t i = std::min(index, tokens.size()); i-- > 0;) {

@@ -127,7 +127,7 @@ Val Checker::callBuiltin(const Builtin &b, const Args &args, SourceRange where) 
       }
     }
     if (slot >= names.size())
-      return fail(Diag::TooManyArguments, a.where, {b.name, std::to_string(names.size())});
+      return fail(Diag::TooManyArguments, a.where, {b.name, counted(names.size(), "argument")});
     if (call.args[slot])
       return fail(Diag::SettingTwice, a.where, {b.name, names[slot]});
     call.args[slot] = &a;

@@ -266,7 +266,7 @@ Val Checker::callDecl(const ast::CallableDecl &d, Module *m, const Args &args, S
         give(*sig.settings[nextSetting++], a);
       } else {
         fail(Diag::TooManyArguments, a.where,
-             {d.name.text, std::to_string(applies ? sig.inputs.size() + sig.settings.size() : sig.settings.size())});
+             {d.name.text, counted(applies ? sig.inputs.size() + sig.settings.size() : sig.settings.size(), "argument")});
         ok = false;
       }
       continue;
@@ -395,7 +395,7 @@ Val Checker::applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &
       }
     }
     if (slot >= sig.inputs.size()) {
-      fail(Diag::TooManyInputs, a.where, {d.name.text, std::to_string(sig.inputs.size())});
+      fail(Diag::TooManyInputs, a.where, {d.name.text, counted(sig.inputs.size(), "input")});
       ok = false;
     } else if (slots[slot]) {
       fail(Diag::SettingTwice, a.where, {d.name.text, sig.inputs[slot]->name.text});

@@ -42,6 +42,7 @@ struct Pattern {
   bool isLabel = false;
   std::optional<Dim> classes;
   std::vector<std::string> choices;
+  std::string classesOf;       // `label[posts.intent]`: the field, where its data names the classes
   std::string meaning;         // Tensor: "box", "point", "score" where the type is called so
   std::vector<Pattern> fields; // Record; List, Optional: one
   std::vector<std::string> names;
@@ -215,6 +216,8 @@ public:
 
   // ------------------------------------------------------------ types
   Pattern resolve(const ast::Type &type, const ScopePtr &scope, bool mayBeFree);
+  /// `label[posts.intent]`: the classes of a field. False where the expression names no data; Invalid after an error.
+  bool classesOfField(const ast::Expr &e, const ScopePtr &scope, Pattern &out);
   std::optional<Dim> resolveDim(const ast::Expr &e, const ScopePtr &scope, bool mayBeFree);
   std::optional<TensorType> concrete(const Pattern &p, SourceRange where);
   Val bind(const Pattern &p, const Given &arg, const Target &target, Matching &m);
@@ -304,7 +307,7 @@ public:
   void readSplit(DataSet &set, DataProgram &out);
   std::optional<Spec> evalSpec(const ast::Expr &e, const ScopePtr &scope, const std::vector<Field> &fields);
   /// What stands where the data has nothing: `rooms: f32 = 0`.
-  bool readMissing(const ast::Parameter &written, Field &field, Module *m);
+  bool readMissing(const ast::Expr *value, const ast::Type &type, Field &field, Module *m);
   /// In the function being built: the fields of a batch, raw or prepared, as inputs.
   void bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown);
   void bindPrepared(DataSet &set, const ScopePtr &scope);

@@ -86,9 +86,11 @@ std::optional<Spec> Checker::evalSpec(const ast::Expr &e, const ScopePtr &scope,
         ok = false;
       }
     } else if (std::find(known->second.begin(), known->second.end(), a.name.text) == known->second.end()) {
-      std::string near = didYouMean(a.name.text, known->second);
+      std::string near = didYouMean(a.name.text, known->second), all;
+      for (const std::string &one : known->second)
+        all += (all.empty() ? "it has `" : ", `") + one + "`";
       fail(Diag::UnknownSetting, a.name.range, {spec.name, a.name.text},
-           near.empty() ? "" : "did you mean `" + near + "`?");
+           near.empty() ? all : "did you mean `" + near + "`?");
       ok = false;
     } else if (v.is(Val::Kind::String)) {
       spec.options[a.name.text] = v.text;

@@ -18,14 +18,14 @@ bool Checker::readFields(DataSet &set, DataProgram &out) {
     if (f.type->kind == ast::Type::Kind::List) {
       Field field;
       field.name = name;
-      if (readListField(set, f.name, static_cast<const ast::ListType &>(*f.type), field) && readMissing(f, field, set.module))
+      if (readListField(set, f.name, static_cast<const ast::ListType &>(*f.type), field) && readMissing(f.defaultValue.get(), *f.type, field, set.module))
         out.fields.push_back(std::move(field));
       else
         ok = false;
       continue;
     }
     auto field = readField(f.name, *f.type, set.module);
-    if (!field || !readMissing(f, *field, set.module)) {
+    if (!field || !readMissing(f.defaultValue.get(), *f.type, *field, set.module)) {
       ok = false;
       continue;
     }
@@ -67,6 +67,12 @@ std::optional<Field> Checker::readField(const ast::Name &name, const ast::Type &
   auto type = pack ? std::nullopt : concrete(p, written.range);
   if (pack)
     fail(Diag::NotATensorType, written.range, {source(written.range)});
+  if (!p.classesOf.empty()) {
+    unsupported("a field with the classes of another", written.range, "write how many there are, `label[10]`, or their names, `label{cat, dog}`");
+    return std::nullopt;
+  }
+  if (type && p.isLabel && p.sizes.empty())
+    field.labels = p.choices;
   if (type && p.isLabel && !p.classes) {
     fail(Diag::LabelWithoutClasses, written.range, {}, "write `label[10]` or `label{cat, dog}`");
     type = std::nullopt;
@@ -84,12 +90,49 @@ std::optional<Field> Checker::readField(const ast::Name &name, const ast::Type &
   return field;
 }
 
-bool Checker::readMissing(const ast::Parameter &written, Field &field, Module *m) {
-  if (!written.defaultValue)
+bool Checker::classesOfField(const ast::Expr &e, const ScopePtr &scope, Pattern &out) {
+  const std::string path = exprPath(e), name = path.substr(0, path.find('.'));
+  if (name == path || scope->find(name))
+    return false;
+  DataSet *set = dataSet(name, scope->module);
+  if (!set)
+    return false;
+  const std::string wanted = path.substr(name.size() + 1);
+  std::vector<std::string> names;
+  const Field *found = nullptr;
+  auto look = [&](const Field &field, const std::string &as) {
+    if (field.kind == "label")
+      names.push_back(as);
+    if (field.kind == "label" && as == wanted)
+      found = &field;
+  };
+  for (const Field &field : program->data[set->index].fields) {
+    look(field, field.name);
+    for (const Field &part : field.parts)
+      look(part, field.name + "." + part.name);
+  }
+  if (!found) {
+    out.kind = Pattern::Kind::Invalid;
+    std::string near = didYouMean(wanted, names), all;
+    for (auto &one : names)
+      all += (all.empty() ? "its classes are those of `" : ", `") + one + "`";
+    if (set->ok) // else it has an error of its own
+      fail(Diag::DimensionForm, e.range, {source(e.range)}, near.empty() ? (all.empty() ? "`" + name + "` has no field of classes" : all) : "did you mean `" + name + "." + near + "`?");
     return true;
-  const ast::Expr &e = *written.defaultValue;
+  }
+  out.classes = found->type.classes;
+  out.choices = found->labels;
+  if (found->labels.empty())
+    out.classesOf = path;
+  return true;
+}
+
+bool Checker::readMissing(const ast::Expr *value, const ast::Type &type, Field &field, Module *m) {
+  if (!value)
+    return true;
+  const ast::Expr &e = *value;
   auto refuse = [&](const std::string &what, const std::string &hint) {
-    fail(Diag::FieldMissing, e.range, {field.name, source(written.type->range), what}, hint);
+    fail(Diag::FieldMissing, e.range, {field.name, source(type.range), what}, hint);
     return false;
   };
   bool named = !field.labels.empty();
@@ -113,7 +156,7 @@ bool Checker::readMissing(const ast::Parameter &written, Field &field, Module *m
     else if (auto n = v.asNumber(); n && field.kind != "text" && field.type.elem != Elem::Bool)
       field.missing = shown(*n);
     else
-      return refuse(describe(v), field.kind == "text" ? "write a text: `= \"\"`" : named ? "write one of its classes" : "write a number: `= 0`");
+      return refuse(v.is(Val::Kind::None) ? "`none`" : describe(v), field.kind == "text" ? "write a text: `= \"\"`" : named ? "write one of its classes" : "write a number: `= 0`");
   }
   if (named && std::find(field.labels.begin(), field.labels.end(), *field.missing) == field.labels.end())
     return refuse("`" + *field.missing + "`", "write one of its classes");
@@ -139,7 +182,7 @@ bool Checker::readListField(DataSet &set, const ast::Name &name, const ast::List
       fail(Diag::FieldTwice, part.name.range, {one->name});
       one.reset();
     }
-    ok &= one.has_value();
+    ok &= one && readMissing(part.defaultValue.get(), *part.type, *one, set.module);
     if (!one)
       continue;
     if (one->kind != "text") {
@@ -154,6 +197,9 @@ bool Checker::readListField(DataSet &set, const ast::Name &name, const ast::List
 }
 
 void Checker::bindRaw(DataSet &set, const ScopePtr &scope, bool labelsAreKnown) {
+  // How many records a batch has, under the name that types show it by, unless the program means something else by that.
+  if (!findDecl("N", set.module).decl && !set.where.count("N"))
+    scope->names["N"] = {Val::of(Dim::symbol("N")), set.decl->name.range};
   for (const Field &f : program->data[set.index].fields) {
     if (f.kind == "text" || f.kind == "photo") {
       Val v;

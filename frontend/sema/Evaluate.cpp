@@ -38,8 +38,8 @@ bool Checker::buildEvaluate(const ast::EvaluateDecl &d, Training &t, DataSet &se
     rec->output("loss", loss.tensor);
     std::set<std::string> names = {"loss"};
     for (auto &c : d.clauses) {
-      if (c.keyword.text == "let" && !c.expressions.empty())
-        scope->names[c.name.text] = {eval(*c.expressions[0], scope), c.name.range};
+      if (c.let)
+        evalAssign(*c.let, scope);
       if (c.keyword.text != "report")
         continue;
       for (size_t i = 0; i < c.expressions.size(); ++i) {

@@ -181,8 +181,16 @@ struct Checker::FlowEvaluation {
     const auto &[input, type] = flow.inputs[i];
     const Field *f = field(name);
     if (!f) {
-      k.fail(Diag::FlowEvaluateInput, where, {flow.name, input, k.program->data[set.index].name, name},
-             "say what it is given: `found = " + flow.name + "(field)`");
+      const DataProgram &data = k.program->data[set.index];
+      std::vector<std::string> names;
+      for (const Field &one : data.fields)
+        names.push_back(one.name);
+      const std::string near = didYouMean(name, names);
+      const bool derived = std::find(data.derived.begin(), data.derived.end(), name) != data.derived.end();
+      k.fail(Diag::FlowEvaluateInput, where, {flow.name, input, data.name, name},
+             derived           ? "`" + name + "` is derived: a flow takes what the records hold, as an application would give it, and makes the rest itself"
+             : near.empty() ? "say what it is given: `found = " + flow.name + "(field)`"
+                            : "did you mean `" + near + "`?");
       return false;
     }
     RichType given = richType(*f);
@@ -209,7 +217,7 @@ struct Checker::FlowEvaluation {
         ++i;
       if (i >= flow.inputs.size()) {
         if (a.name.text.empty())
-          k.fail(Diag::TooManyInputs, a.value->range, {flow.name, std::to_string(flow.inputs.size())});
+          k.fail(Diag::TooManyInputs, a.value->range, {flow.name, counted(flow.inputs.size(), "input")});
         else
           k.fail(Diag::UnknownInput, a.name.range, {flow.name, a.name.text}, "a flow is measured with its settings as they are declared, fitted or `--set`");
         return false;
@@ -386,8 +394,8 @@ struct Checker::FlowEvaluation {
     std::map<std::string, std::string> byText;
     bool ok = true;
     for (auto &c : decl.clauses)
-      if (c.keyword.text == "let" && !c.expressions.empty())
-        lets[c.name.text] = c.expressions[0].get();
+      if (c.let)
+        lets[c.name.text] = c.let->value.get();
     for (auto &c : decl.clauses)
       for (size_t i = 0; c.keyword.text == "report" && i < c.expressions.size(); ++i)
         ok &= readMetric(*c.expressions[i], i < c.names.size() ? c.names[i].text : "", byText);

@@ -129,6 +129,7 @@ Val Checker::flowInput(const std::string &name, const ast::Type &written, Source
   Val v = one(RichType::Kind::Tensor, flowTensorInput(name, written, where, scope, type));
   type.meaning = v.meaning = t.meaning;
   type.labels = t.choices;
+  type.classesOf = t.classesOf;
   return v;
 }
 

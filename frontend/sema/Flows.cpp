@@ -170,9 +170,13 @@ bool Checker::flowResult(const Val &given, const ast::Type *declared, const Scop
     Matching matching{scope, {}, {}, {}};
     if (pattern->kind != Pattern::Kind::Tensor)
       return wrong();
-    if (bind(*pattern, {one, where, "", nullptr, {}}, {flow->name, "", true}, matching).poison() || !settleDeferred(matching))
+    const Val bound = bind(*pattern, {one, where, "", nullptr, {}}, {flow->name, "", true}, matching);
+    if (bound.poison() || !settleDeferred(matching))
       return false;
+    if (pattern->isLabel)
+      one.type.classes = bound.type.classes;
     type.labels = pattern->choices;
+    type.classesOf = pattern->classesOf;
   }
   type.meaning = pattern && !pattern->meaning.empty() ? pattern->meaning : v.meaning;
   type.tensor = one.type;
@@ -264,8 +268,8 @@ Val Checker::applyFlow(const ast::CallableDecl &d, Module *m, const Args &args, 
     if (i >= sig.inputs.size()) {
       if (!a.name.empty())
         return fail(Diag::UnknownInput, a.where, {d.name.text, a.name});
-      return sig.settings.empty() ? fail(Diag::TooManyInputs, a.where, {d.name.text, std::to_string(sig.inputs.size())})
-                                  : fail(Diag::FlowSettingByName, a.where, {d.name.text, std::to_string(sig.inputs.size())},
+      return sig.settings.empty() ? fail(Diag::TooManyInputs, a.where, {d.name.text, counted(sig.inputs.size(), "input")})
+                                  : fail(Diag::FlowSettingByName, a.where, {d.name.text, counted(sig.inputs.size(), "input")},
                                          "write `" + sig.settings[0]->name.text + ": " + source(a.where) + "`");
     }
     if (given[i])

@@ -253,7 +253,7 @@ bool Checker::checkVocabulary(const ast::FitDecl &d, const ast::CallExpr &call, 
           continue;
         }
         fail(texts > 1 ? Diag::TooManyArguments : Diag::VocabularyOfText, a.where,
-             texts > 1 ? std::vector<std::string>{kind, "1"} : std::vector<std::string>{kind, describe(a.value)},
+             texts > 1 ? std::vector<std::string>{kind, "1 text"} : std::vector<std::string>{kind, describe(a.value)},
              texts > 1 ? "" : "for example `" + kind + "(corpus.train.line)`");
         ok = false;
       } else if (a.name == "at_most" || (a.name == "at_least" && kind == "words")) {

@@ -111,6 +111,10 @@ void Checker::bindSets(Training &t, const ScopePtr &scope) {
     Val record;
     record.kind = Val::Kind::Record;
     for (auto &[name, binding] : own->names) {
+      if (binding.value.is(Val::Kind::Int)) { // the size of the batch, which all sets share
+        scope->names[name] = binding;
+        continue;
+      }
       record.names.push_back(name);
       record.items.push_back(binding.value);
       if (++seen[name] == 1)
@@ -126,10 +130,9 @@ bool Checker::evalLets(Training &t, const ast::Clause *phase, const ScopePtr &sc
   bool ok = true;
   auto run = [&](const std::vector<ast::Clause> &list) {
     for (auto &c : list)
-      if (c.keyword.text == "let" && !c.expressions.empty()) {
-        Val v = eval(*c.expressions[0], scope);
-        ok &= !v.poison();
-        scope->names[c.name.text] = {v, c.name.range};
+      if (c.let) {
+        evalAssign(*c.let, scope);
+        ok &= !scope->names[c.name.text].value.poison();
       }
   };
   run(t.decl->clauses);
@@ -179,9 +182,10 @@ bool Checker::bindLosses(Training &t, const ast::Clause &phase, const ast::Expr 
     auto inner = std::make_shared<Scope>();
     inner->parent = scope;
     inner->module = t.module;
+    inner->callBorder = true;
     for (auto &let : c.clauses)
-      if (let.keyword.text == "let" && !let.expressions.empty())
-        inner->names[let.name.text] = {eval(*let.expressions[0], inner), let.name.range};
+      if (let.let)
+        evalAssign(*let.let, inner);
     Val v = eval(*other->expressions[0], inner);
     if (v.poison())
       return false;

@@ -128,7 +128,7 @@ Pattern Checker::resolve(const ast::Type &type, const ScopePtr &scope, bool mayB
       p.kind = Pattern::Kind::Tensor;
       p.elem = Elem::I32;
       p.isLabel = true;
-      if (s.classes) {
+      if (s.classes && !classesOfField(*s.classes, scope, p)) {
         p.classes = resolveDim(*s.classes, scope, mayBeFree);
         if (!p.classes)
           p.kind = Pattern::Kind::Invalid;
@@ -275,6 +275,11 @@ void Checker::bindTensor(const Pattern &declared, const TensorType &actual, cons
       q.classes = sema::apply(*q.classes, m.bindings);
     return q.str();
   };
+  auto classesHint = [&] {
+    const std::string classes = p.classes ? plain(sema::apply(*p.classes, m.bindings).str()) : "10";
+    return "whole numbers are classes where their type says so: declare the field `label[" + classes +
+           "]`, or name the value first: `class: label[" + classes + "][...] = ...`";
+  };
   auto explain = [&](Diagnostic &d, const Dim *dim) {
     note(d, arg.where, (arg.expr && arg.expr->kind == ast::Expr::Kind::Ref ? "`" + source(arg.where) + "`" : "this") +
                            " is " + actual.str());
@@ -306,6 +311,8 @@ void Checker::bindTensor(const Pattern &declared, const TensorType &actual, cons
     Diagnostic &d = mismatch(nullptr);
     if (p.elem == Elem::F32 && actual.classes != Dim(0))
       d.hint = "of classes `one_hot(...)` makes rows of 0 and 1, and `f32(...)` their numbers";
+    else if (p.isLabel)
+      d.hint = classesHint();
     else if (p.elem == Elem::F32 && actual.elem != Elem::Bool)
       d.hint = "write `f32(" + (arg.where.valid() ? source(arg.where) : std::string("...")) + ")` to convert it";
     return;
@@ -355,9 +362,9 @@ void Checker::bindTensor(const Pattern &declared, const TensorType &actual, cons
   for (size_t i = 0; i < p.sizes.size(); ++i)
     one(p.sizes[i].dim, actual.shape[i], i, false);
   if (p.isLabel) {
-    if (actual.classes == Dim(0)) {
-      Diagnostic &d = mismatch(nullptr);
-      d.hint = "declare the field `label[" + (p.classes ? plain(p.classes->str()) : std::string("10")) + "]`";
+    if (actual.classes == Dim(0) && target.isResult && p.classes && !hasFree(sema::apply(*p.classes, m.bindings))) { // numbers are classes where a type that is written says so
+    } else if (actual.classes == Dim(0)) {
+      mismatch(nullptr).hint = classesHint();
     } else if (p.classes) {
       one(*p.classes, actual.classes, 0, true);
     }
@@ -495,6 +502,8 @@ Val Checker::bind(const Pattern &p, const Given &arg, const Target &target, Matc
     Val out = v;
     if (!p.isLabel)
       out.type.classes = 0;
+    else if (out.type.classes == Dim(0))
+      out.type.classes = sema::apply(*p.classes, m.bindings);
     if (!p.meaning.empty())
       out.meaning = p.meaning;
     return out;

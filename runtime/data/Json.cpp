@@ -80,8 +80,12 @@ private:
   void putMissing(size_t i, const std::string &place) {
     if (fields[i].isList())
       return lists[i].endRecord(0);
-    for (int64_t n = fields[i].isText() || fields[i].isLabel() ? 1 : std::max<int64_t>(1, product(fields[i].shape)); n > 0; --n)
-      columns[i].put(*fields[i].missing, place);
+    fill(fields[i], [&](std::string cell) { columns[i].put(std::move(cell), place); });
+  }
+  /// What stands for a value that is missing, as many times as the field has numbers.
+  template <class Put> static void fill(const Field &f, const Put &take) {
+    for (int64_t n = f.isText() || f.isLabel() ? 1 : std::max<int64_t>(1, product(f.shape)); n > 0; --n)
+      take(*f.missing);
   }
   void put(const Json &value, size_t i, const std::string &place) {
     if (!fields[i].isList())
@@ -92,10 +96,15 @@ private:
       for (size_t p = 0; p < fields[i].parts.size(); ++p) {
         const Field &part = fields[i].parts[p];
         std::string at = fmt::format("{}[{}]", place, n);
-        if (!value[n].is_object() || !value[n].contains(part.name))
+        auto take = [&](std::string cell) { lists[i].put(p, std::move(cell), at); };
+        const bool there = value[n].is_object() && value[n].contains(part.name);
+        if (!there && !(value[n].is_object() && part.missing))
           fail("{} has no member `{}`", at, part.name);
         at += fmt::format(".{}", part.name);
-        put(value[n][part.name], part, at, [&](std::string cell) { lists[i].put(p, std::move(cell), at); });
+        if (!there || (part.missing && value[n][part.name].is_null()))
+          fill(part, take);
+        else
+          put(value[n][part.name], part, at, take);
       }
     lists[i].endRecord(int64_t(value.size()));
   }

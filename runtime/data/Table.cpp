@@ -269,7 +269,10 @@ Table openTable(const std::string &declaration, const SourceSpec &spec, const st
   table.fields = fields;
   table.columns.resize(fields.size());
   const std::vector<std::string_view> withGaps = {"csv", "json", "jsonl", "tsv"};
+  std::vector<Field> all = fields;
   for (auto &f : fields)
+    all.insert(all.end(), f.parts.begin(), f.parts.end());
+  for (auto &f : all)
     if (f.missing && std::find(withGaps.begin(), withGaps.end(), spec.name) == withGaps.end())
       fail("data `{}`: the field `{}` has a value for records without one, and `{}` always has one; such values are for {}", declaration, f.name,
            spec.name, fmt::join(withGaps, ", "));

@@ -82,7 +82,7 @@ private:
         files.push_back(entry.path().string());
     }
     if (files.empty()) { // told in its turn, as a picture that cannot be read is
-      withoutPictures[folder] = error ? "the folder cannot be read: " + error.message() : "there is no picture (.png, .jpg) in this folder";
+      unreadable[folder] = folder + ": " + (error ? "the folder cannot be read: " + error.message() : "there is no picture (.png, .jpg) in this folder");
       return take(folder);
     }
     std::sort(files.begin(), files.end());
@@ -91,11 +91,20 @@ private:
   }
 
   void take(const std::string &input) {
-    ++all;
-    waiting.push_back(input);
-    // Pictures gain nothing from being sorted, and a stream of them is answered as it comes.
-    if (waiting.size() >= (takesOne(flow::RichType::Kind::Image) ? kBatch : kWindow))
-      finish();
+    std::vector<std::string> records = {input};
+    try {
+      records = recordsIn(*chosen, input);
+    } catch (const data::Error &e) { // told in its turn
+      unreadable[input] = e.what();
+    }
+    numbered |= records.size() > 1;
+    for (auto &record : records) {
+      ++all;
+      waiting.push_back(std::move(record));
+      // Pictures gain nothing from being sorted, and a stream of them is answered as it comes.
+      if (waiting.size() >= (takesOne(flow::RichType::Kind::Image) ? kBatch : kWindow))
+        finish();
+    }
   }
 
   bool takesOne(flow::RichType::Kind kind) const { return driver::takesOne(*chosen, kind); }
@@ -119,8 +128,8 @@ private:
       std::vector<size_t> rows;
       for (size_t k = begin; k < std::min(begin + each, order.size()); ++k) {
         try {
-          if (auto folder = withoutPictures.find(waiting[order[k]]); folder != withoutPictures.end())
-            fail("{}: {}", folder->first, folder->second);
+          if (auto why = unreadable.find(waiting[order[k]]); why != unreadable.end())
+            fail("{}", why->second);
           flow::append(*chosen, parsed(waiting[order[k]]), slots, around);
           rows.push_back(order[k]);
         } catch (const data::Error &e) {
@@ -224,7 +233,7 @@ private:
   std::string canvas; // slot of the image that results are drawn on; empty: nothing is drawn
   bool drawFolder = false, numbered = false;
   std::set<std::string> drawnFiles;
-  std::map<std::string, std::string> withoutPictures; // folders, and what is wrong with each
+  std::map<std::string, std::string> unreadable; // inputs, and what is wrong with each
   size_t all = 0, bad = 0;
 };
 

@@ -57,7 +57,7 @@ void serve(FlowHost &host, const flow::Flow &flow, const std::vector<std::string
 
 } // namespace
 
-Served bench(const bigm_module *module, const BenchOptions &options, const std::vector<std::string> &inputs) {
+Served bench(const bigm_module *module, const BenchOptions &options, const std::vector<std::string> &given) {
   Served served;
   served.result = guarded([&]() -> Result {
     auto flows = flowsOf(module);
@@ -68,6 +68,10 @@ Served bench(const bigm_module *module, const BenchOptions &options, const std::
     FlowHost host(session, data, options, std::move(flows));
     const flow::Flow &flow = host.choose(options.flow);
     host.loadWeights();
+    std::vector<std::string> inputs;
+    for (auto &input : given)
+      for (auto &record : recordsIn(flow, input))
+        inputs.push_back(std::move(record));
     int threads = std::max(1, host.session().threads() / options.clients);
     std::vector<Client> clients(static_cast<size_t>(options.clients));
     for (auto &client : clients) {

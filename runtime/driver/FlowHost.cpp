@@ -1,6 +1,7 @@
 #include "FlowHost.h"
 #include "RunFolder.h"
 #include "runtime/data/Error.h"
+#include "runtime/data/Npy.h"
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -28,12 +29,32 @@ const flow::Flow &FlowHost::choose(const std::string &name) const {
   fail("there is no flow `{}`; the program has {}", name, names);
 }
 
+namespace {
+/// Gives classes that the data named, and a run keeps, their names.
+void nameClasses(flow::RichType &type, const Program &program) {
+  const size_t dot = type.classesOf.find('.');
+  if (type.labels.empty() && dot != std::string::npos) {
+    std::vector<data::Field> fields = program.dataNamed(type.classesOf.substr(0, dot)).fields;
+    for (auto &[name, field] : data::classesOf(fields))
+      if (name == type.classesOf.substr(dot + 1))
+        type.labels = field->labels;
+  }
+  for (flow::RichType &field : type.fields)
+    nameClasses(field, program);
+}
+} // namespace
+
 void FlowHost::loadWeights() {
   const Program &program = session_.program();
   if (!options.runDir.empty()) {
     RunFolder folder(options.runDir, true);
     folder.loadFor(program, session_.model());
     data_.loadTexts(folder);
+    for (flow::Flow &flow : flows) {
+      nameClasses(flow.result, program);
+      for (auto &[name, type] : flow.inputs)
+        nameClasses(type, program);
+    }
     return;
   }
   bool fitted = std::any_of(program.tokenizers.begin(), program.tokenizers.end(), [](auto &t) { return t.kind != "file"; });
@@ -63,6 +84,25 @@ nlohmann::ordered_json parsedRecord(const flow::Flow &flow, const std::string &i
   if (value.is_discarded())
     fail("{}: is no JSON; `{}` takes {}", input, flow.name, flow.inputs.size() == 1 ? "its input as JSON" : "an object with its inputs");
   return value;
+}
+
+std::vector<std::string> recordsIn(const flow::Flow &flow, const std::string &input) {
+  const size_t rank = flow.inputs[0].second.shape.size();
+  if (!input.ends_with(".npy") || !takesOne(flow, flow::RichType::Kind::Tensor))
+    return {input};
+  const data::Tensor file = data::readNpyTensor(input);
+  if (file.shape.size() != rank && file.shape.size() != rank + 1)
+    fail("{}: has the sizes {}; a record of `{}` has {} of them, and a file of several one more", input, data::shapeText(file.shape), flow.name, rank);
+  if (file.count() == 0)
+    fail("{}: holds no numbers", input);
+  auto numbers = flow::asJson(file, {});
+  std::vector<std::string> records;
+  if (file.shape.size() == rank)
+    records.push_back(numbers.dump());
+  else
+    for (auto &one : numbers)
+      records.push_back(one.dump());
+  return records;
 }
 
 } // namespace bigm::driver

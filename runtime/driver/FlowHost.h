@@ -48,5 +48,7 @@ private:
 bool takesOne(const flow::Flow &flow, flow::RichType::Kind kind);
 /// A record as people write it: a text or a path as it stands where the flow takes one, else JSON. Throws data::Error.
 nlohmann::ordered_json parsedRecord(const flow::Flow &flow, const std::string &input);
+/// The records that an input stands for: an .npy file, where the flow takes numbers, holds one or several. Throws data::Error.
+std::vector<std::string> recordsIn(const flow::Flow &flow, const std::string &input);
 
 } // namespace bigm::driver

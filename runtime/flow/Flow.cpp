@@ -52,6 +52,7 @@ RichType richType(const json &j) {
   if (type.label && j["classes"].is_number())
     type.classes = j["classes"].get<int64_t>();
   type.labels = j.value("labels", std::vector<std::string>{});
+  type.classesOf = j.value("classes_of", "");
   type.meaning = j.value("meaning", "");
   return type;
 }

@@ -27,6 +27,7 @@ struct RichType {
   data::Elem elem = data::Elem::F32; // Tensor, and its sizes as expressions
   std::vector<std::string> shape;
   std::vector<std::string> labels; // of a label's classes
+  std::string classesOf;           // the field, `posts.intent`, whose data names them
   std::string meaning;             // Tensor: "box", "point", "score", or nothing
   bool label = false, stream = false;
   int64_t classes = 0;             // Tensor of labels: how many there are, where that is a number

@@ -12,7 +12,9 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 namespace fs = std::filesystem;
 
@@ -32,6 +34,27 @@ std::unique_ptr<OpenModule> openForWeights(const Checked &checked, const Compile
   auto portable = compile(checked, how, code);
   return portable ? openCompiled(*portable, code) : nullptr;
 }
+
+/// Classes of flows that the data named, and the run keeps, have these names in the library.
+void nameClasses(RichType &type, const nlohmann::json &names) {
+  if (auto found = names.find(type.classesOf); found != names.end() && found->is_array())
+    for (const auto &name : *found)
+      if (name.is_string())
+        type.labels.push_back(name.get<std::string>());
+  for (RichType &field : type.fields)
+    nameClasses(field, names);
+}
+void nameClasses(Program &program, const std::string &run) {
+  std::ifstream in(fs::path(run) / "classes.json");
+  const auto names = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  if (!names.is_object())
+    return;
+  for (FlowProgram &flow : program.flows) {
+    nameClasses(flow.result, names);
+    for (auto &[name, type] : flow.inputs)
+      nameClasses(type, names);
+  }
+}
 } // namespace
 
 int build(const BuildOptions &options) {
@@ -45,6 +68,7 @@ int build(const BuildOptions &options) {
   auto checked = checkProgram(options.program.file, sets, options.data);
   if (!checked)
     return UserError;
+  nameClasses(checked->program, options.run);
   int code = Done;
   CodeOptions here = options.code;
   here.targets.clear(); // this machine finds ranges, whatever the library is for

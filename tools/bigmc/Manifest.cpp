@@ -148,6 +148,8 @@ json describe(const RichType &type) {
   j.update(describeType(type.tensor));
   if (!type.labels.empty())
     j["labels"] = type.labels;
+  if (!type.classesOf.empty())
+    j["classes_of"] = type.classesOf;
   if (!type.meaning.empty())
     j["meaning"] = type.meaning;
   return j;

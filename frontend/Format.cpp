@@ -170,7 +170,7 @@ private:
       entry.begin = e->range.begin;
       entry.end = e->range.end;
       auto *pair = as<BinaryExpr>(e.get());
-      if (pair && pair->op == BinaryExpr::Op::To && pair->left->kind == Expr::Kind::String) {
+      if (pair && pair->op == BinaryExpr::Op::To && (pair->left->kind == Expr::Kind::String || pair->left->kind == Expr::Kind::Ref)) {
         entry.kind = kAssign;
         entry.head = std::string(source.substr(pair->left->range.begin, pair->left->range.end - pair->left->range.begin));
         entry.tail = [this, pair] { return concat({doc::text(" -> "), expr(*pair->right)}); };

@@ -57,13 +57,16 @@ void Checker::readSource(const ast::InstanceDecl &d, ModelSource &out) {
     bool arrow = pair && pair->op == ast::BinaryExpr::Op::To;
     auto *from = arrow ? ast::as<ast::StringExpr>(pair->left.get()) : nullptr;
     auto *to = arrow ? ast::as<ast::StringExpr>(pair->right.get()) : nullptr;
-    auto *none = arrow ? ast::as<ast::RefExpr>(pair->right.get()) : nullptr;
-    if (!from || (!to && !(none && none->name == "none"))) {
+    auto isNone = [&](const ast::ExprPtr &side) {
+      auto *word = ast::as<ast::RefExpr>(side.get());
+      return word && word->name == "none";
+    };
+    if (!arrow || !((from && (to || isNone(pair->right))) || (to && isNone(pair->left)))) {
       fail(Diag::RenameForm, e->range, {source(e->range)},
-           "write `\"layers.{i}.gamma\" -> \"layer_{i+1}.weight\"`, or `-> none` for what the model does not need");
+           "write `\"layers.{i}.gamma\" -> \"layer_{i+1}.weight\"`, `-> none` for what the model does not need, or `none ->` for what the file does not have");
       continue;
     }
-    out.renames.emplace_back(from->value, to ? to->value : "");
+    out.renames.emplace_back(from ? from->value : "", to ? to->value : "");
   }
 }
 

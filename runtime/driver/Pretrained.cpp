@@ -183,7 +183,7 @@ void load(const Program &program, bigm_model *model, const ModelSource &source, 
     f.order = to.order;
   }
   for (auto &[name, index] : wanted)
-    if (!filled.count(index))
+    if (!filled.count(index) && !renames.begins(name))
       missing.push_back("`" + name + "`");
   for (auto &[index, f] : filled)
     if (std::string why = unfit(program.tensors[index], f); !why.empty())

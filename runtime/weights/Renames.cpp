@@ -7,6 +7,8 @@
 namespace bigm::weights {
 using data::fail;
 
+static constexpr size_t kBudget = 100'000; // steps of matching one name
+
 std::vector<Renames::Piece> Renames::piecesOf(const std::string &text, bool right, const std::string &rule) {
   std::vector<Piece> pieces;
   for (size_t at = 0; at < text.size();) {
@@ -64,6 +66,10 @@ static std::vector<size_t> orderOf(const std::string &text, const std::string &r
 
 Renames::Renames(const std::vector<std::pair<std::string, std::string>> &written) {
   for (auto &[from, to] : written) {
+    if (from.empty()) {
+      own.push_back(piecesOf(to, false, "none"));
+      continue;
+    }
     Rule rule;
     rule.written = from;
     rule.drop = to.empty();
@@ -134,7 +140,7 @@ bool Renames::match(const std::vector<Piece> &pieces, size_t piece, const std::s
 Renamed Renames::operator()(const std::string &name) const {
   for (auto &rule : rules) {
     std::vector<std::pair<std::string, std::string>> bound;
-    size_t budget = 100'000;
+    size_t budget = kBudget;
     if (!match(rule.left, 0, name, 0, bound, budget))
       continue;
     rule.used = true;
@@ -155,6 +161,14 @@ Renamed Renames::operator()(const std::string &name) const {
     return out;
   }
   return {name, {}, 0, 1};
+}
+
+bool Renames::begins(const std::string &tensor) const {
+  return std::any_of(own.begin(), own.end(), [&](auto &pieces) {
+    std::vector<std::pair<std::string, std::string>> bound;
+    size_t budget = kBudget;
+    return match(pieces, 0, tensor, 0, bound, budget);
+  });
 }
 
 std::vector<std::string> Renames::unused() const {

@@ -9,6 +9,7 @@
 //   "conv{i}/filters"                        -> "conv_{i}.weight^[3, 2, 0, 1]"   its dimensions in another order: the
 //                                                                    first is the file's fourth
 //   "pooler.{rest}"                          -> none                 not wanted
+//   none                                     -> "{part}.adapter"     not in the file: stays as the program begins it
 //
 // The first rule whose left side matches the whole name decides. A name that no rule matches stays as it is.
 #pragma once
@@ -27,9 +28,11 @@ struct Renamed {
 
 class Renames {
 public:
-  /// Right sides may be empty: none. Throws data::Error for a rule that is none.
+  /// Either side may be empty: none. Throws data::Error for a rule that is none.
   explicit Renames(const std::vector<std::pair<std::string, std::string>> &rules);
   Renamed operator()(const std::string &name) const;
+  /// Whether a rule says that no file has this tensor of the model.
+  bool begins(const std::string &tensor) const;
   /// Left sides that matched no name so far, for messages.
   std::vector<std::string> unused() const;
 
@@ -51,6 +54,7 @@ private:
   static bool match(const std::vector<Piece> &pieces, size_t piece, const std::string &name, size_t at,
                     std::vector<std::pair<std::string, std::string>> &bound, size_t &budget);
   std::vector<Rule> rules;
+  std::vector<std::vector<Piece>> own; // right sides of `none -> ...`
 };
 
 } // namespace bigm::weights

@@ -215,6 +215,7 @@ bool Checker::probe(Training &t) {
         auto inner = std::make_shared<Scope>();
         inner->parent = scope;
         inner->module = t.module;
+        inner->callBorder = true; // lines are its own, also those that it evaluates again
         t.ok &= evalLoss(t, &c, inner).is(Val::Kind::Tensor);
       }
     if (t.ok && t.instance && t.inputs.empty()) {

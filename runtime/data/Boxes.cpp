@@ -6,12 +6,12 @@
 // coco("annotations.json", pictures: "folder or archive"): COCO. Boxes there are left, top, width and height.
 // A box without area bounds nothing and is left out, which the table's notes say.
 #include "Archive.h"
+#include "JsonText.h"
 #include "Lists.h"
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 #include <pugixml.hpp>
 #include <set>
 
@@ -182,11 +182,11 @@ void openVoc(const SourceContext &context, Table &table) {
 }
 
 void openCoco(const SourceContext &context, Table &table) {
-  using Json = nlohmann::ordered_json;
+  using Json = nlohmann::json;
   BoxRecords records(context, table);
   std::string path = records.path(), pictures = records.option("pictures");
   FileTree tree(pictures.empty() ? std::filesystem::path(path).parent_path().string() : under(context.dataDir, pictures));
-  Json file = Json::parse(readText(path), nullptr, false);
+  Json file = parseJson(readText(path), path);
   if (!file.is_object() || !file.contains("images") || !file.contains("annotations") || !file["images"].is_array() || !file["annotations"].is_array())
     fail("{}: is no COCO file; expected an object with the lists `images`, `annotations` and `categories`", path);
   std::map<int64_t, std::string> categories;

@@ -1,13 +1,13 @@
 // json("data.json", at: "train, more.train", said: "0", intent: "1"): records are the elements of the lists that `at` names
 // (of the file itself without it), one list after the other; a field is the member of its name, or what its option says:
 // a path of names and of numbers in lists. jsonl("data.jsonl", said: "text.body") has a record a line.
+#include "JsonText.h"
 #include "Lists.h"
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 namespace bigm::data {
 namespace {
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 /// What `path` leads to; null when there is none.
 const Json *follow(const Json &from, const std::string &path) {
@@ -46,12 +46,6 @@ public:
       lists.emplace_back(f);
       paths.push_back(optionOf(context, f.name, f.name));
     }
-  }
-  Json parse(std::string_view text, const std::string &place) {
-    Json j = Json::parse(text, nullptr, false);
-    if (j.is_discarded())
-      fail("{}: is no JSON", place);
-    return j;
   }
   void add(const Json &record, const std::string &place) {
     for (size_t i = 0; i < fields.size(); ++i) {
@@ -149,7 +143,7 @@ private:
 
 void openJson(const SourceContext &context, Table &table) {
   Records records(context, table);
-  Json file = records.parse(readText(records.path), records.path);
+  Json file = parseJson(readText(records.path), records.path);
   std::string at = optionOf(context, "at", "");
   for (size_t begin = 0; begin <= at.size();) {
     size_t end = std::min(at.find(',', begin), at.size());
@@ -183,7 +177,7 @@ void openJsonLines(const SourceContext &context, Table &table) {
     if (text.find_first_not_of(" \t\r") == text.npos)
       continue;
     std::string place = fmt::format("{}:{}", records.path, line);
-    records.add(records.parse(text, place), place);
+    records.add(parseJson(text, place), place);
   }
   records.finish();
 }

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 namespace bigm::text {
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json; // sorted: a vocabulary is an object of 100,000 members
 
 /// A value of the file and the way to it: "tokenizer.json: normalizer.normalizers[1].prepend".
 class Settings {

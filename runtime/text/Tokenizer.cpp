@@ -3,6 +3,7 @@
 #include "PostProcessor.h"
 #include "PreTokenizer.h"
 #include "TokenDecoder.h"
+#include "runtime/core/JsonDepth.h"
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -334,6 +335,8 @@ Tokenizer Tokenizer::fromFile(const std::string &path) {
 }
 
 Tokenizer Tokenizer::fromJson(std::string json, const std::string &name) {
+  if (rt::nestsTooDeep(json))
+    throw Error(name + ": lists and objects stand in each other more than " + std::to_string(rt::kMostNested) + " deep");
   Json root;
   try {
     root = Json::parse(json);

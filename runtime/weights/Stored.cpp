@@ -1,11 +1,10 @@
 #include "Stored.h"
 #include "runtime/core/Failure.h"
 #include "runtime/core/Safetensors.h"
-#include "runtime/data/Error.h"
+#include "runtime/data/Files.h"
+#include "runtime/data/JsonText.h"
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 
 namespace bigm::weights {
@@ -18,11 +17,7 @@ constexpr uintmax_t kMostIndex = 100'000'000; // bytes of an index of shards
 
 /// The shards that an index names, each once.
 std::set<std::string> shardsOf(const fs::path &index) {
-  std::error_code error;
-  if (fs::file_size(index, error) > kMostIndex || error)
-    fail("{}: is no index of shards: it has more than {} bytes, or none can be read", index.string(), kMostIndex);
-  std::ifstream in(index, std::ios::binary);
-  auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  auto json = data::parseJson(data::readText(index.string(), kMostIndex), index.string());
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object())
     fail("{}: is no index of shards; expected an object with `weight_map`", index.string());
   std::set<std::string> shards;

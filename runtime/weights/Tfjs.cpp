@@ -2,11 +2,10 @@
 // the files whose bytes, one after the other, are its tensors in order. A tensor may be stored in fewer bits: as u8 or u16
 // with value = stored * scale + min, or as f16.
 #include "Stored.h"
-#include "runtime/data/Error.h"
+#include "runtime/data/Files.h"
+#include "runtime/data/JsonText.h"
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 namespace bigm::weights {
 namespace fs = std::filesystem;
@@ -16,7 +15,6 @@ using nlohmann::json;
 namespace {
 
 constexpr uintmax_t kMostManifest = 100'000'000; // bytes
-constexpr int kMostDepth = 64;                   // a `model.json` also describes the network's layers
 
 struct Kind {
   const char *name;
@@ -74,14 +72,7 @@ StoredTensor described(const json &j, const std::string &path) {
 bool isTfjs(const std::string &path) { return path.ends_with(".json"); }
 
 void Stored::addTfjs(const std::string &path) {
-  std::error_code error;
-  uintmax_t size = fs::file_size(path, error);
-  if (error || size > kMostManifest)
-    fail("{}: is no manifest of weights: it has more than {} bytes, or none can be read", path, kMostManifest);
-  std::ifstream in(path, std::ios::binary);
-  // Copies and texts of JSON recurse, so what is nested deeper than any manifest is left out while it is read.
-  auto shallow = [](int depth, json::parse_event_t, json &) { return depth <= kMostDepth; };
-  json manifest = json::parse(in, shallow, /*allow_exceptions=*/false);
+  json manifest = data::parseJson(data::readText(path, kMostManifest), path);
   if (manifest.is_object() && manifest.contains("weightsManifest"))
     manifest = json(manifest["weightsManifest"]);
   if (!manifest.is_array() || manifest.empty())

@@ -114,6 +114,8 @@ TEST_F(BoxSources, Coco) {
   EXPECT_THAT(values<float>(b, "cells.where"), ElementsAre(1, 2, 4, 4.5, 0, 0, 0, 0));
   EXPECT_EQ(t.notes.size(), 1u);
   EXPECT_THAT(error(source("coco", "c.json"), {photo(), cells({tensor("size", Elem::I32)})}), HasSubstr("has no `size`"));
+  write("c.json", R"({"images": [], "annotations": [], "categories": )" + std::string(300000, '[') + std::string(300000, ']') + "}");
+  EXPECT_THAT(error(source("coco", "c.json"), {cells()}), HasSubstr("stand in each other more than 256 deep"));
   write("c.json", "[]");
   EXPECT_THAT(error(source("coco", "c.json"), {cells()}), HasSubstr("is no COCO file"));
 }

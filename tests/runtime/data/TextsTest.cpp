@@ -63,6 +63,8 @@ TEST_F(TextSources, JsonByPaths) {
   EXPECT_THAT(t.fields[1].labels, ElementsAre("alarm", "greet")); // named by the data, in the order of the words
   EXPECT_EQ(classOf(t, 0), 0);
   EXPECT_EQ(classOf(t, 2), 1);
+  write("deep.json", R"([{"x": )" + std::string(300000, '[') + std::string(300000, ']') + "}]");
+  EXPECT_THAT(error(source("json", "deep.json"), {tensor("x", Elem::F32, {2})}), HasSubstr("stand in each other more than 256 deep"));
   EXPECT_THAT(error(source("json", "a.json", {{"at", "test"}, {"said", "0"}, {"kind", "1"}}), {kText, label(2)}), HasSubstr("a.json: test: is no list of records; say `at:` one of train"));
   EXPECT_THAT(error(source("json", "a.json", {{"at", "train"}, {"said", "2"}}), {kText}), HasSubstr("a.json: train[0]: has no member `2` for the field `said`"));
   EXPECT_THAT(error(source("json", "a.json", {{"at", "train"}, {"said", "0"}, {"kind", "1"}}), {kText, label(1)}), HasSubstr("has 2 different classes"));

@@ -2,6 +2,7 @@
 // --write-fixtures), byte for byte; and what is told to users.
 #include "runtime/text/Fit.h"
 #include "runtime/text/Tokenizer.h"
+#include <chrono>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -214,7 +215,18 @@ TEST(Tokenizer, RefusesWhatIsNotAsTheFormatSays) {
                 return s;
               }())),
               HasSubstr("more than 16 deep"));
-  EXPECT_THAT(problemOf(std::string(100000, '[')), HasSubstr("is no JSON"));
+  EXPECT_THAT(problemOf(std::string(100000, '[')), HasSubstr("more than 256 deep"));
+}
+
+// As many as Llama 3 has: a third of a second, and half a minute while each was looked for among all others.
+TEST(Tokenizer, AVocabularyOf128000TokensIsReadAtOnce) {
+  std::string vocab = R"("<unk>":0)";
+  for (int i = 1; i < 128000; ++i)
+    vocab += ",\"t" + std::to_string(i) + "\":" + std::to_string(i);
+  auto start = std::chrono::steady_clock::now();
+  Tokenizer t = Tokenizer::fromJson(R"({"model":{"type":"WordLevel","unk_token":"<unk>","vocab":{)" + vocab + "}}}", "t.json");
+  EXPECT_EQ(t.size(), 128000);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(8));
 }
 
 #if !__has_feature(address_sanitizer)

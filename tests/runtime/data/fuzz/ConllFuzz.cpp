@@ -2,26 +2,11 @@
 // empty or holds a break. The first byte says what the field takes and which columns it reads.
 #include "runtime/data/Error.h"
 #include "runtime/data/Table.h"
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <unistd.h>
+#include "tests/fuzz/ScratchFolder.h"
 
 namespace d = bigm::data;
 
 namespace {
-/// A folder of this process, in memory where the system has such a place; gone at the end.
-struct Folder {
-  std::string path;
-  Folder() {
-    std::string root = std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path().string();
-    path = root + "/bigm-conll-XXXXXX";
-    if (!mkdtemp(path.data()))
-      std::abort();
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
-
 d::Field part(const char *name, const char *kind, d::Elem elem, int64_t classes = 0) {
   return {.name = name, .kind = kind, .elem = elem, .shape = {}, .classes = classes, .labels = {}};
 }
@@ -30,12 +15,9 @@ d::Field part(const char *name, const char *kind, d::Elem elem, int64_t classes 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0)
     return 0;
-  static const Folder folder;
+  static const bigm::fuzz::ScratchFolder folder;
   const uint8_t how = data[0];
-  {
-    std::ofstream out(folder.path + "/a.conll", std::ios::binary);
-    out.write(reinterpret_cast<const char *>(data + 1), std::streamsize(size - 1));
-  }
+  folder.write("a.conll", {reinterpret_cast<const char *>(data + 1), size - 1});
   d::Field field{.name = "post", .kind = "list", .elem = d::Elem::U8, .shape = {}, .classes = 0, .labels = {}};
   field.parts = {part("word", "text", d::Elem::U8)};
   if (how & 1)

@@ -3,6 +3,9 @@
 //   Q4_0    32 elements: d, 16 bytes of two q                  d * (q - 8); the low halves are the first 16
 //   Q4_1    32 elements: d, m, 16 bytes of two q               d * q + m
 //   IQ4_NL  32 elements: d, 16 bytes of two q                  d * table[q]
+//   IQ4_XS  256 elements: d, 16 high bits of 8 scales s of six bits, 4 bytes of two low ones, 128 bytes of two q
+//                                                              d * (s - 32) * table[q] for each 32
+//   MXFP4   32 elements: an exponent e, 16 bytes of two q      2^(e - 128) * table[q]
 //   Q5_0    32 elements: d, 32 fifth bits, 16 bytes of two q   d * (q - 16)
 //   Q5_1    32 elements: d, m, 32 fifth bits, 16 bytes         d * q + m
 //   Q4_K    256 elements: d, m, 12 bytes of 8 scales s and 8 offsets o of six bits, 128 bytes of two q
@@ -16,6 +19,7 @@
 //                                                              d * (s - 32) * (q - 4) for each 16
 #include "Blocks.h"
 #include "runtime/core/Floats.h"
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -53,10 +57,23 @@ void q4_1(const uint8_t *block, float *out) {
   float d = halfAt(block), m = halfAt(block + 2);
   nibbles(block + 4, 0, out, [&](int q) { return d * float(q) + m; });
 }
+constexpr int8_t kUneven[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 void iq4_nl(const uint8_t *block, float *out) {
-  static constexpr int8_t table[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
   float d = halfAt(block);
-  nibbles(block + 2, 0, out, [&](int q) { return d * float(table[q]); });
+  nibbles(block + 2, 0, out, [&](int q) { return d * float(kUneven[q]); });
+}
+void iq4_xs(const uint8_t *block, float *out) {
+  float d = halfAt(block);
+  uint32_t high = block[2] | uint32_t(block[3]) << 8;
+  for (int group = 0; group < 8; ++group) {
+    int low = block[4 + group / 2] >> (4 * (group % 2)) & 15, scale = (low | int(high >> (2 * group) & 3) << 4) - 32;
+    nibbles(block + 8 + 16 * group, 0, out + 32 * group, [&](int q) { return d * float(scale) * float(kUneven[q]); });
+  }
+}
+void mxfp4(const uint8_t *block, float *out) {
+  static constexpr int8_t table[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}; // doubled
+  float d = std::ldexp(1.f, int(block[0]) - 128);
+  nibbles(block + 1, 0, out, [&](int q) { return d * float(table[q]); });
 }
 void q5_0(const uint8_t *block, float *out) {
   float d = halfAt(block);
@@ -128,6 +145,7 @@ const BlockForm *blockForm(Encoding encoding) {
   static constexpr std::pair<Encoding, BlockForm> forms[] = {
       {Encoding::Q2_K, {256, 84, q2_k}},  {Encoding::Q3_K, {256, 110, q3_k}}, {Encoding::Q4_0, {32, 18, q4_0}},
       {Encoding::Q4_1, {32, 20, q4_1}},   {Encoding::Q4_K, {256, 144, q4_k}}, {Encoding::IQ4_NL, {32, 18, iq4_nl}},
+      {Encoding::IQ4_XS, {256, 136, iq4_xs}}, {Encoding::MXFP4, {32, 17, mxfp4}},
       {Encoding::Q5_0, {32, 22, q5_0}},   {Encoding::Q5_1, {32, 24, q5_1}},   {Encoding::Q5_K, {256, 176, q5_k}},
       {Encoding::Q6_K, {256, 210, q6_k}}, {Encoding::Q8_0, {32, 34, q8_0}}};
   for (auto &[known, form] : forms)

@@ -5,10 +5,11 @@
 //   tensor  string name, u32 rank, u64 sizes (the fastest first), u32 encoding, u64 offset from the data's begin
 //   data    at the next multiple of `general.alignment` (32 unless said)
 //
-// Of the pairs only the alignment is kept; the others are walked over. A count is believed only as far as the bytes behind
+// Of the pairs only the alignment and which part of a split file this is are kept; the others are walked over. A count is believed only as far as the bytes behind
 // it could hold so many.
 #include "Stored.h"
 #include "runtime/data/Error.h"
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -27,25 +28,34 @@ constexpr Kind kinds[] = {
     {3, "Q4_1", Encoding::Q4_1, 32, 20}, {6, "Q5_0", Encoding::Q5_0, 32, 22},  {7, "Q5_1", Encoding::Q5_1, 32, 24},
     {8, "Q8_0", Encoding::Q8_0, 32, 34},  {10, "Q2_K", Encoding::Q2_K, 256, 84}, {11, "Q3_K", Encoding::Q3_K, 256, 110},
     {12, "Q4_K", Encoding::Q4_K, 256, 144}, {13, "Q5_K", Encoding::Q5_K, 256, 176}, {14, "Q6_K", Encoding::Q6_K, 256, 210},
-    {20, "IQ4_NL", Encoding::IQ4_NL, 32, 18}, {24, "I8", Encoding::I8, 1, 1},       {25, "I16", Encoding::Other, 1, 2},    {26, "I32", Encoding::I32, 1, 4},
-    {27, "I64", Encoding::I64, 1, 8},     {28, "F64", Encoding::F64, 1, 8},      {30, "BF16", Encoding::BF16, 1, 2}};
+    {20, "IQ4_NL", Encoding::IQ4_NL, 32, 18}, {23, "IQ4_XS", Encoding::IQ4_XS, 256, 136}, {39, "MXFP4", Encoding::MXFP4, 32, 17}, {24, "I8", Encoding::I8, 1, 1},       {25, "I16", Encoding::Other, 1, 2},    {26, "I32", Encoding::I32, 1, 4},
+    {27, "I64", Encoding::I64, 1, 8},     {28, "F64", Encoding::F64, 1, 8},      {30, "BF16", Encoding::BF16, 1, 2},
+    // Not decoded: they may stand in a file, and what is wanted of them is refused by name.
+    {16, "IQ2_XXS", Encoding::Other, 256, 66},
+    {17, "IQ2_XS", Encoding::Other, 256, 74}, {18, "IQ3_XXS", Encoding::Other, 256, 98}, {19, "IQ1_S", Encoding::Other, 256, 50},
+    {21, "IQ3_S", Encoding::Other, 256, 110}, {22, "IQ2_S", Encoding::Other, 256, 82}, {29, "IQ1_M", Encoding::Other, 256, 56},
+    {34, "TQ1_0", Encoding::Other, 256, 54}, {35, "TQ2_0", Encoding::Other, 256, 66}, {40, "NVFP4", Encoding::Other, 64, 36}, {41, "Q1_0", Encoding::Other, 128, 18}};
 
 class Reader {
 public:
   Reader(const uint8_t *data, size_t size, const std::string &name) : data(data), size(size), name(name) {}
 
-  std::vector<StoredTensor> run() {
+  std::vector<StoredTensor> run(GgufPart &part) {
     if (size < 24 || std::memcmp(data, "GGUF", 4) != 0)
       wrong("it does not begin with a header of GGUF");
     at = 4;
     auto version = number<uint32_t>();
+    if (__builtin_bswap32(version) == 2 || __builtin_bswap32(version) == 3)
+      wrong("it is written for big-endian machines, and little-endian files are read; gguf's `gguf_convert_endian.py` turns it around");
     if (version != 2 && version != 3)
       wrong(fmt::format("its version is {}, and versions 2 and 3 are read", version));
     auto tensors = number<uint64_t>(), pairs = number<uint64_t>();
     if (tensors > size / 24 || pairs > size / 12)
       wrong(fmt::format("it would hold {} tensors and {} pairs in {} bytes", tensors, pairs, size));
     for (uint64_t i = 0; i < pairs; ++i)
-      pair();
+      pair(part);
+    if (part.number >= part.count)
+      wrong(fmt::format("it says that it is part {} of {}, counted from 0", part.number, part.count));
     struct Place {
       const Kind *kind;
       uint64_t offset;
@@ -115,11 +125,24 @@ private:
       }
     }
   }
-  void pair() {
+  uint32_t whole(std::string_view key, uint32_t type, uint32_t expected) {
+    if (type != expected)
+      wrong(fmt::format("`{}` has the type {}, and it is of type {}", key, type, expected));
+    return type == 2 ? number<uint16_t>() : number<uint32_t>();
+  }
+  void pair(GgufPart &part) {
     std::string_view key = text();
     auto type = number<uint32_t>();
-    if (key == "general.alignment" && type == 4) {
-      alignment = number<uint32_t>();
+    if (key == "split.no" || key == "split.count") {
+      uint32_t value = whole(key, type, 2);
+      if (key == "split.no")
+        part.number = value;
+      else
+        part.count = std::max(value, 1u);
+      return;
+    }
+    if (key == "general.alignment") {
+      alignment = whole(key, type, 4);
       if (alignment == 0 || alignment % 8 != 0 || alignment > (1u << 20))
         wrong(fmt::format("its alignment is {}", alignment));
       return;
@@ -161,8 +184,9 @@ private:
 };
 } // namespace
 
-std::vector<StoredTensor> parseGguf(const uint8_t *data, size_t size, const std::string &name) {
-  return Reader(data, size, name).run();
+std::vector<StoredTensor> parseGguf(const uint8_t *data, size_t size, const std::string &name, GgufPart *part) {
+  GgufPart own;
+  return Reader(data, size, name).run(part ? *part : own);
 }
 
 } // namespace bigm::weights

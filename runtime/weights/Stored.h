@@ -2,7 +2,7 @@
 // copied.
 //
 // A path is a `.safetensors` file, a `.gguf` file, a manifest of TensorFlow.js (`.json`), or a folder: `model.safetensors`, or the shards that
-// `model.safetensors.index.json` names, or the only file of either kind. Files may come from anywhere, so nothing in them
+// `model.safetensors.index.json` names, or the only file of either kind. Of a GGUF file that was split any part may be named. Files may come from anywhere, so nothing in them
 // is believed; memory for reading is bounded by the length of their headers.
 #pragma once
 #include "runtime/core/File.h"
@@ -14,7 +14,7 @@
 namespace bigm::weights {
 
 /// How the elements of a tensor are written. Blocks are those of GGUF; scaled ones are value = stored * scale + least.
-enum class Encoding { F32, F64, BF16, F16, I64, I32, U8, I8, Bool, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, IQ4_NL, Q5_0, Q5_1, Q5_K,
+enum class Encoding { F32, F64, BF16, F16, I64, I32, U8, I8, Bool, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, IQ4_NL, IQ4_XS, MXFP4, Q5_0, Q5_1, Q5_K,
                       Q6_K, Q8_0, ScaledU8, ScaledU16, Other };
 
 struct StoredTensor {
@@ -36,6 +36,7 @@ public:
 
 private:
   void addFile(const std::string &path);
+  void addGguf(const std::string &path);
   void addTfjs(const std::string &path);
   std::vector<std::unique_ptr<rt::MappedFile>> files;
   std::vector<std::unique_ptr<std::vector<uint8_t>>> joined; // files that are one only together
@@ -50,8 +51,13 @@ void read(const StoredTensor &from, data::Elem to, void *out);
 
 /// Whether a file is read as a manifest of TensorFlow.js.
 bool isTfjs(const std::string &path);
+/// Which part of a GGUF file this is that was split into several, counted from 0.
+struct GgufPart {
+  uint32_t number = 0, count = 1;
+};
 /// The tensors of a GGUF file in memory (ggml's format, versions 2 and 3). Throws data::Error. Named `name` in messages.
 /// Takes at most 32 times the file's size in memory, whatever counts it claims.
-std::vector<StoredTensor> parseGguf(const uint8_t *data, size_t size, const std::string &name);
+std::vector<StoredTensor> parseGguf(const uint8_t *data, size_t size, const std::string &name,
+                                    GgufPart *part = nullptr);
 
 } // namespace bigm::weights

@@ -71,7 +71,7 @@ TEST(Gguf, EveryEncodingAsItsOwnersReadIt) {
 TEST(Gguf, BlocksOfEveryKind) {
   const std::string folder = BIGM_TEST_INPUTS;
   Stored packed(folder + "/blocks.gguf"), decoded(folder + "/blocks.safetensors");
-  ASSERT_EQ(packed.tensors().size(), 11u);
+  ASSERT_EQ(packed.tensors().size(), 13u);
   for (auto &t : packed.tensors()) {
     std::vector<float> got = floats(packed, t.name), want = floats(decoded, t.name);
     ASSERT_EQ(got.size(), want.size()) << t.encodingName;
@@ -112,6 +112,59 @@ TEST(Gguf, CountsBeyondTheFileAreRefused) {
 }
 
 struct StoredFolder : InFolder {};
+
+/// A GGUF file of one tensor `name` of type `kind` in a block of `bytes`, after pairs as they stand in a file.
+std::string gguf(const std::string &name, uint32_t kind, uint64_t elements, size_t bytes, std::vector<std::string> pairs = {}) {
+  auto raw = [](auto value) { return std::string(reinterpret_cast<const char *>(&value), sizeof value); };
+  std::string out = "GGUF" + raw(uint32_t(3)) + raw(uint64_t(1)) + raw(uint64_t(pairs.size()));
+  for (auto &p : pairs)
+    out += p;
+  out += raw(uint64_t(name.size())) + name + raw(uint32_t(1)) + raw(elements) + raw(kind) + raw(uint64_t(0));
+  out.resize((out.size() + 31) / 32 * 32);
+  return out + std::string(bytes, '\1');
+}
+template <class T> std::string pair(const std::string &key, uint32_t type, T value) {
+  auto raw = [](auto v) { return std::string(reinterpret_cast<const char *>(&v), sizeof v); };
+  return raw(uint64_t(key.size())) + key + raw(type) + raw(value);
+}
+std::string part(const std::string &name, uint16_t number, uint16_t count) {
+  return gguf(name, 0, 2, 8, {pair("split.no", 2, number), pair("split.count", 2, count)});
+}
+
+TEST_F(StoredFolder, PartsOfASplitGgufAreOneList) {
+  write("m-00001-of-00003.gguf", part("b", 0, 3));
+  write("m-00002-of-00003.gguf", part("a", 1, 3));
+  write("m-00003-of-00003.gguf", part("c", 2, 3));
+  for (const std::string &at : {dir, path("m-00001-of-00003.gguf"), path("m-00003-of-00003.gguf")}) {
+    Stored stored(at);
+    ASSERT_EQ(stored.tensors().size(), 3u) << at;
+    EXPECT_EQ(stored.tensors()[0].name, "a");
+  }
+  write("other.gguf", part("b", 0, 3));
+  EXPECT_THAT(error(path("other.gguf")), HasSubstr("says that it is one of 3 parts of a file, which are found by their names; name it NAME-00001-of-00003.gguf"));
+  write("m-00002-of-00003.gguf", part("a", 2, 3));
+  EXPECT_THAT(error(path("m-00001-of-00003.gguf")), HasSubstr("says that it is part 3 of 3; expected part 2 of 3"));
+  write("m-00002-of-00003.gguf", "no");
+  EXPECT_THAT(error(path("m-00001-of-00003.gguf")), HasSubstr("m-00002-of-00003.gguf: is no GGUF file"));
+  fs::remove(path("m-00002-of-00003.gguf"));
+  EXPECT_THAT(error(path("m-00001-of-00003.gguf")), HasSubstr("m-00002-of-00003.gguf"));
+}
+
+TEST_F(StoredFolder, GgufOfOtherMachinesAndEncodings) {
+  std::string big = gguf("a", 0, 2, 8);
+  std::swap(big[4], big[7]);
+  write("big.gguf", big);
+  EXPECT_THAT(error(path("big.gguf")), HasSubstr("it is written for big-endian machines"));
+  write("odd.gguf", gguf("a", 0, 2, 8, {pair("general.alignment", 10, uint64_t(64))}));
+  EXPECT_THAT(error(path("odd.gguf")), HasSubstr("`general.alignment` has the type 10, and it is of type 4"));
+  write("part.gguf", part("a", 3, 3));
+  EXPECT_THAT(error(path("part.gguf")), HasSubstr("part 3 of 3, counted from 0"));
+  // An encoding that is not decoded is told by its name, and only where the tensor is wanted.
+  write("iq.gguf", gguf("a", 21, 256, 110));
+  Stored iq(path("iq.gguf"));
+  EXPECT_EQ(iq.tensors()[0].encodingName, "IQ3_S");
+  EXPECT_FALSE(readable(iq.tensors()[0].encoding, data::Elem::F32));
+}
 
 TEST_F(StoredFolder, ShardsAreOneList) {
   tensors("model-1.safetensors", {"b"});

@@ -153,26 +153,31 @@ static std::string atomText(const Dim::Atom &atom) {
 std::string Dim::str() const {
   if (!form)
     return std::to_string(value);
+  // The map puts the constant first; people write it last, and begin with what is added: dimensions have no sign of their own.
+  std::vector<std::pair<const std::vector<Atom> *, int64_t>> terms;
+  for (auto &[atoms, c] : *form)
+    terms.emplace_back(&atoms, c);
+  std::stable_partition(terms.begin(), terms.end(), [](auto &t) { return !t.first->empty(); });
+  auto added = std::find_if(terms.begin(), terms.end(), [](auto &t) { return t.second > 0; });
+  if (added != terms.end())
+    std::rotate(terms.begin(), added, added + 1);
   std::string out;
-  // The map puts the constant first; people write it last.
-  for (int constants = 0; constants < 2; ++constants)
-    for (auto &[atoms, c] : *form) {
-      if (atoms.empty() != bool(constants))
-        continue;
-      int64_t magnitude = c < 0 ? -c : c;
-      out += out.empty() ? (c < 0 ? "-" : "") : (c < 0 ? " - " : " + ");
-      std::string product;
-      if (magnitude != 1 || atoms.empty())
-        product = std::to_string(magnitude);
-      for (const Atom &atom : atoms) {
-        std::string text = atomText(atom);
-        // `a * b/2` would read as (a*b)/2.
-        if (!product.empty() && atom.num)
-          text = "(" + text + ")";
-        product += (product.empty() ? "" : "*") + text;
-      }
-      out += product;
+  for (auto &[atoms, c] : terms) {
+    int64_t magnitude = c < 0 ? -c : c;
+    const bool negated = out.empty() && c < 0;
+    out += out.empty() ? (c < 0 ? "-" : "") : (c < 0 ? " - " : " + ");
+    std::string product;
+    if (magnitude != 1 || atoms->empty())
+      product = std::to_string(magnitude);
+    for (const Atom &atom : *atoms) {
+      std::string text = atomText(atom);
+      // `a * b/2` would read as (a*b)/2, and `-a/2` as (-a)/2.
+      if ((!product.empty() || negated) && atom.num)
+        text = "(" + text + ")";
+      product += (product.empty() ? "" : "*") + text;
     }
+    out += product;
+  }
   return out;
 }
 

@@ -102,6 +102,15 @@ Ratios combined(Op op, const Vals &operands, const std::vector<Dim> &shape) {
   return out;
 }
 
+Ratios unlessNegative(const Vals &operands, const std::vector<Dim> &shape) {
+  if (operands.size() != 2 || !isInteger(operands[0].type) || product(shape) != Dim(1))
+    return nullptr;
+  const Dim &a = (*operands[0].known)[0].whole, &b = (*operands[1].known)[0].whole;
+  if (a != Dim(0) && b != Dim(0))
+    return nullptr;
+  return std::make_shared<std::vector<Ratio>>(1, Ratio{a == Dim(0) ? b : a, 1});
+}
+
 std::vector<Dim> wholeOf(const std::vector<Ratio> &ratios) {
   std::vector<Dim> out;
   for (const Ratio &r : ratios)

@@ -85,9 +85,6 @@ int order(const Dim &a, const Dim &b) {
   return 2;
 }
 
-/// Whether a >= b for all sizes.
-bool atLeast(const Dim &a, const Dim &b) { return leastOfNamed(a - b).value_or(-1) >= 0; }
-
 int64_t wrap(int64_t n, Type type) {
   switch (type) {
   case Type::U8: return uint8_t(n);
@@ -208,6 +205,8 @@ std::optional<Dim> whole(Op op, const Dim &x, const Dim &y, Type type) {
 }
 
 } // namespace
+
+bool atLeast(const Dim &a, const Dim &b) { return leastOfNamed(a - b).value_or(-1) >= 0; }
 
 Val Tensors::fold(Op op, const Vals &operands, const std::vector<Dim> &shape, Type type) {
   auto sizes = small(shape);

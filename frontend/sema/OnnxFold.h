@@ -21,6 +21,9 @@ unsigned sizeOf(Elem);
 /// As a type holds it; overflow is infinite.
 double rounded(double x, Type type);
 
+/// Whether a >= b for all sizes.
+bool atLeast(const Dim &a, const Dim &b);
+
 Val foldCast(const Val &v, Type type);
 Val foldView(const Val &v, const std::vector<Dim> &shape, const AffineIndices &map);
 Val foldConcat(const Vals &parts, const std::vector<Dim> &shape, size_t dim);

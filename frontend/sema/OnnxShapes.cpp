@@ -1,4 +1,5 @@
 // Operators that move, join, cut and repeat.
+#include "OnnxFold.h"
 #include "OnnxNode.h"
 #include "Unify.h"
 #include <algorithm>
@@ -117,6 +118,10 @@ Dim clampIndex(NodeCall &c, const Dim &i, const Dim &size, int64_t low, int64_t 
     return Dim(low);
   if (n)
     return *n < 0 ? size + Dim(*n) : Dim(*n); // sizes of a name are taken to be large enough
+  if (atLeast(Dim(-1), i))
+    return size + i;
+  if (atLeast(Dim(0), i))
+    refuse("whether the index " + i.str() + " is 0 or counts from the end depends on the size");
   Dim over = i - size;
   if (auto o = over.constant(); o && *o > beyond)
     return size + Dim(beyond);

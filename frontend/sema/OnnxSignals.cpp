@@ -22,16 +22,15 @@ Vals hamming(NodeCall &c) { return window(c, 25.0 / 46, 21.0 / 46, 0); }
 Vals blackman(NodeCall &c) { return window(c, 0.42, 0.5, 0.08); }
 
 /// Cosines and sines of 2 pi i k / n for i < rows, k < columns; the product is taken modulo n, so angles stay exact.
-std::pair<Val, Val> circle(Tensors &t, int64_t rows, int64_t columns, int64_t n, Type type) {
-  std::vector<Dim> shape = {Dim(rows), Dim(columns)};
-  Val turn = t.pointwise(
-      Op::Mod, {t.mul(t.iota(shape, 0, Type::I64), t.iota(shape, 1, Type::I64)), t.scalar(double(n), Type::I64)});
-  Val angle = t.mul(t.cast(turn, Type::F64), 2 * std::numbers::pi / double(n));
+std::pair<Val, Val> circle(Tensors &t, const Dim &rows, const Dim &columns, const Dim &n, Type type) {
+  std::vector<Dim> shape = {rows, columns};
+  Val turn = t.pointwise(Op::Mod, {t.mul(t.iota(shape, 0, Type::I64), t.iota(shape, 1, Type::I64)), t.size(n, Type::I64)});
+  Val angle = t.div(t.mul(t.cast(turn, Type::F64), 2 * std::numbers::pi), t.size(n, Type::F64));
   return {t.cast(t.unary(Op::Cos, angle), type), t.cast(t.unary(Op::Sin, angle), type)};
 }
 
 /// Transform along the dimension before the last; x [..., n, 1 or 2] -> [..., bins, 2].
-Val transform(Tensors &t, const Val &x, int64_t n, int64_t bins, bool inverse, int64_t parts) {
+Val transform(Tensors &t, const Val &x, const Dim &n, const Dim &bins, bool inverse, int64_t parts) {
   auto [cosine, sine] = circle(t, n, bins, n, x.type);
   size_t last = x.rank() - 1;
   auto part = [&](int64_t i) { return t.squeeze(t.slice(x, last, Dim(i), 1), {-1}); };
@@ -44,8 +43,8 @@ Val transform(Tensors &t, const Val &x, int64_t n, int64_t bins, bool inverse, i
     im = t.add(im, b);
   }
   if (inverse) {
-    re = t.div(re, double(n));
-    im = t.div(im, double(n));
+    re = t.div(re, t.size(n, re.type));
+    im = t.div(im, t.size(n, im.type));
   }
   return t.concat({t.unsqueeze(re, {-1}), t.unsqueeze(im, {-1})}, re.rank());
 }
@@ -60,20 +59,21 @@ Vals dft(NodeCall &c) {
   bool inverse = c.integer("inverse", 0), oneSided = c.integer("onesided", 0);
   if (d == last || parts < 1 || parts > 2)
     refuse("a transform of " + typeText(x) + " along dimension " + std::to_string(d));
-  int64_t n = t.number(x.shape[d], "the size of what is transformed");
+  Dim n = x.shape[d];
   // Of what is real one half says all: the inverse of one side takes so many bins.
   bool half = inverse && oneSided;
-  int64_t full = c.has(1) ? t.oneInt(c.in[1], "`dft_length`") : half ? 2 * (n - 1) : n, needed = half ? full / 2 + 1 : full;
-  if (full < 1 || (half && parts != 2))
-    refuse("a transform of " + typeText(x) + " of length " + std::to_string(full));
+  Dim full = c.has(1) ? t.oneDim(c.in[1], "`dft_length`") : half ? Dim(2) * (n - Dim(1)) : n;
+  Dim needed = half ? full.floorDiv(2) + Dim(1) : full;
+  if (full.constant().value_or(1) < 1 || (half && parts != 2))
+    refuse("a transform of " + typeText(x) + " of length " + full.str());
   if (n != needed) {
     std::vector<int64_t> low(x.rank(), 0), high = low, none = low;
-    high[d] = needed - n;
+    high[d] = t.number(needed - n, "what a transform's length adds to the size");
     x = t.pad(x, low, high, none, t.scalar(0, x.type));
   }
-  if (half && full > needed) {
+  if (half && full != needed) {
     // The other side is the conjugate mirror; the result is real.
-    Val tail = t.slice(x, d, Dim(full - needed), Dim(full - needed), -1);
+    Val tail = t.slice(x, d, full - needed, full - needed, -1);
     Val re = t.slice(tail, last, 0, 1), im = t.unary(Op::Neg, t.slice(tail, last, 1, 1));
     x = t.concat({x, t.concat({re, im}, last)}, d);
   }
@@ -82,7 +82,7 @@ Vals dft(NodeCall &c) {
   for (size_t i = 0; i < order.size(); ++i)
     order[i] = int64_t(i);
   std::swap(order[d], order[last - 1]);
-  Val y = transform(t, t.transpose(x, order), n, oneSided && !inverse ? n / 2 + 1 : n, inverse, parts);
+  Val y = transform(t, t.transpose(x, order), n, oneSided && !inverse ? n.floorDiv(2) + Dim(1) : n, inverse, parts);
   y = t.transpose(y, order);
   if (inverse && oneSided)
     y = t.slice(y, last, 0, 1);

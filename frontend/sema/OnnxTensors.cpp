@@ -59,6 +59,8 @@ Val Tensors::pointwise(Op op, const Vals &operands) {
   Val out = recorded(rec.add(op, values, {elem(type), shape, 0}), type);
   if (isFloat(type))
     out.ratios = combined(op, operands, shape);
+  else if (known && op == Op::Max)
+    out.ratios = unlessNegative(operands, shape);
   switch (op) {
   case Op::Add: case Op::Sub: case Op::Mul: case Op::Neg: case Op::Pow: return wrapped(out);
   default: return out;
@@ -94,7 +96,7 @@ Val Tensors::cast(const Val &v, Type type) {
   if (v.known && !v.learnable)
     if (Val folded = foldCast(v, type); folded.some())
       return folded;
-  if (v.ratios && isInteger(type))
+  if (v.ratios && isInteger(type) && isFloat(v.type))
     return whole(wholeOf(*v.ratios), v.shape, type);
   Value from = use(v);
   // Whether a number is not zero.
@@ -103,6 +105,8 @@ Val Tensors::cast(const Val &v, Type type) {
   Val out = recorded(rec.cast(from, elem(type)), type);
   if (isFloat(type) && v.type != Type::Bool)
     out.ratios = ratiosOf(v);
+  else if (isInteger(type) && isInteger(v.type))
+    out.ratios = v.ratios;
   return isInteger(v.type) ? wrapped(out) : out;
 }
 

@@ -33,7 +33,7 @@ struct Val {
   std::optional<Value> value;
   std::shared_ptr<const onnx::Tensor> file;          // where its elements are, when they are the file's
   bool learnable = false;                            // a parameter: it is never folded away
-  std::shared_ptr<const std::vector<Ratio>> ratios;  // of floating-point numbers that are made of sizes
+  std::shared_ptr<const std::vector<Ratio>> ratios;  // of numbers that are made of sizes (OnnxExact.h)
   std::shared_ptr<const std::vector<Val>> sequence;  // of a sequence
   bool some() const { return type != Type::Undefined || sequence; }
   size_t rank() const { return shape.size(); }

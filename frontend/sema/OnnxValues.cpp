@@ -185,7 +185,7 @@ Value Tensors::stored(const Val &v) {
 }
 
 std::vector<Dim> Tensors::dims(const Val &v, const char *what) {
-  if (v.ratios) // whole numbers in floating point
+  if (v.ratios) // whole numbers in floating point, or places that are no number below 0
     if (std::vector<Dim> whole = wholeOf(*v.ratios); std::all_of(v.ratios->begin(), v.ratios->end(), [](auto &r) { return r.under == 1; }))
       return whole;
   if (!v.known || isFloat(v.type))

@@ -94,7 +94,7 @@ Array readNpy(const std::string &path) {
   std::string_view header(reinterpret_cast<const char *>(raw.data()), raw.size());
   Array out;
   auto type = valueOf(header, "'descr'", path);
-  if (type.size() < 4 || type[0] != '\'' || !std::strchr("<>|=", type[1]) || !std::strchr("uifb", type[2]))
+  if (type.size() < 5 || type[0] != '\'' || !std::strchr("<>|=", type[1]) || !std::strchr("uifb", type[2]))
     fail("{}: the npy file's type is {}; expected integers, floats or bool", path, type.substr(0, type.find(',')));
   out.numbers.kind = type[2];
   out.numbers.size = type[3] - '0';

@@ -164,4 +164,7 @@ TEST_F(Npy, fail_badHeaders) {
     write("x.npy", c.bytes);
     EXPECT_THAT(error(spec, fields), HasSubstr(c.message));
   }
+  // A header that ends with the type: nothing behind it is read.
+  write("x.npy", std::string("\x93NUMPY\1\0\x0d\0", 10) + "'descr': '<f4");
+  EXPECT_THAT(error(spec, fields), HasSubstr("expected integers, floats or bool"));
 }

@@ -25,6 +25,10 @@ const Val &NodeCall::x(size_t i) const {
   return in[i];
 }
 
+Dim &Sizes::lacks(size_t d) const {
+  refuse("a tensor of rank " + std::to_string(size()) + (empty() ? "" : ", whose dimension " + std::to_string(d) + " is asked for"));
+}
+
 const Val &NodeCall::ranked(size_t least, size_t most) const {
   const Val &v = x();
   if (v.sequence || v.rank() < least || v.rank() > most)

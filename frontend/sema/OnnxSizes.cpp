@@ -11,7 +11,7 @@
 namespace bigm::sema::onnx_import {
 namespace {
 
-using Sizes = std::vector<std::vector<Dim>>;
+using Shapes = std::vector<std::vector<Dim>>;
 using Replaced = std::map<std::string, Dim>;
 constexpr int64_t kMostTimes = 4096;
 constexpr int kMostRounds = 16;
@@ -99,7 +99,7 @@ std::string identifier(const std::string &text, std::set<std::string> &taken) {
 }
 
 std::vector<std::vector<Dim>> inputSizes(const onnx::Model &model, std::set<std::string> &taken) {
-  Sizes all;
+  Shapes all;
   std::vector<std::string> order;
   std::map<std::string, std::string> names;
   for (auto &input : model.graph.inputs) {
@@ -142,7 +142,7 @@ std::vector<std::vector<Dim>> inputSizes(const onnx::Model &model, std::set<std:
         to = replacement(problem->unequal->first, problem->unequal->second, order);
     if (to.empty())
       break;
-    Sizes next = all;
+    Shapes next = all;
     for (auto &shape : next)
       for (Dim &d : shape) {
         d = d.substitute([&](const std::string &name) {

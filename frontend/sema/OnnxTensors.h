@@ -24,11 +24,24 @@ struct Number {
 
 struct Ratio; // OnnxExact.h
 
+/// The sizes of a value. A file may give an operator a tensor of any rank, so a dimension that is not there is a refusal.
+struct Sizes : std::vector<Dim> {
+  using std::vector<Dim>::vector;
+  Sizes(std::vector<Dim> sizes) : std::vector<Dim>(std::move(sizes)) {}
+  const Dim &operator[](size_t d) const { return d < size() ? data()[d] : lacks(d); }
+  Dim &operator[](size_t d) { return d < size() ? data()[d] : lacks(d); }
+  const Dim &back() const { return (*this)[size() - 1]; }
+  Dim &back() { return (*this)[size() - 1]; }
+
+private:
+  [[noreturn]] Dim &lacks(size_t d) const;
+};
+
 /// A value of the graph. `Undefined` without a sequence: an operand left out, or what a node gives that cannot be
 /// imported.
 struct Val {
   Type type = Type::Undefined;
-  std::vector<Dim> shape;
+  Sizes shape;
   std::shared_ptr<const std::vector<Number>> known;
   std::optional<Value> value;
   std::shared_ptr<const onnx::Tensor> file;          // where its elements are, when they are the file's

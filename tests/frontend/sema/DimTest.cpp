@@ -28,7 +28,7 @@ TEST(Dim, printsAsTheUserWouldWrite) {
   EXPECT_EQ(((T + Dim(1)).floorDiv(2) * N).str(), "(T + 1)/2*N");
   EXPECT_EQ((Dim(3) - N).str(), "3 - N");
   EXPECT_EQ((T - T.floorDiv(2)).str(), "T - T/2"); // not `-T/2 + T`, which would be (-T)/2 + T
-  EXPECT_EQ((N - T.floorDiv(2) * N).str(), "N - (T/2)*N");
+  EXPECT_EQ((N - T.floorDiv(2) * N).str(), "N - T/2*N");
   EXPECT_EQ((Dim(0) - T.floorDiv(2)).str(), "-(T/2)");
   EXPECT_EQ(Dim(0).str(), "0");
 }

@@ -44,22 +44,25 @@ Tokenizer VocabularyFit::finish() const {
     list.resize(most);
   if (kind == Kind::Characters)
     std::sort(list.begin(), list.end(), byBytes);
-  Json vocab = Json::object();
-  int32_t id = 0;
+  // By number, as a reader of the file would look for them. Tokens differ, and an object in order looks through all members for each new
+  // one, so they are put into its list.
+  using Ordered = nlohmann::ordered_json;
+  Ordered::object_t vocab;
+  Ordered::object_t::Container &tokens = vocab;
   if (options.unknown)
-    vocab["<unk>"] = id++;
+    tokens.emplace_back("<unk>", 0);
   for (auto &[token, count] : list)
     if (!options.unknown || token != "<unk>")
-      vocab[std::string(token)] = id++;
-  Json out = {{"version", "1.0"},
+      tokens.emplace_back(std::string(token), tokens.size());
+  Ordered out = {{"version", "1.0"},
               {"truncation", nullptr},
               {"padding", nullptr},
-              {"added_tokens", Json::array()},
+              {"added_tokens", Ordered::array()},
               {"normalizer", normalizer(options.lower)},
               {"pre_tokenizer", preTokenizer(kind)},
               {"post_processor", nullptr},
-              {"decoder", kind == Kind::Characters ? Json{{"type", "Fuse"}} : Json(nullptr)},
-              {"model", {{"type", "WordLevel"}, {"vocab", std::move(vocab)}, {"unk_token", "<unk>"}}}};
+              {"decoder", kind == Kind::Characters ? Ordered{{"type", "Fuse"}} : Ordered(nullptr)},
+              {"model", {{"type", "WordLevel"}, {"vocab", Ordered(std::move(vocab))}, {"unk_token", "<unk>"}}}};
   return Tokenizer::fromJson(out.dump(), "vocabulary");
 }
 

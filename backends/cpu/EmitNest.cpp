@@ -159,7 +159,7 @@ private:
       upTo(turn);
       b.setInsertionPointToStart(choose.elseBlock());
     }
-    upTo(constantOf(loop->size).value_or(std::numeric_limits<int64_t>::max()));
+    upTo(constantOf(loop->size).value_or(Within::farthest));
   }
 
   /// Runs `full` over whole vectors of [from, to) and `tail` for the rest, when there may be one: with `known` elements there are,
@@ -186,7 +186,7 @@ private:
     point.vectorDim = dim;
     auto size = constantOf(s.vector->size);
     if (SmallVector<int64_t> turns = turnsAlong(s, *s.vector); !turns.empty()) {
-      turns.push_back(size.value_or(std::numeric_limits<int64_t>::max()));
+      turns.push_back(size.value_or(Within::farthest));
       bool whole = size && *size == constantOf(s.block);
       int64_t from = 0;
       for (int64_t turn : turns) {

@@ -12,6 +12,7 @@ namespace mlir::bigm::cpu {
 struct Within {
   unsigned dim = 0;
   int64_t from = 0, to = 0;
+  static constexpr int64_t farthest = int64_t(1) << 40; // beyond every size
 };
 
 /// What a constraint is throughout a piece; nothing where it changes or depends on more.

@@ -18,6 +18,9 @@ std::array<Val, 4> cubicWeights(Tensors &t, const Val &part, double a) {
 
 namespace {
 
+/// Elements along one dimension that a file may ask for.
+constexpr int64_t kMostSize = int64_t(1) << 24;
+
 struct Resizing {
   std::string mode, coordinates, nearest;
   double cubic = -0.75, outside = 0;
@@ -238,6 +241,15 @@ Vals resize(NodeCall &c) {
                                                                                   : std::vector<double>();
   if (scales.size() != axes.size() && sizes.size() != axes.size())
     refuse("`scales` or `sizes` of another length than the axes");
+  for (int64_t axis : axes)
+    if (x.shape[axisOf(axis, rank)] == Dim(0))
+      refuse("what has no elements along dimension " + std::to_string(axisOf(axis, rank)));
+  // From a product with a scale, which the file may say to be anything.
+  auto whole = [](double size) -> int64_t {
+    if (!(size >= 1 && size <= double(kMostSize)))
+      refuse("a size of " + std::to_string(size));
+    return int64_t(size);
+  };
   std::string policy = c.text("keep_aspect_ratio_policy", "stretch");
   if (policy != "stretch" && !sizes.empty()) {
     double scale = 0;
@@ -247,7 +259,7 @@ Vals resize(NodeCall &c) {
     }
     scales.assign(axes.size(), scale);
     for (size_t i = 0; i < axes.size(); ++i)
-      sizes[i] = int64_t(std::floor(scale * double(*x.shape[axisOf(axes[i], rank)].constant()) + 0.5));
+      sizes[i] = whole(std::floor(scale * double(*x.shape[axisOf(axes[i], rank)].constant()) + 0.5));
   }
   for (size_t i = 0; i < axes.size(); ++i) {
     size_t d = size_t(axisOf(axes[i], rank));
@@ -275,8 +287,8 @@ Vals resize(NodeCall &c) {
       continue;
     }
     int64_t in = c.t.number(x.shape[d], "the size of what is resized");
-    int64_t out = sizes.empty() ? int64_t(std::floor(double(in) * scales[i])) : c.t.number(sizes[i], "a size");
-    if (out < 1 || out > (int64_t(1) << 24))
+    int64_t out = sizes.empty() ? whole(std::floor(double(in) * scales[i])) : c.t.number(sizes[i], "a size");
+    if (out < 1 || out > kMostSize)
       refuse("a size of " + std::to_string(out));
     double scale = scales.empty() ? double(out) / double(in) : scales[i];
     double first = roi.size() == 2 * axes.size() ? roi[i] : 0,

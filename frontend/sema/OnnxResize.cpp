@@ -18,8 +18,9 @@ std::array<Val, 4> cubicWeights(Tensors &t, const Val &part, double a) {
 
 namespace {
 
-/// Elements along one dimension that a file may ask for.
-constexpr int64_t kMostSize = int64_t(1) << 24;
+/// Elements along one dimension that a file may ask for, and those whose places and weights are tables that the importer makes:
+/// a file of a hundred bytes may ask for gigabytes of them. Beyond, the run computes them, in f32.
+constexpr int64_t kMostSize = int64_t(1) << 24, kMostInTables = int64_t(1) << 19;
 
 struct Resizing {
   std::string mode, coordinates, nearest;
@@ -294,7 +295,7 @@ Vals resize(NodeCall &c) {
     double first = roi.size() == 2 * axes.size() ? roi[i] : 0,
            last = roi.size() == 2 * axes.size() ? roi[axes.size() + i] : 1;
     Val wide = isFloat(type) || r.mode == "nearest" ? x : c.t.cast(x, Type::F32);
-    x = c.t.cast(resizeDim(c.t, wide, d, r, out, scale, first, last), type);
+    x = c.t.cast(out > kMostInTables ? resizeOpen(c.t, wide, d, r, Dim(out), scale) : resizeDim(c.t, wide, d, r, out, scale, first, last), type);
   }
   return {x};
 }

@@ -149,7 +149,7 @@ private:
     return PadOp::create(builder, pad.getLoc(), tensorType(sizes, symbols(), element), x, zero, low, high, interior);
   }
   unsigned symbols() {
-    auto names = contract->getParentOfType<func::FuncOp>()->getAttrOfType<ArrayAttr>("bigm.symbols");
+    auto names = contract->getParentOfType<func::FuncOp>()->getAttrOfType<ArrayAttr>(attrs::symbols);
     return names ? names.size() : 0;
   }
 

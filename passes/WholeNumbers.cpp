@@ -93,7 +93,7 @@ std::optional<Quantised> quantised(Value value) {
 
 class Multiplying {
 public:
-  Multiplying(ContractOp contract, SteadyValues &steady) : contract(contract), steady(steady), builder(contract) {}
+  explicit Multiplying(ContractOp contract) : contract(contract), builder(contract) {}
 
   bool run() {
     const bool isWhole = contract.getType().getElementType().isInteger(32);
@@ -102,6 +102,7 @@ public:
     std::optional<Quantised> factors[2] = {quantised(contract.getLhs()), quantised(contract.getRhs())};
     if (!factors[0] || !factors[1] || (isWhole && (factors[0]->scale != 1 || factors[1]->scale != 1)))
       return false;
+    SteadyValues steady(contract->getParentOfType<func::FuncOp>()); // anew: what it knows goes by addresses, and ops go
     bool isWeight[2] = {steady.contains(factors[0]->whole), steady.contains(factors[1]->whole)};
     if (isWeight[0] && isWeight[1]) // computed once
       return false;
@@ -114,7 +115,7 @@ public:
       if (factors[i]->hasZero() && !(isWeight[1 - i] && goesAlongSum(1 - i)))
         return false;
     Value moved[2] = {move(*factors[0]), move(*factors[1])};
-    auto i32 = RankedTensorType::get(contract.getType().getShape(), builder.getI32Type(), contract.getType().getEncoding());
+    RankedTensorType i32 = withElement(contract.getType(), builder.getI32Type());
     Location loc = contract.getLoc();
     Value sum = ContractOp::create(builder, loc, i32, moved[0], moved[1], contract.getLhsMap(), contract.getRhsMap(),
                                    contract.getReduced());
@@ -189,17 +190,16 @@ private:
   /// Unsigned weights around 128 as signed ones around 0.
   Value signedOf(const Quantised &factor) {
     Location loc = contract.getLoc();
-    auto like = [&](Type element) { return RankedTensorType::get(factor.type().getShape(), element, factor.type().getEncoding()); };
-    Value wide = CastOp::create(builder, loc, like(builder.getI32Type()), factor.whole);
-    wide = SubOp::create(builder, loc, wide, ConstantOp::create(builder, loc, like(builder.getI32Type()), 128.0));
-    return CastOp::create(builder, loc, like(builder.getIntegerType(8)), wide);
+    Type i32 = withElement(factor.type(), builder.getI32Type());
+    Value wide = CastOp::create(builder, loc, i32, factor.whole);
+    wide = SubOp::create(builder, loc, wide, ConstantOp::create(builder, loc, i32, 128.0));
+    return CastOp::create(builder, loc, withElement(factor.type(), builder.getIntegerType(8)), wide);
   }
 
   Value move(const Quantised &factor) {
     Value value = factor.whole;
     for (Operation *op : factor.moves) {
-      auto to = cast<RankedTensorType>(op->getResult(0).getType());
-      auto type = RankedTensorType::get(to.getShape(), cast<RankedTensorType>(value.getType()).getElementType(), to.getEncoding());
+      RankedTensorType type = withElement(op->getResult(0).getType(), factor.type().getElementType());
       if (auto view = dyn_cast<ViewOp>(op)) {
         value = ViewOp::create(builder, op->getLoc(), type, value, view.getMap());
       } else if (auto pad = dyn_cast<PadOp>(op)) {
@@ -224,25 +224,21 @@ private:
       else
         kept.push_back(index);
     }
-    auto type = cast<RankedTensorType>(moved.getType());
     Location loc = contract.getLoc();
-    Value wide = CastOp::create(builder, loc, RankedTensorType::get(type.getShape(), builder.getI32Type(), type.getEncoding()), moved);
+    Value wide = CastOp::create(builder, loc, withElement(moved.getType(), builder.getI32Type()), moved);
     Value sums = ReduceSumOp::create(builder, loc, wide, along);
     return ViewOp::create(builder, loc, results, sums, AffineMap::get(rank, 0, kept, builder.getContext()));
   }
 
   ContractOp contract;
-  SteadyValues &steady;
   OpBuilder builder;
 };
 
 struct WholeNumbers : bigm::impl::WholeNumbersBase<WholeNumbers> {
   void runOnOperation() override {
     SmallVector<ContractOp> contractions(getOperation().getBody().front().getOps<ContractOp>());
-    for (ContractOp contract : contractions) {
-      SteadyValues steady(getOperation()); // what it knows goes by addresses, and ops go
-      Multiplying(contract, steady).run();
-    }
+    for (ContractOp contract : contractions)
+      Multiplying(contract).run();
   }
 };
 } // namespace

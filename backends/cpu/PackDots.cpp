@@ -63,8 +63,8 @@ public:
     packColumns(int64_t(plan->vectors) * target.lanes);
     if (!asItLies || wide)
       copyRows();
-    for (LoadOp load : {rows, columns})
-      if (wide)
+    if (wide)
+      for (LoadOp load : {rows, columns})
         load.getResult().setType(wide);
     nest->setAttr(onDotsAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), wordDim));
     return true;

@@ -257,7 +257,6 @@ void packRows(NestOp nest, const Target &target, unsigned symbols) {
 /// A copy of what the load reads with one axis outermost, the others in the order in which they lie.
 void bringForward(NestOp nest, LoadOp load, unsigned axis, unsigned symbols) {
   MLIRContext *context = nest.getContext();
-  LoadOp copy = copiedBy(load.getTensor());
   SmallVector<AffineExpr> extents = sizesOf(load.getTensor().getType()), sizes, at, places(extents.size());
   SmallVector<int64_t> order = {int64_t(axis)};
   llvm::copy_if(layoutOf(load.getTensor()), std::back_inserter(order), [&](int64_t i) { return i != int64_t(axis); });
@@ -270,16 +269,8 @@ void bringForward(NestOp nest, LoadOp load, unsigned axis, unsigned symbols) {
     places[i] = getAffineDimExpr(sizes.size(), context);
     sizes.push_back(extents[i]), at.push_back(expr);
   }
-  OpBuilder builder(nest);
-  NestOp turned = createNest(builder, load.getLoc(), tensorType(sizes, symbols, load.getType()), sizes, symbols, sizes.size());
-  OpBuilder inner = OpBuilder::atBlockEnd(&turned.getBody().front());
-  Value source = behindCopy(load, copy, places);
-  Value value = LoadOp::create(inner, load.getLoc(), load.getType(), source, ValueRange(), Value(),
-                               AffineMapAttr::get(AffineMap::get(sizes.size(), symbols, places, context)), IntegerSetAttr());
-  YieldOp::create(inner, load.getLoc(), value);
+  packAt(nest, load, sizes, places, {}, symbols);
   load.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), load.getMap().getNumSymbols(), at, context)));
-  load.getTensorMutable().assign(turned.getResult(0));
-  eraseUnread(copy);
 }
 
 /// The picture of a gradient to the weights of a convolution: rows are channels and places of the window, the sum goes along

@@ -348,10 +348,7 @@ static void goOver(Schedule &s) {
     return;
   SmallVector<AffineExpr> places; // in what is large
   nest->walk([&](LoadOp load) {
-    AffineExpr elements = getAffineConstantExpr(1, nest.getContext());
-    for (AffineExpr extent : sizesOf(load.getTensor().getType()))
-      elements = elements * extent;
-    if (guess(canonical(elements)) >= leastElements || !load.getAt().empty())
+    if (guess(canonical(elementCount(load.getTensor().getType()))) >= leastElements || !load.getAt().empty())
       places.push_back(s.exprs[load][0]);
   });
   auto isRead = [&](const Loop &loop) {

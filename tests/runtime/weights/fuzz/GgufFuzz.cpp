@@ -2,6 +2,7 @@
 #include "runtime/data/Error.h"
 #include "runtime/weights/Stored.h"
 #include "tests/fuzz/AllocationLimit.h"
+#include "tests/runtime/weights/fuzz/ReadSome.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   namespace w = bigm::weights;
@@ -12,15 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   } catch (const bigm::data::Error &) {
     return 0;
   }
-  int64_t left = 1 << 20; // elements: tensors may share their bytes
-  for (const w::StoredTensor &t : tensors) {
+  for (const w::StoredTensor &t : tensors)
     if (t.data < data || t.bytes > size_t(data + size - t.data))
       std::abort();
-    if (!w::readable(t.encoding, bigm::data::Elem::F32) || t.count() > left)
-      continue;
-    left -= t.count();
-    std::vector<float> out(size_t(t.count()));
-    w::read(t, bigm::data::Elem::F32, out.data());
-  }
+  bigm::fuzz::readSome(tensors);
   return 0;
 }

@@ -3,16 +3,11 @@
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
-#include <map>
 
 using namespace mlir;
 using namespace mlir::bigm;
 
-namespace {
-using Bound = std::map<Monomial, double>;
-
-/// A polynomial with positive coefficients that is nowhere less than the expression, symbols being at least 1.
-Bound boundOf(AffineExpr expr) {
+Bound bigm::boundOf(AffineExpr expr) {
   Bound result;
   if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
     result[{}] = std::max<double>(0, constant.getValue());
@@ -49,6 +44,7 @@ Bound boundOf(AffineExpr expr) {
   }
 }
 
+namespace {
 /// One way to lay the buffers out. `together` holds symbols: a buffer that grows slower by these alone counts as one of the faster class
 /// from the start, not only for the gaps that this leaves.
 struct Layout {

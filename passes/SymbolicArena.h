@@ -11,6 +11,7 @@
 #include "mlir/Support/LLVM.h"
 #include "passes/Arena.h"
 #include "llvm/ADT/StringRef.h"
+#include <map>
 #include <vector>
 
 namespace mlir::bigm {
@@ -25,6 +26,10 @@ inline ArrayRef<int64_t> leastSizesOf(Operation *func) {
 }
 
 using Monomial = SmallVector<unsigned>; // numbers of symbols, sorted, with repetition
+using Bound = std::map<Monomial, double>;
+
+/// A polynomial with positive coefficients that is nowhere less than the expression, symbols being at least 1.
+Bound boundOf(AffineExpr expr);
 
 /// A buffer of at most `bytes` times the monomial.
 struct SymbolicBuffer : Lifetime {

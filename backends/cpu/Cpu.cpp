@@ -81,11 +81,11 @@ static void declareRuntime(ModuleOp module) {
   declare("bigm_rt_resize_f32", {p, p, p, i64, i64, i64, i64, i64, i64, i32, i32});
 }
 
-static std::vector<ArenaTerm> termsOf(func::FuncOp func, StringRef name) {
-  std::vector<ArenaTerm> terms;
+static std::vector<BytesTerm> termsOf(func::FuncOp func, StringRef name) {
+  std::vector<BytesTerm> terms;
   for (Attribute attr : func->getAttrOfType<ArrayAttr>(name)) {
     auto pair = cast<ArrayAttr>(attr);
-    ArenaTerm term{cast<IntegerAttr>(pair[0]).getInt(), {}};
+    BytesTerm term{cast<IntegerAttr>(pair[0]).getInt(), {}};
     for (int64_t symbol : cast<DenseI64ArrayAttr>(pair[1]).asArrayRef())
       term.of.push_back(unsigned(symbol));
     terms.push_back(term);
@@ -315,9 +315,10 @@ std::vector<FunctionReport> CpuModule::report(const std::map<std::string, int64_
     reports.push_back(reportOf(func, values));
     FunctionReport &report = reports.back();
     report.slices = batchSlicesOf(func, state->target);
-    if (!report.slices || values[report.slices->symbol] <= report.slices->each)
+    int64_t each = report.slices ? report.slices->each(values) : 0;
+    if (!report.slices || values[report.slices->symbol] <= each)
       continue;
-    values[report.slices->symbol] = report.slices->each;
+    values[report.slices->symbol] = each;
     FunctionReport ofSlice = reportOf(func, values);
     report.buffers = std::move(ofSlice.buffers);
     report.arenaBytes = ofSlice.arenaBytes, report.liveBytes = ofSlice.liveBytes;

@@ -42,18 +42,12 @@ struct EntryArgument {
   Access access = Access::Read;
 };
 
-/// `bytes` times the product of the symbols.
-struct ArenaTerm {
-  int64_t bytes = 0;
-  std::vector<unsigned> of;
-};
-
 struct EntryPlan {
   std::string name; // of the function
   std::vector<EntryArgument> arguments;
-  std::vector<ArenaTerm> arena;
+  std::vector<BytesTerm> arena;
   std::vector<int64_t> leastSizes;  // of the symbols: the arena is that for at least these; empty: 1
-  std::vector<ArenaTerm> liveBound; // no plan can need less
+  std::vector<BytesTerm> liveBound; // no plan can need less
   std::optional<BatchSlices> slices; // a call may run for a part of its batch at a time
   unsigned kernels = 0;             // launched by the entry
 };

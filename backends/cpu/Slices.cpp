@@ -7,6 +7,7 @@
 #include "passes/Kernel.h"
 #include "passes/SymbolicArena.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
 
 using namespace mlir;
@@ -19,6 +20,11 @@ namespace {
 constexpr double shareOfWeights = 0.125;
 /// A core's part of the last cache, in which a slice stays, is so many times its own one. Weights are the same for all cores.
 constexpr double lastCache = 8;
+/// Weights beyond the last cache come from memory while a core computes. They come in time where it does so many operations for each
+/// of their bytes: four times what a core does while it gets one, as others ask too.
+constexpr double operationsOfByte = 44;
+/// What contractions with fewer weights than this share of the most do not decide.
+constexpr double shareOfMost = 0.25;
 
 /// A symbol of a function, as the size of a batch.
 class Batch {
@@ -37,9 +43,10 @@ public:
       any = true;
     }
     for (Operation &op : func.getBody().front()) {
-      auto nest = dyn_cast<NestOp>(op);
-      auto alias = dyn_cast<AliasOp>(op);
-      if (nest ? !follows(nest) : alias ? !follows(alias) : !isa<func::ReturnOp>(op))
+      bool fits = llvm::TypeSwitch<Operation *, bool>(&op)
+                      .Case<NestOp, AliasOp, AttendOp>([&](auto op) { return follows(op); })
+                      .Default([](Operation *op) { return isa<func::ReturnOp>(op); });
+      if (!fits)
         return false;
     }
     auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
@@ -49,23 +56,26 @@ public:
     return any && ret.getNumOperands();
   }
 
-  /// Elements of a slice, or nothing where slices do not pay.
-  std::optional<int64_t> each(const Target &target) {
-    double traffic = 0, weights = 0;
+  /// Nothing where slices do not pay.
+  std::optional<BatchSlices> slices(const Target &target) {
+    Bound traffic;
+    double weights = 0;
     llvm::DenseSet<Value> seen;
-    auto reads = [&](Value tensor) {
-      if (!at.contains(tensor) && seen.insert(tensor).second)
-        weights += bytesOfOne(tensor);
-    };
-    for (auto nest : func.getBody().front().getOps<NestOp>()) {
+    for (Operation &op : func.getBody().front()) {
+      if (!isa<NestOp, AttendOp>(op))
+        continue;
       llvm::DenseSet<Value> own;
-      nest->walk([&](LoadOp load) {
-        reads(load.getTensor());
-        if (at.contains(load.getTensor()) && own.insert(load.getTensor()).second)
-          traffic += bytesOfOne(load.getTensor());
-      });
-      for (Value result : nest.getResults())
-        traffic += at.contains(result) ? bytesOfOne(result) : 0;
+      auto reads = [&](Value tensor) {
+        if (!at.contains(tensor) && seen.insert(tensor).second)
+          weights += guessOf(bytesOfOne(tensor));
+        if (at.contains(tensor) && own.insert(tensor).second)
+          add(traffic, bytesOfOne(tensor));
+      };
+      llvm::for_each(op.getOperands(), reads);
+      op.walk([&](LoadOp load) { reads(load.getTensor()); });
+      for (Value result : op.getResults())
+        if (at.contains(result))
+          add(traffic, bytesOfOne(result));
     }
     double alive = 0;
     for (Attribute term : func->getAttrOfType<ArrayAttr>("kernel.arena")) {
@@ -74,18 +84,27 @@ public:
       auto of = cast<DenseI64ArrayAttr>(pair[1]).asArrayRef();
       for (int64_t s : of)
         bytes = bytes * getAffineSymbolExpr(unsigned(s), func.getContext());
-      (llvm::is_contained(of, int64_t(symbol)) ? alive : weights) += guessOfOne(bytes);
+      (llvm::is_contained(of, int64_t(symbol)) ? alive : weights) += guessOf(ofOne(bytes));
     }
-    if (traffic == 0)
-      return std::nullopt;
-    // Fewer would read weights more often than that is worth; and what stays in a core's own cache anyhow need not be cut.
-    double each = std::max(weights / (shareOfWeights * traffic), double(target.ownBytes) / traffic);
     double most = lastCache * double(target.ownBytes);
-    auto least = leastSizesOf(func);
-    int64_t count = std::max<int64_t>(1, int64_t(std::ceil(each)));
-    if (double(count) * alive > most || weights > most || (symbol < least.size() && least[symbol] > count))
+    BatchSlices slices{symbol, 0, {}};
+    if (weights <= most) {
+      // Fewer elements would read weights more often than that is worth; and what stays in a core's own cache anyhow need not be cut.
+      slices.weights = int64_t(std::ceil(std::max(weights, shareOfWeights * double(target.ownBytes))));
+      slices.pays = payments(traffic, shareOfWeights);
+    } else {
+      std::tie(slices.weights, slices.pays) = mostDemanding();
+    }
+    if (slices.pays.empty())
       return std::nullopt;
-    return count;
+    SmallVector<int64_t> guesses;
+    for (unsigned s = 0; s < func->getAttrOfType<ArrayAttr>(attrs::symbols).size(); ++s)
+      guesses.push_back(guess(getAffineSymbolExpr(s, func.getContext())));
+    int64_t count = slices.each(guesses);
+    auto least = leastSizesOf(func);
+    if (double(count) * alive > most || (symbol < least.size() && least[symbol] > count))
+      return std::nullopt;
+    return slices;
   }
 
 private:
@@ -146,15 +165,76 @@ private:
     return fits;
   }
 
-  double guessOfOne(AffineExpr expr) {
-    return double(guess(canonical(expr.replace(size, getAffineConstantExpr(1, func.getContext())))));
+  /// The batch is the first of an attention's sizes, and the first of the dimensions that its maps are over.
+  bool follows(AttendOp attend) {
+    AffineMap sizes = attend.getSizes();
+    AffineExpr sequence = getAffineDimExpr(0, func.getContext());
+    if (attend.getBackward() || attend.getCached() || canonical(sizes.getResult(0)) != size ||
+        llvm::any_of(sizes.getResults().drop_front(), [&](AffineExpr of) { return uses(of); }))
+      return false;
+    for (auto [input, map] : llvm::zip(attend.getInputs(), attend.getMaps().getAsValueRange<AffineMapAttr>())) {
+      auto place = at.find(input);
+      for (auto [i, index] : llvm::enumerate(map.getResults()))
+        if (place != at.end() && place->second == i ? index != sequence : index.isFunctionOfDim(0) || uses(index))
+          return false;
+    }
+    return llvm::all_of(attend.getResults(), [&](Value result) { return batched(result) && at[result] == 0; });
   }
+
+  AffineExpr ofOne(AffineExpr expr) { return canonical(expr.replace(size, getAffineConstantExpr(1, func.getContext()))); }
+  static double guessOf(AffineExpr expr) { return double(guess(expr)); }
   /// Bytes of a tensor, for one element of the batch.
-  double bytesOfOne(Value tensor) {
-    double bytes = double(elementBytes(tensor.getType()));
+  AffineExpr bytesOfOne(Value tensor) {
+    AffineExpr bytes = getAffineConstantExpr(elementBytes(tensor.getType()), func.getContext());
     for (AffineExpr of : sizesOf(tensor.getType()))
-      bytes *= guessOfOne(of);
-    return bytes;
+      bytes = bytes * ofOne(of);
+    return canonical(bytes);
+  }
+  static void add(Bound &sum, AffineExpr expr) {
+    for (auto &[monomial, factor] : boundOf(expr))
+      sum[monomial] += factor;
+  }
+  static std::vector<BytesTerm> payments(const Bound &of, double share) {
+    std::vector<BytesTerm> list;
+    for (auto &[monomial, factor] : of)
+      if (int64_t bytes = int64_t(share * factor))
+        list.push_back({bytes, {monomial.begin(), monomial.end()}});
+    return list;
+  }
+
+  /// Of the contractions that read much of the weights, the one that needs the most elements to do so in time: its weights, and for how
+  /// many of their bytes one element's operations suffice.
+  std::pair<int64_t, std::vector<BytesTerm>> mostDemanding() {
+    struct Reader {
+      double weights = 0;
+      AffineExpr operations;
+    };
+    std::vector<Reader> readers;
+    double most = 0;
+    for (auto nest : func.getBody().front().getOps<NestOp>()) {
+      if (!nest.getContraction())
+        continue;
+      Reader reader{0, getAffineConstantExpr(2, func.getContext())};
+      for (unsigned d = 0; d < nest.dims(); ++d)
+        reader.operations = reader.operations * ofOne(nest.size(d));
+      reader.operations = canonical(reader.operations);
+      llvm::DenseSet<Value> own;
+      nest->walk([&](LoadOp load) {
+        if (!at.contains(load.getTensor()) && own.insert(load.getTensor()).second)
+          reader.weights += guessOf(bytesOfOne(load.getTensor()));
+      });
+      most = std::max(most, reader.weights);
+      readers.push_back(reader);
+    }
+    std::pair<int64_t, std::vector<BytesTerm>> found;
+    double needs = 0;
+    for (const Reader &reader : readers)
+      if (double own = reader.weights / guessOf(reader.operations); reader.weights >= shareOfMost * most && own > needs) {
+        Bound operations;
+        add(operations, reader.operations);
+        needs = own, found = {int64_t(std::ceil(reader.weights)), payments(operations, 1 / operationsOfByte)};
+      }
+    return found;
   }
 
   func::FuncOp func;
@@ -163,6 +243,17 @@ private:
   DenseMap<Value, unsigned> at; // the dimension of the batch in each tensor that has it
 };
 } // namespace
+
+int64_t BatchSlices::each(ArrayRef<int64_t> sizes) const {
+  double sum = 0;
+  for (auto &[bytes, of] : pays) {
+    double term = double(bytes);
+    for (unsigned s : of)
+      term *= double(sizes[s]);
+    sum += term;
+  }
+  return std::max<int64_t>(1, int64_t(std::ceil(double(weights) / sum)));
+}
 
 std::optional<BatchSlices> cpu::batchSlicesOf(func::FuncOp func, const Target &target) {
   auto symbols = func->getAttrOfType<ArrayAttr>(attrs::symbols);
@@ -175,8 +266,8 @@ std::optional<BatchSlices> cpu::batchSlicesOf(func::FuncOp func, const Target &t
     Batch batch(func, s);
     if (!batch.isIndependent())
       continue;
-    if (auto each = batch.each(target))
-      return BatchSlices{s, *each};
+    if (auto slices = batch.slices(target))
+      return slices;
   }
   return std::nullopt;
 }

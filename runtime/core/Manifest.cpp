@@ -2,6 +2,7 @@
 #include "Elem.h"
 #include "Failure.h"
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace bigm::rt {
@@ -141,6 +142,25 @@ static Arg parseArg(const Json &json, const Function &function, const Manifest &
   return arg;
 }
 
+/// A sum of bytes times products of a function's symbols.
+static std::vector<BytesTerm> termsOf(const Json &object, const char *key, const std::string &where, const std::vector<std::string> &symbols) {
+  std::vector<BytesTerm> terms;
+  std::string place = "`" + std::string(key) + "` of " + where;
+  for (const Json &item : list(object, key, where)) {
+    BytesTerm term{number(member(item, "bytes", place), "`bytes` of " + place), {}};
+    if (term.bytes < 0)
+      fail(place + " has negative bytes");
+    for (const Json &symbol : list(item, "of", place)) {
+      auto found = std::find(symbols.begin(), symbols.end(), symbol.is_string() ? symbol.get<std::string>() : "");
+      if (found == symbols.end())
+        fail(place + " names an unknown symbol");
+      term.of.push_back(int32_t(found - symbols.begin()));
+    }
+    terms.push_back(std::move(term));
+  }
+  return terms;
+}
+
 static Function parseFunction(const Json &json, size_t index, const Manifest &manifest) {
   std::string where = "function " + std::to_string(index);
   Function function;
@@ -164,19 +184,7 @@ static Function parseFunction(const Json &json, size_t index, const Manifest &ma
     function.needsStep |= arg.role == Role::Step || arg.role == Role::Steps;
     function.args.push_back(std::move(arg));
   }
-  for (const Json &item : list(json, "arena", where)) {
-    ArenaTerm term;
-    term.bytes = number(member(item, "bytes", "the arena of " + where), "`bytes` of the arena of " + where);
-    if (term.bytes < 0)
-      fail(where + " has a negative arena");
-    for (const Json &symbol : list(item, "of", "the arena of " + where)) {
-      auto found = std::find(function.symbols.begin(), function.symbols.end(), symbol.is_string() ? symbol.get<std::string>() : "");
-      if (found == function.symbols.end())
-        fail("the arena of " + where + " names an unknown symbol");
-      term.of.push_back(int32_t(found - function.symbols.begin()));
-    }
-    function.arena.push_back(std::move(term));
-  }
+  function.arena = termsOf(json, "arena", where, function.symbols);
   if (json.contains("not_negative"))
     for (const Json &item : list(json, "not_negative", where)) {
       if (!item.is_array() || item.size() != 2 || !item[0].is_string() || !item[1].is_string())
@@ -194,11 +202,12 @@ static Function parseFunction(const Json &json, size_t index, const Manifest &ma
     const Json &slices = json["slices"];
     const Json &of = member(slices, "of", "`slices` of " + where);
     auto found = std::find(function.symbols.begin(), function.symbols.end(), of.is_string() ? of.get<std::string>() : "");
-    Function::Slices own{int32_t(found - function.symbols.begin()), number(member(slices, "each", "`slices` of " + where), "`each` of `slices` of " + where)};
+    Function::Slices own{int32_t(found - function.symbols.begin()), number(member(slices, "weights", "`slices` of " + where), "`weights` of `slices` of " + where),
+                         termsOf(slices, "pays", "`slices` of " + where, function.symbols)};
     if (found == function.symbols.end())
       fail("`of` of `slices` of " + where + " is an unknown symbol");
-    if (own.each < 1)
-      fail("`each` of `slices` of " + where + " is less than 1");
+    if (own.pays.empty())
+      fail("`pays` of `slices` of " + where + " is empty");
     for (const Arg &arg : function.args) {
       for (size_t i = 0; i < arg.shape.size(); ++i)
         if (arg.shape[i].uses(own.symbol) && (i || arg.shape[i].asSymbol() != own.symbol))
@@ -225,7 +234,7 @@ namespace {
 /// `size` gives that of a symbol.
 template <class Size> int64_t arenaOf(const Function &function, Size size) {
   int64_t sum = 0;
-  for (const ArenaTerm &term : function.arena) {
+  for (const BytesTerm &term : function.arena) {
     int64_t bytes = term.bytes;
     for (int32_t symbol : term.of)
       bytes = checkedMul(bytes, std::max(size(symbol), function.leastSizes.empty() ? 1 : function.leastSizes[size_t(symbol)]),
@@ -242,6 +251,18 @@ int64_t Function::arenaBytes(const int64_t *dims) const {
 
 int64_t Function::arenaBytes(const int64_t *dims, int64_t each) const {
   return arenaOf(*this, [&](int32_t symbol) { return symbol == slices->symbol ? each : dims[symbol]; });
+}
+
+int64_t Function::sliceOf(const int64_t *dims) const {
+  double pays = 0;
+  for (const BytesTerm &term : slices->pays) {
+    double bytes = double(term.bytes);
+    for (int32_t symbol : term.of)
+      bytes *= double(dims[symbol]);
+    pays += bytes;
+  }
+  double each = std::ceil(double(slices->weights) / pays);
+  return each < double(dims[slices->symbol]) ? std::max<int64_t>(1, int64_t(each)) : dims[slices->symbol];
 }
 
 int64_t Function::count(const Arg &arg, const int64_t *dims) const {

@@ -43,7 +43,7 @@ struct Arg {
   std::string belowWhere; // the place in the program
 };
 
-struct ArenaTerm {
+struct BytesTerm {
   int64_t bytes = 0;
   std::vector<int32_t> of; // symbols
 };
@@ -60,12 +60,14 @@ struct Function {
   std::vector<Arg> args;
   std::vector<int32_t> inputs, outputs; // indexes into args
   std::vector<Requirement> requirements;
-  std::vector<ArenaTerm> arena;
+  std::vector<BytesTerm> arena;
   std::vector<int64_t> leastSizes; // of the symbols, for the arena; empty: 1
-  /// Elements of the batch, whose size is the symbol, are independent of each other: a call may run for `each` of them at a time.
+  /// Elements of the batch, whose size is the symbol, are independent of each other: a call may run for some of them at a time, for as
+  /// many as make up for reading the weights again.
   struct Slices {
     int32_t symbol = 0;
-    int64_t each = 1;
+    int64_t weights = 1;         // bytes
+    std::vector<BytesTerm> pays; // what one element makes up for
   };
   std::optional<Slices> slices;
   bool writes = false, needsSeed = false, needsStep = false; // writes: persistent tensors
@@ -77,7 +79,9 @@ struct Function {
   std::string tooSmall(const Requirement &requirement, const int64_t *dims) const;
   /// Bytes of scratch memory a call needs. Throws Failure when that is beyond 64 bits.
   int64_t arenaBytes(const int64_t *dims) const;
-  /// The same for a slice of `each` elements of the batch.
+  /// Elements of a slice of the batch, of a function that has slices.
+  int64_t sliceOf(const int64_t *dims) const;
+  /// Bytes of scratch memory of a slice of `each` elements.
   int64_t arenaBytes(const int64_t *dims, int64_t each) const;
   /// Elements of an argument.
   int64_t count(const Arg &arg, const int64_t *dims) const;

@@ -153,15 +153,15 @@ nlohmann::ordered_json preparedOf(const mlir::bigm::cpu::EntryArgument &argument
           {"prepared", argument.prepared},
           {"access", nameOf(argument.access)}};
 }
-nlohmann::ordered_json arenaOf(const mlir::bigm::cpu::EntryPlan &plan, const std::vector<std::string> &symbols) {
-  nlohmann::ordered_json arena = nlohmann::ordered_json::array();
-  for (const auto &term : plan.arena) {
+nlohmann::ordered_json termsOf(const std::vector<mlir::bigm::cpu::BytesTerm> &terms, const std::vector<std::string> &symbols) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const auto &term : terms) {
     nlohmann::ordered_json of = nlohmann::ordered_json::array();
     for (unsigned symbol : term.of)
       of.push_back(symbols[symbol]);
-    arena.push_back({{"bytes", term.bytes}, {"of", of}});
+    list.push_back({{"bytes", term.bytes}, {"of", of}});
   }
-  return arena;
+  return list;
 }
 /// `digits.bigm:3:5`; empty where there is none.
 std::string placeOf(SourceRange where, const SourceManager &sources) {
@@ -211,11 +211,11 @@ nlohmann::ordered_json functionOf(const Function &f, const mlir::bigm::cpu::Entr
     args.push_back(std::move(j));
   }
   nlohmann::ordered_json function = {
-      {"name", f.name}, {"symbols", f.symbols}, {"args", args}, {"arena", arenaOf(plan, f.symbols)}};
+      {"name", f.name}, {"symbols", f.symbols}, {"args", args}, {"arena", termsOf(plan.arena, f.symbols)}};
   if (!plan.leastSizes.empty())
     function["least_sizes"] = plan.leastSizes;
   if (plan.slices)
-    function["slices"] = {{"of", f.symbols[plan.slices->symbol]}, {"each", plan.slices->each}};
+    function["slices"] = {{"of", f.symbols[plan.slices->symbol]}, {"weights", plan.slices->weights}, {"pays", termsOf(plan.slices->pays, f.symbols)}};
   if (nlohmann::ordered_json list = requirementsOf(f, sources); !list.empty())
     function["not_negative"] = std::move(list);
   return function;
@@ -231,7 +231,7 @@ nlohmann::ordered_json prepareOf(const Program &program, const mlir::bigm::cpu::
                       {"role", "tensor"},
                       {"tensor", argument.tensor},
                       {"access", "read"}});
-  return {{"name", "prepare"}, {"symbols", nlohmann::ordered_json::array()}, {"args", args}, {"arena", arenaOf(plan, {})}};
+  return {{"name", "prepare"}, {"symbols", nlohmann::ordered_json::array()}, {"args", args}, {"arena", termsOf(plan.arena, {})}};
 }
 
 /// What a manifest says of the code for one target.

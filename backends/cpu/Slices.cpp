@@ -1,6 +1,7 @@
 // Which functions run in slices of their batch: the dimension of the batch is followed through all kernels, and the bytes of weights
 // that every slice reads again are weighed against those that pass between the kernels.
 #include "backends/cpu/Slices.h"
+#include "backends/cpu/Scan.h"
 #include "backends/cpu/Schedule.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
@@ -20,18 +21,22 @@ namespace {
 constexpr double shareOfWeights = 0.125;
 /// A core's part of the last cache, in which a slice stays, is so many times its own one. Weights are the same for all cores.
 constexpr double lastCache = 8;
-/// Weights beyond the last cache come from memory while a core computes. They come in time where it does so many operations for each
-/// of their bytes: four times what a core does while it gets one, as others ask too.
-constexpr double operationsOfByte = 44;
+/// Weights come from afar while a core computes. They come in time where it does so many operations for each of their bytes: several times
+/// what a core does while it gets one, as others ask too.
+constexpr double operationsFromMemory = 44, operationsFromLastCache = 8;
 /// What contractions with fewer weights than this share of the most do not decide.
 constexpr double shareOfMost = 0.25;
 
 /// A symbol of a function, as the size of a batch.
 class Batch {
 public:
-  Batch(func::FuncOp func, unsigned symbol) : func(func), symbol(symbol), size(getAffineSymbolExpr(symbol, func.getContext())) {}
+  Batch(func::FuncOp func, unsigned symbol) : func(func), symbol(symbol), size(getAffineSymbolExpr(symbol, func.getContext())) {
+    for (unsigned s = 0; s < func->getAttrOfType<ArrayAttr>(attrs::symbols).size(); ++s)
+      guesses.push_back(guess(getAffineSymbolExpr(s, func.getContext())));
+  }
 
-  /// Whether every element of the batch is computed from the same element of the inputs and from what has no batch.
+  /// Whether every element of the batch is computed from the same element of the inputs and from what has no batch, which is outermost
+  /// in every input and output.
   bool isIndependent() {
     bool any = false;
     for (BlockArgument argument : func.getArguments()) {
@@ -42,13 +47,8 @@ public:
         return false;
       any = true;
     }
-    for (Operation &op : func.getBody().front()) {
-      bool fits = llvm::TypeSwitch<Operation *, bool>(&op)
-                      .Case<NestOp, AliasOp, AttendOp>([&](auto op) { return follows(op); })
-                      .Default([](Operation *op) { return isa<func::ReturnOp>(op); });
-      if (!fits)
-        return false;
-    }
+    if (!follows(func.getBody().front()))
+      return false;
     auto ret = cast<func::ReturnOp>(func.getBody().front().getTerminator());
     for (Value result : ret.getOperands())
       if (!batched(result) || at[result] != 0 || !isRowMajor(result))
@@ -62,7 +62,7 @@ public:
     double weights = 0;
     llvm::DenseSet<Value> seen;
     for (Operation &op : func.getBody().front()) {
-      if (!isa<NestOp, AttendOp>(op))
+      if (!isa<NestOp, AttendOp, kernel::ScanOp>(op))
         continue;
       llvm::DenseSet<Value> own;
       auto reads = [&](Value tensor) {
@@ -87,22 +87,21 @@ public:
       (llvm::is_contained(of, int64_t(symbol)) ? alive : weights) += guessOf(ofOne(bytes));
     }
     double most = lastCache * double(target.ownBytes);
-    BatchSlices slices{symbol, 0, {}};
-    if (weights <= most) {
-      // Fewer elements would read weights more often than that is worth; and what stays in a core's own cache anyhow need not be cut.
-      slices.weights = int64_t(std::ceil(std::max(weights, shareOfWeights * double(target.ownBytes))));
-      slices.pays = payments(traffic, shareOfWeights);
-    } else {
-      std::tie(slices.weights, slices.pays) = mostDemanding();
-    }
+    // Fewer elements would read weights more often than that is worth; and what stays in a core's own cache anyhow need not be cut.
+    BatchSlices slices{symbol, int64_t(std::ceil(std::max(weights, shareOfWeights * double(target.ownBytes)))),
+                       payments(traffic, shareOfWeights)};
+    bool scans = !func.getBody().front().getOps<kernel::ScanOp>().empty();
+    if (weights > most)
+      slices = mostDemanding(operationsFromMemory);
+    else if (scans) // whose steps each read their weights
+      if (BatchSlices ofStep = mostDemanding(operationsFromLastCache); ofStep.each(guesses) > slices.each(guesses))
+        slices = ofStep;
     if (slices.pays.empty())
       return std::nullopt;
-    SmallVector<int64_t> guesses;
-    for (unsigned s = 0; s < func->getAttrOfType<ArrayAttr>(attrs::symbols).size(); ++s)
-      guesses.push_back(guess(getAffineSymbolExpr(s, func.getContext())));
     int64_t count = slices.each(guesses);
     auto least = leastSizesOf(func);
-    if (double(count) * alive > most || (symbol < least.size() && least[symbol] > count))
+    // What leaves the caches gains nothing, but where threads would meet after every kernel of every step.
+    if ((double(count) * alive > most && !scans) || (symbol < least.size() && least[symbol] > count))
       return std::nullopt;
     return slices;
   }
@@ -127,6 +126,14 @@ private:
     if (found)
       at[tensor] = *found;
     return bool(found);
+  }
+
+  bool follows(Block &block) {
+    return llvm::all_of(block, [&](Operation &op) {
+      return llvm::TypeSwitch<Operation *, bool>(&op)
+          .Case<NestOp, AliasOp, AttendOp, kernel::ScanOp>([&](auto op) { return follows(op); })
+          .Default([](Operation *op) { return isa<func::ReturnOp>(op); });
+    });
   }
 
   bool follows(AliasOp alias) {
@@ -181,8 +188,33 @@ private:
     return llvm::all_of(attend.getResults(), [&](Value result) { return batched(result) && at[result] == 0; });
   }
 
+  /// The body has the symbols of the function. What a step takes of a series lacks its first dimension, as what it adds to one does.
+  bool follows(kernel::ScanOp scan) {
+    Block &body = bodyOf(scan).getBody().front();
+    auto expects = [&](Value outside, Value inside, bool series) {
+      return batched(outside) && batched(inside) ? at[outside] == at[inside] + series : !mentions(outside) && !mentions(inside);
+    };
+    unsigned starts = scan.getStarts().size(), xs = scan.getXs().size();
+    auto isSeries = [&](unsigned i) { return i >= starts && i < starts + xs; };
+    for (auto [i, pair] : llvm::enumerate(llvm::zip(scan.getOperands(), body.getArguments())))
+      if (!expects(std::get<0>(pair), std::get<1>(pair), isSeries(i)))
+        return false;
+    if (uses(scan.getSteps().getResult(0)) || !follows(body))
+      return false;
+    for (auto [i, pair] : llvm::enumerate(llvm::zip(scan.getResults(), body.getTerminator()->getOperands())))
+      if (!expects(std::get<0>(pair), std::get<1>(pair), i >= starts))
+        return false;
+    return true;
+  }
+
   AffineExpr ofOne(AffineExpr expr) { return canonical(expr.replace(size, getAffineConstantExpr(1, func.getContext()))); }
-  static double guessOf(AffineExpr expr) { return double(guess(expr)); }
+  /// The value of an expression of the function's symbols.
+  double guessOf(AffineExpr expr) {
+    SmallVector<AffineExpr> sizes;
+    for (int64_t size : guesses)
+      sizes.push_back(getAffineConstantExpr(size, func.getContext()));
+    return double(*constantOf(canonical(expr.replaceSymbols(sizes))));
+  }
   /// Bytes of a tensor, for one element of the batch.
   AffineExpr bytesOfOne(Value tensor) {
     AffineExpr bytes = getAffineConstantExpr(elementBytes(tensor.getType()), func.getContext());
@@ -202,37 +234,45 @@ private:
     return list;
   }
 
-  /// Of the contractions that read much of the weights, the one that needs the most elements to do so in time: its weights, and for how
-  /// many of their bytes one element's operations suffice.
-  std::pair<int64_t, std::vector<BytesTerm>> mostDemanding() {
-    struct Reader {
-      double weights = 0;
-      AffineExpr operations;
-    };
-    std::vector<Reader> readers;
-    double most = 0;
-    for (auto nest : func.getBody().front().getOps<NestOp>()) {
+  /// What reads weights to multiply with them, for one element of the batch.
+  struct Reader {
+    double weights = 0;
+    AffineExpr operations;
+    double operationsOfByte = 0; // that it must do to read them in time
+  };
+  /// The steps of a scan read what the steps before them have read.
+  void readersOf(Block &block, double operationsOfByte, std::vector<Reader> &readers) {
+    for (auto scan : block.getOps<kernel::ScanOp>())
+      readersOf(bodyOf(scan).getBody().front(), operationsFromLastCache, readers);
+    for (auto nest : block.getOps<NestOp>()) {
       if (!nest.getContraction())
         continue;
-      Reader reader{0, getAffineConstantExpr(2, func.getContext())};
+      AffineExpr operations = getAffineConstantExpr(2, func.getContext());
       for (unsigned d = 0; d < nest.dims(); ++d)
-        reader.operations = reader.operations * ofOne(nest.size(d));
-      reader.operations = canonical(reader.operations);
+        operations = operations * ofOne(nest.size(d));
+      Reader reader{0, canonical(operations), operationsOfByte};
       llvm::DenseSet<Value> own;
       nest->walk([&](LoadOp load) {
         if (!at.contains(load.getTensor()) && own.insert(load.getTensor()).second)
           reader.weights += guessOf(bytesOfOne(load.getTensor()));
       });
-      most = std::max(most, reader.weights);
       readers.push_back(reader);
     }
-    std::pair<int64_t, std::vector<BytesTerm>> found;
-    double needs = 0;
+  }
+
+  /// Of the contractions that read much of the weights, the slices of the one that needs the most elements to read them in time.
+  BatchSlices mostDemanding(double operationsOfByte) {
+    std::vector<Reader> readers;
+    readersOf(func.getBody().front(), operationsOfByte, readers);
+    double most = 0, needs = 0;
     for (const Reader &reader : readers)
-      if (double own = reader.weights / guessOf(reader.operations); reader.weights >= shareOfMost * most && own > needs) {
-        Bound operations;
-        add(operations, reader.operations);
-        needs = own, found = {int64_t(std::ceil(reader.weights)), payments(operations, 1 / operationsOfByte)};
+      most = std::max(most, reader.weights);
+    BatchSlices found{symbol, 0, {}};
+    for (const Reader &reader : readers)
+      if (double own = reader.weights * reader.operationsOfByte / guessOf(reader.operations); reader.weights >= shareOfMost * most && own > needs) {
+        needs = own;
+        found.weights = int64_t(std::ceil(reader.weights));
+        found.pays = payments(boundOf(reader.operations), 1 / reader.operationsOfByte);
       }
     return found;
   }
@@ -240,6 +280,7 @@ private:
   func::FuncOp func;
   unsigned symbol;
   AffineExpr size;
+  SmallVector<int64_t> guesses; // of all symbols
   DenseMap<Value, unsigned> at; // the dimension of the batch in each tensor that has it
 };
 } // namespace
@@ -252,7 +293,7 @@ int64_t BatchSlices::each(ArrayRef<int64_t> sizes) const {
       term *= double(sizes[s]);
     sum += term;
   }
-  return std::max<int64_t>(1, int64_t(std::ceil(double(weights) / sum)));
+  return std::max<int64_t>(2, int64_t(std::ceil(double(weights) / sum)));
 }
 
 std::optional<BatchSlices> cpu::batchSlicesOf(func::FuncOp func, const Target &target) {

@@ -30,7 +30,7 @@ struct BatchSlices {
   /// What an element makes up for, in bytes: a polynomial in the other symbols.
   std::vector<BytesTerm> pays;
 
-  /// Elements of a slice, for sizes of all symbols.
+  /// The fewest elements of a slice, for sizes of all symbols: at least two (runtime/core/Manifest.h says why).
   int64_t each(ArrayRef<int64_t> sizes) const;
 };
 

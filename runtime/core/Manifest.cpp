@@ -261,8 +261,8 @@ int64_t Function::sliceOf(const int64_t *dims) const {
       bytes *= double(dims[symbol]);
     pays += bytes;
   }
-  double each = std::ceil(double(slices->weights) / pays);
-  return each < double(dims[slices->symbol]) ? std::max<int64_t>(1, int64_t(each)) : dims[slices->symbol];
+  double each = std::max(2.0, std::ceil(double(slices->weights) / pays));
+  return each < double(dims[slices->symbol]) ? int64_t(each) : dims[slices->symbol];
 }
 
 int64_t Function::count(const Arg &arg, const int64_t *dims) const {

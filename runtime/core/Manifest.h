@@ -79,7 +79,8 @@ struct Function {
   std::string tooSmall(const Requirement &requirement, const int64_t *dims) const;
   /// Bytes of scratch memory a call needs. Throws Failure when that is beyond 64 bits.
   int64_t arenaBytes(const int64_t *dims) const;
-  /// Elements of a slice of the batch, of a function that has slices.
+  /// The fewest elements of a slice of the batch, of a function that has slices. They are two or more: kernels may add the numbers of a
+  /// single row in another order than those of several, and the threads, which decide how a batch is cut, shall not change a result.
   int64_t sliceOf(const int64_t *dims) const;
   /// Bytes of scratch memory of a slice of `each` elements.
   int64_t arenaBytes(const int64_t *dims, int64_t each) const;

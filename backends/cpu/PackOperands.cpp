@@ -308,7 +308,7 @@ static unsigned symbolsOf(func::FuncOp func) {
 void cpu::transformOperands(func::FuncOp func, const Target &target) {
   unsigned symbols = symbolsOf(func);
   for (NestOp nest : llvm::to_vector(func.getBody().front().getOps<NestOp>()))
-    if (nest.getContraction() && !packWinograd(nest, target, symbols) && !(target.tiles && packTiles(nest, symbols)))
+    if (nest.getContraction() && !packWinograd(nest, target, symbols) && !packDeepWinograd(nest, target, symbols) && !(target.tiles && packTiles(nest, symbols)))
       packDots(nest, target, symbols);
 }
 

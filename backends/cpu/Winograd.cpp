@@ -174,7 +174,7 @@ static bool markGradient(NestOp nest, const Window &window, const Target &target
   if (!choiceOf(nest).winograd && (transforms + products + sums > 0.85 * direct ||
       (target.tiles && cyclesOnTiles(height, width, channels, columns, true) < transforms + products + sums)))
     return false;
-  readBehindPadding(nest, input, window.channel, symbols);
+  readBehindPadding(nest, window, symbols);
   nest->setAttr(winogradAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), 4));
   return true;
 }
@@ -206,7 +206,7 @@ bool cpu::packWinograd(NestOp nest, const Target &target, unsigned symbols) {
     return false;
   int64_t abreast = std::min<int64_t>(2, llvm::divideCeil(columns, target.lanes));
   goForward(nest, *window, symbols);
-  readBehindPadding(nest, window->input, window->channel, symbols);
+  readBehindPadding(nest, *window, symbols);
   transformWeights(nest, *window, Filtering(best, 3), abreast * target.lanes, symbols);
   nest->setAttr(winogradAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), best));
   return true;

@@ -44,11 +44,13 @@ inline bool isOne(std::optional<AffineExpr> coefficient) { return coefficient &&
 void transformWeights(kernel::NestOp nest, const Window &window, const Filtering &filtering, int64_t width, unsigned symbols);
 /// A gradient goes through its window backwards: its sum may as well be taken in the other order.
 void goForward(kernel::NestOp nest, const Window &window, unsigned symbols);
-/// The kernel finds what lies outside of its input by itself, so a copy with zeros around it is not needed.
-void readBehindPadding(kernel::NestOp nest, kernel::LoadOp input, unsigned channel, unsigned symbols);
+/// The kernel finds what lies outside of its input along y and x by itself, so a copy with zeros around it is not needed.
+void readBehindPadding(kernel::NestOp nest, const Window &window, unsigned symbols);
 
 /// Marks a convolution or the gradient to its weights where that pays, and transforms weights; whether it did.
 bool packWinograd(kernel::NestOp nest, const Target &target, unsigned symbols);
+/// The same for a convolution over three dimensions, which becomes several that each add to the one before (WinogradDepth.cpp).
+bool packDeepWinograd(kernel::NestOp nest, const Target &target, unsigned symbols);
 /// The plan of a marked nest.
 Contraction planWinograd(kernel::NestOp nest, const Target &target);
 llvm::SmallVector<Launch> emitWinograd(Emitter &emitter, const Contraction &plan, const std::string &name);

@@ -136,10 +136,15 @@ void cpu::goForward(NestOp nest, const Window &window, unsigned symbols) {
   }
 }
 
-void cpu::readBehindPadding(NestOp nest, LoadOp input, unsigned channel, unsigned symbols) {
-  LoadOp padding = paddedBy(input.getTensor());
+void cpu::readBehindPadding(NestOp nest, const Window &window, unsigned symbols) {
+  LoadOp input = window.input, padding = paddedBy(input.getTensor());
   if (!padding)
     return;
+  SmallVector<AffineExpr> inside = sizesOf(padding.getTensor().getType()), outside = sizesOf(input.getTensor().getType());
+  for (auto [axis, index] : llvm::enumerate(padding.getMap().getResults()))
+    if (axis != window.axisY && axis != window.axisX &&
+        (index != getAffineDimExpr(axis, nest.getContext()) || canonical(inside[axis]) != canonical(outside[axis])))
+      return; // zeros along other axes the kernel does not find
   SmallVector<AffineExpr> places;
   for (AffineExpr index : padding.getMap().getResults())
     places.push_back(canonical(index.replaceDims(input.getMap().getResults())));
@@ -151,7 +156,7 @@ void cpu::readBehindPadding(NestOp nest, LoadOp input, unsigned channel, unsigne
   AffineMap before = input.getMap();
   input.setMapAttr(AffineMapAttr::get(AffineMap::get(nest.dims(), symbols, places, nest.getContext())));
   input.getTensorMutable().assign(padding.getTensor());
-  if (!isOne(coefficientOf(prepare(nest).exprs[input][0], channel))) { // channels would not lie side by side
+  if (!isOne(coefficientOf(prepare(nest).exprs[input][0], window.channel))) { // channels would not lie side by side
     input.setMapAttr(AffineMapAttr::get(before));
     input.getTensorMutable().assign(padded.getResult(0));
   } else if (padded.use_empty()) {

@@ -59,6 +59,43 @@ TEST(Winograd, Values) {
     }
 }
 
+TEST(Winograd, ThreeDimensions) {
+  // Zeros around the depth, or behind it alone, that the kernel does not find by itself; steps of the depth forwards and backwards, as in
+  // a gradient; a stride of the depth, which is not filtered; something added behind.
+  struct Deep {
+    int low, high, stride;
+    const char *place;
+  };
+  for (Deep deep : {Deep{1, 1, 1, "d + k"}, {0, 2, 1, "d + k"}, {0, 0, 1, "d - k + 2"}, {1, 1, 2, "2 * d + k"}}) {
+    std::string text = R"(#x = affine_map<()[s0] -> (s0, 24, 5, 13, 11)>
+      #p = affine_map<()[s0] -> (s0, 24, $I, 15, 13)>
+      #y = affine_map<()[s0] -> (s0, 40, $D, 13, 11)>
+      #r = affine_map<()[s0] -> (s0, 5, $D, 13, 11)>
+      func.func @f(%x: tensor<?x24x5x13x11xf32, #x>, %w: tensor<40x24x3x3x3xf32>, %u: tensor<?x40x$Dx13x11xf32, #y>, %v: tensor<5x40xf32>)
+          -> tensor<?x5x$Dx13x11xf32, #r> attributes {bigm.symbols = ["N"]} {
+      %z = bigm.constant 0.0 : f32 -> tensor<f32>
+      %p = bigm.pad %x, %z low [0, 0, $L, 1, 1] high [0, 0, $H, 1, 1] interior [0, 0, 0, 0, 0]
+          : (tensor<?x24x5x13x11xf32, #x>, tensor<f32>) -> tensor<?x24x$Ix15x13xf32, #p>
+      %a = bigm.contract %p, %w lhs affine_map<(n, o, d, h, w, c, k, i, j) -> (n, c, $K, h + i, w + j)>
+          rhs affine_map<(n, o, d, h, w, c, k, i, j) -> (o, c, k, i, j)> reduced affine_map<()[s0] -> (24, 3, 3, 3)>
+          : (tensor<?x24x$Ix15x13xf32, #p>, tensor<40x24x3x3x3xf32>) -> tensor<?x40x$Dx13x11xf32, #y>
+      %s = bigm.add %a, %u : tensor<?x40x$Dx13x11xf32, #y>
+      %b = bigm.contract %s, %v lhs affine_map<(n, o, d, h, w, c) -> (n, c, d, h, w)> rhs affine_map<(n, o, d, h, w, c) -> (o, c)>
+          reduced affine_map<()[s0] -> (40)>
+          : (tensor<?x40x$Dx13x11xf32, #y>, tensor<5x40xf32>) -> tensor<?x5x$Dx13x11xf32, #r>
+      return %b : tensor<?x5x$Dx13x11xf32, #r> })";
+    int padded = 5 + deep.low + deep.high;
+    std::map<char, std::string> parts = {{'L', std::to_string(deep.low)}, {'H', std::to_string(deep.high)}, {'I', std::to_string(padded)},
+                                         {'D', std::to_string((padded - 3) / deep.stride + 1)}, {'K', deep.place}};
+    for (size_t at; (at = text.find('$')) != std::string::npos;)
+      text.replace(at, 2, parts.at(text[at + 1]));
+    SCOPED_TRACE(text);
+    EXPECT_EQ(tileOf(text, "x86-64-v3"), deep.stride == 1 ? 4 : 0);
+    for (int64_t images : {1, 3})
+      expectSame(text, {images});
+  }
+}
+
 TEST(Winograd, GradientToTheInput) {
   // It reads its window backwards, and weights whose columns are the channels of the convolution.
   std::string text = R"(#g = affine_map<()[s0] -> (s0, 40, 13, 11)>

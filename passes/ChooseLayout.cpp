@@ -197,13 +197,15 @@ struct ChooseLayout : bigm::impl::ChooseLayoutBase<ChooseLayout> {
       for (unsigned dim = nest.getParallel(); dim < nest.dims(); ++dim)
         if (placeOf(vectors->a, dim) >= 0)
           return wish(vectors->a.getTensor(), placeOf(vectors->a, dim));
-    // The broadcast operand of a convolution: channels too. Dimension 0 is the batch.
-    if (hasWindow(vectors->a))
-      for (int64_t i = 1; i < rankOf(vectors->a.getTensor()); ++i)
-        if (dimOf(vectors->a, i) >= 0) {
-          wish(vectors->a.getTensor(), int(i));
-          break;
-        }
+    // The broadcast operand of a convolution: channels too, those of a group where they go by groups. Dimension 0 is the batch.
+    if (!hasWindow(vectors->a))
+      return;
+    auto isGroup = [&](int dim) { return dim < int(nest.getParallel()) && vectors->b.getMap().isFunctionOfDim(dim); };
+    int channels = -1;
+    for (int64_t i = 1; i < rankOf(vectors->a.getTensor()); ++i)
+      if (int dim = dimOf(vectors->a, i); dim >= 0 && (channels < 0 || isGroup(dimOf(vectors->a, channels))))
+        channels = int(i);
+    wish(vectors->a.getTensor(), channels);
   }
 
   /// A nest runs along the dimension that one of its tensors wishes; its other tensors then wish the same.

@@ -101,3 +101,18 @@ func.func @scaled(%x: tensor<?x8x9x9xf32, affine_map<()[s0] -> (s0, 8, 9, 9)>>, 
        -> tensor<?x32x5x5xf32, affine_map<()[s0] -> (s0, 32, 5, 5)>>
   return %b : tensor<?x32x5x5xf32, affine_map<()[s0] -> (s0, 32, 5, 5)>>
 }
+
+// -----
+// Of a picture whose channels go by groups, those of one group lie side by side, and a group's picture as one.
+// CHECK-LABEL: func.func @groups
+// CHECK: parallel 5 attributes {layouts = [array<i64: 0, 1, 3, 4, 2>]}
+// CHECK: contraction ["sum"]
+func.func @groups(%x: tensor<2x4x16x12x11xf32>, %w: tensor<4x16x16x3x3xf32>) -> tensor<2x4x16x12x11xf32> {
+  %z = bigm.constant 0.0 : f32 -> tensor<f32>
+  %p = bigm.pad %x, %z low [0, 0, 0, 1, 1] high [0, 0, 0, 1, 1] interior [0, 0, 0, 0, 0]
+      : (tensor<2x4x16x12x11xf32>, tensor<f32>) -> tensor<2x4x16x14x13xf32>
+  %a = bigm.contract %p, %w lhs affine_map<(n, g, o, h, w, c, i, j) -> (n, g, c, h + i, w + j)>
+       rhs affine_map<(n, g, o, h, w, c, i, j) -> (g, o, c, i, j)> reduced affine_map<() -> (16, 3, 3)>
+       : (tensor<2x4x16x14x13xf32>, tensor<4x16x16x3x3xf32>) -> tensor<2x4x16x12x11xf32>
+  return %a : tensor<2x4x16x12x11xf32>
+}

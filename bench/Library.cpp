@@ -4,7 +4,8 @@
 //
 // Weights are the program's initial ones under seed 1, inputs random: floats in [-1, 1), whole numbers in LOW..HIGH-1,
 // labels below their number of classes. A line `turn SECONDS` on standard input gives one line on standard output,
-// {"times_ms": [...]}: the wall time of each call of that turn after three untimed ones. Prints "ready" first.
+// {"times_ms": [...]}: the wall time of each call of that turn after three untimed ones. A line `call` makes one call and gives nothing.
+// Prints "ready" first.
 #include "bigm/bigm.h"
 #include <chrono>
 #include <cstdio>
@@ -144,12 +145,14 @@ int main(int argc, char **argv) {
     call.step += 1;
     call.seed += 1;
   };
-  for (int i = 0; i < 3; ++i)
-    once();
   std::puts("ready");
   std::fflush(stdout);
   using Clock = std::chrono::steady_clock;
   for (std::string line; std::getline(std::cin, line);) {
+    if (line == "call") {
+      once();
+      continue;
+    }
     double seconds = std::stod(line.substr(line.find(' ') + 1));
     for (int i = 0; i < 3; ++i)
       once();

@@ -1,5 +1,6 @@
 # The suite: lit files (`.mlir`, `.bigm`, `.test`) and, as one test each, the GoogleTest programs.
 import os
+import shutil
 import lit.formats
 
 config.name = "bigmc"
@@ -20,6 +21,10 @@ config.environment["BIGM_CACHE_DIR"] = os.path.join(config.bigm_build, "tests", 
 if os.environ.get("BIGM_TARGET"):
     config.environment["BIGM_TARGET"] = os.environ["BIGM_TARGET"]
 config.environment["TMPDIR"] = os.environ.get("TMPDIR", "/tmp")
+if shutil.which("valgrind"):
+    config.available_features.add("valgrind")
+else:
+    lit_config.note("valgrind is absent; the count of what a row executes is left out")
 if config.sanitized:
     # libMLIR and libLLVM keep what they allocate until exit on purpose.
     config.environment["ASAN_OPTIONS"] = "detect_leaks=0"

@@ -119,15 +119,21 @@ void Context::setSlots(const Train &train) {
   list.swap(kept);
 }
 
-/// Ids that stand in an input reach the code as they are, so they are in the table before it is called.
+/// Ids and classes that stand in an input reach the code as they are, so they are in their range before it is called: an id has
+/// a row in the table, and a class beyond the last would take no part in a loss, which then looks lower than it is.
 template <class T> static void checkIdsOf(const Arg &arg, const void *ids, int64_t count, const Function &function) {
+  const bool isClass = arg.classes > 0 && (arg.below == 0 || arg.classes <= arg.below);
+  const int64_t below = isClass ? arg.classes : arg.below;
   const T *begin = static_cast<const T *>(ids);
   using U = std::make_unsigned_t<T>; // what is negative is large
-  const T *bad = std::find_if(begin, begin + count, [&](T id) { return uint64_t(U(id)) >= uint64_t(arg.below); });
-  if (bad != begin + count)
-    throw Failure(BIGM_ERROR_NOT_FOUND, "input `" + arg.name + "` of `" + function.name + "` holds " + std::to_string(*bad) +
-                                           " and picks rows of a table of " + std::to_string(arg.below) + ", 0 to " +
-                                           std::to_string(arg.below - 1) + (arg.belowWhere.empty() ? "" : " (" + arg.belowWhere + ")"));
+  const T *bad = std::find_if(begin, begin + count, [&](T id) { return uint64_t(U(id)) >= uint64_t(below); });
+  if (bad == begin + count)
+    return;
+  const std::string range = std::to_string(below) + ", 0 to " + std::to_string(below - 1);
+  throw Failure(BIGM_ERROR_NOT_FOUND, "input `" + arg.name + "` of `" + function.name + "` holds " + std::to_string(*bad) +
+                                         (isClass ? ", which is none of its classes: there are " + range
+                                                  : " and picks rows of a table of " + range +
+                                                        (arg.belowWhere.empty() ? "" : " (" + arg.belowWhere + ")")));
 }
 static void checkIds(const Arg &arg, const void *ids, int64_t count, const Function &function) {
   switch (arg.dtype) {
@@ -165,7 +171,7 @@ void Context::run(const bigm_call &call) {
                                              (call.inputs[i] ? "not aligned to its element" : "NULL"));
     // Sizes that cannot be (a negative extent, more than 64 bits) are refused before any memory is touched.
     int64_t count = function.count(arg, call.dims);
-    if (arg.below > 0)
+    if (arg.below > 0 || arg.classes > 0)
       checkIds(arg, call.inputs[i], count, function);
     list[function.inputs[i]] = const_cast<void *>(call.inputs[i]);
   }

@@ -355,6 +355,10 @@ Val Checker::builtinGather(const BuiltinCall &c) {
   const TensorType table = typeOf(c.args[0]), ids = typeOf(c.args[1]);
   if ((ids.elem != Elem::I32 && ids.elem != Elem::I64) || table.shape.empty())
     return fail(Diag::GatherTypes, c.where, {table.str(), ids.str()});
+  // Positions, 0, 1, ...: of a size that is known there may be as many as the table has (a run sees to others: Requirements.h).
+  if (const Node *made = rec->maker(c.args[1]->value.tensor); made && made->op == Op::Iota && ids.shape.size() == 1)
+    if (auto over = (ids.shape[0] - table.shape[0]).constant(); over && *over > 0)
+      return fail(Diag::PositionsBeyondTable, c.where, {ids.shape[0].str(), table.shape[0].str()});
   std::vector<Dim> shape = ids.shape;
   shape.insert(shape.end(), table.shape.begin() + 1, table.shape.end());
   return tensorVal(rec->add(Op::Gather, {c.args[0]->value.tensor, c.args[1]->value.tensor}, {table.elem, shape, 0}));

@@ -5,10 +5,12 @@
 // The logits behind the last token are computed for that position alone: what all positions need anyway (it leads to
 // keys and values) is computed for all, and from there on one row is followed.
 #include "Incremental.h"
+#include "PositionBias.h"
 #include "Positions.h"
 #include "Recorder.h"
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace bigm::sema {
 namespace {
@@ -39,8 +41,10 @@ public:
     for (size_t i = 0; i < f.args.size(); ++i)
       all.made[i] = argument(f.args[i]);
     rows = &all;
-    for (const Node &n : f.nodes)
-      all.made[n.first] = make(n, all);
+    const std::vector<bool> ofBias = neededByBiasAlone(f);
+    for (size_t i = 0; i < f.nodes.size(); ++i)
+      if (!decode || !ofBias[i])
+        all.made[f.nodes[i].first] = make(f.nodes[i], all);
 
     // One position of each sequence: the last that counts.
     last = rec.add(Op::Sub, {count, rec.constant(1, perSequence)}, perSequence);
@@ -140,8 +144,9 @@ private:
     rec.where = n.caller.valid() ? n.caller : n.where;
     rec.scope = n.scope;
     std::vector<Made> x;
-    for (Value v : n.operands)
-      x.push_back(*pass.made[v]);
+    const size_t operands = decode && positionBias(n) ? 3 : n.operands.size(); // the bias is made for its keys: overKept
+    for (size_t i = 0; i < operands; ++i)
+      x.push_back(*pass.made[n.operands[i]]);
     std::map<std::string, Attr> attrs = n.attrs;
     auto shiftDim = [&](const char *attr) { attrs[attr] = std::get<int64_t>(attrs[attr]) + 1; };
     switch (n.op) {
@@ -290,6 +295,8 @@ private:
       t.shape[0] = free("B"), t.shape[1] = free("L");
       operands.push_back(rec.input(cacheName(cache + i, "cache."), t, n.caller.valid() ? n.caller : n.where));
     }
+    if (auto bias = positionBias(n))
+      return {overKept(n, operands, *bias), false};
     // Attention over kept rows has the scale of its width alone.
     if (auto scale = n.attrs.find("scale"); scale != n.attrs.end()) {
       TensorType t = rec.type(operands[0]);
@@ -298,6 +305,53 @@ private:
     }
     operands.push_back(slot), operands.push_back(past);
     return {rec.add(Op::CachedAttention, operands, type(n)), false};
+  }
+  /// Attention with a bias by positions, over a copy of the rows that are kept of each sequence and its new ones. Operands are
+  /// q, k, v, keys, values. Rows that were not written are zeros in the copy: 0 * NaN is none.
+  Value overKept(const Node &n, const std::vector<Value> &x, Value bias) {
+    const TensorType q = rec.type(x[0]), kept = rec.type(x[3]);
+    const Dim rowsKept = kept.shape[1], queries = q.shape[1], keys = rowsKept + queries;
+    auto places = [&](const Dim &count, size_t dim, const std::vector<Dim> &shape) {
+      Value counted = rec.add(Op::Iota, {}, {Elem::I32, {count}, 0}, {{"dim", int64_t(0)}});
+      return rec.view(counted, shape, {index(uint32_t(dim))});
+    };
+    auto ofSequence = [&](Value v, const std::vector<Dim> &shape) { return rec.view(v, shape, {index(0)}); };
+    const TensorType old{Elem::I32, {batch, rowsKept}, 0}, fresh{Elem::I32, {batch, queries}, 0};
+    Value query = rec.add(Op::Add, {places(queries, 1, fresh.shape), ofSequence(past, fresh.shape)}, fresh);
+    Value key = rec.add(Op::Concat, {places(rowsKept, 1, old.shape), query}, {Elem::I32, {batch, keys}, 0}, {{"dim", int64_t(1)}});
+    Value there = rec.add(Op::Lt, {places(rowsKept, 1, old.shape), ofSequence(past, old.shape)}, {Elem::Bool, old.shape, 0});
+
+    std::vector<Value> operands{x[0]};
+    for (size_t i : {0u, 1u}) {
+      TensorType rows = kept, both = kept;
+      rows.shape[0] = both.shape[0] = batch, both.shape[1] = keys;
+      Value own = rec.add(Op::Gather, {x[3 + i], slot}, rows);
+      own = rec.add(Op::Select, {rec.view(there, rows.shape, {index(0), index(1)}), own, rec.constant(0, rows)}, rows);
+      Value all = rec.add(Op::Concat, {own, x[1 + i]}, both, {{"dim", int64_t(1)}});
+      if (both.shape[2] != q.shape[2]) { // each head of keys as often as heads of queries share it
+        std::vector<Dim> apart = both.shape;
+        apart.insert(apart.begin() + 3, *quotient(q.shape[2], both.shape[2]));
+        both.shape[2] = q.shape[2];
+        all = rec.reshape(rec.view(all, apart, {index(0), index(1), index(2), index(4)}), both.shape);
+      }
+      operands.push_back(all);
+    }
+
+    // What a query may not see: kept rows that are not there, and new ones behind it.
+    auto made = makePositionBias(f, tensors, positions.length, bias, {batch, queries, keys, query, key}, rec);
+    Value added = std::get<Value>(made); // Positions has asked
+    TensorType scores = rec.type(added);
+    const TensorType pairs{Elem::Bool, {batch, queries, keys}, 0}, numbers{Elem::I32, pairs.shape, 0};
+    Value place = rec.add(Op::Concat, {rec.add(Op::Select, {there, places(rowsKept, 1, old.shape), rec.constant(INT32_MAX, old)}, old),
+                                       query},
+                          {Elem::I32, {batch, keys}, 0}, {{"dim", int64_t(1)}});
+    Value seen = rec.add(Op::Le, {rec.view(place, numbers.shape, {index(0), index(2)}), rec.view(query, numbers.shape, {index(0), index(1)})},
+                         pairs);
+    Value hidden = rec.constant(-double(std::numeric_limits<float>::max()), scores);
+    operands.push_back(rec.add(Op::Select, {rec.view(seen, scores.shape, {index(0), index(2), index(3)}), added, hidden}, scores));
+    std::map<std::string, Attr> attrs = n.attrs;
+    attrs["causal"] = attrs["masked"] = int64_t(0);
+    return rec.add(Op::Attention, operands, type(n), attrs);
   }
   /// [N, T, G, D] of which the value is a copy with each head several times.
   std::optional<Value> beforeRepeat(Value v) {

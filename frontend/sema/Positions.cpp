@@ -1,4 +1,5 @@
 #include "Positions.h"
+#include "PositionBias.h"
 #include <algorithm>
 
 namespace bigm::sema {
@@ -322,12 +323,18 @@ bool Positions::visitAttention(const Node &n) {
   bool keys = has(layouts[k], Factor::Position) || has(layouts[n.operands[2]], Factor::Position);
   if (keys && !causal)
     return refuse(n, "reads later positions: it is not causal");
-  if (keys && n.operands.size() > 3)
-    return refuse(n, "has a mask, a window or a bias; sequences of different lengths need none here");
+  const auto bias = positionBias(n);
+  if (keys && n.operands.size() > (bias ? 4u : 3u))
+    return refuse(n, "has a mask; sequences of different lengths need none here");
   if (!keys && causal)
     return refuse(n, "is causal over keys that are no positions of the sequence");
   if (keys && (over(q, 0) != Factor::Batch || over(q, 1) != Factor::Position || over(k, 1) != Factor::Position))
     return refuse(n, "takes queries and keys of different sequences");
+  if (bias)
+    if (auto why = refusedPositionBias(f, length, *bias)) {
+      refusal = refusal ? refusal : why;
+      return false;
+    }
   Layout out = plainLayout(f.types[n.first].shape);
   for (size_t d : {0u, 1u})
     out[d] = layouts[q][d];
@@ -435,9 +442,14 @@ std::optional<Refusal> Positions::find() {
       else if (mentions(arg.type.shape[d], length))
         return Refusal{arg.where, "", "takes `" + arg.name + "`, whose size depends on the number of positions in another way"};
   }
-  for (const Node &n : f.nodes)
-    if (!visit(n))
+  const std::vector<bool> ofBias = neededByBiasAlone(f); // followed from there: it compares positions with positions
+  for (size_t i = 0; i < f.nodes.size(); ++i) {
+    const Node &n = f.nodes[i];
+    for (unsigned r = 0; ofBias[i] && r < n.results; ++r)
+      layouts[n.first + r] = plainLayout(f.types[n.first + r].shape);
+    if (!ofBias[i] && !visit(n))
       return refusal;
+  }
   return std::nullopt;
 }
 

@@ -1,5 +1,5 @@
-// A file holds {"weights": DIGEST, "ranges": {KEY: {NAME: {"step": .., "zero": .., "balance": [..]}}}}: several commands may ask for
-// several deploys of one run. When the weights are others everything in it is stale.
+// A file holds {"weights": DIGEST, "ranges": {KEY: {"data": DIGEST, "of": {NAME: {"step": .., "zero": .., "balance": [..]}}}}}: several
+// commands may ask for several deploys of one run. When the weights are others everything in it is stale.
 #include "KeptRanges.h"
 #include "Digest.h"
 #include "runtime/data/Error.h"
@@ -101,7 +101,9 @@ KeptRanges::KeptRanges(const Checked &checked, const Program &observed, const st
   std::string all = how + "\n" + BIGM_VERSION + "\n" + checked.sourceSha256 + "\n" + weights + "\n";
   for (auto &[path, value] : places.settings)
     all += path + "=" + value + "\n";
-  key = sha256(all + dataOf(observed, places.dataDir));
+  key = sha256(all);
+  if (!places.dataDir.empty())
+    dataState = sha256(dataOf(observed, places.dataDir));
   if (!places.runDir.empty())
     file = (fs::path(places.runDir) / "calibration.json").string();
   else if (std::string folder = cacheFolder(); !folder.empty())
@@ -116,8 +118,11 @@ std::optional<Ranges> KeptRanges::read() const {
   try {
     if (!kept.is_object() || kept.at("weights") != weights || !kept.at("ranges").contains(key))
       return std::nullopt;
+    const json &entry = kept["ranges"][key];
+    if (!dataState.empty() && entry.at("data") != dataState)
+      return std::nullopt;
     Ranges ranges;
-    for (auto &[name, range] : kept["ranges"][key].items()) {
+    for (auto &[name, range] : entry.at("of").items()) {
       float step = range.at("step");
       ranges[name] = {step, 1 / step, range.at("zero"), range.value("balance", std::vector<float>{})};
     }
@@ -140,7 +145,7 @@ void KeptRanges::write(const Ranges &ranges) const {
     if (!range.balance.empty())
       all[name]["balance"] = range.balance;
   }
-  kept["ranges"][key] = all;
+  kept["ranges"][key] = {{"data", dataState}, {"of", all}};
   std::string text = kept.dump() + "\n";
   try {
     std::error_code error;

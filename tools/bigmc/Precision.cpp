@@ -94,12 +94,12 @@ std::optional<Ranges> calibrated(const Checked &checked, const CodeOptions &code
     return std::nullopt;
   }
   const std::string split = program.evaluates.front().data + "." + program.evaluates.front().split;
-  if (places.dataDir.empty()) {
+  KeptRanges store(checked, program, fmt::format("{}, {} records", precisionText(deploys), calibrationRecords), places, code);
+  auto ranges = store.read();
+  if (!ranges && places.dataDir.empty()) {
     exitCode = userError("ranges of activations are found on `" + split + "`: say with `--data` where that is");
     return std::nullopt;
   }
-  KeptRanges store(checked, program, fmt::format("{}, {} records", precisionText(deploys), calibrationRecords), places, code);
-  auto ranges = store.read();
   const bool known = ranges.has_value();
   if (!known) {
     ranges = find(checked, program, code, names, kept, places, exitCode);

@@ -1,17 +1,49 @@
 // Phases of a training: what each changes, with which optimiser, and the compiled step that does it.
 #include "Training.h"
 #include <limits>
+#include <set>
 
 namespace bigm::sema {
 
+/// A name and what it stands in: `net`, `net.body`, `net.body.0` of `net.body.0.weight`, as an ONNX file names a tensor.
+static void addPath(const std::string &name, std::set<std::string> &out) {
+  for (size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1))
+    out.insert(name.substr(0, dot));
+  out.insert(name);
+}
+
 // Paths of all instances and parameters under an instance, relative to it.
-static void listPaths(const Instance &instance, const std::string &prefix, std::vector<std::string> &out) {
+static void listPaths(const Instance &instance, const std::string &prefix, std::set<std::string> &out) {
   for (auto &[name, tensor] : instance.tensors)
-    out.push_back(prefix + name);
+    addPath(prefix + name, out);
   for (auto &[name, child] : instance.children) {
-    out.push_back(prefix + name);
+    out.insert(prefix + name);
     listPaths(*child, prefix + name + ".", out);
   }
+}
+
+/// What there is instead of a part that is not: a name like it, or the parts of what holds it.
+static std::string partsHint(const std::string &path, const std::set<std::string> &known) {
+  std::string near = didYouMean(path, {known.begin(), known.end()});
+  if (!near.empty())
+    return "did you mean `" + near + "`?";
+  std::string above = path, parts;
+  do {
+    size_t dot = above.rfind('.');
+    above = dot == above.npos ? "" : above.substr(0, dot);
+  } while (!above.empty() && !known.count(above));
+  const std::string prefix = above.empty() ? "" : above + ".";
+  for (auto &name : known)
+    if (name.compare(0, prefix.size(), prefix) == 0 && name.find('.', prefix.size()) == name.npos)
+      parts += (parts.empty() ? "`" : ", `") + name + "`";
+  return "its parts are " + parts;
+}
+
+/// `stem.conv2d`, or in quotes what is no name: `"net.body.0"`. Relative to `root`; `path` is the expression's where it is a path.
+static std::string partPath(const ast::Expr &e, std::string path, const std::string &root) {
+  if (auto *quoted = ast::as<ast::StringExpr>(&e))
+    path = quoted->value;
+  return path.compare(0, root.size() + 1, root + ".") == 0 ? path.substr(root.size() + 1) : path;
 }
 
 bool Checker::learnable(const Training &t, const std::string &tensor) const {
@@ -19,28 +51,21 @@ bool Checker::learnable(const Training &t, const std::string &tensor) const {
 }
 
 bool Checker::readPaths(Training &t, const std::vector<const ast::Expr *> &paths, bool all, std::vector<std::string> &out) {
-  std::vector<std::string> known;
+  std::set<std::string> known;
   if (t.instance)
     listPaths(*t.instance, "", known);
   for (auto &[decl, shared] : sharedInstances)
     if (shared) {
-      known.push_back(decl->name.text);
+      known.insert(decl->name.text);
       listPaths(*shared, decl->name.text + ".", known);
     }
   bool ok = true;
   for (const ast::Expr *e : paths) {
-    std::string path = exprPath(*e);
-    if (path.compare(0, t.name.size() + 1, t.name + ".") == 0)
-      path = path.substr(t.name.size() + 1);
-    if (path == "all" && all && std::find(known.begin(), known.end(), path) == known.end())
+    std::string path = partPath(*e, exprPath(*e), t.name);
+    if (path == "all" && all && !known.count(path))
       continue;
-    if (std::find(known.begin(), known.end(), path) == known.end()) {
-      std::string near = didYouMean(path, known), parts;
-      for (auto &name : known)
-        if (name.find('.') == name.npos)
-          parts += (parts.empty() ? "`" : ", `") + name + "`";
-      fail(Diag::UnknownPart, e->range, {t.name, source(e->range)},
-           !near.empty() ? "did you mean `" + near + "`?" : "its parts are " + parts);
+    if (!known.count(path)) {
+      fail(Diag::UnknownPart, e->range, {t.name, source(e->range)}, partsHint(path, known));
       ok = false;
       continue;
     }
@@ -56,32 +81,19 @@ void Checker::readKept(const ast::Clause &c, DeployProgram &deploy) {
     if (t.kind != TensorDecl::Kind::Param)
       continue;
     bool own = t.name.compare(0, deploy.train.size() + 1, deploy.train + ".") == 0;
-    if (!own && !isShared(t.name))
-      continue;
-    std::string path = own ? t.name.substr(deploy.train.size() + 1) : t.name;
-    for (size_t dot = path.find('.'); dot != path.npos; dot = path.find('.', dot + 1))
-      parts.insert(path.substr(0, dot));
-    parts.insert(path);
+    if (own || isShared(t.name))
+      addPath(own ? t.name.substr(deploy.train.size() + 1) : t.name, parts);
   }
-  std::vector<std::string> known(parts.begin(), parts.end());
   for (auto &[word, e] : c.options) {
     if (word.text == "calibrate") {
       readCalibration(*e, deploy);
       continue;
     }
-    std::string path = exprPath(*e);
-    if (path.compare(0, deploy.train.size() + 1, deploy.train + ".") == 0)
-      path = path.substr(deploy.train.size() + 1);
-    if (parts.count(path)) {
+    std::string path = partPath(*e, exprPath(*e), deploy.train);
+    if (parts.count(path))
       deploy.keep.push_back(path);
-      continue;
-    }
-    std::string near = didYouMean(path, known), all;
-    for (auto &part : known)
-      if (part.find('.') == part.npos)
-        all += (all.empty() ? "`" : ", `") + part + "`";
-    fail(Diag::UnknownPart, e->range, {deploy.train, source(e->range)},
-         !near.empty() ? "did you mean `" + near + "`?" : "its parts are " + all);
+    else
+      fail(Diag::UnknownPart, e->range, {deploy.train, source(e->range)}, partsHint(path, parts));
   }
 }
 

@@ -152,8 +152,10 @@ void Engine::keep(int64_t sequences, int64_t length, std::span<const int32_t> sl
 float *Engine::prefill(std::span<const std::span<const int32_t>> sequences, std::span<const int32_t> slots) {
   int64_t longest = 0;
   for (std::span<const int32_t> sequence : sequences) {
-    if (sequence.empty() || int64_t(sequence.size()) > limit)
-      throw Error("a sequence begins with 1 to " + std::to_string(limit) + " tokens, and here are " +
+    if (sequence.empty())
+      throw Error("the text to go on from has no token, and one at least is needed");
+    if (int64_t(sequence.size()) > limit)
+      throw Error("a sequence begins with " + std::to_string(limit) + " tokens at most, and here are " +
                   std::to_string(sequence.size()));
     for (int32_t token : sequence)
       if (token < 0 || token >= vocabulary)

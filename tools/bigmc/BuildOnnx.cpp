@@ -26,7 +26,8 @@ const Function *chosen(const Program &program, const std::string &asked) {
   for (const Function &f : program.functions)
     all.push_back(f.name);
   for (const TrainProgram &train : program.trains)
-    forwards.push_back(train.forward);
+    if (!train.forward.empty()) // a training of instances has none of its own
+      forwards.push_back(train.forward);
   for (const DeployProgram &deploy : program.deploys) // what is deployed is what is meant
     if (program.deploys.size() == 1)
       forwards = {deploy.train + ".forward"};

@@ -100,4 +100,7 @@ AffineExpr countOf(ArrayRef<AffineExpr> sizes, MLIRContext *context);
 /// The element type of a tensor.
 inline Type elementOf(Value v) { return cast<RankedTensorType>(v.getType()).getElementType(); }
 
+/// Makes biases that are added behind Conv and Gemm their third input (Biases.cpp).
+void joinBiases(::onnx::GraphProto &model);
+
 } // namespace mlir::bigm::to_onnx

@@ -114,6 +114,7 @@ std::vector<Refusal> write(func::FuncOp function, const Options &options, const 
   std::vector<Refusal> refusals = Emitter(function, options, model, int(opset.version())).run();
   if (!refusals.empty())
     return refusals;
+  joinBiases(*model.mutable_graph());
   dropUnread(*model.mutable_graph());
 
   Written file(path);

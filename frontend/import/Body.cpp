@@ -267,12 +267,44 @@ void Body::apply(const Region &region, const std::string &scope) {
       give(maker, i, text, region.inputs.size() == 1 ? Pipe : Atom);
 }
 
-std::string Body::text() const {
+/// The words of a text: names, and parts of names behind dots.
+static void addWords(const std::string &text, std::set<std::string> &to) {
+  auto inWord = [](unsigned char c) { return isalnum(c) || c == '_' || c >= 0x80; };
+  for (size_t i = 0; i < text.size();) {
+    size_t end = i;
+    while (end < text.size() && inWord(text[end]))
+      ++end;
+    if (end > i)
+      to.insert(text.substr(i, end - i));
+    i = std::max(end, i + 1);
+  }
+}
+
+// What a layer takes without reading it, as zeros to begin with, was written before that was known. What applies an instance or a
+// parameter stays: the file of weights has these.
+std::string Body::text(const std::string &result) const {
+  std::set<std::string> read, owned;
+  addWords(result, read);
+  for (const std::string &line : lines) { // `name = Layer(8)`, `param name: f32[8] = 0`
+    size_t start = line.starts_with("param ") || line.starts_with("state ") ? 6 : 0;
+    owned.insert(line.substr(start, line.find_first_of(" :", start) - start));
+  }
+  std::vector<const std::string *> kept;
+  for (auto line = statements.rbegin(); line != statements.rend(); ++line) {
+    size_t end = line->find(" = ");
+    std::string name = end == line->npos ? "" : line->substr(0, end);
+    std::set<std::string> words;
+    addWords(*line, words);
+    if (isName(name) && !read.count(name) && std::none_of(words.begin(), words.end(), [&](auto &w) { return owned.count(w) != 0; }))
+      continue;
+    read.merge(words);
+    kept.push_back(&*line);
+  }
   std::string out;
   for (const std::string &line : lines)
     out += "  " + line + "\n";
-  for (const std::string &line : statements)
-    out += "  " + line + "\n";
+  for (auto line = kept.rbegin(); line != kept.rend(); ++line)
+    out += "  " + **line + "\n";
   return out;
 }
 

@@ -275,7 +275,7 @@ private:
       return "";
     }
     region.weights = body.weights;
-    return "()(" + head + ") -> " + typeOf(f.values.at(region.output)) + " {\n" + body.text() + "  " + result + "\n}\n";
+    return "()(" + head + ") -> " + typeOf(f.values.at(region.output)) + " {\n" + body.text(result) + "  " + result + "\n}\n";
   }
 
   static std::string typeOf(const Val &v) {
@@ -317,7 +317,7 @@ private:
       own += "Net";
     out.text = fmt::format("# Imported from {}{}.\nuse std.nn{}\n\n{}model {}()({}) -> {} {{\n{}  {}\n}}\n\nmodel {} = {}() from pretrained(\"{}\")\n",
                            source, model.producer.empty() ? "" : ", which " + model.producer + " wrote", recurs ? ", std.sequence" : "", declarations, own, head,
-                           type, body.text(), result, name, own, weights);
+                           type, body.text(result), result, name, own, weights);
     for (const Weight &w : body.weights)
       out.tensors.push_back({w.name, w.elem, w.shape, w.bytes()});
   }

@@ -92,7 +92,7 @@ public:
   /// Nodes in order; those of a part that is a model are one application of it.
   void write(const std::vector<size_t> &nodes, const std::map<std::string, Part> &parts);
   Piece use(const std::string &name, Level least);
-  std::string text() const; // without the result
+  std::string text(const std::string &result) const; // without the result
   std::vector<std::string> problems;
   std::vector<Weight> weights;
   std::string last; // the value that the body ends with, when nothing else in it reads that

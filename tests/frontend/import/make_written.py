@@ -1,4 +1,4 @@
-"""Makes inputs/recurrent.onnx, inputs/primitives.onnx, inputs/scans.onnx and inputs/shared.onnx, each with a safetensors file of what ONNX
+"""Makes inputs/recurrent.onnx, primitives.onnx, scans.onnx, shared.onnx and zeros.onnx, each with a safetensors file of what ONNX
 Runtime gives: layers with PyTorch's transpositions around them, operators that the language has no form for, recurrences that are no
 layer, and layers that share some of their tensors. Needs numpy, onnx, onnxruntime and safetensors; run it in this folder, the tests read its results alone."""
 import numpy
@@ -92,3 +92,12 @@ save("shared",
      [spread("scale"), weights("shift", 4), weights("m1", 4), spread("v1"), weights("m2", 4), spread("v2"), weights("w", 4, 4),
       weights("c1", 4), weights("c2", 4)],
      {"x": random.normal(0, 1, (2, 4, 3, 2)).astype(numpy.float32), "u": random.normal(0, 1, (2, 4)).astype(numpy.float32)})
+
+# Zeros of the batch's size that a layer begins with anyway, as PyTorch's exporter makes them once for both states.
+save("zeros",
+     [node("Shape", ["x"], ["n"], start=1, end=2), node("Concat", ["one", "n", "h"], ["size"], axis=0), node("Expand", ["nought", "size"], ["z"]),
+      node("LSTM", ["x", "lw", "lr", "", "", "z", "z"], ["y", "yh"], hidden_size=H)],
+     {"x": (["T", "N", D],)}, {"y": ["T", 1, "N", H], "yh": [1, "N", H]},
+     [constant("one", [1], numpy.int64), constant("h", [H], numpy.int64), constant("nought", 0.0), weights("lw", 1, 4 * H, D),
+      weights("lr", 1, 4 * H, H)],
+     {"x": random.normal(0, 1, (6, 4, D)).astype(numpy.float32)})

@@ -79,9 +79,6 @@ int order(const Dim &a, const Dim &b) {
     return 1;
   if (auto low = leastOfNamed(b - a); low && *low > 0)
     return -1;
-  // A size of a name stands for at least one.
-  if (auto low = least(d); low && *low == 0 && b == Dim(0))
-    return 1;
   return 2;
 }
 

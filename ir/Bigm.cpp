@@ -35,6 +35,11 @@ double ConstantOp::getDouble() {
                                               : double(number.getValue().getSExtValue());
 }
 
+unsigned mlir::bigm::symbolCount(Operation *function) {
+  auto names = function->getAttrOfType<ArrayAttr>(attrs::symbols);
+  return names ? names.size() : 0;
+}
+
 std::optional<double> mlir::bigm::splatNumber(Value value) {
   if (auto op = value.getDefiningOp<ConstantOp>())
     return op.getDouble();

@@ -29,6 +29,8 @@ constexpr llvm::StringLiteral symbols("bigm.symbols"), name("bigm.name"), role("
     again("bigm.again"); // of what is computed again behind so many heavy ops: no duplicate of the original
 }
 
+/// How many symbols the sizes in a function are over: the names in its `bigm.symbols`, 0 without.
+unsigned symbolCount(Operation *function);
 /// The folder of all pointwise ops: what x * 1, x + 0, -(-x) and their like are.
 OpFoldResult foldPointwise(Operation *op);
 /// The number when every element of the value is one known number.

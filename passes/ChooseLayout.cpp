@@ -156,8 +156,7 @@ struct ChooseLayout : bigm::impl::ChooseLayoutBase<ChooseLayout> {
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
-    auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
-    symbols = names ? names.size() : 0;
+    symbols = symbolCount(func);
     wishes.clear();
     along.clear();
     SmallVector<NestOp> nests(func.getBody().front().getOps<NestOp>());

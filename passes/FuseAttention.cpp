@@ -397,11 +397,10 @@ private:
 struct FuseAttention : bigm::impl::FuseAttentionBase<FuseAttention> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
-    auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
     SmallVector<ContractOp> contractions(func.getBody().front().getOps<ContractOp>());
     for (ContractOp mix : contractions)
       for (unsigned side : {0u, 1u})
-        if (succeeded(Fusion(mix, side, names ? names.size() : 0).run()))
+        if (succeeded(Fusion(mix, side, symbolCount(func)).run()))
           break;
   }
 };

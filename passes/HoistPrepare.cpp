@@ -109,8 +109,7 @@ struct HoistPrepare : bigm::impl::HoistPrepareBase<HoistPrepare> {
 
   void hoist(func::FuncOp func) {
     SteadyValues steady(func);
-    auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
-    unsigned symbols = names ? names.size() : 0;
+    unsigned symbols = symbolCount(func);
     llvm::SmallPtrSet<Operation *, 16> moved;
     auto isMoved = [&](Value value) {
       Value root = rootOf(value);

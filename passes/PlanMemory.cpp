@@ -42,8 +42,7 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
-    auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
-    symbols = names ? names.size() : 0;
+    symbols = symbolCount(func);
     eraseUnused(func);
     number(func);
     moveUpdates(func);

@@ -30,10 +30,7 @@ public:
   ScanDifferentiation(OpBuilder &builder, ScanOp scan, const ScanCalculus &calculus)
       : outer(builder), scan(scan), calculus(calculus), module(scan->getParentOfType<ModuleOp>()),
         body(module.lookupSymbol<func::FuncOp>(scan.getBodyAttr())), states(scan.getStarts().size()), rows(scan.getXs().size()),
-        captures(scan.getCaptures().size()) {
-    auto names = body->getAttrOfType<ArrayAttr>(attrs::symbols);
-    symbols = names ? names.size() : 0;
-  }
+        captures(scan.getCaptures().size()), symbols(symbolCount(body)) {}
 
   FailureOr<ScanOp> run(ArrayRef<Value> cotangents, ArrayRef<bool> needed, SmallVectorImpl<Value> &gradients) {
     if (failed(differentiateStep(cotangents, needed)))
@@ -429,7 +426,7 @@ private:
   const ScanCalculus &calculus;
   ModuleOp module;
   func::FuncOp body, step;
-  unsigned states, rows, captures, symbols = 0;
+  unsigned states, rows, captures, symbols;
   std::map<unsigned, Value> cotangentOf; // of results of the body, arguments of `step`
   SmallVector<unsigned> wanted;          // operands of the scan whose gradients `step` returns, in order
   llvm::DenseSet<Value> forward;

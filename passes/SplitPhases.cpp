@@ -148,10 +148,7 @@ private:
     Value zero = ConstantOp::create(builder, pad.getLoc(), RankedTensorType::get({}, element), 0.0);
     return PadOp::create(builder, pad.getLoc(), tensorType(sizes, symbols(), element), x, zero, low, high, interior);
   }
-  unsigned symbols() {
-    auto names = contract->getParentOfType<func::FuncOp>()->getAttrOfType<ArrayAttr>(attrs::symbols);
-    return names ? names.size() : 0;
-  }
+  unsigned symbols() { return symbolCount(contract->getParentOfType<func::FuncOp>()); }
 
   void rewrite() {
     // The picture, with zeros around alone where it had them between.

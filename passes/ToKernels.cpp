@@ -505,8 +505,7 @@ bool hasKernel(Operation *op) {
 struct ToKernels : bigm::impl::ToKernelsBase<ToKernels> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
-    auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
-    Lowering lowering(func, names ? names.size() : 0);
+    Lowering lowering(func, symbolCount(func));
     for (Operation &op : llvm::make_early_inc_range(func.getBody().front()))
       if (auto expandable = dyn_cast<Expandable>(op); expandable && !hasKernel(&op)) {
         OpBuilder builder(&op);

@@ -299,21 +299,15 @@ void turnPicture(NestOp nest, const Target &target, unsigned symbols) {
 }
 } // namespace
 
-/// Symbols of the function.
-static unsigned symbolsOf(func::FuncOp func) {
-  auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
-  return names ? names.size() : 0;
-}
-
 void cpu::transformOperands(func::FuncOp func, const Target &target) {
-  unsigned symbols = symbolsOf(func);
+  unsigned symbols = symbolCount(func);
   for (NestOp nest : llvm::to_vector(func.getBody().front().getOps<NestOp>()))
     if (nest.getContraction() && !packWinograd(nest, target, symbols) && !packDeepWinograd(nest, target, symbols) && !(target.tiles && packTiles(nest, symbols)))
       packDots(nest, target, symbols);
 }
 
 void cpu::packOperands(func::FuncOp func, const Target &target) {
-  unsigned symbols = symbolsOf(func);
+  unsigned symbols = symbolCount(func);
   for (NestOp nest : llvm::to_vector(func.getBody().front().getOps<NestOp>())) {
     if (!nest.getContraction() || nest->hasAttr(winogradAttr) || nest->hasAttr(onTilesAttr) || nest->hasAttr(onDotsAttr))
       continue;

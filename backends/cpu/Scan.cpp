@@ -49,8 +49,7 @@ SmallVector<AffineExpr> cpu::stateOffsets(kernel::ScanOp scan) {
 }
 
 void cpu::askForScratch(func::FuncOp func) {
-  auto names = func->getAttrOfType<ArrayAttr>(attrs::symbols);
   for (auto scan : func.getBody().front().getOps<kernel::ScanOp>())
     scan->setAttr("scratch_bytes",
-                  AffineMapAttr::get(AffineMap::get(0, names ? names.size() : 0, stateOffsets(scan).back())));
+                  AffineMapAttr::get(AffineMap::get(0, symbolCount(func), stateOffsets(scan).back())));
 }

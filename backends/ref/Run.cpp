@@ -61,9 +61,8 @@ public:
     if (arguments.size() != function.getNumArguments())
       return function.emitError() << "has " << function.getNumArguments() << " arguments, given are "
                                   << arguments.size();
-    auto names = function->getAttrOfType<ArrayAttr>(attrs::symbols);
-    if ((names ? names.size() : 0) > symbols.size())
-      return function.emitError() << "has " << names.size() << " symbols, given are " << symbols.size();
+    if (unsigned own = symbolCount(function); own > symbols.size())
+      return function.emitError() << "has " << own << " symbols, given are " << symbols.size();
     for (auto [argument, tensor] : llvm::zip(function.getArguments(), arguments)) {
       if (tensor.shape != shapeOf(argument.getType()) || int64_t(tensor.data.size()) != product(tensor.shape))
         return function.emitError() << "argument " << argument.getArgNumber() << " has another shape than "

@@ -2,6 +2,7 @@
 #include "RunFolder.h"
 #include "runtime/data/Error.h"
 #include "runtime/data/Npy.h"
+#include "runtime/flow/ClassNames.h"
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -30,17 +31,14 @@ const flow::Flow &FlowHost::choose(const std::string &name) const {
 }
 
 namespace {
-/// Gives classes that the data named, and a run keeps, their names.
-void nameClasses(flow::RichType &type, const Program &program) {
-  const size_t dot = type.classesOf.find('.');
-  if (type.labels.empty() && dot != std::string::npos) {
-    std::vector<data::Field> fields = program.dataNamed(type.classesOf.substr(0, dot)).fields;
-    for (auto &[name, field] : data::classesOf(fields))
-      if (name == type.classesOf.substr(dot + 1))
-        type.labels = field->labels;
-  }
-  for (flow::RichType &field : type.fields)
-    nameClasses(field, program);
+/// Names of the classes of a field, `posts.intent`, as the data or a run gave them to the program.
+std::vector<std::string> classNames(const Program &program, const std::string &path) {
+  const size_t dot = path.find('.');
+  std::vector<data::Field> fields = program.dataNamed(path.substr(0, dot)).fields;
+  for (auto &[name, field] : data::classesOf(fields))
+    if (name == path.substr(dot + 1))
+      return field->labels;
+  return {};
 }
 } // namespace
 
@@ -50,11 +48,8 @@ void FlowHost::loadWeights() {
     RunFolder folder(options.runDir, true);
     folder.loadFor(program, session_.model());
     data_.loadTexts(folder);
-    for (flow::Flow &flow : flows) {
-      nameClasses(flow.result, program);
-      for (auto &[name, type] : flow.inputs)
-        nameClasses(type, program);
-    }
+    for (flow::Flow &flow : flows)
+      flow::nameClassesOf(flow, [&](const std::string &field) { return classNames(program, field); });
     return;
   }
   bool fitted = std::any_of(program.tokenizers.begin(), program.tokenizers.end(), [](auto &t) { return t.kind != "file"; });

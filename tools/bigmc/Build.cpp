@@ -8,6 +8,7 @@
 #include "Weights.h"
 #include "backends/artifact/Artifact.h"
 #include "runtime/core/Cpu.h"
+#include "runtime/flow/ClassNames.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -36,24 +37,20 @@ std::unique_ptr<OpenModule> openForWeights(const Checked &checked, const Compile
 }
 
 /// Classes of flows that the data named, and the run keeps, have these names in the library.
-void nameClasses(RichType &type, const nlohmann::json &names) {
-  if (auto found = names.find(type.classesOf); found != names.end() && found->is_array())
-    for (const auto &name : *found)
-      if (name.is_string())
-        type.labels.push_back(name.get<std::string>());
-  for (RichType &field : type.fields)
-    nameClasses(field, names);
-}
 void nameClasses(Program &program, const std::string &run) {
   std::ifstream in(fs::path(run) / "classes.json");
-  const auto names = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
-  if (!names.is_object())
+  const auto classes = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  if (!classes.is_object())
     return;
-  for (FlowProgram &flow : program.flows) {
-    nameClasses(flow.result, names);
-    for (auto &[name, type] : flow.inputs)
-      nameClasses(type, names);
-  }
+  for (FlowProgram &flow : program.flows)
+    flow::nameClassesOf(flow, [&](const std::string &field) {
+      std::vector<std::string> names;
+      if (auto found = classes.find(field); found != classes.end() && found->is_array())
+        for (const auto &name : *found)
+          if (name.is_string())
+            names.push_back(name.get<std::string>());
+      return names;
+    });
 }
 } // namespace
 

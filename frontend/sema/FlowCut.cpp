@@ -7,6 +7,7 @@
 // a list or branch are a function of their own, which is not called where there are no such rows; it follows those of the
 // spaces outside, whose values it may read.
 #include "Flow.h"
+#include "Sizes.h"
 #include <algorithm>
 
 namespace bigm::sema {
@@ -157,28 +158,19 @@ private:
       need(v);
     // Sizes are read from inputs, so one that has it comes along where only its size is used: ids, for `present(ids)`.
     std::vector<std::string> used, told;
-    auto sizesOf = [&](Value v, std::vector<std::string> &names) {
-      for (const Dim &d : whole.types[v].shape)
-        d.symbols(names);
-    };
     for (int n : nodes) {
       const Node &node = whole.nodes[size_t(n)];
       for (unsigned r = 0; r < node.results; ++r)
-        sizesOf(node.first + r, used);
+        symbolsOf(whole.types[node.first + r], used);
       symbolsOf(node, used);
     }
     for (Value v : inputs)
-      sizesOf(v, told);
-    auto has = [](const std::vector<std::string> &names, const std::string &name) { return std::find(names.begin(), names.end(), name) != names.end(); };
-    for (const std::string &size : used)
-      for (Value v = 0; v < whole.args.size() && !has(told, size); ++v) {
-        std::vector<std::string> own;
-        sizesOf(v, own);
-        if (whole.args[v].role != Role::Input || !has(own, size) || spaceOf(v) != space || levelOf(v) > level)
-          continue;
-        inputs.insert(v);
-        told.insert(told.end(), own.begin(), own.end());
-      }
+      symbolsOf(whole.types[v], told);
+    for (size_t v : argumentsForSizes(used, told, whole.args.size(), [&](size_t v) {
+           bool here = whole.args[v].role == Role::Input && spaceOf(Value(v)) == space && levelOf(Value(v)) <= level;
+           return here ? &whole.types[v] : nullptr;
+         }))
+      inputs.insert(Value(v));
 
     Function out;
     out.name = function;
@@ -228,11 +220,7 @@ private:
     }
     for (Value v : wanted)
       out.outputs.push_back({nameOf(v), renumbered.at(v), -1});
-    for (const TensorType &t : out.types)
-      for (const Dim &d : t.shape)
-        d.symbols(out.symbols);
-    for (const Node &n : out.nodes)
-      symbolsOf(n, out.symbols);
+    out.symbols = symbolsOf(out);
     return out;
   }
 

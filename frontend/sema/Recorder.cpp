@@ -1,5 +1,6 @@
 // See Recorder.h. The key that finds equal operations is their text; graphs have some hundred nodes, so this is cheap.
 #include "Recorder.h"
+#include "Sizes.h"
 #include <algorithm>
 #include <utility>
 #include <cassert>
@@ -406,30 +407,19 @@ Function Recorder::finish(const std::vector<TensorDecl> &tensors, bool keepInput
 
   // A size is read from the shapes of inputs, so one of it stays where only the size is used: how many rows are drawn.
   std::vector<std::string> used, told;
-  auto read = [](const TensorType &type, std::vector<std::string> &names) {
-    for (const Dim &d : type.shape)
-      d.symbols(names);
-  };
   for (size_t i = 0; i < fn.nodes.size(); ++i)
     if (liveNode[i]) {
       for (unsigned r = 0; r < fn.nodes[i].results; ++r)
-        read(values[fn.nodes[i].first + r].type, used);
+        symbolsOf(values[fn.nodes[i].first + r].type, used);
       symbolsOf(fn.nodes[i], used);
     }
   for (size_t i = 0; i < fn.args.size(); ++i)
     if (liveArg[i] && fn.args[i].role == Role::Input)
-      read(fn.args[i].type, told);
-  auto knows = [](const std::vector<std::string> &names, const std::string &name) { return std::find(names.begin(), names.end(), name) != names.end(); };
-  for (const std::string &name : used)
-    for (size_t i = 0; i < fn.args.size() && !knows(told, name); ++i)
-      if (fn.args[i].role == Role::Input) {
-        std::vector<std::string> own;
-        read(fn.args[i].type, own);
-        if (!knows(own, name))
-          continue;
-        liveArg[i] = true;
-        told.insert(told.end(), own.begin(), own.end());
-      }
+      symbolsOf(fn.args[i].type, told);
+  for (size_t i : argumentsForSizes(used, told, fn.args.size(), [&](size_t i) {
+         return fn.args[i].role == Role::Input ? &fn.args[i].type : nullptr;
+       }))
+    liveArg[i] = true;
 
   // Arguments: inputs as declared, persistent tensors as created, then seed, step, steps.
   std::vector<int> order;
@@ -468,15 +458,7 @@ Function Recorder::finish(const std::vector<TensorDecl> &tensors, bool keepInput
     o.value = renumber(o.value);
     out.outputs.push_back(std::move(o));
   }
-  // A symbol must be readable from the shape of an argument.
-  for (const Arg &a : out.args)
-    for (const Dim &d : a.type.shape)
-      d.symbols(out.symbols);
-  for (const TensorType &t : out.types)
-    for (const Dim &d : t.shape)
-      d.symbols(out.symbols);
-  for (const Node &n : out.nodes)
-    symbolsOf(n, out.symbols);
+  out.symbols = symbolsOf(out);
   return out;
 }
 

@@ -2,103 +2,24 @@
 //
 // One mechanism for models, functions, optimisers, metrics, schedules, initialisers and fits: calling one evaluates its
 // body, and the operations land in the Recorder of the function being built. The parts stand in files by idea:
-//   Check.cpp     all declarations of a file, in which order        Modules.cpp   `use`, names of declarations
-//   Expr.cpp      expressions and statements                        Pointwise.cpp arithmetic and broadcasting
-//   Calls.cpp     arguments, settings, application                  Types.cpp     written types, binding values to them
-//   Models.cpp    instances, param and state                        IndexNotation.cpp  y[i, j] = sum(k: ...)
-//   Builtins*.cpp the operations a program can call                 Indexing.cpp  slices
-//   Data.cpp Fit.cpp Train.cpp Evaluate.cpp Deploy.cpp              Overrides.cpp `--set`
+//   Check.cpp      all declarations of a file, in which order       Modules.cpp    `use`, where declarations are found
+//   Expr.cpp       expressions                                      Names.cpp      what a name stands for
+//   Statements.cpp blocks and assignments                           Pointwise.cpp  arithmetic and broadcasting
+//   Calls.cpp      arguments, settings, application                 Models.cpp     instances, param and state
+//   Types.cpp      written types                                    Bind.cpp       values against them
+//   IndexNotation.cpp  y[i, j] = sum(k: ...)                        Indexing.cpp   slices
+//   Builtins*.cpp  the operations a program can call                Overrides.cpp  `--set`
+//   Data.cpp Fit.cpp Train.cpp Evaluate.cpp Deploy.cpp Flows.cpp    a kind of declaration each
+//   Phases.cpp     what a phase of a training changes and its step  Optimizers.cpp by which optimiser
 #pragma once
+#include "Builtin.h"
 #include "Recorder.h"
-#include "Unify.h"
-#include "Value.h"
 #include "frontend/Diagnostics.h"
 #include "frontend/Frontend.h"
 #include <span>
 #include <functional>
 
 namespace bigm::sema {
-
-/// One argument of a call, evaluated.
-struct Given {
-  Val value;
-  SourceRange where;
-  std::string name; // empty when positional
-  const ast::Expr *expr = nullptr;
-  SourceRange origin; // where the variable was given its value, when the argument is one
-};
-using Args = std::vector<Given>;
-
-/// A written type with its names looked up. Dimensions may hold free names (see Unify.h).
-struct Pattern {
-  enum class Kind { Any, Tensor, Int, Bool, Choice, Text, Image, Schedule, List, Optional, Record, Invalid } kind = Kind::Invalid;
-  Elem elem = Elem::F32;
-  struct Size {
-    bool pack = false;
-    Dim dim;
-    SourceRange where;
-  };
-  std::vector<Size> sizes;
-  bool isLabel = false;
-  std::optional<Dim> classes;
-  std::vector<std::string> choices;
-  std::string classesOf;       // `label[posts.intent]`: the field, where its data names the classes
-  std::string meaning;         // Tensor: "box", "point", "score" where the type is called so
-  std::vector<Pattern> fields; // Record; List, Optional: one
-  std::vector<std::string> names;
-  SourceRange where;
-  std::string str() const; // `f32[N, 64]`
-};
-
-/// Whose parameter a value is bound to, for messages.
-struct Target {
-  std::string callee, parameter; // "Linear", "x"
-  bool isResult = false;
-};
-
-/// Names fixed while one signature is matched, and by what.
-struct Matching {
-  ScopePtr scope;
-  Bindings bindings;
-  std::map<std::string, std::pair<SourceRange, std::string>> fixedBy; // name -> the value that fixed it
-  struct Deferred {
-    Dim declared, actual;
-    SourceRange where;
-    Target target;
-    size_t position, rank;
-    std::string typeText;
-  };
-  std::vector<Deferred> deferred;
-};
-
-struct Signature {
-  std::vector<const ast::Parameter *> settings, inputs;
-};
-
-/// A setting of a builtin that is a number, and what it may be, for the check and in words.
-struct NumberSetting {
-  const char *name;
-  double least, most;
-  bool whole;
-  const char *range; // "a whole number above 0"
-};
-
-/// A builtin with its arguments by parameter; a missing one is null.
-struct BuiltinCall {
-  const Builtin *builtin;
-  std::vector<const Given *> args;
-  SourceRange where;
-};
-class Checker;
-/// What `Builtin::op` says when it names no pointwise operation.
-constexpr int kWhole = -1;       // works on whole tensors
-constexpr int kElementwise = -2; // works element by element, and so inside index notation as well
-struct Builtin {
-  const char *name;
-  const char *parameters; // "x axis? keep?"
-  Val (Checker::*run)(const BuiltinCall &);
-  int op = kWhole; // or the Op of a pointwise one
-};
 
 /// What the loss reveals: which logits answer which label field, and the first library call's inputs.
 struct LossPairs {

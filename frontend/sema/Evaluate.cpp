@@ -1,4 +1,4 @@
-// `evaluate` and `deploy`.
+// `evaluate`.
 //
 // A metric is a fn with states: each batch updates them, and its value after the last batch is the number of the report.
 // `EVAL.begin` sets the states, `EVAL.step` takes a batch of prepared fields and gives the loss of the batch and all
@@ -227,86 +227,6 @@ void Checker::checkEvaluate(const ast::EvaluateDecl &d, Module *m) {
       tp.validate = out.name;
     program->evaluates.push_back(std::move(out));
   }
-}
-
-/// `deploy name = Model(...)`: a model whose weights come from elsewhere. Its sizes that no setting fixes stay open.
-bool Checker::deployModel(const ast::DeployDecl &d, Module *m, std::shared_ptr<Instance> &deployed) {
-  auto instance = rootInstance(*d.model, d.name.text, m, Diag::DeployNeedsModel,
-                               "write `deploy " + d.name.text + " = Model(...)`");
-  if (!instance)
-    return false;
-  buildAlone(instance, d.name.text, d.model->range);
-  deployed = instance;
-  return true;
-}
-
-void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
-  checkClauses(d.clauses, "deploy", {"target", "precision", "batch", "serve", "weights", "cache"}, {});
-  for (auto &other : m->tree.decls) {
-    if (other.get() == &d)
-      break;
-    // Two of models are declarations, and known to be of one name.
-    if (auto *first = ast::as<ast::DeployDecl>(other.get()); first && !(first->model && d.model) && first->name.text == d.name.text) {
-      Diagnostic &e = error(Diag::DeployTwice, d.name.range, {d.name.text});
-      note(e, first->name.range, "first here");
-      e.hint = "one `deploy` names all targets, and the precision of what is shipped";
-      return;
-    }
-  }
-  Found f = findDecl(d.name.text, m);
-  std::shared_ptr<Instance> instance;
-  if (d.model && !deployModel(d, m, instance))
-    return;
-  if (!f.decl) {
-    std::vector<std::string> names;
-    for (auto &[name, decl] : m->decls)
-      if (decl->kind == ast::Decl::Kind::Train || decl->kind == ast::Decl::Kind::Instance)
-        names.push_back(name);
-    std::string near = didYouMean(d.name.text, names);
-    fail(Diag::UnknownName, d.name.range, {d.name.text}, near.empty() ? "" : "did you mean `" + near + "`?");
-    return;
-  }
-  if (!d.model && f.decl->kind != ast::Decl::Kind::Train && f.decl->kind != ast::Decl::Kind::Instance) {
-    unsupported("`deploy` of something other than a `train` or a `model`", d.name.range,
-                f.decl->kind == ast::Decl::Kind::Flow ? "name a model that the flow applies: flows ship with what they apply" : "");
-    return;
-  }
-  if (!instance)
-    instance = instanceOf(*f.decl, f.module);
-  DeployProgram out;
-  out.train = d.name.text;
-  for (auto &c : d.clauses) {
-    const std::string &word = c.keyword.text;
-    if (word == "weights")
-      unsupported("`" + word + "` in `deploy`", c.range);
-    if (word == "cache") {
-      if (c.expressions.size() != 1 || source(c.expressions[0]->range) != "kv")
-        fail(Diag::CacheForm, c.range, {source(c.range)}, "write `cache kv`: keys and values of earlier positions are kept");
-      else if (instance)
-        buildGeneration(instance, d.name.text, c.range);
-    }
-    for (auto &e : c.expressions) {
-      std::string text = source(e->range);
-      if (word == "target") {
-        static const std::set<std::string> known = {"cpu", "cpu:host", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4", "cuda"};
-        if (!known.count(text))
-          fail(Diag::UnknownTarget, e->range, {text}, "targets are `cpu:host`, `cpu:x86-64-v2`, `-v3`, `-v4` and `cuda`");
-        out.targets.push_back(text);
-      } else if (word == "precision") {
-        if (text == "int4" || text == "fp8")
-          unsupported("precision `" + text + "`", e->range);
-        else if (text != "f32" && text != "bf16" && text != "f16" && text != "int8")
-          fail(Diag::UnknownPrecision, e->range, {text}, "precisions are `f32`, `bf16`, `f16` and `int8`");
-        else if (!out.precision.empty())
-          unsupported("more than one precision in a `deploy`", e->range);
-        else
-          out.precision = text;
-      } else if (word == "serve") {
-        out.version = text;
-      }
-    }
-  }
-  program->deploys.push_back(std::move(out));
 }
 
 } // namespace bigm::sema

@@ -1,16 +1,10 @@
 // Phases of a training: what each changes, with which optimiser, and the compiled step that does it.
+#include "PartPaths.h"
 #include "Training.h"
 #include <limits>
 #include <set>
 
 namespace bigm::sema {
-
-/// A name and what it stands in: `net`, `net.body`, `net.body.0` of `net.body.0.weight`, as an ONNX file names a tensor.
-static void addPath(const std::string &name, std::set<std::string> &out) {
-  for (size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1))
-    out.insert(name.substr(0, dot));
-  out.insert(name);
-}
 
 // Paths of all instances and parameters under an instance, relative to it.
 static void listPaths(const Instance &instance, const std::string &prefix, std::set<std::string> &out) {
@@ -20,30 +14,6 @@ static void listPaths(const Instance &instance, const std::string &prefix, std::
     out.insert(prefix + name);
     listPaths(*child, prefix + name + ".", out);
   }
-}
-
-/// What there is instead of a part that is not: a name like it, or the parts of what holds it.
-static std::string partsHint(const std::string &path, const std::set<std::string> &known) {
-  std::string near = didYouMean(path, {known.begin(), known.end()});
-  if (!near.empty())
-    return "did you mean `" + near + "`?";
-  std::string above = path, parts;
-  do {
-    size_t dot = above.rfind('.');
-    above = dot == above.npos ? "" : above.substr(0, dot);
-  } while (!above.empty() && !known.count(above));
-  const std::string prefix = above.empty() ? "" : above + ".";
-  for (auto &name : known)
-    if (name.compare(0, prefix.size(), prefix) == 0 && name.find('.', prefix.size()) == name.npos)
-      parts += (parts.empty() ? "`" : ", `") + name + "`";
-  return "its parts are " + parts;
-}
-
-/// `stem.conv2d`, or in quotes what is no name: `"net.body.0"`. Relative to `root`; `path` is the expression's where it is a path.
-static std::string partPath(const ast::Expr &e, std::string path, const std::string &root) {
-  if (auto *quoted = ast::as<ast::StringExpr>(&e))
-    path = quoted->value;
-  return path.compare(0, root.size() + 1, root + ".") == 0 ? path.substr(root.size() + 1) : path;
 }
 
 bool Checker::learnable(const Training &t, const std::string &tensor) const {
@@ -72,52 +42,6 @@ bool Checker::readPaths(Training &t, const std::vector<const ast::Expr *> &paths
     out.push_back(path);
   }
   return ok;
-}
-
-/// `precision int8 { keep embed }`: parts of the model that is shipped, or of what it shares with others.
-void Checker::readKept(const ast::Clause &c, DeployProgram &deploy) {
-  std::set<std::string> parts;
-  for (const TensorDecl &t : program->tensors) {
-    if (t.kind != TensorDecl::Kind::Param)
-      continue;
-    bool own = t.name.compare(0, deploy.train.size() + 1, deploy.train + ".") == 0;
-    if (own || isShared(t.name))
-      addPath(own ? t.name.substr(deploy.train.size() + 1) : t.name, parts);
-  }
-  for (auto &[word, e] : c.options) {
-    if (word.text == "calibrate") {
-      readCalibration(*e, deploy);
-      continue;
-    }
-    std::string path = partPath(*e, exprPath(*e), deploy.train);
-    if (parts.count(path))
-      deploy.keep.push_back(path);
-    else
-      fail(Diag::UnknownPart, e->range, {deploy.train, source(e->range)}, partsHint(path, parts));
-  }
-}
-
-/// `precision int8 { calibrate digits.valid }`: activations in eight bits too, with the ranges that they have there.
-void Checker::readCalibration(const ast::Expr &e, DeployProgram &deploy) {
-  auto no = [&](const std::string &why, const std::string &hint = "") { fail(Diag::CalibrateForm, e.range, {source(e.range), why}, hint); };
-  if (deploy.precision != "int8")
-    return no("it finds ranges for `int8`, and the precision here is `" + deploy.precision + "`");
-  if (!deploy.data.empty())
-    return no("`" + deploy.train + "` has its ranges from `" + deploy.data + "." + deploy.split + "`");
-  std::string split = "valid";
-  DataSet *set = splitOf(e, mainModule(), split);
-  if (!set)
-    return;
-  deploy.data = program->data[set->index].name, deploy.split = split;
-  // What an evaluation computes shows the activations.
-  for (const EvaluateProgram &evaluate : program->evaluates)
-    if (evaluate.data == deploy.data && (evaluate.train == deploy.train || !evaluate.flow.empty()))
-      return;
-  Found f = findDecl(deploy.train, mainModule());
-  bool trained = f.decl && f.decl->kind == ast::Decl::Kind::Train;
-  no("no `evaluate` measures `" + deploy.train + "` on `" + deploy.data + "`",
-     "write `evaluate " + (trained ? deploy.train : "FLOW") + " on " + deploy.data + "." + split + " { ... }`" +
-         (trained ? "" : " of a flow that applies `" + deploy.train + "`") + ": calibration runs that");
 }
 
 void Checker::readStop(Training &t, const ast::Clause &c, PhaseProgram &out) {
@@ -223,184 +147,6 @@ void Checker::readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out
   if (const ast::Clause *validate = find("validate"))
     for (auto &e : validate->expressions)
       validations.push_back({&t, out.name, source(e->range), "", e->range});
-}
-
-Val Checker::optimizer(Training &t, const ast::Clause *phase, const ast::Clause &optimize, size_t index,
-                       const ScopePtr &scope) {
-  bool own = phase && clause(phase->clauses, "optimize") == &optimize;
-  const ast::Expr &e = *optimize.expressions[index];
-  auto *call = ast::as<ast::CallExpr>(&e);
-  Val callee = eval(call ? *call->callee : e, scope);
-  if (callee.poison())
-    return {};
-  if (!callee.is(Val::Kind::Callable) || callee.callable->kind != Callable::Kind::Decl)
-    return fail(Diag::NotAnOptimizer, e.range, {describe(callee)}, "for example `optimize adamw(lr: 1e-3)`");
-  const ast::CallableDecl *decl = callee.callable->decl;
-  Args args = call ? evalArguments(call->arguments, scope, decl) : Args{};
-  // `lr` clauses and overrides replace settings.
-  Signature sig = signature(*decl);
-  auto replace = [&](const std::string &setting, const Val &v, SourceRange where) {
-    size_t position = 0;
-    for (auto &a : args) {
-      bool same = a.name == setting;
-      if (a.name.empty() && position < sig.settings.size())
-        same = sig.settings[position++]->name.text == setting;
-      if (same) {
-        a.value = v;
-        return;
-      }
-    }
-    args.push_back({v, where, setting, nullptr, {}});
-  };
-  bool rest = optimize.optionsOf(index).empty();
-  const ast::Clause *lr = phase ? clause(phase->clauses, "lr") : nullptr;
-  if (!lr && !own)
-    lr = clause(t.decl->clauses, "lr");
-  if (rest && lr && lr->expressions.size() == 1)
-    replace("lr", eval(*lr->expressions[0], scope), lr->range);
-  for (auto *p : sig.settings) {
-    std::string base = "train." + t.name + ".";
-    std::vector<std::string> bases = {base};
-    if (phase)
-      bases.push_back(base + phase->name.text + ".");
-    for (auto &from : bases)
-      for (const std::string &path : overridePaths(from, decl->name.text, p->name.text, rest))
-        if (auto v = overridden(path))
-          replace(p->name.text, *v, e.range);
-  }
-  Val made = callDecl(*decl, callee.callable->module, args, e.range, false);
-  if (made.is(Val::Kind::Callable) && made.callable->kind == Callable::Kind::Bound && sig.inputs.size() == 4)
-    return made;
-  if (!made.poison())
-    return fail(Diag::NotAnOptimizer, e.range, {describe(made)},
-                "an optimiser is a `fn` with settings and the inputs (weight, gradient, step, steps)");
-  return {};
-}
-
-std::optional<std::vector<size_t>> Checker::chooseOptimizers(Training &t, const ast::Clause &optimize,
-                                                             const std::vector<std::string> &tensors) {
-  const size_t count = optimize.expressions.size();
-  std::vector<Learning> learns(count); // `learned` empty: what no other names
-  bool ok = true;
-  for (size_t i = 0; i < count; ++i) {
-    learns[i].root = t.name;
-    std::vector<const ast::Expr *> parts;
-    for (auto &[word, part] : optimize.optionsOf(i))
-      parts.push_back(part);
-    ok = readPaths(t, parts, false, learns[i].learned) && ok;
-  }
-  if (!ok)
-    return std::nullopt;
-  std::vector<size_t> chosen;
-  for (const std::string &tensor : tensors) {
-    std::vector<size_t> named, rest;
-    for (size_t i = 0; i < count; ++i)
-      if (learns[i].learned.empty())
-        rest.push_back(i);
-      else if (!learns[i].frozenName(tensor))
-        named.push_back(i);
-    const std::vector<size_t> &those = named.empty() ? rest : named;
-    if (those.empty()) {
-      fail(Diag::NoOptimizerFor, optimize.range, {tensor}, "an optimiser without braces takes all that the others do not name");
-      return std::nullopt;
-    }
-    if (those.size() > 1) {
-      Diagnostic &d = error(Diag::TwoOptimizers, optimize.expressions[those[1]]->range, {tensor});
-      note(d, optimize.expressions[those[0]]->range, "this one as well");
-      d.hint = "say which parts an optimiser learns: `adamw(lr: 1e-3) { learn embed }`";
-      return std::nullopt;
-    }
-    chosen.push_back(those[0]);
-  }
-  return chosen;
-}
-
-void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns,
-                             PhaseProgram &out, const ScopePtr &scope) {
-  std::vector<int> tensors;
-  std::vector<Value> weights;
-  for (size_t i = 0; i < program->tensors.size(); ++i) {
-    const TensorDecl &decl = program->tensors[i];
-    if (decl.kind != TensorDecl::Kind::Param || !rec->uses(i) || !learnable(t, decl.name) ||
-        learns.frozenName(decl.name))
-      continue;
-    tensors.push_back(i);
-    weights.push_back(rec->tensor(i, decl));
-    out.learned.push_back(decl.name);
-  }
-  SourceRange where = phase ? phase->name.range : t.decl->name.range;
-  if (weights.empty()) {
-    fail(Diag::NothingToLearn, where, {out.name});
-    return;
-  }
-  if (!differentiable(loss, weights, "the loss of phase `" + out.name + "`"))
-    return;
-  rec->where = where;
-  rec->scope = "";
-  std::vector<Value> gradients = rec->gradient(loss, weights);
-  const TensorType scalar{Elem::F32, {}, 0};
-  const ast::Clause *clip = phase ? clause(phase->clauses, "clip") : nullptr;
-  if (!clip)
-    clip = clause(t.decl->clauses, "clip");
-  auto bound = numberClause("train." + t.name + "." + out.name + ".clip", nullptr, scope);
-  if (!bound)
-    bound = numberClause("train." + t.name + ".clip", clip, scope);
-  if (bound) {
-    // Pascanu et al. 2013: all gradients scaled down together when their common norm exceeds the bound.
-    Value total = rec->constant(0, scalar);
-    for (Value g : gradients) {
-      std::vector<int64_t> all;
-      for (size_t i = 0; i < rec->type(g).shape.size(); ++i)
-        all.push_back(i);
-      Value square = rec->add(Op::Mul, {g, g}, rec->type(g));
-      total = rec->add(Op::Add, {total, rec->reduce(Op::ReduceSum, square, all)}, scalar);
-    }
-    Value norm = rec->add(Op::Add, {rec->add(Op::Sqrt, {total}, scalar), rec->constant(1e-6, scalar)}, scalar);
-    Value ratio = rec->add(Op::Div, {rec->constant(*bound, scalar), norm}, scalar);
-    Value scale = rec->add(Op::Min, {ratio, rec->constant(1, scalar)}, scalar);
-    for (Value &g : gradients) {
-      TensorType type = rec->type(g);
-      g = rec->add(Op::Mul, {g, rec->broadcast(scale, type.shape)}, type);
-    }
-  }
-  const ast::Clause *c = phase ? clause(phase->clauses, "optimize") : nullptr;
-  if (!c)
-    c = clause(t.decl->clauses, "optimize");
-  if (!c)
-    return;
-  std::vector<Val> optimizers;
-  for (size_t i = 0; i < c->expressions.size(); ++i) {
-    optimizers.push_back(optimizer(t, phase, *c, i, scope));
-    if (optimizers.back().poison())
-      return;
-  }
-  std::optional<std::vector<size_t>> chosen = chooseOptimizers(t, *c, out.learned);
-  if (!chosen)
-    return;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const TensorDecl decl = program->tensors[tensors[i]];
-    SourceRange at = c->expressions[(*chosen)[i]]->range;
-    Owner slots;
-    slots.prefix = decl.name + "/";
-    slots.kind = TensorDecl::Kind::Slot;
-    owner = &slots;
-    rec->scope = decl.name;
-    auto given = [&](Value v) { return Given{tensorVal(v), at, "", nullptr, {}}; };
-    Val next = apply(optimizers[(*chosen)[i]],
-                     {given(weights[i]), given(gradients[i]), given(rec->step()), given(rec->steps())}, at, source(at));
-    owner = nullptr;
-    if (next.poison())
-      return;
-    if (!next.is(Val::Kind::Tensor) || next.type.shape != decl.type.shape || next.type.elem != decl.type.elem) {
-      fail(Diag::OptimizerResult, at, {describe(next), decl.type.str()});
-      return;
-    }
-    rec->store(tensors[i], decl, next.tensor);
-  }
-  for (size_t i = 0; i < program->tensors.size(); ++i)
-    if (program->tensors[i].kind == TensorDecl::Kind::Slot && rec->uses(i) && isShared(program->tensors[i].name))
-      t.sharedSlots.insert(i);
-  rec->scope = "";
 }
 
 bool Checker::differentiable(Value of, const std::vector<Value> &by, const std::string &what) {

@@ -4,6 +4,14 @@
 
 namespace bigm::sema {
 
+std::string asWritten(std::string text) {
+  std::string out;
+  for (char c : text)
+    if (c != '?')
+      out += c;
+  return out;
+}
+
 Dim apply(const Dim &declared, const Bindings &bindings) {
   return declared.substitute([&](const std::string &symbol) -> std::optional<Dim> {
     if (!isFree(symbol))

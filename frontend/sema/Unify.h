@@ -11,6 +11,8 @@ using Bindings = std::map<std::string, Dim>; // free name, without '?' -> what i
 
 inline std::string freeName(const std::string &name) { return "?" + name; }
 inline bool isFree(const std::string &symbol) { return !symbol.empty() && symbol[0] == '?'; }
+/// As people see it: `N`.
+std::string asWritten(std::string text);
 
 enum class Match {
   Equal,     // nothing was left to fix, and both are the same

@@ -34,12 +34,6 @@ bool continuesLine(size_t type) {
   }
 }
 
-bool opens(size_t type) {
-  return type == Lexer::LPAREN || type == Lexer::LBRACKET || type == Lexer::LBRACE || type == Lexer::ValueParen ||
-         type == Lexer::ValueBracket || type == Lexer::TightBrace;
-}
-bool closes(size_t type) { return type == Lexer::RPAREN || type == Lexer::RBRACKET || type == Lexer::RBRACE; }
-
 class DeclarationParser {
 public:
   DeclarationParser(const TokenList &list, const Slice &slice, const SourceManager &sources, uint32_t file,
@@ -218,9 +212,9 @@ private:
     // The innermost brace that is open at the error, and for each token whether it stands directly inside it.
     std::vector<size_t> open;
     for (size_t i = 0; i < std::min(index, tokens.size()); ++i) {
-      if (opens(tokens[i]->getType()))
+      if (opensBracket(tokens[i]->getType()))
         open.push_back(i);
-      else if (closes(tokens[i]->getType()) && !open.empty())
+      else if (closesBracket(tokens[i]->getType()) && !open.empty())
         open.pop_back();
     }
     while (!open.empty() && tokens[open.back()]->getType() != Lexer::LBRACE)
@@ -232,7 +226,7 @@ private:
     size_t begin = first;
     for (size_t i = first; i < tokens.size(); ++i) {
       size_t type = tokens[i]->getType();
-      if (depth == 0 && closes(type)) {
+      if (depth == 0 && closesBracket(type)) {
         last = i;
         break;
       }
@@ -244,9 +238,9 @@ private:
           break;
         }
       }
-      if (opens(type))
+      if (opensBracket(type))
         ++depth;
-      else if (closes(type))
+      else if (closesBracket(type))
         --depth;
     }
     // The error may be the closing brace itself: then there is nothing to leave out but what stands before it.

@@ -118,11 +118,6 @@ bool partOfName(utf8proc_int32_t point, bool first) {
   }
 }
 
-bool opens(size_t type) {
-  return type == Lexer::LPAREN || type == Lexer::LBRACKET || type == Lexer::LBRACE || type == Lexer::ValueParen ||
-         type == Lexer::ValueBracket || type == Lexer::TightBrace;
-}
-bool closes(size_t type) { return type == Lexer::RPAREN || type == Lexer::RBRACKET || type == Lexer::RBRACE; }
 size_t closerOf(size_t type) {
   return type == Lexer::LPAREN || type == Lexer::ValueParen       ? Lexer::RPAREN
          : type == Lexer::LBRACKET || type == Lexer::ValueBracket ? Lexer::RBRACKET
@@ -158,7 +153,7 @@ bool endsOperand(const std::vector<std::unique_ptr<Token>> &tokens) {
   if (type >= Lexer::USE && type <= Lexer::YIELD) // reserved, but a name behind a dot
     return tokens.size() > 1 && tokens[tokens.size() - 2]->getType() == Lexer::DOT;
   return (type > Lexer::YIELD && type < Lexer::LPAREN) || type == Lexer::ID || type == Lexer::NUMBER ||
-         type == Lexer::STRING || closes(type);
+         type == Lexer::STRING || closesBracket(type);
 }
 
 /// Matches brackets and cuts the list into declarations.
@@ -180,7 +175,7 @@ public:
       if (token.getType() == Lexer::MINUS && looksLikeSign(i))
         diagnostics.error(Diag::AmbiguousMinus, range(i)).hint =
             "for a new value write `(-x)`; to continue put a space behind it: `- x`";
-      if (opens(token.getType())) {
+      if (opensBracket(token.getType())) {
         open.push_back(i);
         if (open.size() > kDeepestBrackets) {
           diagnostics.error(Diag::NestedTooDeep, range(i), {std::to_string(kDeepestBrackets)}).hint =
@@ -188,7 +183,7 @@ public:
           list.usable = false;
           return;
         }
-      } else if (closes(token.getType())) {
+      } else if (closesBracket(token.getType())) {
         close(i);
       }
     }
@@ -230,7 +225,7 @@ private:
     if (!open.empty() || i == sliceStart || !list.tokens[i]->firstColumn || list.tokens[i]->getType() != Lexer::ID)
       return false;
     size_t before = list.tokens[i - 1]->getType();
-    return before == Lexer::ID || before == Lexer::NUMBER || before == Lexer::STRING || closes(before);
+    return before == Lexer::ID || before == Lexer::NUMBER || before == Lexer::STRING || closesBracket(before);
   }
 
   /// A minus first on its line, directly inside braces, behind something complete and glued to what follows: the
@@ -241,7 +236,7 @@ private:
       return false;
     size_t bracket = list.tokens[open.back()]->getType(), before = list.tokens[i - 1]->getType();
     return bracket == Lexer::LBRACE &&
-           (before == Lexer::ID || before == Lexer::NUMBER || before == Lexer::STRING || closes(before));
+           (before == Lexer::ID || before == Lexer::NUMBER || before == Lexer::STRING || closesBracket(before));
   }
 
   void finishSlice(size_t end) {
@@ -320,6 +315,12 @@ bool beginsDeclaration(size_t type) {
     return false;
   }
 }
+
+bool opensBracket(size_t type) {
+  return type == Lexer::LPAREN || type == Lexer::LBRACKET || type == Lexer::LBRACE || type == Lexer::ValueParen ||
+         type == Lexer::ValueBracket || type == Lexer::TightBrace;
+}
+bool closesBracket(size_t type) { return type == Lexer::RPAREN || type == Lexer::RBRACKET || type == Lexer::RBRACE; }
 
 TokenList readTokens(const SourceManager &sources, uint32_t file, Diagnostics &diagnostics) {
   std::string_view text = sources.text(file);

@@ -41,5 +41,8 @@ TokenList readTokens(const SourceManager &sources, uint32_t file, Diagnostics &d
 
 /// Whether the token's type begins a declaration.
 bool beginsDeclaration(size_t type);
+/// Whether it is a bracket of any kind.
+bool opensBracket(size_t type);
+bool closesBracket(size_t type);
 
 } // namespace bigm

@@ -71,5 +71,7 @@ std::optional<AffineExpr> coefficientOf(AffineExpr expr, unsigned dim);
 std::optional<int64_t> constantOf(AffineExpr expr);
 /// The size, or 128 for an open one: what plans count with.
 int64_t guess(AffineExpr size);
+/// Operations for one point of the nest, roughly; what is a polynomial counts as 15.
+double operationCost(kernel::NestOp nest);
 
 } // namespace mlir::bigm::cpu

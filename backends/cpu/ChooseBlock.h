@@ -1,4 +1,4 @@
-// What the choice of a block of products (Contraction.cpp) and of one of depthwise windows (ChooseDepthwise.cpp) share.
+// Plans of contractions, one file each (ChooseBlock.cpp, ChooseTiles.cpp, ChooseDepthwise.cpp), and what they share.
 #pragma once
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/Target.h"
@@ -32,6 +32,15 @@ double speedOf(unsigned accumulators, unsigned most);
 double lanesUsed(AffineExpr columns, unsigned vectors, const Target &target);
 /// Units when every open size is 1.
 int64_t leastUnits(const Contraction &c);
+/// Multiplications in all.
+double products(const Contraction &c);
+/// Sets `inner` and `units`, which follow from the blocks of a unit and the loops around.
+void countUnits(Contraction &c);
+
+/// Nothing where no dimension can run in vectors.
+std::optional<Contraction> planBlocks(kernel::NestOp nest, const Target &target);
+/// For one whose operands lie in panels for AMX: what moves only the first makes the rows.
+Contraction planTiles(kernel::NestOp nest, const Target &target);
 
 /// Blocks of a contraction whose operands both run along the vector: a is loaded in vectors. Its outer loops become rows and
 /// unrolled ones; `fitsWidth` says whether so many vectors may stand abreast.

@@ -1,7 +1,7 @@
 // Blocks of contractions that were found by measuring (`bigmc tune`), where a cost model chooses otherwise.
 //
 // What a contraction is multiplied by, in what order of memory, names it (`keyOf`): the same product in another program is the
-// same contraction. A choice is put on its nest before operands are packed, and the plans of Contraction.cpp and Winograd.cpp
+// same contraction. A choice is put on its nest before operands are packed, and the plans of ChooseBlock.cpp and Winograd.cpp
 // follow it where they can; what does not fit the target's registers is left to the cost model.
 #pragma once
 #include <cstdint>

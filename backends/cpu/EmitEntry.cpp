@@ -1,21 +1,13 @@
 // An entry fills a closure on its stack for each kernel and hands it to the runtime's parallel loop, or calls the kernel
 // itself where the work is not worth a thread's waking. Small networks then run without one call of the runtime.
 #include "backends/cpu/EmitEntry.h"
-#include "backends/cpu/Attention.h"
 #include "backends/cpu/Chains.h"
-#include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitBands.h"
 #include "backends/cpu/EmitScatter.h"
-#include "backends/cpu/ObjectCache.h"
-#include "backends/cpu/PadInPlace.h"
-#include "backends/cpu/Panels.h"
 #include "backends/cpu/Scan.h"
-#include "backends/cpu/Tuning.h"
-#include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "llvm/Support/raw_ostream.h"
 #include "passes/SymbolicArena.h"
 
 using namespace mlir;
@@ -26,58 +18,6 @@ using namespace mlir::bigm::kernel;
 namespace {
 /// Operations, roughly, below which a kernel stays on its thread: about 5 microseconds of work.
 constexpr int64_t inlineCost = 40000;
-
-/// The tensors that a nest reads, in the order in which it does.
-SmallVector<Value> tensorsOf(NestOp nest) {
-  SmallVector<Value> tensors;
-  nest->walk([&](LoadOp load) {
-    if (!llvm::is_contained(tensors, load.getTensor()))
-      tensors.push_back(load.getTensor());
-  });
-  return tensors;
-}
-
-/// What a nest computes, as text: equal keys are equal code.
-std::string keyOf(NestOp nest) {
-  std::string key;
-  llvm::raw_string_ostream out(key);
-  SmallVector<Value> tensors = tensorsOf(nest);
-  DenseMap<Value, unsigned> numbers;
-  auto layout = [&](ArrayRef<int64_t> dims) { llvm::interleave(dims, out, ","); };
-  out << nest.getSizes() << nest.getParallel() << nest.getKinds() << nest.getContraction() << '\n';
-  for (StringRef name : {StringRef(onTilesAttr), StringRef(onDotsAttr), StringRef(winogradAttr), StringRef(marginsAttr),
-                         StringRef(Panels::attr), StringRef(blockAttr), StringRef(bandAttr)})
-    if (Attribute attribute = nest->getAttr(name))
-      out << name << attribute;
-  for (Value tensor : tensors) {
-    out << tensor.getType();
-    layout(layoutOf(tensor));
-  }
-  for (unsigned i = 0; i < nest.getNumResults(); ++i) {
-    out << "->" << nest.getResult(i).getType();
-    layout(nest.layout(i));
-  }
-  for (Region &region : nest->getRegions())
-    for (Block &block : region) {
-      for (Value argument : block.getArguments())
-        numbers.try_emplace(argument, numbers.size());
-      for (Operation &op : block) {
-        out << '\n' << op.getName() << op.getAttrDictionary();
-        for (Value operand : op.getOperands()) {
-          auto tensor = llvm::find(tensors, operand);
-          if (tensor != tensors.end())
-            out << " t" << tensor - tensors.begin();
-          else
-            out << " " << numbers.lookup(operand);
-        }
-        for (Value result : op.getResults()) {
-          numbers.try_emplace(result, numbers.size());
-          out << ":" << result.getType();
-        }
-      }
-    }
-  return key;
-}
 
 class EntryEmitter {
 public:
@@ -96,11 +36,11 @@ public:
     for (Operation &op : func.getBody().front()) {
       KernelCache::Kernel *kernel = nullptr;
       if (auto nest = dyn_cast<NestOp>(op)) {
-        kernel = &kernelOf(nest);
+        kernel = &cache.of(nest, target, outer);
         slots = std::max(slots, kernel->slots.size());
       }
       if (auto attend = dyn_cast<AttendOp>(op)) {
-        kernel = &kernelOf(attend);
+        kernel = &cache.of(attend, target, outer);
         slots = std::max(slots, kernel->slots.size());
       }
       if (!isa<AliasOp>(op))
@@ -154,56 +94,6 @@ public:
 
 private:
   using Step = std::pair<Operation *, KernelCache::Kernel *>;
-
-  std::string nameOf(const std::string &key) const { return "_" + digestOf(cache.identity + key).substr(0, 24); }
-
-  KernelCache::Kernel &kernelOf(NestOp nest) {
-    std::string key = keyOf(nest);
-    auto [it, fresh] = cache.kernels.try_emplace(key);
-    KernelCache::Kernel &kernel = it->second;
-    if (fresh) {
-      auto contraction = planContraction(nest, target);
-      Schedule s = contraction ? contraction->s : schedule(nest, target);
-      ImplicitLocOpBuilder builder(nest.getLoc(), outer);
-      builder.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
-      Emitter emitter(s, target, builder);
-      std::string name = (contraction ? "contract" : nest.reduces() ? "reduce" : "point") +
-                         nameOf(key);
-      kernel.launches = contraction ? emitContraction(emitter, *contraction, name) : emitNest(emitter, name);
-      if (nest->hasAttr(marginsAttr) && !passesOn(nest))
-        kernel.launches.insert(kernel.launches.begin(), emitMargins(emitter, name + "_margins"));
-      kernel.slots = emitter.slots;
-      SmallVector<Value> tensors = tensorsOf(nest);
-      for (Slot &slot : kernel.slots)
-        if (slot.kind == Slot::Tensor) {
-          slot.result = llvm::find(tensors, slot.tensor) - tensors.begin();
-          slot.tensor = {};
-        }
-    }
-    nest->setAttr("kernel", outer.getStringAttr(kernel.launches.back().function)); // for who reads the dump
-    return kernel;
-  }
-
-  KernelCache::Kernel &kernelOf(AttendOp attend) {
-    std::string key = cpu::keyOf(attend);
-    auto [it, fresh] = cache.kernels.try_emplace(key);
-    KernelCache::Kernel &kernel = it->second;
-    if (fresh) {
-      AttentionPlan plan(attend, target);
-      ImplicitLocOpBuilder builder(attend.getLoc(), outer);
-      builder.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
-      Schedule none; // sizes come as slots, expressions are not the emitter's
-      Emitter emitter(none, target, builder);
-      std::string name = "attend" + nameOf(key);
-      if (attend.getCached())
-        kernel.launches = emitCachedAttention(emitter, plan, name);
-      else
-        kernel.launches = {attend.getBackward() ? emitAttentionGrad(emitter, plan, name) : emitAttention(emitter, plan, name)};
-      kernel.slots = emitter.slots;
-    }
-    attend->setAttr("kernel", outer.getStringAttr(kernel.launches.back().function));
-    return kernel;
-  }
 
   Value constant(int64_t value) { return arith::ConstantOp::create(b, b.getI64IntegerAttr(value)); }
   Value element(Value base, Type type, int64_t index) {
@@ -410,24 +300,14 @@ private:
 
   unsigned launchScatter(ScatterOp scatter) {
     Scatter plan = planScatter(scatter, target);
-    auto [it, fresh] = cache.scatters.try_emplace({scatter.getUpdates().getType().getElementType(),
-                                                   scatter.getIds().getType().getElementType()});
-    if (fresh) {
-      std::string key;
-      llvm::raw_string_ostream(key) << "scatter " << it->first.first << " " << it->first.second;
-      it->second = "scatter" + nameOf(key);
-      ImplicitLocOpBuilder builder(scatter.getLoc(), outer);
-      builder.setInsertionPoint(outer.getInsertionBlock(), outer.getInsertionPoint());
-      emitScatter(scatter, target, it->second, builder);
-    }
-    scatter->setAttr("kernel", outer.getStringAttr(it->second));
+    const std::string &name = cache.of(scatter, target, outer);
     Value values[] = {memoryOf(scatter.getUpdates()), memoryOf(scatter.getIds()), memoryOf(scatter.getResult()),
                       evaluate(plan.ids), evaluate(plan.rows), evaluate(plan.width)};
     static_assert(std::size(values) == scatterSlots);
     for (auto [i, value] : llvm::enumerate(values))
       LLVM::StoreOp::create(b, value, element(closure, i64, i), 8);
-    emitLaunch({it->second + "_clear", plan.clearUnits, plan.clearCost});
-    emitLaunch({it->second, plan.units, plan.cost});
+    emitLaunch({name + "_clear", plan.clearUnits, plan.clearCost});
+    emitLaunch({name, plan.units, plan.cost});
     return 2;
   }
 

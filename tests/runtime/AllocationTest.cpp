@@ -1,7 +1,5 @@
 // Calls in a steady state do not touch the heap, on any thread: malloc and its kin are counted.
 #include "Toy.h"
-#include <atomic>
-#include <cstdlib>
 #include <dlfcn.h>
 #include <vector>
 
@@ -12,33 +10,12 @@
 #endif
 
 #ifndef SANITIZED
-static std::atomic<int64_t> allocations{0};
-extern "C" {
-void *__libc_malloc(size_t);
-void *__libc_calloc(size_t, size_t);
-void *__libc_realloc(void *, size_t);
-void *__libc_memalign(size_t, size_t);
-void *malloc(size_t n) { return ++allocations, __libc_malloc(n); }
-void *calloc(size_t n, size_t m) { return ++allocations, __libc_calloc(n, m); }
-void *realloc(void *p, size_t n) { return ++allocations, __libc_realloc(p, n); }
-void *aligned_alloc(size_t a, size_t n) { return ++allocations, __libc_memalign(a, n); }
-void *memalign(size_t a, size_t n) { return ++allocations, __libc_memalign(a, n); }
-int posix_memalign(void **p, size_t a, size_t n) { return ++allocations, *p = __libc_memalign(a, n), *p ? 0 : 12; }
-}
+#include "tests/inputs/CountAllocations.h"
 
-/// Allocations of a call once it has been made a few hundred times: threads come late, and each has buffers of its own.
-template <class Body> static int64_t steady(Body &&body) {
-  for (int i = 0; i < 500; ++i)
-    body();
-  int64_t before = allocations;
-  for (int i = 0; i < 200; ++i)
-    body();
-  return allocations - before;
-}
-
+using count::steady;
 using Allocations = Toy;
 TEST_F(Allocations, CountingWorks) {
-  EXPECT_GT(steady([] { delete new volatile int(1); }), 0);
+  EXPECT_GT(steady(500, 200, [] { delete new volatile int(1); }), 0);
 }
 TEST_F(Allocations, NoneInForwardAndStep) {
   for (int32_t threads : {1, 2, 4}) {
@@ -58,7 +35,7 @@ TEST_F(Allocations, NoneInForwardAndStep) {
     forward.inputs = step.inputs = inputs;
     forward.outputs = forwardOut;
     step.outputs = stepOut;
-    EXPECT_EQ(steady([&] {
+    EXPECT_EQ(steady(500, 200, [&] {
                 bigm_run(own, &forward);
                 bigm_run(own, &step);
               }),
@@ -71,7 +48,7 @@ TEST_F(Allocations, NoneInImageKernels) {
   std::vector<float> image(4 * 3 * 64 * 60), out(4 * 3 * 50 * 70), matrix = {1, 0, 0.5f, 0, 1, 0.5f};
   for (int i = 0; i < 3; ++i)
     matrix.insert(matrix.end(), matrix.begin(), matrix.begin() + 6);
-  EXPECT_EQ(steady([&] {
+  EXPECT_EQ(steady(500, 200, [&] {
               bigm_rt_warp_f32(context, image.data(), matrix.data(), out.data(), 4, 3, 64, 60, 50, 70, 0);
               bigm_rt_resize_f32(context, image.data(), out.data(), 4, 3, 64, 60, 50, 70, BIGM_RESIZE_BICUBIC, 1);
             }),

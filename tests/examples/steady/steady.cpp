@@ -1,38 +1,15 @@
 // Counts what a linked library allocates in calls of a steady state, on any thread: malloc and its kin are replaced.
 // Prints one line for each function, batch and number of threads; ends with 1 if any allocates.
-#include <atomic>
+#include "CountAllocations.h"
 #include <cstdio>
-#include <cstdlib>
 #include <digits.h>
 #include <vector>
 
-static std::atomic<long> allocations{0};
-extern "C" {
-void *__libc_malloc(size_t);
-void *__libc_calloc(size_t, size_t);
-void *__libc_realloc(void *, size_t);
-void *__libc_memalign(size_t, size_t);
-void *malloc(size_t n) { return ++allocations, __libc_malloc(n); }
-void *calloc(size_t n, size_t m) { return ++allocations, __libc_calloc(n, m); }
-void *realloc(void *p, size_t n) { return ++allocations, __libc_realloc(p, n); }
-void *aligned_alloc(size_t a, size_t n) { return ++allocations, __libc_memalign(a, n); }
-void *memalign(size_t a, size_t n) { return ++allocations, __libc_memalign(a, n); }
-int posix_memalign(void **p, size_t a, size_t n) { return ++allocations, *p = __libc_memalign(a, n), *p ? 0 : 12; }
-}
-
-/// Allocations of `calls` calls after as many to warm up: threads come late, and each has buffers of its own.
-template <class Body> static long steady(int calls, Body &&body) {
-  for (int i = 0; i < calls; ++i)
-    body();
-  long before = allocations;
-  for (int i = 0; i < calls; ++i)
-    body();
-  return allocations - before;
-}
+using count::steady;
 
 int main() {
   long sum = 0;
-  if (!steady(10, [] { delete new volatile int(1); })) {
+  if (!steady(10, 10, [] { delete new volatile int(1); })) {
     std::puts("allocations are not counted");
     return 1;
   }
@@ -48,7 +25,7 @@ int main() {
       float loss = 0;
       bigm_status status = BIGM_OK;
       auto measure = [&](const char *name, int calls, auto &&call) {
-        long count = steady(calls, [&] { status = status == BIGM_OK ? call() : status; });
+        long count = steady(calls, calls, [&] { status = status == BIGM_OK ? call() : status; });
         std::printf("%s, batch %d, %d threads: %ld\n", name, batch, threads, count);
         sum += count;
       };

@@ -2,7 +2,7 @@
 // convolution of 3 x 3 that adds to what those before it gave.
 #include "backends/cpu/Winograd.h"
 #include "ir/Dims.h"
-#include "passes/Kernel.h"
+#include "passes/NestBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -29,12 +29,11 @@ void fixDim(NestOp nest, unsigned dim, int64_t place) {
 /// Adds another nest's result, of the same place, to what the nest has summed.
 void addTo(NestOp nest, Value before) {
   Block &finish = nest.getFinish().front();
-  OpBuilder b = OpBuilder::atBlockBegin(&finish);
-  AffineMap place = AffineMap::getMultiDimIdentityMap(nest.dims(), nest.getContext()).getMajorSubMap(nest.getParallel());
-  place = AffineMap::get(nest.dims(), nest.symbols(), place.getResults(), nest.getContext());
+  NestBuilder b(nest.getContext(), nest.symbols());
+  b.loc = nest.getLoc();
+  b.builder.setInsertionPointToStart(&finish);
   BlockArgument sum = finish.getArgument(0);
-  Value term = LoadOp::create(b, nest.getLoc(), sum.getType(), before, ValueRange(), Value(), AffineMapAttr::get(place), IntegerSetAttr());
-  auto both = arith::AddFOp::create(b, nest.getLoc(), sum, term);
+  auto both = arith::AddFOp::create(b.builder, b.loc, sum, b.loadSame(before, nest.dims()));
   sum.replaceAllUsesExcept(both, both);
 }
 

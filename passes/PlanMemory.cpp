@@ -263,8 +263,8 @@ struct PlanMemory : bigm::impl::PlanMemoryBase<PlanMemory> {
       bytes.push_back(term(part.bytes));
       live.push_back(term(part.liveBound));
     }
-    func->setAttr("kernel.arena", builder.getArrayAttr(bytes));
-    func->setAttr("kernel.live_bound", builder.getArrayAttr(live));
+    func->setAttr(arenaAttr, builder.getArrayAttr(bytes));
+    func->setAttr(liveBoundAttr, builder.getArrayAttr(live));
     if (llvm::any_of(arena.leastSizes, [](int64_t size) { return size > 1; }))
       func->setAttr(leastSizesAttr, builder.getDenseI64ArrayAttr(arena.leastSizes));
   }

@@ -138,6 +138,23 @@ struct Layout {
 };
 } // namespace
 
+double BytesTerm::at(ArrayRef<int64_t> sizes) const {
+  double product = double(bytes);
+  for (unsigned s : of)
+    product *= double(sizes[s]);
+  return product;
+}
+
+std::vector<BytesTerm> bigm::termsOf(Operation *func, llvm::StringRef attribute) {
+  std::vector<BytesTerm> terms;
+  for (Attribute term : func->getAttrOfType<ArrayAttr>(attribute)) {
+    auto pair = cast<ArrayAttr>(term);
+    auto of = cast<DenseI64ArrayAttr>(pair[1]).asArrayRef();
+    terms.push_back({cast<IntegerAttr>(pair[0]).getInt(), {of.begin(), of.end()}});
+  }
+  return terms;
+}
+
 SymbolicBuffer::SymbolicBuffer(AffineExpr size, int first, int last) {
   this->first = first, this->last = last;
   double sum = 0;

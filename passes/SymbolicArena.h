@@ -31,6 +31,18 @@ using Bound = std::map<Monomial, double>;
 /// A polynomial with positive coefficients that is nowhere less than the expression, symbols being at least 1.
 Bound boundOf(AffineExpr expr);
 
+/// `bytes` times the product of the symbols.
+struct BytesTerm {
+  int64_t bytes = 0;
+  std::vector<unsigned> of;
+
+  double at(ArrayRef<int64_t> sizes) const;
+};
+
+/// On a function: terms of [bytes, symbols], whose sum is the arena, and the most bytes of it that are alive at one time.
+constexpr llvm::StringLiteral arenaAttr("kernel.arena"), liveBoundAttr("kernel.live_bound");
+std::vector<BytesTerm> termsOf(Operation *func, llvm::StringRef attribute);
+
 /// A buffer of at most `bytes` times the monomial.
 struct SymbolicBuffer : Lifetime {
   SymbolicBuffer(AffineExpr size, int first, int last);

@@ -81,23 +81,11 @@ static void declareRuntime(ModuleOp module) {
   declare("bigm_rt_resize_f32", {p, p, p, i64, i64, i64, i64, i64, i64, i32, i32});
 }
 
-static std::vector<BytesTerm> termsOf(func::FuncOp func, StringRef name) {
-  std::vector<BytesTerm> terms;
-  for (Attribute attr : func->getAttrOfType<ArrayAttr>(name)) {
-    auto pair = cast<ArrayAttr>(attr);
-    BytesTerm term{cast<IntegerAttr>(pair[0]).getInt(), {}};
-    for (int64_t symbol : cast<DenseI64ArrayAttr>(pair[1]).asArrayRef())
-      term.of.push_back(unsigned(symbol));
-    terms.push_back(term);
-  }
-  return terms;
-}
-
 static EntryPlan planOf(func::FuncOp func) {
   EntryPlan plan;
   plan.name = func.getName().str();
-  plan.arena = termsOf(func, "kernel.arena");
-  plan.liveBound = termsOf(func, "kernel.live_bound");
+  plan.arena = termsOf(func, arenaAttr);
+  plan.liveBound = termsOf(func, liveBoundAttr);
   plan.leastSizes = leastSizesOf(func).vec();
   auto buffers = func->getAttrOfType<DenseI64ArrayAttr>("kernel.buffers").asArrayRef();
   int64_t count = func.getNumArguments();
@@ -314,11 +302,13 @@ std::vector<FunctionReport> CpuModule::report(const std::map<std::string, int64_
       }
     reports.push_back(reportOf(func, values));
     FunctionReport &report = reports.back();
-    report.slices = batchSlicesOf(func, state->target);
-    int64_t each = report.slices ? report.slices->each(values) : 0;
-    if (!report.slices || values[report.slices->symbol] <= each)
+    auto slices = batchSlicesOf(func, state->target);
+    if (!slices)
       continue;
-    values[report.slices->symbol] = each;
+    report.slice = {slices->symbol, slices->each(values)};
+    if (values[slices->symbol] <= report.slice->elements)
+      continue;
+    values[slices->symbol] = report.slice->elements;
     FunctionReport ofSlice = reportOf(func, values);
     report.buffers = std::move(ofSlice.buffers);
     report.arenaBytes = ofSlice.arenaBytes, report.liveBytes = ofSlice.liveBytes;

@@ -45,10 +45,9 @@ public:
     for (Operation &op : func.getBody().front())
       if (order.count(&op))
         buffersOf(op, report.buffers);
-    for (Attribute term : func->getAttrOfType<ArrayAttr>("kernel.arena")) {
-      auto pair = cast<ArrayAttr>(term);
-      int64_t bytes = cast<IntegerAttr>(pair[0]).getInt();
-      for (int64_t symbol : cast<DenseI64ArrayAttr>(pair[1]).asArrayRef())
+    for (const BytesTerm &term : termsOf(func, arenaAttr)) {
+      int64_t bytes = term.bytes;
+      for (unsigned symbol : term.of)
         bytes *= at(planned[symbol]);
       report.arenaBytes += bytes;
     }

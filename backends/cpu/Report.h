@@ -1,7 +1,7 @@
 // What a planned function does, kernel by kernel, at given sizes: for people who look for the line that costs most.
 #pragma once
-#include "backends/cpu/Slices.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,12 +29,18 @@ struct BufferReport {
   int first = 0, last = 0; // numbers of the kernels that write and last read it
 };
 
+/// A part of a batch (Slices.h).
+struct SliceReport {
+  unsigned symbol = 0;  // of the function: the size of the batch
+  int64_t elements = 2; // the fewest
+};
+
 struct FunctionReport {
   std::string name;
   std::vector<std::pair<std::string, int64_t>> sizes; // of the symbols
   std::vector<KernelReport> kernels;                  // in the order of their launches
   std::vector<BufferReport> buffers;                  // in the arena; as the two below for one slice, where a call runs in slices
-  std::optional<BatchSlices> slices;                  // a call runs for so many elements of the batch at a time
+  std::optional<SliceReport> slice;                   // a call runs for so many elements of the batch at a time
   int64_t arenaBytes = 0;
   int64_t liveBytes = 0; // the most that is alive at one time: no plan needs less
 };

@@ -1,6 +1,7 @@
 #include "backends/cpu/Scan.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
+#include "passes/SymbolicArena.h"
 #include "llvm/ADT/DenseSet.h"
 
 using namespace mlir;
@@ -32,12 +33,11 @@ static AffineExpr aligned(AffineExpr bytes) { return (bytes + 63).floorDiv(64) *
 SmallVector<AffineExpr> cpu::stateOffsets(kernel::ScanOp scan) {
   MLIRContext *context = scan.getContext();
   AffineExpr end = getAffineConstantExpr(0, context);
-  for (Attribute attr : bodyOf(scan)->getAttrOfType<ArrayAttr>("kernel.arena")) {
-    auto pair = cast<ArrayAttr>(attr);
-    AffineExpr term = getAffineConstantExpr(cast<IntegerAttr>(pair[0]).getInt(), context);
-    for (int64_t symbol : cast<DenseI64ArrayAttr>(pair[1]).asArrayRef())
-      term = term * getAffineSymbolExpr(unsigned(symbol), context);
-    end = end + term;
+  for (const BytesTerm &term : termsOf(bodyOf(scan), arenaAttr)) {
+    AffineExpr bytes = getAffineConstantExpr(term.bytes, context);
+    for (unsigned symbol : term.of)
+      bytes = bytes * getAffineSymbolExpr(symbol, context);
+    end = end + bytes;
   }
   SmallVector<AffineExpr> offsets;
   for (Value start : scan.getStarts()) {

@@ -6,7 +6,6 @@
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
 #include "passes/Kernel.h"
-#include "passes/SymbolicArena.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
@@ -32,7 +31,7 @@ class Batch {
 public:
   Batch(func::FuncOp func, unsigned symbol) : func(func), symbol(symbol), size(getAffineSymbolExpr(symbol, func.getContext())) {
     for (unsigned s = 0; s < func->getAttrOfType<ArrayAttr>(attrs::symbols).size(); ++s)
-      guesses.push_back(guess(getAffineSymbolExpr(s, func.getContext())));
+      guesses.push_back(s == symbol ? 1 : guess(getAffineSymbolExpr(s, func.getContext())));
   }
 
   /// Whether every element of the batch is computed from the same element of the inputs and from what has no batch, which is outermost
@@ -78,25 +77,20 @@ public:
           add(traffic, bytesOfOne(result));
     }
     double alive = 0;
-    for (Attribute term : func->getAttrOfType<ArrayAttr>("kernel.arena")) {
-      auto pair = cast<ArrayAttr>(term);
-      AffineExpr bytes = getAffineConstantExpr(cast<IntegerAttr>(pair[0]).getInt(), func.getContext());
-      auto of = cast<DenseI64ArrayAttr>(pair[1]).asArrayRef();
-      for (int64_t s : of)
-        bytes = bytes * getAffineSymbolExpr(unsigned(s), func.getContext());
-      (llvm::is_contained(of, int64_t(symbol)) ? alive : weights) += guessOf(ofOne(bytes));
-    }
+    for (const BytesTerm &term : termsOf(func, arenaAttr))
+      (llvm::is_contained(term.of, symbol) ? alive : weights) += term.at(guesses);
     double most = lastCache * double(target.ownBytes);
     // Fewer elements would read weights more often than that is worth; and what stays in a core's own cache anyhow need not be cut.
     BatchSlices slices{symbol, int64_t(std::ceil(std::max(weights, shareOfWeights * double(target.ownBytes)))),
                        payments(traffic, shareOfWeights)};
+    auto needs = [&](const BatchSlices &of) { return of.pays.empty() ? 0 : of.each(guesses); };
     bool scans = !func.getBody().front().getOps<kernel::ScanOp>().empty();
     if (weights > most)
       slices = mostDemanding(operationsFromMemory);
     else if (scans) // whose steps each read their weights
-      if (BatchSlices ofStep = mostDemanding(operationsFromLastCache); ofStep.each(guesses) > slices.each(guesses))
+      if (BatchSlices ofStep = mostDemanding(operationsFromLastCache); needs(ofStep) > needs(slices))
         slices = ofStep;
-    if (slices.pays.empty())
+    if (slices.pays.empty()) // nothing that slices would gain by
       return std::nullopt;
     int64_t count = slices.each(guesses);
     auto least = leastSizesOf(func);
@@ -280,19 +274,15 @@ private:
   func::FuncOp func;
   unsigned symbol;
   AffineExpr size;
-  SmallVector<int64_t> guesses; // of all symbols
+  SmallVector<int64_t> guesses; // of all symbols, for one element
   DenseMap<Value, unsigned> at; // the dimension of the batch in each tensor that has it
 };
 } // namespace
 
 int64_t BatchSlices::each(ArrayRef<int64_t> sizes) const {
   double sum = 0;
-  for (auto &[bytes, of] : pays) {
-    double term = double(bytes);
-    for (unsigned s : of)
-      term *= double(sizes[s]);
-    sum += term;
-  }
+  for (const BytesTerm &term : pays)
+    sum += term.at(sizes);
   return std::max<int64_t>(2, int64_t(std::ceil(double(weights) / sum)));
 }
 

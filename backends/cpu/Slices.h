@@ -12,16 +12,11 @@
 #pragma once
 #include "backends/cpu/Target.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/SymbolicArena.h"
 #include <optional>
 #include <vector>
 
 namespace mlir::bigm::cpu {
-
-/// `bytes` times the product of the symbols.
-struct BytesTerm {
-  int64_t bytes = 0;
-  std::vector<unsigned> of;
-};
 
 /// A slice reads weights again. It has the fewest elements that make up for these, which depends on the other sizes of a call.
 struct BatchSlices {

@@ -153,7 +153,7 @@ nlohmann::ordered_json preparedOf(const mlir::bigm::cpu::EntryArgument &argument
           {"prepared", argument.prepared},
           {"access", nameOf(argument.access)}};
 }
-nlohmann::ordered_json termsOf(const std::vector<mlir::bigm::cpu::BytesTerm> &terms, const std::vector<std::string> &symbols) {
+nlohmann::ordered_json termsOf(const std::vector<mlir::bigm::BytesTerm> &terms, const std::vector<std::string> &symbols) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const auto &term : terms) {
     nlohmann::ordered_json of = nlohmann::ordered_json::array();

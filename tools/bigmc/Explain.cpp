@@ -76,19 +76,12 @@ std::string sizesOf(const FunctionReport &report) {
     text += fmt::format("{}{} = {}", text.empty() ? " at " : ", ", symbol, size);
   return text;
 }
-/// Elements of a slice of the batch.
-int64_t sliceOf(const FunctionReport &report) {
-  std::vector<int64_t> sizes;
-  for (const auto &[symbol, size] : report.sizes)
-    sizes.push_back(size);
-  return report.slices->each(sizes);
-}
 /// How a call runs in slices of its batch; empty where it does not.
 std::string slicesOf(const FunctionReport &report, bool timed) {
-  if (!report.slices)
+  if (!report.slice)
     return "";
-  const std::string &batch = report.sizes[report.slices->symbol].first;
-  return fmt::format("a call runs for {} of `{}` at a time, each thread in an arena of its own{}\n", sliceOf(report), batch,
+  const std::string &batch = report.sizes[report.slice->symbol].first;
+  return fmt::format("a call runs for {} of `{}` at a time, each thread in an arena of its own{}\n", report.slice->elements, batch,
                      timed ? fmt::format("; the times are of kernels that run for all of `{}`", batch) : "");
 }
 double ratio(const FunctionReport &report) {
@@ -141,7 +134,7 @@ std::string explain(const FunctionReport &report, const Times &times, const Peak
 
 std::string fusionComments(const FunctionReport &report) {
   std::string out = fmt::format("//\n// {}{}: {} kernels\n", report.name, sizesOf(report), report.kernels.size());
-  if (report.slices)
+  if (report.slice)
     out += "// " + slicesOf(report, false);
   for (size_t i = 0; i < report.kernels.size(); ++i) {
     const KernelReport &kernel = report.kernels[i];
@@ -193,7 +186,7 @@ nlohmann::ordered_json explainJson(const FunctionReport &report, const Times &ti
           {"sizes", sizes},
           {"measured", !times.empty()},
           {"machine", {{"cpu", peak.cpu}, {"threads", peak.threads}, {"fma_gflops", peak.gflops}, {"memory_gbs", peak.gigabytes}}},
-          {"slices", report.slices ? json{{"of", report.sizes[report.slices->symbol].first}, {"each", sliceOf(report)}} : json()},
+          {"slices", report.slice ? json{{"of", report.sizes[report.slice->symbol].first}, {"each", report.slice->elements}} : json()},
           {"memory", {{"arena", report.arenaBytes}, {"live", report.liveBytes}, {"buffers", buffers}}},
           {"kernels", kernels},
           {"lines", lines}};

@@ -6,6 +6,7 @@
 #include "backends/cpu/Contraction.h"
 #include "backends/cpu/EmitEntry.h"
 #include "backends/cpu/EmitObject.h"
+#include "backends/cpu/Emulate.h"
 #include "backends/cpu/ObjectCache.h"
 #include "backends/cpu/PackOperands.h"
 #include "backends/cpu/PadInPlace.h"
@@ -42,7 +43,7 @@ struct CpuModule::State {
   bool llvmDialect = false;
   std::string identity() const {
     return compilerIdentity() + target.cpu + target.features + std::to_string(target.nearBytes) + "/" +
-           std::to_string(target.ownBytes) + "/" + std::to_string(target.cores);
+           std::to_string(target.ownBytes) + "/" + std::to_string(target.cores) + (options.emulate ? "emulated" : "");
   }
 };
 
@@ -120,9 +121,12 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
   state->options = options;
   auto target = parseTarget(options.target);
   if (!target) {
-    module.emitError() << "unknown target `cpu:" << options.target
-                       << "`; known are host, x86-64-v2, x86-64-v3, x86-64-v4";
+    module.emitError() << "unknown target `cpu:" << options.target << "`; known are " << knownCpus();
     return nullptr;
+  }
+  if (options.emulate) {
+    auto host = parseTarget("host");
+    target->cpu = host->cpu, target->features = host->features;
   }
   state->target = *target;
   MLIRContext *context = module.getContext();
@@ -225,6 +229,8 @@ std::unique_ptr<CpuModule> CpuModule::lower(ModuleOp module, const CpuOptions &o
     state->prepare = std::move(entry);
   }
   state->planned = std::move(work);
+  if (options.emulate && failed(emulateInstructions(*state->code)))
+    return nullptr;
   return std::unique_ptr<CpuModule>(new CpuModule(std::move(state)));
 }
 

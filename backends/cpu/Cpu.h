@@ -22,7 +22,8 @@ namespace mlir::bigm::cpu {
 class ObjectCache;
 
 struct CpuOptions {
-  std::string target = "host"; // host, x86-64-v2, x86-64-v3, x86-64-v4
+  std::string target = "host"; // as `parseTarget` takes it
+  bool emulate = false;        // code as for the target that this machine can run (Emulate.h), for tests
   std::string stem = "model";  // prefix of the exported symbols, a C identifier
   bool verify = false;         // verify the IR after every pass
   bool explain = false;        // note why kernels are apart, for `report`

@@ -21,8 +21,12 @@ struct Target {
   int64_t cores = 16;
 };
 
-/// `host`, `x86-64-v2`, `x86-64-v3` or `x86-64-v4`.
+/// `host`, `x86-64-v2`, `x86-64-v3`, `x86-64-v4`, or LLVM's name of a processor that has at least what x86-64-v2 asks for,
+/// as `sapphirerapids`.
 std::optional<Target> parseTarget(const std::string &name);
+
+/// What `parseTarget` takes, for a message: "host, x86-64-v2, ... or a processor as LLVM names it, ...".
+std::string knownCpus();
 
 /// LLVM's names of all that code for the target may use, sorted: "avx2". A CPU that lacks one cannot run it.
 std::vector<std::string> featuresOf(const Target &target);

@@ -28,9 +28,10 @@ std::unique_ptr<OpenModule> openForWeights(const Checked &checked, const Compile
   const std::string &first = compiled.targets.front();
   if (first == "cpu:host")
     return openCompiled(compiled, code);
-  if (rt::Cpu::ofThisMachine().lacking(featuresNeeded(first)).empty())
+  // The runtime can be held to levels alone.
+  if (first.rfind("cpu:x86-64-v", 0) == 0 && rt::Cpu::ofThisMachine().lacking(featuresNeeded(first)).empty())
     return openCompiled(compiled, code, cpuOf(first).c_str());
-  how.targets = {knownTargets.front()};
+  how.targets = {oldestTarget};
   how.explain = false;
   auto portable = compile(checked, how, code);
   return portable ? openCompiled(*portable, code) : nullptr;

@@ -85,7 +85,7 @@ std::string weightsInto(const std::string &path, const Checked &checked, const B
   }
   Program init = onlyInit(checked.program);
   CodeOptions portable = options.code; // the same weights on every machine
-  portable.targets = {knownTargets.front()};
+  portable.targets = {oldestTarget};
   auto compiled = compile(init, checked.sources, checked.sourceSha256, portable, code);
   auto module = compiled ? openCompiled(*compiled, code) : nullptr;
   return module ? initialWeights(path, module->get(), compiled->manifest, placesOf(checked, options.program, {}, "", options.data, 0)) : "";

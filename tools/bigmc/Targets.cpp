@@ -2,11 +2,18 @@
 #include "backends/cpu/Target.h"
 #include "runtime/core/Cpu.h"
 #include <algorithm>
+#include <tuple>
 
 namespace bigm::tool {
 
-const std::vector<std::string> knownTargets = {"cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:host"};
+const std::string oldestTarget = "cpu:x86-64-v2";
 static const std::string thisMachine = "cpu:host";
+
+std::string targetError(const std::string &target) {
+  if (target.rfind("cpu:", 0) == 0 && mlir::bigm::cpu::parseTarget(cpuOf(target)))
+    return "";
+  return "no code is made for the target `" + target + "`; after `cpu:` may stand " + mlir::bigm::cpu::knownCpus();
+}
 
 std::vector<std::string> targetsOf(const CodeOptions &code) {
   return code.targets.empty() ? std::vector<std::string>{thisMachine} : code.targets;
@@ -19,9 +26,8 @@ std::vector<std::string> targetsOf(const CodeOptions &code, const Program &progr
   for (const DeployProgram &deploy : program.deploys)
     for (const std::string &target : deploy.targets) {
       const std::string name = target == "cpu" ? thisMachine : target;
-      if (std::find(knownTargets.begin(), knownTargets.end(), name) == knownTargets.end()) {
-        exitCode = userError("`deploy " + deploy.train + "` names the target `" + target +
-                             "`, for which bigmc makes no code yet; `--target cpu:host` builds for this machine instead");
+      if (std::string error = targetError(name); !error.empty()) {
+        exitCode = userError("`deploy " + deploy.train + "`: " + error + "; `--target cpu:host` builds for this machine instead");
         return {};
       }
       targets.push_back(name);
@@ -34,9 +40,10 @@ std::string processorOf(const std::string &target) { return mlir::bigm::cpu::par
 std::string cpuOf(const std::string &target) { return target.substr(target.find(':') + 1); }
 
 std::vector<std::string> inOrder(const std::vector<std::string> &targets) {
-  // Wider vectors are faster; of two that are as wide, this machine's own code is.
+  // Wider vectors are faster; of two that are as wide, the code that asks for more is, and then this machine's own.
   auto rank = [](const std::string &target) {
-    return std::pair(mlir::bigm::cpu::parseTarget(cpuOf(target))->lanes, target == thisMachine);
+    auto cpu = *mlir::bigm::cpu::parseTarget(cpuOf(target));
+    return std::tuple(cpu.lanes, cpu.tiles, cpu.dots, cpu.bytes, featuresNeeded(target).size(), target == thisMachine);
   };
   std::vector<std::string> sorted;
   for (const std::string &target : targets)

@@ -7,8 +7,10 @@
 
 namespace bigm::tool {
 
-/// All that `--target` takes, from the most portable to the fastest.
-extern const std::vector<std::string> knownTargets;
+/// Runs on every machine that code is made for.
+extern const std::string oldestTarget;
+/// Why `--target` does not take this; empty when it does.
+std::string targetError(const std::string &target);
 
 /// The targets of a command that runs a program: those of the command line, else this machine.
 std::vector<std::string> targetsOf(const CodeOptions &code);

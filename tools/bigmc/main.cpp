@@ -33,7 +33,7 @@ void addProgram(CLI::App *c, ProgramOptions &o, bool sets = true) {
 }
 /// `library`: takes several targets, and those of the program's `deploy` when left out.
 void addCode(CLI::App *c, CodeOptions &code, bool library = false) {
-  std::string what = "cpu:host, cpu:x86-64-v2, cpu:x86-64-v3 or cpu:x86-64-v4; ";
+  std::string what = "cpu:host, cpu:x86-64-v2, cpu:x86-64-v3, cpu:x86-64-v4 or a processor, e.g. cpu:sapphirerapids; ";
   what += library ? "several, with commas, make a library that picks on the machine where it runs. When left out, the "
                     "targets of `deploy`"
                   : "this machine when left out";
@@ -41,7 +41,7 @@ void addCode(CLI::App *c, CodeOptions &code, bool library = false) {
                      ->type_name(library ? "TARGET,..." : "TARGET")
                      ->delimiter(',')
                      ->allow_extra_args(false)
-                     ->check(CLI::IsMember(knownTargets))
+                     ->check(CLI::Validator(targetError, ""))
                      ->envname("BIGM_TARGET");
   if (!library)
     target->expected(1);

@@ -1,4 +1,5 @@
 #include "Harness.h"
+#include "backends/cpu/Target.h"
 #include "bigm/kernels.h"
 #include "ir/Bigm.h"
 #include "ir/Dims.h"
@@ -206,6 +207,14 @@ std::unique_ptr<MLIRContext> makeContext() {
   return context;
 }
 
+/// Whether this machine runs code for the target; otherwise it is emulated.
+static bool hostRuns(const std::string &target) {
+  auto of = [](const std::string &name) { return mlir::bigm::cpu::featuresOf(*mlir::bigm::cpu::parseTarget(name)); };
+  static const std::vector<std::string> host = of("host");
+  std::vector<std::string> needed = of(target);
+  return std::includes(host.begin(), host.end(), needed.begin(), needed.end());
+}
+
 Loaded::Loaded(MLIRContext &context, const std::string &text, const std::string &target,
                const mlir::bigm::cpu::Tuning *tuning) {
   module = parseSourceString<ModuleOp>(text, &context);
@@ -213,6 +222,7 @@ Loaded::Loaded(MLIRContext &context, const std::string &text, const std::string 
     return;
   mlir::bigm::cpu::CpuOptions options;
   options.target = target;
+  options.emulate = target != "host" && !hostRuns(target);
   options.stem = "test";
   options.verify = true;
   options.tuning = tuning;
@@ -420,12 +430,26 @@ static std::map<std::string, Tensor> initialValues(MLIRContext &context, const s
   return values;
 }
 
-void expectSame(const std::string &text, const std::vector<int64_t> &symbols, double tolerance,
-                const std::string &initText) {
+std::vector<std::string> usualTargets() {
+  std::vector<std::string> targets = {"x86-64-v2", "x86-64-v3", "sapphirerapids"};
+  auto host = *mlir::bigm::cpu::parseTarget("host");
+  if (host.lanes > 8 || host.bytes) // otherwise as x86-64-v3
+    targets.push_back("host");
+  return targets;
+}
+
+void expectSame(const std::string &text, const std::vector<int64_t> &symbols, double tolerance, const std::string &initText) {
+  expectSameOn(usualTargets(), text, symbols, tolerance, initText);
+}
+
+void expectSameOn(std::vector<std::string> targets, const std::string &text, const std::vector<int64_t> &symbols,
+                  double tolerance, const std::string &initText) {
+  if (const char *only = std::getenv("BIGM_CPU_TARGET"))
+    targets = {only};
   auto context = makeContext();
   const std::map<std::string, Tensor> initial = initialValues(*context, initText);
   std::optional<FailureOr<std::vector<Tensor>>> known; // the reference's numbers are the same for every target
-  for (const char *target : {"x86-64-v2", "x86-64-v3", "host"}) {
+  for (const std::string &target : targets) {
     SCOPED_TRACE(target);
     Loaded loaded(*context, text, target);
     ASSERT_TRUE(loaded.ok());

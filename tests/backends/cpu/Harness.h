@@ -45,11 +45,17 @@ private:
 std::unique_ptr<mlir::MLIRContext> makeContext();
 /// Arguments of the function's types: floats in [-2, 2], integers from 0 to 2, bools of both kinds.
 std::vector<mlir::bigm::ref::Tensor> randomArguments(mlir::func::FuncOp function, const std::vector<int64_t> &symbols);
-/// Compiles for x86-64-v2, v3 and this machine, runs with 1 and 3 threads, expects the same bits of both and the
-/// reference's numbers within `tolerance` of the largest.
+/// A target for each width of vectors, the widest with all instructions that there is code for, and this machine when it is
+/// another. What this machine lacks is emulated (backends/cpu/Emulate.h).
+std::vector<std::string> usualTargets();
+/// Compiles for the usual targets, runs with 1 and 3 threads, expects the same bits of both and the reference's numbers
+/// within `tolerance` of the largest. The environment's BIGM_CPU_TARGET, when set, is the only target.
 /// `initText` may be a function that sets tensors: arguments that bear the names of its results take its values, as the
 /// reference gives them under seed 1, instead of random ones.
 void expectSame(const std::string &text, const std::vector<int64_t> &symbols = {}, double tolerance = 1e-5,
                 const std::string &initText = "");
+/// The same for the targets given.
+void expectSameOn(std::vector<std::string> targets, const std::string &text, const std::vector<int64_t> &symbols = {},
+                  double tolerance = 1e-5, const std::string &initText = "");
 
 } // namespace bigm::test

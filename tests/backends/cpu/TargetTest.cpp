@@ -51,3 +51,18 @@ TEST(Target, CodeForSeveralTargetsSharesNoSymbol) {
   EXPECT_EQ(names.size(), objects.size());
   EXPECT_EQ(entries.size(), 3u);
 }
+
+TEST(Target, ProcessorsByLlvmsNames) {
+  auto rapids = parseTarget("sapphirerapids"), zen = parseTarget("znver4"), lake = parseTarget("alderlake");
+  ASSERT_TRUE(rapids && zen && lake);
+  EXPECT_TRUE(rapids->lanes == 16 && rapids->tiles && rapids->dots && rapids->bytes && rapids->masks);
+  EXPECT_TRUE(zen->lanes == 16 && !zen->tiles && zen->dots && zen->bytes);
+  EXPECT_TRUE(lake->lanes == 8 && !lake->dots && lake->bytes && !lake->masks);
+  EXPECT_EQ(parseTarget("nehalem")->lanes, 4u);
+  EXPECT_FALSE(parseTarget("core2")) << "it has less than x86-64-v2";
+  EXPECT_FALSE(parseTarget("i686"));
+  EXPECT_FALSE(parseTarget("sapphire-rapids"));
+}
+TEST(Target, NothingIsUsedThatTheRuntimeDoesNotAskFor) {
+  EXPECT_THAT(featuresOf("diamondrapids"), Not(testing::AnyOf(Contains("egpr"), Contains("avx10.2"))));
+}

@@ -43,7 +43,7 @@ struct CpuModule::State {
   bool llvmDialect = false;
   std::string identity() const {
     return compilerIdentity() + target.cpu + target.features + std::to_string(target.nearBytes) + "/" +
-           std::to_string(target.ownBytes) + "/" + std::to_string(target.cores) + (options.emulate ? "emulated" : "");
+           std::to_string(target.ownBytes) + "/" + std::to_string(target.cores) + (options.emulate ? "for " + options.target : "");
   }
 };
 

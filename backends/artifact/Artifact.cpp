@@ -242,8 +242,8 @@ bool write(const Inputs &in, const std::string &directory, std::string &error) {
                  writeArchive(in.objects, {}, module, error) &&
                  files::copy(in.weightsFile, (share / "weights.safetensors").string(), error) &&
                  files::writeRuntimeHeaders((include / "bigm").string(), error);
-  for (const auto &[name, from] : in.files)
-    written = written && files::copy(from, (share / name).string(), error);
+  for (const auto &[name, content] : in.files)
+    written = written && files::write((share / name).string(), content, error);
   if (!written)
     return false;
   if (!writeArchive(in.objects, in.runtimes, (lib / ("lib" + in.stem + ".a")).string(), error))

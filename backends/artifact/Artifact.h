@@ -20,7 +20,7 @@ struct Inputs {
   std::vector<Object> objects; // the compiled module
   std::string weightsFile; // safetensors, copied
   std::vector<std::string> runtimes; // libbigm-runtime.a, and with flows libbigm-runtime-flow.a
-  std::vector<std::pair<std::string, std::string>> files; // more for share/: name there, path here
+  std::vector<std::pair<std::string, std::string>> files; // more for share/: name there, and what is in it
 };
 /// Writes the folder `directory`; on failure returns false with one sentence in `error`.
 bool write(const Inputs &inputs, const std::string &directory, std::string &error);

@@ -99,8 +99,8 @@ struct PredictOptions : CommonOptions {
   /// Called with each input's line, in the order of the inputs.
   std::function<void(const std::string &line)> print;
 };
-/// The files of the program's tokenizers: the names that a library's folder gives them, and where they are now: in the run, or
-/// where the program names them. Throws data::Error for one that is not there.
+/// The files of the program's tokenizers: the names that a library's folder gives them, and what is in them: that of the run, or
+/// the tokenizer.json of what the program names, whatever kind of file that is. Throws data::Error for one that is not there.
 std::vector<std::pair<std::string, std::string>> tokenizerFiles(const std::string &manifest, const CommonOptions &options);
 /// A flow answers with what it gives for each record: an input is a text where the flow takes one text, the path of a
 /// picture or of a folder of pictures where it takes one image, else JSON; `-` reads one from each line of standard input. With `json` a line is the value as JSON, without it texts stand as they are.

@@ -2,9 +2,11 @@
 #include "Driver.h"
 #include "Pretrained.h"
 #include "runtime/data/Error.h"
+#include "runtime/data/Files.h"
 #include "runtime/flow/Flow.h"
 #include "runtime/flow/Rows.h"
 #include "runtime/text/Fit.h"
+#include "runtime/weights/GgufTokenizer.h"
 #include <algorithm>
 
 namespace bigm::driver {
@@ -30,7 +32,7 @@ text::WordIds piecesOf(const text::Tokenizer &tokenizer, const std::vector<std::
 text::Tokenizer readTokenizer(const TokenizerProgram &program, const std::string &sourceDir, const std::string &dataDir) {
   std::string path = find(program.file, "the file of the tokenizer `" + program.name + "`", {dataDir, sourceDir});
   try {
-    auto tokenizer = text::Tokenizer::fromFile(path);
+    auto tokenizer = weights::isGgufFile(path) ? weights::ggufTokenizer(path) : text::Tokenizer::fromFile(path);
     if (program.atMost > 0 && tokenizer.size() > program.atMost)
       data::fail("tokenizer `{}`: {} has {} tokens, and the program says `at_most: {}`", program.name, path, tokenizer.size(), program.atMost);
     return tokenizer;
@@ -44,9 +46,9 @@ std::vector<std::pair<std::string, std::string>> tokenizerFiles(const std::strin
   for (auto &t : parseProgram(manifest).tokenizers) {
     std::string name = "tokenizer." + t.name + ".json";
     if (!options.runDir.empty())
-      files.emplace_back(name, options.runDir + "/" + name);
+      files.emplace_back(name, data::readText(options.runDir + "/" + name));
     else if (t.kind == "file")
-      files.emplace_back(name, find(t.file, "the file of the tokenizer `" + t.name + "`", {options.dataDir, options.sourceDir}));
+      files.emplace_back(name, readTokenizer(t, options.sourceDir, options.dataDir).json());
   }
   return files;
 }

@@ -268,6 +268,10 @@ std::unique_ptr<Model> readBpe(const Settings &s) {
   Settings merges = s["merges"];
   size_t n = merges.count();
   model->merges = Merges(n);
+  // Not in files of others: merges of one rank, of which the first in the text is done (a vocabulary that has scores, Ggml.h).
+  Settings ranks = s["ranks"];
+  if (!ranks.isNull() && ranks.count() != n)
+    ranks.fail("expected a rank for each of " + std::to_string(n) + " merges, and it is " + ranks.seen());
   std::string both;
   for (size_t i = 0; i < n; ++i) {
     Settings m = merges.at(i);
@@ -298,7 +302,7 @@ std::unique_ptr<Model> readBpe(const Settings &s) {
       m.fail("the token `" + std::string(right) + "` is shorter than `continuing_subword_prefix`");
     both.assign(left);
     both += right.substr(model->prefix.size());
-    model->merges.add(a, b, uint32_t(i), idOf(both));
+    model->merges.add(a, b, ranks.isNull() ? uint32_t(i) : uint32_t(ranks.at(i).whole(UINT32_MAX)), idOf(both));
   }
   return model;
 }

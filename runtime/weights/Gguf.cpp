@@ -5,8 +5,9 @@
 //   tensor  string name, u32 rank, u64 sizes (the fastest first), u32 encoding, u64 offset from the data's begin
 //   data    at the next multiple of `general.alignment` (32 unless said)
 //
-// Of the pairs only the alignment and which part of a split file this is are kept; the others are walked over. A count is believed only as far as the bytes behind
-// it could hold so many.
+// Of the pairs the alignment and which part of a split file this is are read here; the others are left where they lie
+// (GgufPairs.h). A count is believed only as far as the bytes behind it could hold so many.
+#include "GgufPairs.h"
 #include "Stored.h"
 #include "runtime/data/Error.h"
 #include <algorithm>
@@ -40,7 +41,8 @@ class Reader {
 public:
   Reader(const uint8_t *data, size_t size, const std::string &name) : data(data), size(size), name(name) {}
 
-  std::vector<StoredTensor> run(GgufPart &part) {
+  /// How many tensors there are. What is not the alignment or a part's number goes to `kept`, if there is such.
+  uint64_t header(GgufPart &part, GgufPairs *kept) {
     if (size < 24 || std::memcmp(data, "GGUF", 4) != 0)
       wrong("it does not begin with a header of GGUF");
     at = 4;
@@ -53,9 +55,14 @@ public:
     if (tensors > size / 24 || pairs > size / 12)
       wrong(fmt::format("it would hold {} tensors and {} pairs in {} bytes", tensors, pairs, size));
     for (uint64_t i = 0; i < pairs; ++i)
-      pair(part);
+      pair(part, kept);
     if (part.number >= part.count)
       wrong(fmt::format("it says that it is part {} of {}, counted from 0", part.number, part.count));
+    return tensors;
+  }
+
+  std::vector<StoredTensor> run(GgufPart &part) {
+    uint64_t tensors = header(part, nullptr);
     struct Place {
       const Kind *kind;
       uint64_t offset;
@@ -104,7 +111,9 @@ private:
       wrong(fmt::format("a value has the unknown type {}", type));
     return widths[type];
   }
-  void skip(uint32_t type, int depth) {
+  /// Walks over a value, and says where it lies.
+  GgufPairs::Value skip(uint32_t type, int depth) {
+    GgufPairs::Value value{GgufType(type), false, 1, data + at};
     if (uint64_t bytes = width(type)) {
       need(bytes);
       at += bytes;
@@ -115,6 +124,7 @@ private:
         wrong("lists stand in lists more than four deep");
       auto inner = number<uint32_t>();
       auto count = number<uint64_t>();
+      value = {GgufType(inner), true, count, data + at};
       if (uint64_t bytes = width(inner)) {
         if (count > (size - at) / bytes)
           wrong(fmt::format("a list would have {} elements; it is truncated", count));
@@ -124,13 +134,14 @@ private:
           skip(inner, depth + 1);
       }
     }
+    return value;
   }
   uint32_t whole(std::string_view key, uint32_t type, uint32_t expected) {
     if (type != expected)
       wrong(fmt::format("`{}` has the type {}, and it is of type {}", key, type, expected));
     return type == 2 ? number<uint16_t>() : number<uint32_t>();
   }
-  void pair(GgufPart &part) {
+  void pair(GgufPart &part, GgufPairs *kept) {
     std::string_view key = text();
     auto type = number<uint32_t>();
     if (key == "split.no" || key == "split.count") {
@@ -147,7 +158,9 @@ private:
         wrong(fmt::format("its alignment is {}", alignment));
       return;
     }
-    skip(type, 0);
+    GgufPairs::Value value = skip(type, 0);
+    if (kept)
+      kept->add(key, value);
   }
   void record(StoredTensor &t, const Kind *&kind, uint64_t &offset) {
     t.name = std::string(text());
@@ -187,6 +200,13 @@ private:
 std::vector<StoredTensor> parseGguf(const uint8_t *data, size_t size, const std::string &name, GgufPart *part) {
   GgufPart own;
   return Reader(data, size, name).run(part ? *part : own);
+}
+
+GgufPairs parseGgufPairs(const uint8_t *data, size_t size, const std::string &name) {
+  GgufPart part;
+  GgufPairs pairs(name);
+  Reader(data, size, name).header(part, &pairs);
+  return pairs;
 }
 
 } // namespace bigm::weights

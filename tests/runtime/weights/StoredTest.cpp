@@ -1,5 +1,6 @@
 // `inputs/toy.gguf` was written by the package `gguf` 0.17 (random blocks, seed 5); the numbers below are what its own
 // `dequantize` makes of them.
+#include "GgufBytes.h"
 #include "InFolder.h"
 #include "runtime/core/Safetensors.h"
 #include "runtime/data/Error.h"
@@ -12,6 +13,7 @@
 
 using namespace bigm;
 using namespace bigm::weights;
+using namespace bigm::weights::test;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
@@ -115,17 +117,10 @@ struct StoredFolder : InFolder {};
 
 /// A GGUF file of one tensor `name` of type `kind` in a block of `bytes`, after pairs as they stand in a file.
 std::string gguf(const std::string &name, uint32_t kind, uint64_t elements, size_t bytes, std::vector<std::string> pairs = {}) {
-  auto raw = [](auto value) { return std::string(reinterpret_cast<const char *>(&value), sizeof value); };
-  std::string out = "GGUF" + raw(uint32_t(3)) + raw(uint64_t(1)) + raw(uint64_t(pairs.size()));
-  for (auto &p : pairs)
-    out += p;
-  out += raw(uint64_t(name.size())) + name + raw(uint32_t(1)) + raw(elements) + raw(kind) + raw(uint64_t(0));
+  std::string out = header(1, pairs);
+  out += textBytes(name) + raw(uint32_t(1)) + raw(elements) + raw(kind) + raw(uint64_t(0));
   out.resize((out.size() + 31) / 32 * 32);
   return out + std::string(bytes, '\1');
-}
-template <class T> std::string pair(const std::string &key, uint32_t type, T value) {
-  auto raw = [](auto v) { return std::string(reinterpret_cast<const char *>(&v), sizeof v); };
-  return raw(uint64_t(key.size())) + key + raw(type) + raw(value);
 }
 std::string part(const std::string &name, uint16_t number, uint16_t count) {
   return gguf(name, 0, 2, 8, {pair("split.no", 2, number), pair("split.count", 2, count)});

@@ -53,7 +53,7 @@ static const std::vector<Builtin> &builtins() {
       {"resample", "x height width mode? antialias?", &C::builtinResize},
       {"attend", "q k v mask? causal? bias? scale? window?", &C::builtinAttend},
       {"tokenizer", "file at_most?", &C::builtinTokenizer},
-      {"tokens", "text by at_most? length? special?", &C::builtinTokens},
+      {"tokens", "text by at_most? length? special? around?", &C::builtinTokens},
       {"pieces", "list by at_most? length? special?", &C::builtinPieces},
       {"starts", "ids", &C::builtinStarts},
       {"generate", "ids model at_most? temperature? top_p? top_k? repetition? beams? seed? stop? end?", &C::flowGenerate},

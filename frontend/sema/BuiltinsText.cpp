@@ -14,6 +14,8 @@ Spec tokenSettings(const Val &by, const Checker::TokenLimits &limits) {
     settings.options["length"] = double(limits.length);
   if (!limits.special)
     settings.options["special"] = 0.0;
+  if (!limits.around.empty())
+    settings.options["around"] = limits.around;
   return settings;
 }
 
@@ -38,7 +40,7 @@ void Checker::setOutside(Spec &settings) const {
     settings.options["rows"] = flow->spaces[flow->space].slot;
 }
 
-/// tokens(x, by, at_most?, length?, special?) -> i32[T] of each record; T is the longest of the batch unless `length` says.
+/// tokens(x, by, at_most?, length?, special?, around?) -> i32[T] of each record; T is the longest of the batch unless `length` says.
 /// Of a list of texts one id for each.
 Val Checker::flowTokens(const BuiltinCall &call) {
   const Given &x = *call.args[0], &by = *call.args[1];
@@ -48,7 +50,7 @@ Val Checker::flowTokens(const BuiltinCall &call) {
   auto limits = needTokenizer(by, "tokens") ? tokenLimits(call) : std::nullopt;
   if (!limits)
     return {};
-  for (int i : {2, 3, 4})
+  for (int i : {2, 3, 4, 5})
     if (each && call.args[i])
       return fail(Diag::TokensOfElements, call.args[i]->where, {source(x.where)},
                   "`pieces(" + source(x.where) + ", " + by.value.text + ")` has all ids of the elements, one behind the other");

@@ -177,10 +177,12 @@ public:
   Val builtinWarp(const BuiltinCall &), builtinResize(const BuiltinCall &);
   Val builtinTokens(const BuiltinCall &), builtinLengths(const BuiltinCall &), builtinPresent(const BuiltinCall &);
   Val builtinTokenizer(const BuiltinCall &), builtinPieces(const BuiltinCall &), builtinStarts(const BuiltinCall &);
-  /// The settings at_most, length and special of `tokens` and `pieces`, arguments 2 to 4; nothing after an error.
+  /// The settings at_most, length and special of `tokens` and `pieces`, arguments 2 to 4, and `around` of `tokens`, the fifth;
+  /// nothing after an error.
   struct TokenLimits {
     int64_t atMost = 0, length = 0; // 0: not given
     bool special = true;
+    std::string around; // what stands around a text, which is its `{}`
   };
   std::optional<TokenLimits> tokenLimits(const BuiltinCall &);
   bool needTokenizer(const Given &by, const std::string &what);

@@ -39,6 +39,15 @@ std::optional<Checker::TokenLimits> Checker::tokenLimits(const BuiltinCall &call
     }
     limits.special = special->value.boolean;
   }
+  if (const Given *around = call.args.size() > 5 ? call.args[5] : nullptr) {
+    const std::string &text = around->value.text;
+    if (!around->value.is(Val::Kind::String) || text.find("{}") == text.npos || text.find("{}") != text.rfind("{}")) {
+      fail(Diag::ArgumentKind, around->where, {call.builtin->name, "around", "a text with one `{}`, where what is given stands",
+                                               around->value.is(Val::Kind::String) ? "`\"" + text + "\"`" : describe(around->value)});
+      return std::nullopt;
+    }
+    limits.around = text;
+  }
   return limits;
 }
 
@@ -108,6 +117,13 @@ static HostStep tokensStep(const Val &text, const Val &by, const Checker::TokenL
   if (limits.length)
     step.output += "." + std::to_string(limits.length);
   step.output += limits.special ? "" : ".plain";
+  if (!limits.around.empty()) {
+    step.settings.options["around"] = limits.around;
+    uint32_t hash = 2166136261u; // FNV-1a: texts in other words are other tensors, of the same name in every build
+    for (char c : limits.around)
+      hash = (hash ^ uint8_t(c)) * 16777619u;
+    step.output += ".around" + std::to_string(hash);
+  }
   return step;
 }
 
@@ -123,7 +139,7 @@ Val Checker::builtinTokens(const BuiltinCall &call) {
   HostStep step = tokensStep(text->value, by->value, *limits);
   // A text of the elements of a list: one id each, in a tensor beside the list's other parts.
   step.each = !text->value.host.empty();
-  for (int i : {2, 3, 4})
+  for (int i : {2, 3, 4, 5})
     if (step.each && call.args[i])
       return fail(Diag::TokensOfElements, call.args[i]->where, {text->value.text},
                   "`pieces(" + text->value.text + ", " + by->value.text + ")` has all ids of the elements, one behind the other");

@@ -22,7 +22,8 @@ text::EncodeOptions optionsOf(const HostStep &step) {
 } // namespace
 
 std::vector<int32_t> idsOf(const text::Tokenizer &tokenizer, const std::string &text, const HostStep &step) {
-  return tokenizer.encode(text, optionsOf(step)).ids;
+  auto around = step.settings.options.find("around");
+  return tokenizer.encode(around == step.settings.options.end() ? text : text::inside(std::get<std::string>(around->second), text), optionsOf(step)).ids;
 }
 
 text::WordIds piecesOf(const text::Tokenizer &tokenizer, const std::vector<std::string> &words, const HostStep &step) {

@@ -32,7 +32,14 @@ template <class Body> void onTexts(Body body) {
 
 void tokens(const Step &s, Slots &slots, const Surroundings &around) {
   int64_t length = int64_t(s.number("length", 0));
-  onTexts([&] { put(slots, s, 0, idRows(around.tokenizer(s.strings.at(0)), slots.texts.at(s.inputs.at(0)), optionsOf(s, length), length)); });
+  const Texts *texts = &slots.texts.at(s.inputs.at(0));
+  Texts dressed;
+  if (auto it = s.options.find("around"); it != s.options.end()) {
+    for (const std::string &text : *texts)
+      dressed.push_back(text::inside(std::get<std::string>(it->second), text));
+    texts = &dressed;
+  }
+  onTexts([&] { put(slots, s, 0, idRows(around.tokenizer(s.strings.at(0)), *texts, optionsOf(s, length), length)); });
 }
 
 void pieces(const Step &s, Slots &slots, const Surroundings &around) {

@@ -323,6 +323,13 @@ struct Tokenizer::Parts {
   }
 };
 
+std::string inside(std::string_view around, std::string_view text) {
+  size_t at = around.find("{}");
+  if (at == around.npos)
+    return std::string(text);
+  return std::string(around.substr(0, at)).append(text).append(around.substr(at + 2));
+}
+
 Tokenizer Tokenizer::fromFile(const std::string &path) {
   std::string text = readFile(path);
   size_t first = text.find_first_not_of(" \t\r\n");

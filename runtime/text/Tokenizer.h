@@ -28,6 +28,9 @@ struct EncodeOptions {
   int64_t atMost = 0;   // ids in all, special tokens among them, whatever the file says; 0: no bound
 };
 
+/// `text` in the place of the `{}` of what stands around it, as in a prompt; the text alone where `around` is empty.
+std::string inside(std::string_view around, std::string_view text);
+
 /// The ids of words that belong together, and where among them those of each word begin.
 struct WordIds {
   std::vector<int32_t> ids;

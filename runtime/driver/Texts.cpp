@@ -19,11 +19,12 @@ text::EncodeOptions optionsOf(const HostStep &step) {
   options.atMost = step.length > 0 ? step.length : step.atMost;
   return options;
 }
+/// What the program puts around each text; mostly nothing.
+std::string aroundOf(const HostStep &step) { return step.settings.text("around").value_or(""); }
 } // namespace
 
 std::vector<int32_t> idsOf(const text::Tokenizer &tokenizer, const std::string &text, const HostStep &step) {
-  auto around = step.settings.options.find("around");
-  return tokenizer.encode(around == step.settings.options.end() ? text : text::inside(std::get<std::string>(around->second), text), optionsOf(step)).ids;
+  return tokenizer.encode(text::inside(aroundOf(step), text), optionsOf(step)).ids;
 }
 
 text::WordIds piecesOf(const text::Tokenizer &tokenizer, const std::vector<std::string> &words, const HostStep &step) {
@@ -119,9 +120,11 @@ void runHostSteps(const std::vector<HostStep> &steps, const std::map<std::string
         batch.fields[step.output] = flow::elementRows(tokenizer->second, texts->second, counts, step.tokenizer).ids;
         continue;
       }
-      auto known = batch.ids.find(step.input + "." + step.tokenizer);
+      // The ids of a window of a longer text are there already; with more around it they are others.
+      std::string around = aroundOf(step);
+      auto known = around.empty() ? batch.ids.find(step.input + "." + step.tokenizer) : batch.ids.end();
       flow::IdRows rows = known != batch.ids.end() ? flow::paddedRows(known->second, tokenizer->second.padding(), step.length, step.atMost)
-                                                   : flow::idRows(tokenizer->second, texts->second, optionsOf(step), step.length);
+                                                   : flow::idRows(tokenizer->second, texts->second, optionsOf(step), step.length, around);
       batch.fields[step.output] = std::move(rows.ids);
       batch.fields[step.output + ".length"] = std::move(rows.lengths);
     } catch (const text::Error &e) {

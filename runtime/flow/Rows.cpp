@@ -4,10 +4,10 @@
 namespace bigm::flow {
 
 IdRows idRows(const text::Tokenizer &tokenizer, const std::vector<std::string> &texts, const text::EncodeOptions &options,
-              int64_t length) {
+              int64_t length, std::string_view around) {
   std::vector<std::vector<int32_t>> rows;
   for (auto &t : texts)
-    rows.push_back(tokenizer.encode(t, options).ids);
+    rows.push_back(tokenizer.encode(around.empty() ? t : text::inside(around, t), options).ids);
   return paddedRows(rows, tokenizer.padding(), length, 0);
 }
 

@@ -11,9 +11,9 @@ struct IdRows {
   data::Tensor ids, lengths;
 };
 /// T is `length`, or where that is 0 the longest row. A text without tokens is a row of padding: a size is at least 1.
-/// Throws text::Error for a text that the vocabulary cannot express.
+/// Throws text::Error for a text that the vocabulary cannot express. `around` as in text::inside.
 IdRows idRows(const text::Tokenizer &tokenizer, const std::vector<std::string> &texts, const text::EncodeOptions &options,
-              int64_t length);
+              int64_t length, std::string_view around = {});
 /// The same of rows of ids; of each at most so many, 0 being no bound.
 IdRows paddedRows(const std::vector<std::vector<int32_t>> &rows, int32_t padding, int64_t length, int64_t atMost);
 

@@ -32,14 +32,11 @@ template <class Body> void onTexts(Body body) {
 
 void tokens(const Step &s, Slots &slots, const Surroundings &around) {
   int64_t length = int64_t(s.number("length", 0));
-  const Texts *texts = &slots.texts.at(s.inputs.at(0));
-  Texts dressed;
-  if (auto it = s.options.find("around"); it != s.options.end()) {
-    for (const std::string &text : *texts)
-      dressed.push_back(text::inside(std::get<std::string>(it->second), text));
-    texts = &dressed;
-  }
-  onTexts([&] { put(slots, s, 0, idRows(around.tokenizer(s.strings.at(0)), *texts, optionsOf(s, length), length)); });
+  auto dress = s.options.find("around");
+  onTexts([&] {
+    put(slots, s, 0, idRows(around.tokenizer(s.strings.at(0)), slots.texts.at(s.inputs.at(0)), optionsOf(s, length), length,
+                            dress == s.options.end() ? std::string_view() : std::get<std::string>(dress->second)));
+  });
 }
 
 void pieces(const Step &s, Slots &slots, const Surroundings &around) {

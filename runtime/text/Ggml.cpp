@@ -279,7 +279,7 @@ private:
                          {"strip_accents", v.stripAccents.value_or(lower)}, {"lowercase", lower}};
     out["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
     out["model"] = {{"type", "WordPiece"}, {"unk_token", tokens[size_t(*unknown)]}, {"continuing_subword_prefix", "##"},
-                    {"max_input_chars_per_word", INT32_MAX}, {"vocab", std::move(vocab)}};
+                    {"max_input_chars_per_word", 100}, {"vocab", std::move(vocab)}};
     out["decoder"] = {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}};
     out["post_processor"] = {{"type", "BertProcessing"}, {"sep", {tokens[size_t(*last)], *last}}, {"cls", {tokens[size_t(*first)], *first}}};
   }

@@ -3,7 +3,7 @@
 usage: gguf-tokens.py GGUF_TOKENIZER TEXT_IDS SHARED_DATA WORK_FOLDER [--strings N] [--pre SOURCE] [FILE...]
 
 Without files it trains small tokenizers on tinyshakespeare and writes them as vocabularies of the kinds `llama` (BPE by
-scores, with bytes), `gpt2` under every name of a pre-tokenizer, `bert` and `t5`; the texts are lines of that corpus, mixed
+scores, with bytes), `gpt2` under the first name of each way to cut a text, `bert` and `t5`; the texts are lines of that corpus, mixed
 scripts, and N random strings. Texts with characters that Unicode added lately are left out: llama.cpp's tables are older.
 Prints a line for each, and exits 1 where more differ than is known.
 """
@@ -94,8 +94,8 @@ def made():
                                                           initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
                         pre_tokenizers.ByteLevel(add_prefix_space=False))
     merges = [m if isinstance(m, str) else " ".join(m) for m in json.loads(t.to_str())["model"]["merges"]]
-    source = open(args.pre, encoding="utf-8").read() if args.pre else '= { "gpt-2" }'
-    for pre in re.findall(r'"([a-z][a-z0-9_.-]+)"', source[source.index("rows ="):] if args.pre else source):
+    source = open(args.pre, encoding="utf-8").read() if args.pre else '{{"gpt-2"}}'
+    for pre in re.findall(r'\{\{"([a-z][a-z0-9_.-]+)"', source):
         # o200k's capitals are \p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}; llama.cpp has "all letters but a to z" for them, without marks.
         loose = pre in ("gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2", "tekken", "tiny_aya", "cohere2moe")
         yield write("gpt2-" + pre, "gpt2", tokens, [CONTROL] + [NORMAL] * (len(tokens) - 1), merges=merges, pre=pre, bos_token_id=0, eos_token_id=0), \

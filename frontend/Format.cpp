@@ -145,7 +145,7 @@ Doc Formatter::renames(const InstanceDecl &d) {
     entry.end = e->range.end;
     auto *pair = as<BinaryExpr>(e.get());
     if (pair && pair->op == BinaryExpr::Op::To && (pair->left->kind == Expr::Kind::String || pair->left->kind == Expr::Kind::Ref)) {
-      entry.kind = kAssign;
+      entry.kind = kRule;
       entry.head = std::string(source.substr(pair->left->range.begin, pair->left->range.end - pair->left->range.begin));
       entry.tail = [this, pair] { return concat({doc::text(" -> "), expr(*pair->right)}); };
     } else {

@@ -239,6 +239,15 @@ struct PhaseProgram {
   // as many records of every one, and an epoch is a pass through the first.
   std::vector<std::string> data;
   std::vector<std::string> validates; // names of the evaluates of flows that are measured after each epoch
+  // What frozen/Frozen.h made, empty without it: the function that gives `step` its inputs `frozen.…`; a step of the training's
+  // `evaluate` that is cut alike, and the function that gives that its own.
+  std::string frozen = {}, validStep = {}, validFrozen = {};
+  // `accumulate 4`: `gather` takes a batch and adds its gradients, times its records, to what it has; `step`, which takes the
+  // last of them, divides by all records and takes one step. Empty where each batch is a step.
+  int64_t accumulate = 1;
+  std::string gather = {};
+  // `ema 0.999`: the tensors that have an average, called NAME/ema.
+  std::vector<std::string> averaged = {};
 };
 struct TrainProgram {
   std::string name, data; // `data`: the first where there are several

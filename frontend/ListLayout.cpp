@@ -9,7 +9,7 @@ using doc::concat;
 using doc::hard;
 using doc::line;
 
-constexpr int kWidestPadding = 8; // heads that differ more in length are not aligned
+constexpr int kWidestRule = 30; // what kWidestPadding is to rules
 constexpr int kIndent = 2;
 } // namespace
 
@@ -23,11 +23,11 @@ struct ListLayout::Item {
   std::string behind; // comment
 };
 
-std::vector<int> ListLayout::paddings(const std::vector<int> &widths) {
+std::vector<int> ListLayout::paddings(const std::vector<int> &widths, int widest) {
   int most = *std::max_element(widths.begin(), widths.end()), least = *std::min_element(widths.begin(), widths.end());
   std::vector<int> out;
   for (int width : widths)
-    out.push_back(most - least <= kWidestPadding ? most - width : 0);
+    out.push_back(most - least <= widest ? most - width : 0);
   return out;
 }
 
@@ -145,7 +145,7 @@ std::vector<int> ListLayout::padItems(const std::vector<Item> &items) const {
     std::vector<int> widths;
     for (size_t k = i; k < end; ++k)
       widths.push_back(displayWidth(items[k].head));
-    std::vector<int> pads = paddings(widths);
+    std::vector<int> pads = paddings(widths, items[i].kind == kRule ? kWidestRule : kWidestPadding);
     bool fits = true;
     for (size_t k = i; k < end && items[i].kind >= kAssign; ++k)
       fits = fits && (room(items[k]) < 0 || pads[k - i] <= room(items[k]));

@@ -14,8 +14,9 @@ class ListLayout {
 protected:
   explicit ListLayout(std::string_view source) : source(source), comments(source) {}
 
-  /// Neighbours of one kind are aligned behind their heads; those of kAssign and kPhase only where each fits on its line.
-  enum EntryKind { kAlone, kPlain, kField, kAssign, kPhase };
+  /// Neighbours of one kind are aligned behind their heads; those from kAssign on only where each fits on its line. Heads of
+  /// kRule may differ more in length: they are paths, and what they become is read as a column.
+  enum EntryKind { kAlone, kPlain, kField, kAssign, kPhase, kRule };
 
   struct Entry {
     uint32_t begin = 0, end = 0; // in the source
@@ -37,7 +38,8 @@ protected:
   uint32_t braceBefore(uint32_t first, uint32_t from) const;
 
   /// Spaces to add to each width of a run, none when they differ too much.
-  static std::vector<int> paddings(const std::vector<int> &widths);
+  static constexpr int kWidestPadding = 8; // heads that differ more in length are not aligned
+  static std::vector<int> paddings(const std::vector<int> &widths, int widest = kWidestPadding);
 
   std::string_view source;
   Comments comments;

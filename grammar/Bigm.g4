@@ -41,7 +41,7 @@ parameter  : name ':' type ('=' expr)? ;
 clauses : '{' clause* '}' ;
 
 clause
-  : keyword=('from' | 'test' | 'valid' | 'loss' | 'batch' | 'epochs' | 'steps' | 'seed' | 'lr' | 'clip' | 'serve' | 'weights'
+  : keyword=('from' | 'test' | 'valid' | 'loss' | 'batch' | 'epochs' | 'steps' | 'seed' | 'lr' | 'clip' | 'accumulate' | 'ema' | 'serve' | 'weights'
       | 'cache' | 'freeze' | 'learn' | 'validate' | 'require') exprs                        # plainClause
   | 'optimize' optimizer (',' optimizer)*                                       # optimizeClause
   | 'fields' '{' (dataField ','?)* '}'                                            # fieldsClause
@@ -157,7 +157,7 @@ dim   : '...' | expr ;
 name
   : ID
   | 'from' | 'test' | 'valid' | 'steps' | 'fields' | 'split' | 'derive' | 'augment' | 'loss' | 'optimize' | 'batch' | 'epochs' | 'seed'
-  | 'lr' | 'clip' | 'precision' | 'target' | 'serve' | 'weights' | 'cache' | 'bucket' | 'by' | 'freeze' | 'learn'
+  | 'lr' | 'clip' | 'accumulate' | 'ema' | 'precision' | 'target' | 'serve' | 'weights' | 'cache' | 'bucket' | 'by' | 'freeze' | 'learn'
   | 'start' | 'if' | 'present' | 'stop' | 'flat' | 'phase' | 'report' | 'require' | 'on' | 'list' | 'stream' | 'param'
   | 'state' | 'keep' | 'calibrate' | 'in' | 'over' | 'reverse' | 'validate'
   ;
@@ -184,7 +184,7 @@ FREEZE : 'freeze' ;  LEARN : 'learn' ;     START : 'start' ;     IF : 'if' ;    
 STOP : 'stop' ;      FLAT : 'flat' ;       PHASE : 'phase' ;     REPORT : 'report' ;   REQUIRE : 'require' ;
 ON : 'on' ;          LIST : 'list' ;       STREAM : 'stream' ;   PARAM : 'param' ;     STATE : 'state' ;
 KEEP : 'keep' ;      CALIBRATE : 'calibrate' ; IN : 'in' ;          VALID : 'valid' ;     STEPS : 'steps' ;
-VALIDATE : 'validate' ;
+VALIDATE : 'validate' ; ACCUMULATE : 'accumulate' ; EMA : 'ema' ;
 
 LPAREN : '(' ;       RPAREN : ')' ;        LBRACKET : '[' ;      RBRACKET : ']' ;
 LBRACE : '{' ;       RBRACE : '}' ;        COMMA : ',' ;         COLON : ':' ;         ELLIPSIS : '...' ;

@@ -70,12 +70,14 @@ std::string cFunction(const std::string &stem, const Signature &s) {
   if (!s.outputs.empty())
     out += "  call.outputs = outputs;\n";
   if (s.seed)
-    out += "  call.seed = self->seed + self->step;\n";
+    out += s.trains || s.gathers ? "  call.seed = self->seed + self->step + (self->gathered << 40);\n" : "  call.seed = self->seed + self->step;\n";
   if (s.step)
     out += "  call.step = (float)self->step;\n  call.steps = (float)self->steps;\n";
   out += "  status = bigm_run(self->context, &call);\n";
   if (s.trains)
-    out += "  if (status == BIGM_OK)\n    ++self->step;\n";
+    out += "  if (status == BIGM_OK) {\n    ++self->step;\n    self->gathered = 0;\n  }\n";
+  if (s.gathers)
+    out += "  if (status == BIGM_OK)\n    ++self->gathered;\n";
   out += "  return status;\n}\n\n";
   return out;
 }
@@ -189,6 +191,7 @@ typedef struct {0}_model {{
   int32_t shared;      /* made by {0}_fork: the model is another handle's */
   int64_t seed;        /* of random numbers in training: a step uses seed + step */
   int64_t step, steps; /* steps taken, and how many there will be: what learning-rate schedules go by */
+  int64_t gathered;    /* batches whose gradients wait for the next step */
 }} {0}_model;
 
 /* Frees what the handle owns; forks must be closed before the handle they were made from. */

@@ -71,10 +71,10 @@ std::vector<Signature> signaturesOf(const json &manifest) {
 
   std::vector<Signature> all;
   std::set<std::string> taken;
-  auto add = [&](const std::string &function, const std::string &cName, const std::string &what, bool trains = false) {
+  auto add = [&](const std::string &function, const std::string &cName, const std::string &what, bool trains = false) -> bool {
     auto found = indexOf.find(function);
     if (function.empty() || found == indexOf.end())
-      return;
+      return false;
     const json &f = functions[found->second];
     Signature s;
     s.index = found->second;
@@ -101,6 +101,7 @@ std::vector<Signature> signaturesOf(const json &manifest) {
     if (s.symbols.size() == 1 && !s.inputs.empty() && !s.inputs[0].dims.empty() && s.inputs[0].dims[0] == s.symbols[0])
       s.batch = s.symbols[0];
     all.push_back(std::move(s));
+    return true;
   };
 
   // A program with one train needs no name in front.
@@ -109,9 +110,17 @@ std::vector<Signature> signaturesOf(const json &manifest) {
     std::string name = train.at("name"), front = trains.size() == 1 ? "" : name + "_";
     add(train.at("forward"), front + "forward", "The model `" + name + "` on a batch, as in production.");
     add(train.at("predict"), front + "predict", "Decoded answers of `" + name + "`: for each head the class and its score.");
-    for (const json &phase : train.at("phases"))
-      add(phase.at("step"), front + "train_step_" + phase.at("name").get<std::string>(),
-          "One step of phase `" + phase.at("name").get<std::string>() + "`: forward, backward, optimiser, in place.", /*trains=*/true);
+    for (const json &phase : train.at("phases")) {
+      const std::string phaseName = phase.at("name");
+      const int64_t batches = phase.value("accumulate", int64_t(1));
+      add(phase.at("step"), front + "train_step_" + phaseName,
+          "One step of phase `" + phaseName + "`: forward, backward, optimiser, in place." +
+              (batches > 1 ? " It takes the last batch of a step, which the program makes of " + std::to_string(batches) + "; `train_gather_" + phaseName + "` takes those before." : ""),
+          /*trains=*/true);
+      if (add(phase.value("gather", std::string()), front + "train_gather_" + phaseName,
+              "Forward and backward of a batch of phase `" + phaseName + "`, whose gradients wait for the next step."))
+        all.back().gathers = true;
+    }
   }
   const json &evaluates = manifest.at("evaluates");
   for (const json &evaluate : evaluates) {

@@ -25,6 +25,7 @@ struct Signature {
   std::vector<Parameter> inputs, outputs;
   bool seed = false, step = false; // what it is given besides
   bool trains = false;             // a step of a phase: counted, since random numbers and schedules go by it
+  bool gathers = false;            // of a step of several batches all but the last: counted up to the step
   /// The symbol that the first input's leading dimension is, when it is the function's only symbol and so follows from
   /// how much the caller gives.
   std::string batch;

@@ -280,7 +280,7 @@ void sayBatches(const ::bigm::Program &program, ModuleOp module) {
     int64_t batch = 0;
     for (const ::bigm::TrainProgram &train : program.trains)
       for (const ::bigm::PhaseProgram &phase : train.phases)
-        if (phase.step == function.name || phase.estimate == function.name)
+        if (function.name == phase.step || function.name == phase.estimate || function.name == phase.gather || function.name == phase.frozen)
           batch = std::max(batch, phase.batch);
     if (!batch)
       continue;

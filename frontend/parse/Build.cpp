@@ -390,7 +390,7 @@ ast::DeclPtr buildDeclaration(Parser::DeclarationContext *tree, const SourceMana
 const std::vector<std::string> &clauseWords() {
   static const std::vector<std::string> words = {
       "from",   "test",  "fields", "split", "derive", "augment", "loss",  "optimize", "batch",  "epochs",  "seed",   "valid", "steps",
-      "lr",     "clip",  "serve",  "weights", "cache", "freeze", "learn", "require",  "bucket", "start",   "stop",
+      "lr",     "clip",  "accumulate", "ema", "serve",  "weights", "cache", "freeze", "learn", "require",  "bucket", "start",   "stop",
       "phase",  "report", "target", "precision", "validate"};
   return words;
 }
@@ -400,6 +400,8 @@ std::string clauseElsewhere(const std::string &word) {
       {"batch_size", "batch"},      {"batches", "batch"},      {"criterion", "loss"},      {"objective", "loss"},
       {"num_epochs", "epochs"},     {"n_epochs", "epochs"},    {"max_epochs", "epochs"},   {"max_steps", "steps"},
       {"num_steps", "steps"},       {"iterations", "steps"},   {"learning_rate", "lr"},    {"grad_clip", "clip"},
+      {"gradient_accumulation_steps", "accumulate"}, {"accumulate_grad_batches", "accumulate"}, {"gradient_accumulation", "accumulate"}, {"grad_accum", "accumulate"},
+      {"ema_decay", "ema"}, {"average", "ema"}, {"swa", "ema"},
       {"clip_grad_norm", "clip"},   {"clipnorm", "clip"},      {"metrics", "report"},      {"metric", "report"},
       {"train_test_split", "split"}, {"random_state", "seed"}, {"quantize", "precision"},  {"dtype", "precision"},
       {"early_stopping", "stop"},   {"transform", "derive"},   {"source", "from"},         {"columns", "fields"}};

@@ -240,7 +240,7 @@ Program observed(const Program &program, const std::vector<DeployProgram> &deplo
   std::set<std::string> gone;
   for (TrainProgram &t : out.trains) {
     for (PhaseProgram &p : t.phases)
-      for (std::string *function : {&p.step, &p.estimate})
+      for (std::string *function : {&p.step, &p.estimate, &p.gather})
         gone.insert(std::exchange(*function, ""));
     gone.insert(std::exchange(t.predict, ""));
   }

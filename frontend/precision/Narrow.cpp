@@ -49,7 +49,7 @@ public:
     }
     for (TrainProgram &t : out.trains)
       for (PhaseProgram &p : t.phases)
-        for (std::string *function : {&p.step, &p.estimate})
+        for (std::string *function : {&p.step, &p.estimate, &p.gather})
           if (gone.count(*function))
             function->clear();
     return out;

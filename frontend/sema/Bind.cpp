@@ -29,6 +29,8 @@ static void expandPack(Pattern &p, const std::vector<Dim> &pack) {
   p.sizes = std::move(out);
 }
 
+static bool isWhole(Elem e) { return e == Elem::I64 || e == Elem::I32 || e == Elem::U8 || e == Elem::I8; }
+
 void Checker::bindTensor(const Pattern &declared, const TensorType &actual, const Given &arg, const Target &target,
                          Matching &m, bool &ok) {
   Pattern p = declared;
@@ -78,8 +80,8 @@ void Checker::bindTensor(const Pattern &declared, const TensorType &actual, cons
       d.hint = "of classes `one_hot(...)` makes rows of 0 and 1, and `f32(...)` their numbers";
     else if (p.isLabel)
       d.hint = classesHint();
-    else if (p.elem == Elem::F32 && actual.elem != Elem::Bool)
-      d.hint = "write `f32(" + (arg.where.valid() ? source(arg.where) : std::string("...")) + ")` to convert it";
+    else if ((p.elem == Elem::F32 && actual.elem != Elem::Bool) || (isWhole(p.elem) && (isWhole(actual.elem) || actual.elem == Elem::Bool)))
+      d.hint = "write `" + std::string(name(p.elem)) + "(" + (arg.where.valid() ? source(arg.where) : std::string("...")) + ")` to convert it";
     return;
   }
   bool hasPack = false;
@@ -171,7 +173,12 @@ Val Checker::bind(const Pattern &p, const Given &arg, const Target &target, Matc
     return wrong("one of " + list);
   }
   case K::Text:
-    return v.is(Val::Kind::String) || (v.is(Val::Kind::Text) && !v.stream) ? v : wrong("a text");
+    if (v.is(Val::Kind::Text) && v.stream) { // waited for
+      Val whole = v;
+      whole.stream = false;
+      return whole;
+    }
+    return v.is(Val::Kind::String) || v.is(Val::Kind::Text) ? v : wrong("a text");
   case K::Image:
     return v.is(Val::Kind::Image) ? v : wrong("an image");
   case K::Optional: {

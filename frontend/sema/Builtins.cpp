@@ -122,14 +122,14 @@ Val Checker::callBuiltin(const Builtin &b, const Args &args, SourceRange where) 
       slot = std::find(names.begin(), names.end(), a.name) - names.begin();
       if (slot == names.size()) {
         std::string near = didYouMean(a.name, names);
-        return fail(Diag::UnknownSetting, a.where, {b.name, a.name},
+        return fail(Diag::UnknownSetting, a.told(), {b.name, a.name},
                     near.empty() ? "its parameters are " + std::string(b.parameters) : "did you mean `" + near + "`?");
       }
     }
     if (slot >= names.size())
       return fail(Diag::TooManyArguments, a.where, {b.name, counted(names.size(), "argument")});
     if (call.args[slot])
-      return fail(Diag::SettingTwice, a.where, {b.name, names[slot]});
+      return fail(Diag::SettingTwice, a.told(), {b.name, names[slot]});
     call.args[slot] = &a;
   }
   for (size_t i = 0; i < names.size(); ++i)

@@ -31,7 +31,7 @@ std::vector<RichType> idSlots(const std::string &slot, const Dim &length) {
 } // namespace
 
 bool Checker::isListOfTexts(const Val &v) const {
-  return v.is(Val::Kind::Elements) && v.items[0].is(Val::Kind::Text) && !v.items[0].stream && flow->spaces[v.space].outside == flow->space;
+  return v.is(Val::Kind::Elements) && v.items[0].is(Val::Kind::Text) && flow->spaces[v.space].outside == flow->space;
 }
 
 /// What belongs to which row outside, for steps that put the elements of a list together.
@@ -45,7 +45,7 @@ void Checker::setOutside(Spec &settings) const {
 Val Checker::flowTokens(const BuiltinCall &call) {
   const Given &x = *call.args[0], &by = *call.args[1];
   bool each = isListOfTexts(x.value);
-  if (!each && (!x.value.is(Val::Kind::Text) || x.value.stream))
+  if (!each && !x.value.is(Val::Kind::Text))
     return fail(Diag::TokensNeedText, x.where, {"tokens", "a text or a list of texts", describe(x.value)});
   auto limits = needTokenizer(by, "tokens") ? tokenLimits(call) : std::nullopt;
   if (!limits)

@@ -57,6 +57,7 @@ Args Checker::evalArguments(const std::vector<ast::Argument> &list, const ScopeP
     g.where = a.value->range;
     g.expr = a.value.get();
     g.name = a.name.text;
+    g.named = a.name.range;
     if (a.label) {
       unsupported("an argument with a dotted name", a.label->range);
       out.push_back(g);
@@ -157,8 +158,11 @@ Val Checker::apply(const Val &f, const Args &args, SourceRange where, const std:
     all.push_back(Given{f, where, "by", nullptr, {}});
     return callBuiltin(*findBuiltin("tokens"), all, where);
   }
-  if (!f.is(Val::Kind::Callable))
-    return fail(Diag::NotCallable, where, {text, describe(f)});
+  if (!f.is(Val::Kind::Callable)) {
+    bool hidden = findBuiltin(text) || findDecl(text, mainModule()).decl;
+    return fail(Diag::NotCallable, where, {text, describe(f)},
+                hidden ? "the name `" + text + "` is given to a value here, which hides what is called so elsewhere: give it another name" : "");
+  }
   if (depth > 200)
     return fail(Diag::CallsTooDeep, where, {text});
   const Callable &c = *f.callable;
@@ -242,7 +246,7 @@ Val Checker::callDecl(const ast::CallableDecl &d, Module *m, const Args &args, S
   auto give = [&](const ast::Parameter &p, const Given &a) {
     auto [at, added] = settings.emplace(p.name.text, a);
     if (!added) {
-      Diagnostic &e = error(Diag::SettingTwice, a.where, {d.name.text, p.name.text});
+      Diagnostic &e = error(Diag::SettingTwice, a.told(), {d.name.text, p.name.text});
       note(e, at->second.where, "first given here");
       ok = false;
     }
@@ -289,7 +293,7 @@ Val Checker::callDecl(const ast::CallableDecl &d, Module *m, const Args &args, S
       for (auto &n : namesOf(sig.settings))
         all += (all.empty() ? "`" : ", `") + n + "`";
       // The name stands before the value.
-      fail(Diag::UnknownSetting, a.where, {d.name.text, a.name},
+      fail(Diag::UnknownSetting, a.told(), {d.name.text, a.name},
            !near.empty() ? "did you mean `" + near + "`?" : all.empty() ? "it has no settings" : "its settings are " + all);
       ok = false;
     }
@@ -389,7 +393,7 @@ Val Checker::applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &
       if (slot == sig.inputs.size()) {
         auto names = namesOf(sig.inputs);
         std::string near = didYouMean(a.name, names);
-        fail(Diag::UnknownInput, a.where, {d.name.text, a.name}, near.empty() ? "" : "did you mean `" + near + "`?");
+        fail(Diag::UnknownInput, a.told(), {d.name.text, a.name}, near.empty() ? "" : "did you mean `" + near + "`?");
         ok = false;
         continue;
       }
@@ -398,7 +402,7 @@ Val Checker::applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &
       fail(Diag::TooManyInputs, a.where, {d.name.text, counted(sig.inputs.size(), "input")});
       ok = false;
     } else if (slots[slot]) {
-      fail(Diag::SettingTwice, a.where, {d.name.text, sig.inputs[slot]->name.text});
+      fail(Diag::SettingTwice, a.told(), {d.name.text, sig.inputs[slot]->name.text});
       ok = false;
     } else {
       slots[slot] = &a;
@@ -447,6 +451,13 @@ Val Checker::applyInputs(const ast::CallableDecl &d, Module *m, const ScopePtr &
     calls.pop_back();
     return {};
   }
+  // What fits is how the instance is applied, should it be built by itself.
+  auto isPlain = [](const Given &in) {
+    return in.name.empty() && (in.value.is(Val::Kind::Tensor) || in.value.asNumber());
+  };
+  if (instance && instance->inputs.empty() && std::all_of(given.begin(), given.end(), isPlain))
+    for (auto &in : given)
+      instance->inputs.push_back(in.value);
   if (fromLoss && d.kind == ast::Decl::Kind::Fn)
     notePairs(sig, slots);
 

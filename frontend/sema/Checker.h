@@ -292,6 +292,7 @@ public:
   void buildForward(Training &t);
   /// Whether gradients of `of` reach `by`; otherwise the operation in between that has none is an error. `what` names `of`.
   bool differentiable(Value of, const std::vector<Value> &by, const std::string &what);
+  void keepIfFinite(Value loss);
   void buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out);
   /// The function `PhaseProgram::estimate`, where the phase freezes states that are still as they began.
   void buildEstimate(Training &t, const ast::Clause *phase, const Learning &learns, PhaseProgram &out);
@@ -322,6 +323,16 @@ public:
   /// `optimize.lr` sets what an optimiser without braces is given, `optimize.adamw.lr` what any of that name is.
   static std::vector<std::string> overridePaths(const std::string &base, const std::string &optimizer,
                                                 const std::string &setting, bool rest);
+  // Gradients.cpp: what is learned and its gradients; sums of several batches; averages of what was learned.
+  struct Learned {
+    std::vector<int> tensors;
+    std::vector<Value> weights, gradients;
+  };
+  std::optional<Learned> gradientsOf(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out);
+  int slot(const std::string &name, const TensorType &type, SourceRange where);
+  void gather(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out);
+  void joinGathered(Training &t, Learned &learned);
+  void average(Training &t, const ast::Clause *phase, const std::vector<int> &tensors, PhaseProgram &out, const ScopePtr &scope);
   void applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out,
                       const ScopePtr &scope);
   // ------------------------------------------------------------ models that ONNX files describe: OnnxModel.cpp
@@ -343,6 +354,8 @@ public:
   /// open, and its initial values.
   /// What an instance is given where it is built by itself: inputs as it was applied first, else as they are declared.
   Args ownInputs(const Instance &instance);
+  /// The inputs of an imported model with the sizes that its file leaves open, where the graph can be evaluated so.
+  std::optional<std::vector<TensorType>> openInputs(const Instance &instance) const;
   void buildAlone(const std::shared_ptr<Instance> &instance, const std::string &name, SourceRange where);
   std::string exprPath(const ast::Expr &e) const; // `stem.conv2d`, empty when it is no path
 

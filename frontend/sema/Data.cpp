@@ -171,6 +171,11 @@ void Checker::bindPrepared(DataSet &set, const ScopePtr &scope) {
     }
     scope->names[name] = {v, set.where.at(name)};
   }
+  // How long the longest row of a batch is, under the name that the field's type gives it; with several sets each has its own.
+  if (!inputPrefixes.count(set.index))
+    for (auto &[size, step] : set.raggeds)
+      if (!findDecl(size, set.module).decl && !set.where.count(size))
+        scope->names[size] = {Val::of(Dim::symbol(size)), set.decl->name.range};
 }
 
 Val Checker::fieldInput(size_t data, const std::string &name, TensorType type, SourceRange where) {

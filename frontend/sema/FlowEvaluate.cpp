@@ -134,18 +134,28 @@ struct Checker::FlowEvaluation {
     RichType type;
   };
 
-  const Field *field(const std::string &name) const {
-    for (const Field &f : k.program->data[set.index].fields)
+  /// A field of the records, or one that is derived from them.
+  std::optional<Field> field(const std::string &name) const {
+    const DataProgram &data = k.program->data[set.index];
+    for (const Field &f : data.fields)
       if (f.name == name)
-        return &f;
-    return nullptr;
+        return f;
+    auto derived = set.batch.find(name);
+    if (std::find(data.derived.begin(), data.derived.end(), name) == data.derived.end() || derived == set.batch.end())
+      return std::nullopt;
+    Field f;
+    f.name = name;
+    f.type = derived->second;
+    f.type.shape.erase(f.type.shape.begin());
+    f.kind = f.type.classes != Dim(0) ? "label" : "tensor";
+    return f;
   }
 
   std::optional<Place> resolve(const ast::Expr &e, int depth = 0) {
     if (auto *ref = ast::as<ast::RefExpr>(&e)) {
       if (auto let = lets.find(ref->name); let != lets.end() && depth < 20)
         return resolve(*let->second, depth + 1);
-      if (const Field *f = field(ref->name))
+      if (auto f = field(ref->name))
         return Place{false, f->name, richType(*f)};
     }
     if (auto *call = ast::as<ast::CallExpr>(&e))
@@ -179,18 +189,17 @@ struct Checker::FlowEvaluation {
 
   bool bindInput(size_t i, const std::string &name, SourceRange where) {
     const auto &[input, type] = flow.inputs[i];
-    const Field *f = field(name);
+    auto f = field(name);
     if (!f) {
       const DataProgram &data = k.program->data[set.index];
       std::vector<std::string> names;
       for (const Field &one : data.fields)
         names.push_back(one.name);
       const std::string near = didYouMean(name, names);
-      const bool derived = std::find(data.derived.begin(), data.derived.end(), name) != data.derived.end();
+      names.insert(names.end(), data.derived.begin(), data.derived.end());
       k.fail(Diag::FlowEvaluateInput, where, {flow.name, input, data.name, name},
-             derived           ? "`" + name + "` is derived: a flow takes what the records hold, as an application would give it, and makes the rest itself"
-             : near.empty() ? "say what it is given: `found = " + flow.name + "(field)`"
-                            : "did you mean `" + near + "`?");
+             near.empty() ? "say what it is given: `found = " + flow.name + "(field)`"
+                          : "did you mean `" + near + "`?");
       return false;
     }
     RichType given = richType(*f);

@@ -136,11 +136,11 @@ bool Checker::flowResult(const Val &given, const ast::Type *declared, const Scop
   if (pattern && pattern->kind == Pattern::Kind::Invalid)
     return false;
   if (v.is(Val::Kind::Text)) {
-    if (pattern && (pattern->kind != Pattern::Kind::Text || v.stream != stream))
+    if (pattern && (pattern->kind != Pattern::Kind::Text || (stream && !v.stream)))
       return wrong();
     type.kind = RichType::Kind::Text;
     type.slot = v.text;
-    type.stream = v.stream;
+    type.stream = pattern ? stream : v.stream; // a text that is wanted whole is waited for
     return true;
   }
   if (v.is(Val::Kind::Image)) {
@@ -256,7 +256,7 @@ Val Checker::applyFlow(const ast::CallableDecl &d, Module *m, const Args &args, 
     bool setting = std::any_of(sig.settings.begin(), sig.settings.end(), [&](auto *p) { return p->name.text == a.name; });
     if (setting && !settings) {
       if (!set.emplace(a.name, a).second)
-        return fail(Diag::SettingTwice, a.where, {d.name.text, a.name});
+        return fail(Diag::SettingTwice, a.told(), {d.name.text, a.name});
       continue;
     }
     size_t i = 0;
@@ -267,13 +267,13 @@ Val Checker::applyFlow(const ast::CallableDecl &d, Module *m, const Args &args, 
         ++i;
     if (i >= sig.inputs.size()) {
       if (!a.name.empty())
-        return fail(Diag::UnknownInput, a.where, {d.name.text, a.name});
+        return fail(Diag::UnknownInput, a.told(), {d.name.text, a.name});
       return sig.settings.empty() ? fail(Diag::TooManyInputs, a.where, {d.name.text, counted(sig.inputs.size(), "input")})
                                   : fail(Diag::FlowSettingByName, a.where, {d.name.text, counted(sig.inputs.size(), "input")},
                                          "write `" + sig.settings[0]->name.text + ": " + source(a.where) + "`");
     }
     if (given[i])
-      return fail(Diag::SettingTwice, a.where, {d.name.text, sig.inputs[i]->name.text});
+      return fail(Diag::SettingTwice, a.told(), {d.name.text, sig.inputs[i]->name.text});
     given[i] = &a;
     inputs = true;
   }

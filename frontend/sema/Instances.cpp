@@ -76,14 +76,17 @@ Args Checker::ownInputs(const Instance &instance) {
   scope->module = instance.module;
   Args args;
   auto inputs = signature(*instance.decl).inputs;
+  // What applied an imported model first may have had fewer sizes than it takes.
+  auto open = openInputs(instance);
   for (size_t i = 0; i < inputs.size(); ++i) {
     const ast::Parameter &p = *inputs[i];
     Val v;
     if (i < instance.inputs.size() && !instance.inputs[i].is(Val::Kind::Tensor)) {
       v = instance.inputs[i];
     } else if (i < instance.inputs.size()) {
-      v = tensorVal(rec->input(p.name.text, instance.inputs[i].type, p.name.range));
-      v.type = instance.inputs[i].type;
+      const TensorType &type = open ? (*open)[i] : instance.inputs[i].type;
+      v = tensorVal(rec->input(p.name.text, type, p.name.range));
+      v.type = type;
     } else if (!instance.inputs.empty() && p.defaultValue) {
       continue;
     } else {

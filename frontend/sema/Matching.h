@@ -15,6 +15,10 @@ struct Given {
   std::string name; // empty when positional
   const ast::Expr *expr = nullptr;
   SourceRange origin; // where the variable was given its value, when the argument is one
+  SourceRange named = {}; // where its name stands, when it has one
+
+  /// What an error about the choice of the parameter underlines.
+  SourceRange told() const { return named.valid() && !name.empty() ? named : where; }
 };
 using Args = std::vector<Given>;
 

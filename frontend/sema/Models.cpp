@@ -82,12 +82,6 @@ Val Checker::applyModel(const std::shared_ptr<Instance> &instance, const Args &i
     for (auto &in : inputs)
       if (in.value.is(Val::Kind::Tensor))
         watchedTypes->push_back(in.value.type);
-  auto isPlain = [](const Given &in) {
-    return in.name.empty() && (in.value.is(Val::Kind::Tensor) || in.value.asNumber());
-  };
-  if (instance->inputs.empty() && std::all_of(inputs.begin(), inputs.end(), isPlain))
-    for (auto &in : inputs)
-      instance->inputs.push_back(in.value);
   instance->running = true;
   instance->used.clear();
   Val result = applyInputs(*instance->decl, instance->module, instance->settings, inputs, where, instance);

@@ -25,6 +25,9 @@ public:
   /// Told of each node of the outermost graph once it is evaluated.
   std::function<void(const onnx::Node &, const Vals &in, const Vals &out)> seen;
 
+  /// In a step of training nodes that act in training do so, as far as the file says that they may.
+  bool training = false;
+
   /// A subgraph, which sees the names around the node that runs now.
   Vals run(const onnx::Graph &graph, const Vals &inputs);
   /// How often a node may still be evaluated: bounds loops.

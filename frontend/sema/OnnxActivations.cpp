@@ -1,4 +1,5 @@
 // Activations: pointwise formulas with settings.
+#include "Onnx.h"
 #include "OnnxNode.h"
 #include <cmath>
 
@@ -111,7 +112,8 @@ Vals swiglu(NodeCall &c) {
 Vals dropout(NodeCall &c) {
   const Val &x = c.x();
   double ratio = c.has(1) ? c.t.oneReal(c.in[1], "`ratio`") : c.real("ratio", 0.5);
-  bool training = c.has(2) && c.t.oneInt(c.in[2], "`training_mode`");
+  // A file that was exported in training mode says so of its nodes. In use nothing is dropped all the same, as ONNX Runtime has it.
+  bool training = c.evaluation.training && c.has(2) && c.t.oneInt(c.in[2], "`training_mode`");
   Val mask = c.t.broadcast(c.t.scalar(1, Type::Bool), x.shape);
   if (!training || ratio == 0)
     return {x, mask};

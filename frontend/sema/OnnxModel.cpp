@@ -153,19 +153,55 @@ void Checker::anyBatch(Pattern &declared, const Val &given) {
       d.dim = given.type.shape[i];
 }
 
+/// A number that the caller gives is known to the graph: it may decide branches and sizes.
+static std::optional<onnx_import::Val> numberInput(Tensors &tensors, const Val &v, onnx::Type type) {
+  if (v.is(Val::Kind::Int) && onnx_import::isInteger(type))
+    return tensors.whole({v.integer}, {}, type);
+  if (auto n = v.asNumber())
+    return tensors.scalar(*n, type);
+  return std::nullopt;
+}
+
+std::optional<std::vector<TensorType>> Checker::openInputs(const Instance &instance) const {
+  auto found = onnxModels.find(instance.decl);
+  if (found == onnxModels.end())
+    return std::nullopt;
+  const OnnxModel &model = *found->second;
+  Recorder scratch("open");
+  onnx_import::NoStore store(scratch);
+  Tensors tensors(scratch, store);
+  Evaluation evaluation(*model.file, tensors);
+  std::vector<TensorType> types;
+  onnx_import::Vals inputs;
+  for (size_t i = 0; i < model.inputs.size(); ++i) {
+    onnx::Type type = model.file->graph.inputs[i].type;
+    const Val *given = i < instance.inputs.size() ? &instance.inputs[i] : nullptr;
+    types.push_back({*onnx_import::elemOf(type), model.sizes[i], 0});
+    if (auto number = given ? numberInput(tensors, *given, type) : std::nullopt) {
+      inputs.push_back(*number);
+      continue;
+    }
+    std::vector<Dim> &shape = types.back().shape;
+    if (given && given->is(Val::Kind::Tensor) && shape.size() > 1 && shape[0] == Dim(1))
+      shape[0] = given->type.shape[0]; // a batch that the file does not mention
+    inputs.push_back(tensors.recorded(scratch.input(model.inputs[i], types.back(), {}), type));
+  }
+  evaluation.run(inputs);
+  return evaluation.problems.empty() ? std::optional(std::move(types)) : std::nullopt;
+}
+
 Val Checker::applyOnnx(OnnxModel &model, const std::shared_ptr<Instance> &instance, const ScopePtr &scope,
                        SourceRange where) {
   InstanceStore store(*this, *instance, model.constants, model.named, instance->where);
   Tensors tensors(*rec, store);
   Evaluation evaluation(*model.file, tensors);
+  evaluation.training = training_;
   onnx_import::Vals inputs;
   for (size_t i = 0; i < model.inputs.size(); ++i) {
     const Val &v = scope->names[model.inputs[i]].value;
     onnx::Type type = model.file->graph.inputs[i].type;
-    if (v.is(Val::Kind::Int) && onnx_import::isInteger(type)) // known to the graph: it may decide branches and sizes
-      inputs.push_back(tensors.whole({v.integer}, {}, type));
-    else if (auto n = v.asNumber())
-      inputs.push_back(tensors.scalar(*n, type));
+    if (auto number = numberInput(tensors, v, type))
+      inputs.push_back(*number);
     else if (v.is(Val::Kind::Tensor))
       inputs.push_back(tensors.recorded(v.tensor, type));
     else

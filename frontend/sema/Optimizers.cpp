@@ -95,27 +95,12 @@ std::optional<std::vector<size_t>> Checker::chooseOptimizers(Training &t, const 
 
 void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, const Learning &learns,
                              PhaseProgram &out, const ScopePtr &scope) {
-  std::vector<int> tensors;
-  std::vector<Value> weights;
-  for (size_t i = 0; i < program->tensors.size(); ++i) {
-    const TensorDecl &decl = program->tensors[i];
-    if (decl.kind != TensorDecl::Kind::Param || !rec->uses(i) || !learnable(t, decl.name) ||
-        learns.frozenName(decl.name))
-      continue;
-    tensors.push_back(i);
-    weights.push_back(rec->tensor(i, decl));
-    out.learned.push_back(decl.name);
-  }
-  SourceRange where = phase ? phase->name.range : t.decl->name.range;
-  if (weights.empty()) {
-    fail(Diag::NothingToLearn, where, {out.name});
+  std::optional<Learned> learned = gradientsOf(t, phase, loss, learns, out);
+  if (!learned)
     return;
-  }
-  if (!differentiable(loss, weights, "the loss of phase `" + out.name + "`"))
-    return;
-  rec->where = where;
-  rec->scope = "";
-  std::vector<Value> gradients = rec->gradient(loss, weights);
+  auto &[tensors, weights, gradients] = *learned;
+  if (out.accumulate > 1)
+    joinGathered(t, *learned);
   const TensorType scalar{Elem::F32, {}, 0};
   const ast::Clause *clip = phase ? clause(phase->clauses, "clip") : nullptr;
   if (!clip)
@@ -175,6 +160,7 @@ void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, 
     }
     rec->store(tensors[i], decl, next.tensor);
   }
+  average(t, phase, tensors, out, scope);
   for (size_t i = 0; i < program->tensors.size(); ++i)
     if (program->tensors[i].kind == TensorDecl::Kind::Slot && rec->uses(i) && isShared(program->tensors[i].name))
       t.sharedSlots.insert(i);

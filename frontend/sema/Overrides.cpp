@@ -81,13 +81,13 @@ void Checker::checkOverrides(Module &main) {
               known.push_back("evaluate." + source(e->subjects[0]->range) + ".fit." + c.name.text + "." + source(b->left->range));
     if (auto *t = ast::as<ast::TrainDecl>(d.get())) {
       std::string base = "train." + t->name.text + ".";
-      for (const char *word : {"epochs", "steps", "batch", "seed", "clip"})
+      for (const char *word : {"epochs", "steps", "batch", "seed", "clip", "accumulate", "ema"})
         known.push_back(base + word);
       const ast::Clause *optimize = clause(t->clauses, "optimize");
       optimizerPaths(base, optimize);
       for (auto &c : t->clauses)
         if (c.keyword.text == "phase") {
-          for (const char *word : {"epochs", "steps", "batch", "clip"})
+          for (const char *word : {"epochs", "steps", "batch", "clip", "accumulate", "ema"})
             known.push_back(base + c.name.text + "." + word);
           const ast::Clause *own = clause(c.clauses, "optimize");
           optimizerPaths(base + c.name.text + ".", own ? own : optimize);

@@ -110,6 +110,11 @@ void Checker::readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out
   if (batch && (*batch < 1 || *batch != double(int64_t(*batch))))
     fail(Diag::CountSetting, find("batch") ? find("batch")->range : where, {"batch", shown(*batch)});
   out.batch = batch ? int64_t(*batch) : 0;
+  auto accumulate = number("accumulate");
+  if (accumulate && (*accumulate < 1 || *accumulate != double(int64_t(*accumulate))))
+    fail(Diag::CountSetting, find("accumulate") ? find("accumulate")->range : where, {"accumulate", shown(*accumulate)});
+  else if (accumulate)
+    out.accumulate = int64_t(*accumulate);
   // A phase's own `steps` or `epochs` replaces either of the train's.
   const ast::Clause *own_[2] = {phase ? clause(phase->clauses, "epochs") : nullptr, phase ? clause(phase->clauses, "steps") : nullptr};
   bool ofPhase = own_[0] || own_[1];
@@ -159,6 +164,13 @@ bool Checker::differentiable(Value of, const std::vector<Value> &by, const std::
   return false;
 }
 
+/// A loss that is not finite leaves everything as it was: what made it so can then be looked for, and nothing is lost.
+void Checker::keepIfFinite(Value loss) {
+  const TensorType scalar{Elem::F32, {}, 0}, truth{Elem::Bool, {}, 0};
+  Value limit = rec->constant(std::numeric_limits<float>::max(), scalar);
+  rec->storeOnlyWhen(rec->add(Op::Le, {rec->add(Op::Abs, {loss}, scalar), limit}, truth), program->tensors);
+}
+
 void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out) {
   Learning learns;
   learns.root = t.name;
@@ -178,24 +190,32 @@ void Checker::buildStep(Training &t, const ast::Clause *phase, PhaseProgram &out
   if (!ok)
     return;
   out.step = t.name + "." + out.name + ".step";
-  build(out.step, [&] {
-    ScopePtr scope = freshScope(t.module);
-    bindSets(t, scope);
-    training_ = true;
-    learning = &learns;
-    Val loss = evalLoss(t, phase, scope);
-    if (!loss.is(Val::Kind::Tensor))
+  // What both functions of a phase have: a loss, and what is done with it.
+  auto withLoss = [&](const std::string &name, const std::function<void(Value loss, const ScopePtr &scope)> &then) {
+    build(name, [&] {
+      ScopePtr scope = freshScope(t.module);
+      bindSets(t, scope);
+      training_ = true;
+      learning = &learns;
+      Val loss = evalLoss(t, phase, scope);
+      if (!loss.is(Val::Kind::Tensor))
+        return;
+      rec->output("loss", loss.tensor);
+      then(loss.tensor, scope);
+      keepIfFinite(loss.tensor);
+      for (int tensor : rec->storedTensors())
+        if (program->tensors[tensor].kind == TensorDecl::Kind::State)
+          t.settled.insert(tensor);
+    });
+  };
+  if (out.accumulate > 1) {
+    out.gather = t.name + "." + out.name + ".gather";
+    withLoss(out.gather, [&](Value loss, const ScopePtr &) { gather(t, phase, loss, learns, out); });
+    if (out.learned.empty())
       return;
-    rec->output("loss", loss.tensor);
-    applyOptimizer(t, phase, loss.tensor, learns, out, scope);
-    // A loss that is not finite leaves everything as it was: what made it so can then be looked for, and nothing is lost.
-    const TensorType scalar{Elem::F32, {}, 0}, truth{Elem::Bool, {}, 0};
-    Value limit = rec->constant(std::numeric_limits<float>::max(), scalar);
-    rec->storeOnlyWhen(rec->add(Op::Le, {rec->add(Op::Abs, {loss.tensor}, scalar), limit}, truth), program->tensors);
-    for (int tensor : rec->storedTensors())
-      if (program->tensors[tensor].kind == TensorDecl::Kind::State)
-        t.settled.insert(tensor);
-  });
+    out.learned.clear();
+  }
+  withLoss(out.step, [&](Value loss, const ScopePtr &scope) { applyOptimizer(t, phase, loss, learns, out, scope); });
   for (DataSet *set : t.sets) {
     const std::string &name = program->data[set->index].name;
     for (const Arg &a : program->functions.back().args)

@@ -287,7 +287,7 @@ bool Checker::checkVocabulary(const ast::FitDecl &d, const ast::CallExpr &call, 
         if (kind == "words")
           known.push_back("at_least");
         std::string near = didYouMean(a.name, known);
-        fail(Diag::UnknownSetting, a.where, {kind, a.name}, near.empty() ? "" : "did you mean `" + near + "`?");
+        fail(Diag::UnknownSetting, a.told(), {kind, a.name}, near.empty() ? "" : "did you mean `" + near + "`?");
         ok = false;
       }
     }

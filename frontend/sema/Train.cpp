@@ -331,7 +331,7 @@ void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
   t.name = d.name.text;
   t.index = program->trains.size();
   program->trains.emplace_back();
-  std::vector<std::string> common = {"let", "loss", "optimize", "batch", "epochs", "steps", "seed", "lr", "clip", "stop", "validate", "phase",
+  std::vector<std::string> common = {"let", "loss", "optimize", "batch", "epochs", "steps", "seed", "lr", "clip", "accumulate", "ema", "stop", "validate", "phase",
                                      "precision", "freeze", "learn"};
   checkClauses(d.clauses, "train", common, {"let", "phase"});
   std::map<std::string, SourceRange> phaseNames;
@@ -339,7 +339,7 @@ void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
     if (c.keyword.text != "phase")
       continue;
     checkClauses(c.clauses, "phase",
-                 {"let", "loss", "optimize", "batch", "epochs", "steps", "lr", "clip", "start", "stop", "validate", "freeze", "learn"}, {"let"});
+                 {"let", "loss", "optimize", "batch", "epochs", "steps", "lr", "clip", "accumulate", "ema", "start", "stop", "validate", "freeze", "learn"}, {"let"});
     auto [at, added] = phaseNames.emplace(c.name.text, c.name.range);
     if (!added) {
       Diagnostic &e = error(Diag::PhaseTwice, c.name.range, {c.name.text});

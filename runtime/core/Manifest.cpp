@@ -386,8 +386,9 @@ Manifest Manifest::parse(std::string_view source, const Pick &pick) {
       if (item.contains("phases"))
         for (const Json &phase : list(item, "phases", where))
           // Where weights are kept in few bits there is no step.
-          if (phase.contains("step") && phase["step"] != "")
-            manifest.functions[function(bigm::rt::text(phase, "step", "a phase of " + where))].train = int32_t(manifest.trains.size());
+          for (const char *which : {"step", "gather"})
+            if (phase.contains(which) && phase[which] != "")
+              manifest.functions[function(bigm::rt::text(phase, which, "a phase of " + where))].train = int32_t(manifest.trains.size());
       manifest.trains.push_back(std::move(train));
     }
   return manifest;

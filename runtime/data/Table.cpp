@@ -88,6 +88,7 @@ static void addLists(const Field &field, const Column &column, const int64_t *re
 Batch Table::batch(const int64_t *records, int64_t n) const {
   Batch out;
   out.size = n;
+  out.records.assign(records, records + n);
   for (size_t i = 0; i < fields.size(); ++i) {
     if (fields[i].isText()) {
       auto &texts = out.texts[fields[i].name];

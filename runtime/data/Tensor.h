@@ -40,6 +40,7 @@ struct Picture;
 /// Fields by name, each [N, ...] with one N.
 struct Batch {
   int64_t size = 0; // N
+  std::vector<int64_t> records; // their numbers in the table that they come from, where they come from one
   std::map<std::string, Tensor> fields;
   std::map<std::string, std::vector<std::string>> texts; // fields that are text
   std::map<std::string, std::vector<std::vector<int32_t>>> ids; // FIELD.TOKENIZER: ids of texts that a source made itself

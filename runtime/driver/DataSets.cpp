@@ -298,6 +298,15 @@ data::Loader DataSets::batches(const std::string &name, const std::string &split
                       });
 }
 
+data::Batch DataSets::prepared(const std::string &name, const std::string &split, int64_t record) {
+  const DataProgram &d = session.program().dataNamed(name);
+  data::Batch one = table(name, split).batch(&record, 1);
+  runHostSteps(d.host, tokenizers_, one);
+  session.openLanes(1);
+  session.prepare(d.prepare, one, {}, 0);
+  return one;
+}
+
 DataSets::Mode DataSets::modeFor(const std::string &name, const std::string &function) const {
   const DataProgram &d = session.program().dataNamed(name);
   for (auto &arg : session.program().function(function).args)

@@ -42,6 +42,8 @@ public:
   /// Batches in the order of `order`. `seed` decides the augmentation together with a batch's number.
   data::Loader batches(const std::string &data, const std::string &split, std::vector<int64_t> order, int64_t batch,
                        Mode mode, uint64_t seed, int64_t first = 0);
+  /// One record as a batch of its own, with what is derived from it.
+  data::Batch prepared(const std::string &data, const std::string &split, int64_t record);
   /// The mode that gives a function its inputs: Raw when they are all raw fields.
   Mode modeFor(const std::string &data, const std::string &function) const;
 

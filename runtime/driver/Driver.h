@@ -59,6 +59,8 @@ struct CommonOptions {
 
 struct TrainOptions : CommonOptions {
   bool resume = false;
+  /// Most bytes for what the frozen part of a phase gives for each record (FrozenPart.h); 0: a quarter of the machine's memory.
+  uint64_t frozenMemory = 0;
   /// Ctrl-C saves and stops after the step; a second one kills. Off: the caller's own handling stays.
   bool catchInterrupt = true;
   /// Asked after each step; true stops as Ctrl-C does. May be empty.

@@ -4,9 +4,13 @@
 
 namespace bigm::driver {
 
-int64_t stepsPerEpoch(DataSets &data, const PhaseProgram &phase) {
+int64_t batchesPerEpoch(DataSets &data, const PhaseProgram &phase) {
   int64_t records = int64_t(data.records(phase.data[0], "train").size());
   return (records + phase.batch - 1) / phase.batch;
+}
+
+int64_t stepsPerEpoch(DataSets &data, const PhaseProgram &phase) {
+  return (batchesPerEpoch(data, phase) + phase.accumulate - 1) / phase.accumulate;
 }
 
 Feed::Feed(DataSets &data, const TrainProgram &train, const PhaseProgram &phase, uint64_t seed, int64_t first, size_t most)
@@ -26,7 +30,7 @@ Feed::Feed(DataSets &data, const TrainProgram &train, const PhaseProgram &phase,
       }
     }
     order.resize(length);
-    data.bucket(name, "train", order, phase.batch, own);
+    data.bucket(name, "train", order, phase.batch * phase.accumulate, own);
     parts.emplace_back(new Part{name, data.batches(name, "train", std::move(order), phase.batch, DataSets::Mode::Train, own, first)});
   }
 }

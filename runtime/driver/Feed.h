@@ -23,7 +23,8 @@ private:
   bool several;
 };
 
-/// Batches of an epoch of the phase.
+/// Steps of an epoch of the phase; the last may have fewer batches than `accumulate`, and its last batch fewer records.
 int64_t stepsPerEpoch(DataSets &data, const PhaseProgram &phase);
+int64_t batchesPerEpoch(DataSets &data, const PhaseProgram &phase);
 
 } // namespace bigm::driver

@@ -90,9 +90,8 @@ flow::Item listOf(const flow::RichType &type, const data::Field &field, const da
   return list;
 }
 
-/// Puts a record into the slots of the flow.
-void append(const flow::Flow &flow, const EvaluateProgram &evaluate, const data::Table &table, int64_t record, flow::Slots &slots) {
-  data::Batch one = table.batch(&record, 1);
+/// Puts a record, with what is derived from it where the flow takes that, into the slots of the flow.
+void append(const flow::Flow &flow, const EvaluateProgram &evaluate, const data::Table &table, int64_t record, data::Batch one, flow::Slots &slots) {
   std::vector<flow::Item> inputs;
   for (auto &[input, type] : flow.inputs) {
     auto bound = std::find_if(evaluate.inputs.begin(), evaluate.inputs.end(), [&, &input = input](auto &b) { return b.first == input; });
@@ -124,9 +123,30 @@ void append(const flow::Flow &flow, const EvaluateProgram &evaluate, const data:
 
 FlowRecords::FlowRecords(FlowHost &host, const EvaluateProgram &evaluate, const std::string &split, int64_t most)
     : host(host), evaluate(evaluate), flow(withoutNames(host.choose(evaluate.flow))), records(someOf(host.data().records(evaluate.data, split), most)),
-      table(host.data().table(evaluate.data, split)) {}
+      table(host.data().table(evaluate.data, split)), split(split) {
+  auto &all = host.session().program().dataNamed(evaluate.data).derived;
+  auto wants = [&](const std::string &path) {
+    std::string name = path.substr(0, path.find('.'));
+    if (std::find(all.begin(), all.end(), name) != all.end())
+      derived.insert(name);
+  };
+  for (auto &[input, field] : evaluate.inputs)
+    wants(field);
+  for (auto &m : evaluate.metrics)
+    for (auto &path : m.host.strings)
+      wants(path);
+}
 
-json FlowRecords::truth(size_t place) const { return truthOf(table, records[place]); }
+json FlowRecords::truth(size_t place) const {
+  json truth = truthOf(table, records[place]);
+  if (!derived.empty())
+    for (auto one = host.data().prepared(evaluate.data, split, records[place]); auto &name : derived) {
+      data::Tensor &value = one.fields.at(name);
+      value.shape.erase(value.shape.begin());
+      truth[name] = flow::asJson(value, {});
+    }
+  return truth;
+}
 
 void FlowRecords::answer(const std::vector<size_t> &places, const Use &use) {
   FlowHost::Worker worker(host);
@@ -142,7 +162,8 @@ void FlowRecords::answer(const std::vector<size_t> &places, const Use &use) {
     auto started = std::chrono::steady_clock::now();
     try {
       for (size_t i = begin; i < end; ++i)
-        append(flow, evaluate, table, records[places[i]], slots);
+        append(flow, evaluate, table, records[places[i]],
+               derived.empty() ? table.batch(&records[places[i]], 1) : host.data().prepared(evaluate.data, split, records[places[i]]), slots);
       flow::run(flow, slots, worker.around);
     } catch (const data::Error &e) {
       data::fail("data `{}`, records {} to {}: {}", evaluate.data, records[places[begin]], records[places[end - 1]], e.what());

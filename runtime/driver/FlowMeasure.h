@@ -4,6 +4,7 @@
 #include "Measure.h"
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace bigm::driver {
 
@@ -30,6 +31,8 @@ private:
   const flow::Flow flow; // whose classes have no names
   std::vector<int64_t> records;
   const data::Table &table;
+  std::string split;
+  std::set<std::string> derived; // what the flow is given, or answers are compared with, and the records do not hold themselves
 };
 
 } // namespace bigm::driver

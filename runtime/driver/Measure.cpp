@@ -1,4 +1,5 @@
 #include "Measure.h"
+#include "FrozenPart.h"
 #include "runtime/data/Error.h"
 #include "runtime/data/Picture.h"
 #include <algorithm>
@@ -51,7 +52,8 @@ static void countCutWords(const DataProgram &data, const data::Batch &batch, Mea
   }
 }
 
-Measured measure(Session &session, DataSets &data, const EvaluateProgram &evaluate, const std::string &split, int64_t most) {
+Measured measure(Session &session, DataSets &data, const EvaluateProgram &evaluate, const std::string &split, int64_t most,
+                 FrozenPart *frozen) {
   Measured out;
   auto records = someOf(data.records(evaluate.data, split), most);
   out.records = int64_t(records.size());
@@ -61,6 +63,8 @@ Measured measure(Session &session, DataSets &data, const EvaluateProgram &evalua
   double lossSum = 0;
   Values last;
   for (data::Batch batch; loader.next(batch);) {
+    if (frozen)
+      frozen->fill(batch);
     last = session.run(evaluate.step, batch, {});
     countCutWords(session.program().dataNamed(evaluate.data), batch, out);
     if (auto loss = last.find("loss"); loss != last.end())

@@ -16,8 +16,11 @@ struct Measured {
   int64_t words = 0, cutWords = 0; // of the lists of `pieces`: all, and those of which nothing was left
   std::optional<double> value(const std::string &metric) const;
 };
-/// Of `most` records, spread over the split; 0: of all.
-Measured measure(Session &session, DataSets &data, const EvaluateProgram &evaluate, const std::string &split, int64_t most = 0);
+class FrozenPart;
+/// Of `most` records, spread over the split; 0: of all. `frozen` gives the step what a part of the program that does not change
+/// makes of records; null: there is none.
+Measured measure(Session &session, DataSets &data, const EvaluateProgram &evaluate, const std::string &split, int64_t most = 0,
+                 FrozenPart *frozen = nullptr);
 /// `most` of the records, as far apart as they can be, in their order.
 std::vector<int64_t> someOf(std::vector<int64_t> records, int64_t most);
 

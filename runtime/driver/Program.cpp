@@ -141,6 +141,12 @@ PhaseProgram phaseProgram(const json &j) {
   p.learned = list<std::string>(j, "learned");
   p.data = list<std::string>(j, "data");
   p.validates = list<std::string>(j, "validates");
+  p.accumulate = j.value("accumulate", int64_t(1));
+  p.gather = text(j, "gather");
+  p.averaged = list<std::string>(j, "averaged");
+  p.frozen = text(j, "frozen");
+  p.validStep = text(j, "valid_step");
+  p.validFrozen = text(j, "valid_frozen");
   return p;
 }
 

@@ -71,6 +71,11 @@ struct PhaseProgram {
   double stopValue = 0;
   std::vector<std::string> learned, data;
   std::vector<std::string> validates = {}; // evaluates of flows, measured after each epoch
+  // Where the frozen part is a function of its own: its name, and those of a step of validation and of its frozen part.
+  std::string frozen = {}, validStep = {}, validFrozen = {};
+  int64_t accumulate = 1; // batches of a step; `gather` takes all but the last of them
+  std::string gather = {};
+  std::vector<std::string> averaged = {}; // tensors that have an average of their values so far, called NAME/ema
 };
 struct TrainProgram {
   std::string name, data, init, forward, predict, validate;

@@ -147,6 +147,7 @@ Result Trainer::run() {
         progress.line(fmt::format("stopped after step {} and saved; go on with the same command and --resume", state.step));
         return {kInterrupted, ""};
       }
+      swapAverage(train.phases[size_t(state.phase)]);
       ++state.phase;
       state.phaseStep = 0;
       state.phaseBegun = false;

@@ -47,7 +47,11 @@ void Trainer::checkpoint() {
   state.metricsBytes = metrics->flush();
   TrainState now = state;
   now.seconds = secondsSoFar();
+  if (auto *phase = phaseNow())
+    swapAverage(*phase);
   folder.commit(session.model(), program, options.settings, now);
+  if (auto *phase = phaseNow())
+    swapAverage(*phase);
   savedStep = state.step;
 }
 
@@ -86,6 +90,8 @@ void Trainer::begin() {
     }
   if (options.resume) {
     folder.load(session.model(), true);
+    if (auto *phase = phaseNow())
+      swapAverage(*phase);
     data.loadTexts(folder);
   }
   metrics.emplace(folder.file("metrics.jsonl"), state.metricsBytes);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <utility>
 
 namespace bigm::driver {
 namespace fs = std::filesystem;
@@ -90,11 +91,12 @@ void Trainer::beginPhase(const TrainProgram &train, const PhaseProgram &phase) {
     for (auto &[tensor, bytes] : freshSlots)
       if (std::any_of(phase.learned.begin(), phase.learned.end(), [&](auto &name) { return program.tensors[size_t(tensor)].name.starts_with(name + "/"); }))
         expect(bigm_model_write(session.model(), tensor, bytes.data(), bytes.size()));
+  beginAverage(phase);
   state.phaseBegun = true;
 }
 
-void Trainer::diverged(const TrainProgram &train, const PhaseProgram &phase, const data::Batch &batch,
-                       const Call &call, const Values &values, double loss) {
+void Trainer::diverged(const TrainProgram &train, const PhaseProgram &phase, const std::string &function,
+                       const data::Batch &batch, const Call &call, const Values &values, double loss) {
   // From the cause towards the effect: what went in, what the step computed, what it left behind.
   std::string first;
   for (auto &[name, tensor] : batch.fields)
@@ -111,7 +113,7 @@ void Trainer::diverged(const TrainProgram &train, const PhaseProgram &phase, con
       if (first.empty() && name != "loss" && firstNonFinite(tensor.elem, tensor.bytes.data(), tensor.count()))
         first = fmt::format("the step's output `{}` is not finite", name);
   }
-  if (std::string where = options.locate ? options.locate(phase.step, session.model(), batch, call) : ""; !where.empty())
+  if (std::string where = options.locate ? options.locate(function, session.model(), batch, call) : ""; !where.empty())
     first = first.empty() ? where : where + "; " + first;
   if (first.empty())
     first = "inputs and parameters are finite, so the loss itself overflows (a log of 0, a division by 0)";
@@ -160,11 +162,41 @@ bool Trainer::shouldStop(const PhaseProgram &phase, double trainLoss, const std:
   return ++state.epochsSinceBest >= int64_t(phase.stopValue);
 }
 
+void Trainer::openFrozen(const PhaseProgram &phase) {
+  frozen.reset();
+  frozenValid.reset();
+  frozenMemory = FrozenMemory(options.frozenMemory);
+  bool windows = data.table(phase.data[0], "train").window > 0; // hardly one comes twice
+  if (!phase.frozen.empty())
+    frozen.emplace(session, phase.frozen, frozenMemory, !windows);
+  if (!phase.validFrozen.empty())
+    frozenValid.emplace(session, phase.validFrozen, frozenMemory, true);
+}
+
+void Trainer::tellFrozen(const TrainProgram &train, const PhaseProgram &phase) {
+  if (!frozen && !frozenValid)
+    return;
+  auto size = [](uint64_t bytes) { return bytes >= uint64_t(1) << 30 ? fmt::format("{:.1f} GB", double(bytes) / (uint64_t(1) << 30)) : fmt::format("{:.1f} MB", double(bytes) / (1 << 20)); };
+  if (frozenMemory.full)
+    progress.line(fmt::format("{} {}: what the frozen part gives for all records is more than {}, so it is computed in every epoch (--frozen-memory)",
+                              train.name, phase.name, size(frozenMemory.limit)));
+  else if (frozenMemory.used > 0)
+    progress.line(fmt::format("{} {}: what the frozen part gives is computed once for each record and kept, {} of at most {}", train.name,
+                              phase.name, size(frozenMemory.used), size(frozenMemory.limit)));
+}
+
+/// The `evaluate` of the training whose step is given what the frozen part makes of a record.
+static EvaluateProgram validOf(const EvaluateProgram &evaluate, const PhaseProgram &phase) {
+  EvaluateProgram own = evaluate;
+  own.step = phase.validStep;
+  return own;
+}
+
 std::optional<Measured> Trainer::validate(const TrainProgram &train, const PhaseProgram &phase) {
   std::optional<Measured> measured;
   auto *evaluate = program.evaluate(train.validate);
   if (evaluate && data.hasSplit(evaluate->data, "valid"))
-    measured = measure(session, data, *evaluate, "valid");
+    measured = frozenValid ? measure(session, data, validOf(*evaluate, phase), "valid", 0, &*frozenValid) : measure(session, data, *evaluate, "valid");
   for (auto &name : phase.validates) {
     auto *flow = program.evaluate(name);
     if (!measured)
@@ -178,7 +210,9 @@ std::optional<Measured> Trainer::validate(const TrainProgram &train, const Phase
 /// Validation, the epoch's lines, and the stop rule.
 bool Trainer::endEpoch(const TrainProgram &train, const PhaseProgram &phase, int64_t perEpoch, double throughput) {
   double trainLoss = state.lossCount ? state.lossSum / double(state.lossCount) : 0;
+  swapAverage(phase);
   std::optional<Measured> measured = validate(train, phase);
+  swapAverage(phase);
   double epoch = double(state.phaseStep) / double(perEpoch);
   json line = {{"train", train.name},
                {"phase", phase.name},
@@ -220,11 +254,26 @@ Trainer::Schedule Trainer::scheduleOf(const TrainProgram &train, const PhaseProg
   return shared;
 }
 
+double Trainer::runBatch(const TrainProgram &train, const PhaseProgram &phase, const std::string &function, data::Batch &batch, const Call &call) {
+  if (frozen)
+    frozen->fill(batch);
+  Values values = session.run(function, batch, call);
+  auto found = values.find("loss");
+  if (found == values.end())
+    throw std::runtime_error(fmt::format("bug in bigmc: `{}` has no output `loss`", function));
+  double loss = scalarOf(found->second);
+  if (!std::isfinite(loss))
+    diverged(train, phase, function, batch, call, values, loss);
+  return loss;
+}
+
 Trainer::Outcome Trainer::runPhase(const TrainProgram &train, const PhaseProgram &phase) {
   int64_t perEpoch = stepsPerEpoch(data, phase), total = stepsOf(phase);
   const Schedule schedule = scheduleOf(train, phase);
   if (!state.phaseBegun)
     beginPhase(train, phase);
+  openFrozen(phase);
+  bool toldFrozen = false;
   int64_t phaseIndex = &phase - train.phases.data();
   int64_t everyLine = std::max<int64_t>(1, total / 300);
   int64_t phaseBegin = state.step - state.phaseStep;
@@ -232,25 +281,29 @@ Trainer::Outcome Trainer::runPhase(const TrainProgram &train, const PhaseProgram
   while (state.phaseStep < total) {
     int64_t epoch = state.phaseStep / perEpoch, first = state.phaseStep % perEpoch;
     uint64_t epochSeed = data::mixSeed(train.seed, uint64_t(phaseIndex) + 1, uint64_t(epoch));
-    Feed feed(data, train, phase, epochSeed, first);
+    Feed feed(data, train, phase, epochSeed, first * phase.accumulate);
+    int64_t number = first * phase.accumulate, batches = batchesPerEpoch(data, phase); // of the next batch in its epoch
+    double groupLoss = 0;
+    int64_t groupRecords = 0; // of the step that is gathered
     progress.begin(label, state.phaseStep, total);
     double throughput = 0;
     for (data::Batch batch; state.phaseStep < std::min(total, (epoch + 1) * perEpoch) && feed.next(batch);) {
-      Call call{data::mixSeed(train.seed, 0, uint64_t(state.step)), float(schedule.before + state.phaseStep), float(schedule.steps)};
-      Values values = session.run(phase.step, batch, call);
-      auto found = values.find("loss");
-      if (found == values.end())
-        throw std::runtime_error(fmt::format("bug in bigmc: `{}` has no output `loss`", phase.step));
-      double loss = scalarOf(found->second);
-      if (!std::isfinite(loss))
-        diverged(train, phase, batch, call, values, loss);
-      state.lossSum += loss * double(batch.size);
-      state.lossCount += batch.size;
+      int64_t part = number++ % phase.accumulate;
+      bool whole = part == phase.accumulate - 1 || number == batches;
+      uint64_t seed = data::mixSeed(train.seed, 0, uint64_t(state.step));
+      Call call{part ? data::mixSeed(seed, uint64_t(part)) : seed, float(schedule.before + state.phaseStep), float(schedule.steps)};
+      groupLoss += runBatch(train, phase, whole ? phase.step : phase.gather, batch, call) * double(batch.size);
+      groupRecords += batch.size;
+      if (!whole)
+        continue;
+      state.lossSum += groupLoss;
+      state.lossCount += groupRecords;
+      double loss = std::exchange(groupLoss, 0) / double(groupRecords);
       ++state.phaseStep;
       ++state.step;
       if (state.phaseStep % everyLine == 0)
         metrics->line({{"train", train.name}, {"phase", phase.name}, {"phase_begin", phaseBegin}, {"step", state.step}, {"loss", loss}});
-      progress.update(state.phaseStep, batch.size, loss);
+      progress.update(state.phaseStep, std::exchange(groupRecords, 0), loss);
       bool asked = options.stopAfter && options.stopAfter(state.step);
       if ((interrupted || asked) && state.phaseStep < std::min(total, (epoch + 1) * perEpoch))
         return Outcome::Interrupted;
@@ -260,6 +313,8 @@ Trainer::Outcome Trainer::runPhase(const TrainProgram &train, const PhaseProgram
     throughput = progress.throughput();
     progress.end();
     bool stop = endEpoch(train, phase, perEpoch, throughput);
+    if (!std::exchange(toldFrozen, true) && state.phaseStep < total)
+      tellFrozen(train, phase);
     if (stop && state.phaseStep < total) {
       progress.line(fmt::format("{} {}: stops here ({} {} {:g})", train.name, phase.name, phase.stopMetric,
                                 phase.stopCompare, phase.stopValue));

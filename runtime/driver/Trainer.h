@@ -4,6 +4,7 @@
 #include "DataSets.h"
 #include "Driver.h"
 #include "FlowHost.h"
+#include "FrozenPart.h"
 #include "Measure.h"
 #include "MetricsFile.h"
 #include "Progress.h"
@@ -52,14 +53,26 @@ private:
   struct Schedule {
     int64_t before = 0, steps = 0; // steps before the phase, and in all
   };
+  /// What is frozen in the phase that begins or goes on, and what it holds after an epoch.
+  void openFrozen(const PhaseProgram &phase);
+  void tellFrozen(const TrainProgram &train, const PhaseProgram &phase);
   Schedule scheduleOf(const TrainProgram &train, const PhaseProgram &phase);
   /// True when the phase is to stop.
   bool endEpoch(const TrainProgram &train, const PhaseProgram &phase, int64_t stepsPerEpoch, double throughput);
   /// What validation measures after an epoch of the phase; nothing where it measures nothing.
   std::optional<Measured> validate(const TrainProgram &train, const PhaseProgram &phase);
   bool shouldStop(const PhaseProgram &phase, double trainLoss, const std::optional<Measured> &measured);
-  [[noreturn]] void diverged(const TrainProgram &train, const PhaseProgram &phase, const data::Batch &batch,
-                             const Call &call, const Values &values, double loss);
+  [[noreturn]] void diverged(const TrainProgram &train, const PhaseProgram &phase, const std::string &function,
+                             const data::Batch &batch, const Call &call, const Values &values, double loss);
+  /// Runs a step or the gathering of one; the loss of the batch.
+  double runBatch(const TrainProgram &train, const PhaseProgram &phase, const std::string &function, data::Batch &batch, const Call &call);
+
+  // TrainAverage.cpp: the averages of weights that `ema` keeps beside those that learn.
+  void beginAverage(const PhaseProgram &phase);
+  /// The averages in place of the weights, and back again; nothing where the phase has none.
+  void swapAverage(const PhaseProgram &phase);
+  /// The phase that has begun; null between phases.
+  const PhaseProgram *phaseNow() const;
 
   // TrainFolder.cpp
   void begin();
@@ -75,6 +88,8 @@ private:
   RunFolder folder;
   Progress progress;
   TrainState state;
+  FrozenMemory frozenMemory;
+  std::optional<FrozenPart> frozen, frozenValid; // of the phase that runs
   std::optional<MetricsFile> metrics;
   std::optional<FlowHost> flowHost; // once something asks a flow
   nlohmann::ordered_json fitted = nlohmann::ordered_json::object(); // settings of flows, for run.json

@@ -261,3 +261,18 @@ TEST(Comments, knowTheirPlaces) {
   EXPECT_TRUE(rest[0].ownLine);
   EXPECT_TRUE(rest[0].blankBefore);
 }
+
+TEST(Format, arrowsOfRulesStandInOneColumn) {
+  EXPECT_EQ(formatted("model s = L() from pretrained(\"s\") {\n"
+                      "  \"encoder.{i}.query.weight\" -> \"q.weight\"\n"
+                      "  \"bias\" -> \"b\"\n"
+                      "\n"
+                      "  \"rest\" -> none\n"
+                      "}\n"),
+            "model s = L() from pretrained(\"s\") {\n"
+            "  \"encoder.{i}.query.weight\" -> \"q.weight\"\n"
+            "  \"bias\"                     -> \"b\"\n"
+            "\n"
+            "  \"rest\" -> none\n"
+            "}\n");
+}

@@ -46,6 +46,7 @@ struct TrainOptions {
   std::string data, run;
   CodeOptions code;
   bool resume = false, quiet = false;
+  double frozenMemory = -1; // MB for what frozen parts give; below 0: the driver's choice
   int threads = 0; // 0: all cores
 };
 struct EvalOptions {

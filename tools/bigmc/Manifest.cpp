@@ -75,7 +75,13 @@ json describe(const PhaseProgram &p) {
           {"stop_value", p.stopValue},
           {"learned", p.learned},
           {"data", p.data},
-          {"validates", p.validates}};
+          {"validates", p.validates},
+          {"accumulate", p.accumulate},
+          {"gather", p.gather},
+          {"averaged", p.averaged},
+          {"frozen", p.frozen},
+          {"valid_step", p.validStep},
+          {"valid_frozen", p.validFrozen}};
 }
 /// What a function computes, told by its operations; names of open sizes do not count.
 std::string digestOf(const Function &function) {

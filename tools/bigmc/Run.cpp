@@ -6,6 +6,7 @@
 #include "Module.h"
 #include "Precision.h"
 #include "Weights.h"
+#include "frontend/frozen/Frozen.h"
 #include "runtime/driver/Driver.h"
 #include <filesystem>
 #include <fmt/format.h>
@@ -84,6 +85,8 @@ int train(const TrainOptions &options) {
   auto checked = checkProgram(options.program.file, options.program.sets, options.data);
   if (!checked)
     return UserError;
+  if (options.frozenMemory != 0)
+    keepFrozen(checked->program);
   auto compiled = compile(*checked, options.code, code);
   auto module = compiled ? openCompiled(*compiled, code) : nullptr;
   if (!module)
@@ -93,6 +96,7 @@ int train(const TrainOptions &options) {
       placesOf(*checked, options.program, options.program.sets, options.run, options.data, options.threads);
   o.quiet = options.quiet;
   o.resume = options.resume;
+  o.frozenMemory = options.frozenMemory > 0 ? uint64_t(options.frozenMemory * (1 << 20)) : 0;
   o.locate = [&](const std::string &step, bigm_model *model, const data::Batch &batch, const driver::Call &call) {
     return firstNonFinite(*checked, options.code, step, model, batch, call);
   };

@@ -133,6 +133,10 @@ int main(int argc, char **argv) {
                            "the run: weights, fitted values, optimiser state, metrics.jsonl, run.json, report.html")
       ->required();
   trainCommand->add_flag("--resume", trainOptions.resume, "go on where an interrupted run stopped, to the same bits");
+  trainCommand->add_option("--frozen-memory", trainOptions.frozenMemory,
+                           "most MB for what frozen parts give, which is computed once for each record and kept; 0 computes it in every "
+                           "epoch; a quarter of the memory when left out")
+      ->check(CLI::Range(0.0, 1e9));
   trainCommand->add_flag("--quiet", trainOptions.quiet, "no moving bar: a line for each epoch alone");
   addThreads(trainCommand, trainOptions.threads);
   addCode(trainCommand, trainOptions.code);

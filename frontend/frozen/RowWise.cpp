@@ -156,9 +156,10 @@ private:
   }
   Rows contracted(const Node &node) const {
     const TensorType &is = f.types[node.first];
-    for (const Dim &d : std::get<std::vector<Dim>>(node.attrs.at("reduced")))
-      if (counts(d))
-        return Rows::mixed();
+    if (auto *sizes = std::get_if<std::vector<Dim>>(&node.attrs.at("reduced"))) // else all are numbers
+      for (const Dim &d : *sizes)
+        if (counts(d))
+          return Rows::mixed();
     std::optional<uint32_t> dim;
     for (size_t side : {0u, 1u}) {
       Value x = node.operands[side];

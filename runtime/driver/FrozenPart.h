@@ -2,7 +2,8 @@
 //
 // A batch is then put together from what its records gave before, and the part runs on the others alone. What it gives for a
 // record depends on that record and on the sizes of the fields that it reads (a text is padded to the longest of its batch),
-// so it is kept for each of these sizes that comes up, and an epoch sees the values that it would have computed.
+// so it is kept for each of these sizes that comes up. Compiled code rounds a row by where it stands in its batch, so what was
+// computed in another batch may differ from what this epoch would have computed, in last bits.
 #pragma once
 #include "Session.h"
 #include <unordered_map>

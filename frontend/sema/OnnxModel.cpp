@@ -167,6 +167,17 @@ std::optional<std::vector<TensorType>> Checker::openInputs(const Instance &insta
   if (found == onnxModels.end())
     return std::nullopt;
   const OnnxModel &model = *found->second;
+  // An application that leaves open what the file does says as much, in the program's own names.
+  std::map<std::string, std::string> names, back;
+  bool asOpen = instance.inputs.size() == model.inputs.size();
+  for (size_t i = 0; asOpen && i < model.inputs.size(); ++i)
+    for (size_t d = 0; asOpen && instance.inputs[i].is(Val::Kind::Tensor) && d < model.sizes[i].size(); ++d)
+      if (auto own = model.sizes[i][d].asSymbol(), given = instance.inputs[i].type.shape[d].asSymbol(); own)
+        asOpen = given && names.try_emplace(*own, *given).first->second == *given && back.try_emplace(*given, *own).first->second == *own;
+      else
+        asOpen = model.sizes[i][d].isConstant();
+  if (asOpen)
+    return std::nullopt;
   Recorder scratch("open");
   onnx_import::NoStore store(scratch);
   Tensors tensors(scratch, store);

@@ -9,10 +9,11 @@
 namespace bigm::data {
 namespace {
 
-/// How tables write that there is no number.
+/// How tables write that there is nothing. A text may be such a word, and so may a class that is called so.
 bool saysNothing(const Field &field, const std::string &cell) {
   static const std::set<std::string> words = {"", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "null", "NULL", "None"};
-  return cell.empty() || (!field.isText() && field.labels.empty() && words.count(cell));
+  return cell.empty() ||
+         (!field.isText() && words.count(cell) && std::find(field.labels.begin(), field.labels.end(), cell) == field.labels.end());
 }
 
 bool parses(const std::string &cell, double &v) {

@@ -11,6 +11,7 @@
 #include "runtime/data/Error.h"
 #include "runtime/data/Npy.h"
 #include "runtime/data/Picture.h"
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <cstring>
 
@@ -63,14 +64,26 @@ public:
   }
 
 private:
+  /// What the program's first model takes, of one record, as a flow would declare it.
+  std::string inputsOfFirst() const {
+    std::string all;
+    for (auto &t : program.trains)
+      if (!t.forward.empty() && all.empty())
+        for (auto &arg : program.function(t.forward).args)
+          if (arg.role == "input") {
+            std::vector<std::string> shape(arg.shape.empty() ? arg.shape.end() : arg.shape.begin() + 1, arg.shape.end());
+            all += fmt::format("{}{}: {}{}", all.empty() ? "" : ", ", arg.name, data::name(arg.elem), shape.empty() ? "" : fmt::format("[{}]", fmt::join(shape, ", ")));
+          }
+    return all.empty() ? "x: f32[12]" : all;
+  }
   /// The train that answers and the raw field that it reads.
   void choose() {
     for (auto &t : program.trains)
       if (!t.predict.empty() && !train)
         train = &t;
     if (!train)
-      fail("`{}` has no model whose outputs are classes: `predict` has nothing to say; a flow would say it, such as `flow answer(x: f32[12]) -> f32 "
-           "{{ ... }}`", program.name);
+      fail("`{}` has no model whose outputs are classes: `predict` has nothing to say; a flow would say it, such as `flow answer({}) -> f32 "
+           "{{ ... }}`", program.name, inputsOfFirst());
     const DataProgram &d = program.dataNamed(train->data);
     const FunctionInfo &predict = program.function(train->predict);
     int count = 0;

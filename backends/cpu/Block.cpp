@@ -12,7 +12,7 @@ using namespace mlir::bigm::kernel;
 BlockCode::BlockCode(Emitter &e, const Contraction &c)
     : e(e), c(c), b(e.builder), nest(c.s.nest), lanes(e.target.lanes) {
   element = nest.getBody().front().getTerminator()->getOperand(0).getType();
-  elementA = LoadOp(c.a).getType(), elementB = LoadOp(c.b).getType();
+  elementA = partOfWord = LoadOp(c.a).getType(), elementB = LoadOp(c.b).getType();
   if (c.onDots)
     elementA = elementB = b.getI32Type(); // words
   placeA = c.s.exprs.find(LoadOp(c.a))->second[0];
@@ -257,16 +257,16 @@ void BlockCode::askFarther(Value place, unsigned steps) {
 }
 
 bool BlockCode::multipliesBytes() {
-  return e.target.bytes && LoadOp(c.a).getType().isInteger(8) && isUnsigned(c.a) != isUnsigned(c.b);
+  return e.target.bytes && partOfWord.isInteger(8) && isUnsigned(c.a) != isUnsigned(c.b);
 }
 
 BlockCode::Word BlockCode::wordOf(LoadOp of, Value value) {
-  if (of.getType().isBF16())
+  if (partOfWord.isBF16())
     return {LLVM::BitcastOp::create(b, VectorType::get({2 * int64_t(lanes)}, b.getBF16Type()), value)};
   if (multipliesBytes())
     return {LLVM::BitcastOp::create(b, VectorType::get({4 * int64_t(lanes)}, b.getI8Type()), value)};
   Type pairs = VectorType::get({2 * int64_t(lanes)}, b.getI16Type());
-  if (of.getType().isInteger(16))
+  if (partOfWord.isInteger(16))
     return {LLVM::BitcastOp::create(b, pairs, value)};
   // Elsewhere the even and the odd bytes of a word are two pairs of i16.
   auto eight = [&](Type type) { return arith::ConstantOp::create(b, DenseElementsAttr::get(cast<ShapedType>(type), b.getIntegerAttr(getElementTypeOrSelf(type), 8))); };
@@ -283,7 +283,7 @@ Value BlockCode::addWords(Value sum, const Word &x, const Word &y) {
   auto intrinsic = [&](StringRef name, ValueRange operands) {
     return LLVM::CallIntrinsicOp::create(b, sum.getType(), b.getStringAttr(name), operands).getResult(0);
   };
-  if (LoadOp(c.a).getType().isBF16())
+  if (partOfWord.isBF16())
     return intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", {sum, x[0], y[0]});
   if (multipliesBytes()) { // the first factor counts as u8
     bool turned = isUnsigned(c.b);

@@ -82,6 +82,7 @@ protected:
   kernel::NestOp nest;
   unsigned lanes;
   Type element, elementA, elementB; // of the sum, and of the operands in memory
+  Type partOfWord;                  // of an operand that is read in words: what a word has two or four of
   AffineExpr placeA, placeB;
   Block *entry = nullptr; // of the open function
   /// What a step asks for, as an address less that of its vectors divided by 2^spread(); null: it asks for nothing.

@@ -13,15 +13,15 @@ using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
 namespace {
-/// Elements between two positions of V beyond its own, so that they do not all fall in one set of the first level cache.
-constexpr int64_t apart = 16;
+/// Elements between two positions of V beyond its own, a line, so that they do not all fall in one set of the first level cache.
+constexpr int64_t apartOf(bool whole) { return whole ? 32 : 16; }
 
 class WinogradEmitter : WinogradCode {
 public:
   WinogradEmitter(Emitter &e, const Contraction &c, const Window &window)
-      : WinogradCode(e, c, window, Filtering(c.winograd, 3)),
-        channels(*constantOf(nest.size(window.channel))), line(lineOf(channels)), most(int64_t(c.tile) * c.tiles),
-        position(most * line + apart) {}
+      : WinogradCode(e, c, window, Filtering(c.winograd, 3, window.whole)),
+        channels(*constantOf(nest.size(window.channel))), steps(window.whole ? channels / 2 : channels), line(lineOf(channels)),
+        most(int64_t(c.tile) * c.tiles), position(most * line + apartOf(window.whole)) {}
 
   SmallVector<Launch> run(const std::string &name) {
     forUnits(name, 1, [&](Unit unit) { emitUnit(unit); });
@@ -30,11 +30,11 @@ public:
 
 private:
   void emitUnit(const Unit &unit) {
-    transformed = allocateElements(points * points * position);
-    sums = allocateElements(most * points * points * c.width());
-    results = allocateElements(int64_t(filtering.m) * filtering.m * lanes);
+    pictures = allocateElements(points * points * position, transformed);
+    sums = allocateElements(most * points * points * c.width(), element);
+    results = allocateElements(int64_t(filtering.m) * filtering.m * lanes, element);
     Picture picture{window.input, placeA,   window.axisY, window.axisX, window.ky,
-                    window.kx,    points, channels, allocateElements(points * points * line)};
+                    window.kx,    points, channels, allocateElements(points * points * line, window.input.getType())};
     auto [rowBlock, columnBlock] = blocksOf(unit);
     first = e.mul(rowBlock, e.constant(most));
     Value count = e.minimum(e.sub(e.evaluate(c.rowCount()), first), e.constant(most));
@@ -43,7 +43,7 @@ private:
     Value last = e.sub(e.evaluate(c.rowCount()), e.constant(1));
     loop(e.constant(0), e.mul(tiles, e.constant(c.tile)), 1, [&](Value tile) {
       transform(picture, dimsOf(e.minimum(e.add(first, tile), last)), filtering.b,
-                e.elementPointer(transformed, e.mul(tile, e.constant(line)), element), position);
+                e.elementPointer(pictures, e.mul(tile, e.constant(line)), transformed), position);
     });
 
     Value firstPanel = e.mul(columnBlock, e.constant(c.panels));
@@ -54,7 +54,7 @@ private:
       Value panel = e.add(firstPanel, number);
       loop(e.constant(0), e.constant(points * points), 1, [&](Value place) {
         Value index = e.add(e.mul(panel, e.constant(points * points)), place);
-        Value own = e.elementPointer(weights, e.mul(index, e.constant(channels * c.width())), element);
+        Value own = e.elementPointer(weights, e.mul(index, e.constant(steps * c.width())), element);
         loop(e.constant(0), tiles, 1, [&](Value block) { multiplyBlock(place, block, own); });
       });
       byColumns(e.mul(panel, e.constant(c.width())), [&](const Columns &columns) {
@@ -66,8 +66,8 @@ private:
   // ---------------------------------------------------------------- products
   void multiplyBlock(Value place, Value block, Value weights) {
     Value row = e.mul(block, e.constant(c.tile));
-    Value rows = e.elementPointer(transformed, e.add(e.mul(place, e.constant(position)), e.mul(row, e.constant(line))), element);
-    SmallVector<Value> added = multiply(e.constant(channels), rows, 1, line, weights, c.width(), zeros(c.tile, c.vectors));
+    Value rows = e.elementPointer(pictures, e.add(e.mul(place, e.constant(position)), e.mul(row, e.constant(line))), transformed);
+    SmallVector<Value> added = multiply(e.constant(steps), rows, 1, window.whole ? line / 2 : line, weights, c.width(), zeros(c.tile, c.vectors));
     for (unsigned i = 0; i < c.tile; ++i)
       for (unsigned j = 0; j < c.vectors; ++j)
         e.storeRaw(added[i * c.vectors + j], sumPlace(e.add(row, e.constant(i)), place, j), 4);
@@ -96,9 +96,10 @@ private:
     }
   }
 
-  int64_t channels, line; // line: elements of a pixel's channels, in whole vectors
-  int64_t most, position; // tiles of a unit; elements of a position of V
-  Value transformed, sums, results;
+  int64_t channels, steps; // steps of the sum: channels, or pairs of them
+  int64_t line;            // elements of a pixel's channels, in whole vectors
+  int64_t most, position;  // tiles of a unit; elements of a position of V
+  Value pictures, sums, results;
   Value first;
 };
 } // namespace

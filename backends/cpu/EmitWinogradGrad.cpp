@@ -33,13 +33,13 @@ public:
 
 private:
   void emitUnit(const Unit &unit) {
-    rows = allocateElements(points * points * positionV), factors = allocateElements(points * points * positionZ);
+    rows = allocateElements(points * points * positionV, element), factors = allocateElements(points * points * positionZ, element);
     sums = partsOf(c, unit.number, unit.split);
     Value firstColumn = e.mul(unit.inner, e.constant(columns));
     auto [axisY, axisX] = *axesOf(window);
     Picture input{window.input, placeA, window.axisY, window.axisX, window.ky, window.kx, points, channels,
-                  allocateElements(points * points * line)};
-    Picture gradient{window.weights, placeB, axisY, axisX, window.y, window.x, 4, columns, allocateElements(16 * columns)};
+                  allocateElements(points * points * line, element)};
+    Picture gradient{window.weights, placeB, axisY, axisX, window.y, window.x, 4, columns, allocateElements(16 * columns, element)};
     if (auto size = *constantOf(c.vectorSize); size % columns)
       gradient.left = e.sub(e.constant(size), firstColumn);
 
@@ -92,7 +92,7 @@ public:
 
   void run(const std::string &name) {
     forUnits(name, 1, [&](Unit unit) {
-      Value added = allocateElements(points * points * lanes), results = allocateElements(9 * lanes);
+      Value added = allocateElements(points * points * lanes, element), results = allocateElements(9 * lanes, element);
       Value panels = e.evaluate((c.vectorSize + (c.width() - 1)).floorDiv(c.width()));
       Value channel = arith::DivUIOp::create(b, unit.inner, panels);
       Value panel = arith::RemUIOp::create(b, unit.inner, panels);

@@ -15,7 +15,7 @@ LoadOp cpu::paddedBy(Value tensor) {
     return {};
   auto yield = cast<YieldOp>(nest.getBody().front().getTerminator());
   auto load = yield.getValues().front().getDefiningOp<LoadOp>();
-  if (!load || !load.getInside() || !load.getAt().empty() || !matchPattern(load.getOtherwise(), m_PosZeroFloat()))
+  if (!load || !load.getInside() || !load.getAt().empty() || !(matchPattern(load.getOtherwise(), m_PosZeroFloat()) || matchPattern(load.getOtherwise(), m_Zero())))
     return {};
   // The guard must be the bounds of what is read, no less.
   SmallVector<AffineExpr> sizes = sizesOf(load.getTensor().getType());

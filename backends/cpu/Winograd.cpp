@@ -1,7 +1,9 @@
 // Which convolutions run by Winograd's filtering, and what one unit of work is.
 #include "backends/cpu/Winograd.h"
 #include "backends/cpu/Tuning.h"
+#include "backends/cpu/PackOperands.h"
 #include "ir/Dims.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -22,15 +24,15 @@ int64_t knownOrOne(AffineExpr size) {
 }
 
 /// Bytes of what a unit transforms for one tile.
-int64_t bytesOfTile(unsigned points, int64_t channels, const Target &target) {
-  return int64_t(points) * points * llvm::alignTo(channels, target.lanes) * 4;
+int64_t bytesOfTile(unsigned points, int64_t channels, bool whole, const Target &target) {
+  return int64_t(points) * points * llvm::alignTo(channels, target.lanes) * (whole ? 2 : 4);
 }
 /// Rows of a block of so many registers abreast.
 int64_t mostRowsOf(unsigned vectors, const Target &target) {
   return std::min(mostRows, (target.registers - 1 - vectors) / vectors);
 }
-int64_t mostTilesOf(unsigned points, int64_t channels, const Target &target) {
-  return std::min(mostTiles, std::min(mostBytes, target.ownBytes / 2) / bytesOfTile(points, channels, target));
+int64_t mostTilesOf(unsigned points, int64_t channels, bool whole, const Target &target) {
+  return std::min(mostTiles, std::min(mostBytes, target.ownBytes / 2) / bytesOfTile(points, channels, whole, target));
 }
 
 /// Weights up to which gradients to them go by tiles: their sums are kept for each position and each part of the sum.
@@ -43,16 +45,18 @@ int64_t gradientPanels(int64_t channels, int64_t columns, const Target &target) 
 
 /// Cycles of one image when one vector is multiplied and added in each: by the weights as they are (m is 1), or by filtering.
 /// Weights that no cache keeps from call to call come from memory at about 5 bytes a cycle, and at 2 on machines with AMX,
-/// where one core waits longer for its lines.
-double cyclesOf(unsigned m, int64_t height, int64_t width, int64_t channels, int64_t columns, const Target &target) {
+/// where one core waits longer for its lines. Products of eight bits go in pairs of i16, not filtered in fours where the target has
+/// the instruction.
+double cyclesOf(unsigned m, int64_t height, int64_t width, int64_t channels, int64_t columns, bool whole, const Target &target) {
   int64_t points = m + 2;
   double tiles = double(llvm::divideCeil(height, m) * llvm::divideCeil(width, m));
   double vectors = double(llvm::divideCeil(columns, target.lanes));
-  double products = tiles * double(points * points * channels) * vectors * 1.3;
+  int64_t abreast = !whole ? 1 : m == 1 && target.bytes ? 4 : 2;
+  double products = tiles * double(points * points * channels) * vectors * 1.3 / double(abreast);
   // Each line of a transform takes two operations a point and the reads and writes of its ends.
-  double in = tiles * double(llvm::divideCeil(channels, target.lanes)) * double(points * points) * 7;
-  double out = tiles * vectors * double(points * points) * 6;
-  double bytes = double(points * points * channels * columns * 4);
+  double in = tiles * double(llvm::divideCeil(channels, target.lanes)) * double(points * points) * (whole ? 5 : 7);
+  double out = tiles * vectors * double(points * points) * (whole ? 8 : 6);
+  double bytes = double(points * points * channels * columns * (whole ? 4 / abreast : 4));
   double memory = bytes > double(8 << 20) ? bytes / (target.tiles ? 2 : 5) : bytes / (target.tiles ? 4 : 16);
   double compute = m == 1 ? products : products + in + out;
   return std::max(compute, memory) + 0.3 * std::min(compute, memory);
@@ -68,19 +72,52 @@ double cyclesOnTiles(int64_t height, int64_t width, int64_t channels, int64_t co
   return std::max(products + packing, memory) + 0.3 * std::min(products + packing, memory);
 }
 
+/// Values of an operand of eight bits.
+std::pair<double, double> rangeOf(LoadOp load) {
+  return isUnsigned(load) ? std::pair(0.0, 255.0) : std::pair(-128.0, 127.0);
+}
+/// Whether M x M^T fits in i16 for all squares x of values in a range.
+bool fitsTransformed(const std::vector<std::vector<double>> &matrix, std::pair<double, double> range) {
+  for (const auto &rows : matrix)
+    for (const auto &columns : matrix) {
+      double least = 0, most = 0;
+      for (double row : rows)
+        for (double column : columns) {
+          auto [low, high] = std::minmax(row * column * range.first, row * column * range.second);
+          least += low, most += high;
+        }
+      if (least < -32768 || most > 32767)
+        return false;
+    }
+  return true;
+}
+/// Whether the results of eight bits are exact, whatever the numbers.
+bool isExact(const Window &window, int64_t channels, const Filtering &filtering) {
+  auto input = rangeOf(window.input), weights = rangeOf(window.weights);
+  auto magnitude = [](std::pair<double, double> range) { return std::max(-range.first, range.second); };
+  return fitsTransformed(filtering.b, input) && fitsTransformed(filtering.g, weights) &&
+         magnitude(input) * magnitude(weights) * 9 * double(channels) < double(filtering.bound());
+}
 } // namespace
 
 std::optional<Window> cpu::windowOf(NestOp nest) {
-  if (!nest.getContraction() || nest.getKinds().size() != 1 || nest.getBody().front().getOperations().size() != 4)
+  if (!nest.getContraction() || nest.getKinds().size() != 1)
     return {};
   SmallVector<LoadOp> loads(nest.getBody().front().getOps<LoadOp>());
-  if (loads.size() != 2 || !loads[0].getType().isF32() || !loads[1].getType().isF32() || !loads[0].getAt().empty() ||
-      !loads[1].getAt().empty())
+  if (loads.size() != 2 || !loads[0].getAt().empty() || !loads[1].getAt().empty())
+    return {};
+  size_t operations = nest.getBody().front().getOperations().size();
+  auto isWhole = [](LoadOp load) {
+    return load.getType().isInteger() && load.getType().getIntOrFloatBitWidth() <= 16 && load->hasOneUse() &&
+           isa<arith::ExtSIOp, arith::ExtUIOp>(*load->user_begin());
+  };
+  bool whole = operations == 6 && llvm::all_of(loads, isWhole);
+  if (!whole && !(operations == 4 && loads[0].getType().isF32() && loads[1].getType().isF32()))
     return {};
   auto isLong = [&](unsigned dim) { return constantOf(nest.size(dim)) != 1; };
   for (unsigned number : {0u, 1u}) {
     Window w;
-    w.input = loads[number], w.weights = loads[1 - number];
+    w.input = loads[number], w.weights = loads[1 - number], w.whole = whole;
     SmallVector<unsigned> windows, kept, summed, used;
     bool fits = true;
     for (auto [axis, index] : llvm::enumerate(w.input.getMap().getResults())) {
@@ -129,7 +166,7 @@ std::optional<Window> cpu::windowOf(NestOp nest) {
     auto neither = [&](unsigned a, unsigned b) { return !inWeights(a) && !inWeights(b); };
     bool goes = w.toWeights ? both(w.y, w.x) && neither(w.ky, w.kx) && !inWeights(w.channel) && llvm::all_of(w.images, inWeights)
                             : both(w.ky, w.kx) && neither(w.y, w.x) && inWeights(w.channel) && llvm::none_of(w.images, inWeights);
-    if (!goes || !inWeights(w.column))
+    if (!goes || !inWeights(w.column) || (w.whole && w.toWeights))
       continue;
     llvm::sort(w.images);
     return w;
@@ -194,20 +231,24 @@ bool cpu::packWinograd(NestOp nest, const Target &target, unsigned symbols) {
     return false;
   int64_t channels = *constantOf(nest.size(window->channel)), columns = *constantOf(nest.size(window->column));
   int64_t height = knownOrOne(nest.size(window->y)), width = knownOrOne(nest.size(window->x));
+  bool whole = window->whole;
+  if (whole && (window->input.getType().getIntOrFloatBitWidth() != 8 || window->weights.getType().getIntOrFloatBitWidth() != 8 ||
+                channels % (2 * target.lanes) || !isSteady(window->weights)))
+    return false;
   unsigned best = 1;
-  double least = 0.85 * cyclesOf(1, height, width, channels, columns, target);
+  double least = 0.85 * cyclesOf(1, height, width, channels, columns, whole, target);
   for (unsigned m : {2u, 4u}) {
-    if (mostTilesOf(m + 2, channels, target) < 4)
+    if (mostTilesOf(m + 2, channels, whole, target) < 4 || (whole && !isExact(*window, channels, Filtering(m, 3, true))))
       continue;
-    if (double cycles = cyclesOf(m, height, width, channels, columns, target); chosen ? m == chosen : cycles < least)
+    if (double cycles = cyclesOf(m, height, width, channels, columns, whole, target); chosen ? m == chosen : cycles < least)
       best = m, least = cycles;
   }
-  if (best == 1 || (target.tiles && !chosen && cyclesOnTiles(height, width, channels, columns, false) < least))
+  if (best == 1 || (target.tiles && !whole && !chosen && cyclesOnTiles(height, width, channels, columns, false) < least))
     return false;
   int64_t abreast = std::min<int64_t>(2, llvm::divideCeil(columns, target.lanes));
   goForward(nest, *window, symbols);
   readBehindPadding(nest, *window, symbols);
-  transformWeights(nest, *window, Filtering(best, 3), abreast * target.lanes, symbols);
+  transformWeights(nest, *window, Filtering(best, 3, whole), abreast * target.lanes, symbols);
   nest->setAttr(winogradAttr, IntegerAttr::get(IntegerType::get(nest.getContext(), 64), best));
   return true;
 }
@@ -246,9 +287,9 @@ Contraction cpu::planWinograd(NestOp nest, const Target &target) {
   c.winograd = unsigned(nest->getAttrOfType<IntegerAttr>(winogradAttr).getInt());
   unsigned points = c.winograd + 2;
   c.a = window.input, c.b = window.weights;
-  c.lanes = target.lanes, c.packed = true;
+  c.lanes = target.lanes, c.packed = true, c.onDots = window.whole;
   c.vectorDim = window.column, c.vectorSize = nest.size(window.column);
-  c.vectors = unsigned(*constantOf(cast<AffineBinaryOpExpr>(window.weights.getMap().getResults().back()).getRHS()) / target.lanes);
+  c.vectors = unsigned(*constantOf(cast<AffineBinaryOpExpr>(window.weights.getMap().getResult(4)).getRHS()) / target.lanes);
   int64_t known = 1;
   for (unsigned dim : window.images) {
     c.rows.push_back({dim, nest.size(dim)});
@@ -260,7 +301,7 @@ Contraction cpu::planWinograd(NestOp nest, const Target &target) {
   int64_t channels = *constantOf(nest.size(window.channel));
 
   // Few tiles that do not count, few passes over the weights.
-  int64_t most = mostTilesOf(points, channels, target);
+  int64_t most = mostTilesOf(points, channels, window.whole, target);
   int64_t rows = mostRowsOf(c.vectors, target);
   double least = 1e300;
   BlockChoice choice = choiceOf(nest);

@@ -1,5 +1,7 @@
 // Convolutions of 3 x 3 by Winograd's minimal filtering (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks,
 // 2015): m x m results from (m + 2) x (m + 2) products for each channel instead of 9 m x m.
+// Those of eight bits too, exactly: what is transformed fits in i16, products of pairs are summed in i32, and results are those of
+// the convolution itself, whatever wraps around on the way (Filtering).
 // Likewise the gradient to the weights: 3 x 3 results of a filter that is a tile of 4 x 4 gradients, summed over all tiles.
 //
 // A marked nest keeps the meaning of its convolution; only its weights lie transformed in memory, as [column / width][i][j]
@@ -16,6 +18,7 @@ namespace mlir::bigm::cpu {
 struct Window {
   mutable kernel::LoadOp input, weights; // of a gradient to the weights, `weights` is the gradient of the results
   bool toWeights = false;                // the sum goes through pictures, and the window is what remains
+  bool whole = false;                    // products of eight bits, sums in i32; transformed weights are i16
   unsigned y = 0, x = 0, ky = 0, kx = 0, channel = 0, column = 0;
   unsigned axisY = 0, axisX = 0;
   llvm::SmallVector<unsigned> images; // the other dimensions, outermost first
@@ -25,12 +28,21 @@ std::optional<Window> windowOf(kernel::NestOp nest);
 std::optional<std::pair<unsigned, unsigned>> axesOf(const Window &window);
 
 /// The three matrices of F(m, r), m results of a filter of r taps, as Cook and Toom make them from points:
-/// Y = A^T [(G g G^T) * (B^T d B)] A. The points are 0, infinity and pairs p and -p, which stand next to each other.
+/// Y = A^T [(G g G^T) * (B^T d B)] A. The points are 0, then pairs p and -p, which stand next to each other, others, and infinity.
+///
+/// For whole numbers all three are whole, G being `scale` times what it is, and A^T [..] A is scale^2 Y. Its sums may wrap around:
+/// modulo 2^32 the odd part of scale^2 has an inverse, and what is lost is two bits, for the points are chosen so that each differs
+/// from one other alone by a multiple of 2, and by no more than 2 (fractions u/v and x/y by uy - vx; four results with the
+/// usual points 0, 1, -1, 2, -2 and infinity lose six).
 struct Filtering {
-  Filtering(unsigned m, unsigned r);
+  Filtering(unsigned m, unsigned r, bool whole = false);
   unsigned m, size;                         // results, and points: m + r - 1, 4 or 6
   unsigned pairs;                           // points 2i + 1 and 2i + 2 are p and -p
   std::vector<std::vector<double>> a, g, b; // A^T [m][size], G [size][r], B^T [size][size]
+  int32_t inverse = 1;                      // of the odd part of scale^2, modulo 2^32
+  unsigned shift = 0;                       // 2^shift is its even part
+  /// Magnitude below which results of whole numbers are exact.
+  int64_t bound() const { return int64_t(1) << (31 - shift); }
 };
 
 /// Attribute of a contraction that runs so: the side of a tile. Weights of a convolution lie transformed.

@@ -2,6 +2,7 @@
 #include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include <map>
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -9,7 +10,11 @@ using namespace mlir::bigm::cpu;
 using namespace mlir::bigm::kernel;
 
 WinogradCode::WinogradCode(Emitter &e, const Contraction &c, const Window &window, const Filtering &filtering)
-    : BlockCode(e, c), window(window), filtering(filtering), points(filtering.size) {}
+    : BlockCode(e, c), window(window), filtering(filtering), points(filtering.size), transformed(element),
+      channelsAbreast(window.whole ? 2 * lanes : lanes) {
+  if (window.whole)
+    partOfWord = transformed = b.getI16Type();
+}
 
 SmallVector<Value> WinogradCode::dimsOf(Value tile) {
   SmallVector<Value> dims(nest.dims(), e.constant(0));
@@ -33,9 +38,9 @@ Value WinogradCode::isInside(const Picture &picture, Value from, int64_t count, 
 }
 
 Value WinogradCode::loadChannels(const Picture &picture, Value from, Value channel) {
-  Type type = e.vectorOf(element);
-  if (!picture.left && picture.channels % lanes == 0)
-    return e.load(type, from, 4);
+  Type type = VectorType::get({channelsAbreast}, picture.load.getType());
+  if (!picture.left && picture.channels % channelsAbreast == 0)
+    return e.load(type, from, picture.load.getType().getIntOrFloatBitWidth() / 8);
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
   Value mask = e.maskBelow(e.sub(picture.left ? picture.left : e.constant(picture.channels), channel));
   return LLVM::MaskedLoadOp::create(b, type, from, mask, zero, 4);
@@ -43,6 +48,8 @@ Value WinogradCode::loadChannels(const Picture &picture, Value from, Value chann
 
 void WinogradCode::transform(const Picture &picture, ArrayRef<Value> dims, const Matrix &matrix, Value to, int64_t position) {
   int64_t side = picture.side, line = lineOf(picture.channels);
+  Type element = picture.load.getType();
+  unsigned align = element.getIntOrFloatBitWidth() / 8, alignTo = transformed.getIntOrFloatBitWidth() / 8;
   AffineMap map = picture.load.getMap();
   Value y = e.evaluate(map.getResult(picture.axisY), dims), x = e.evaluate(map.getResult(picture.axisX), dims);
   Value base = e.elementPointer(e.pointer({Slot::Tensor, picture.load.getTensor(), 0, {}}), e.evaluate(picture.place, dims), element);
@@ -56,9 +63,10 @@ void WinogradCode::transform(const Picture &picture, ArrayRef<Value> dims, const
         Value from = e.elementPointer(base, e.add(e.mul(i, stepY), e.mul(j, stepX)), element);
         Value pixel = e.elementPointer(picture.edge, e.mul(e.add(e.mul(i, e.constant(side)), j), e.constant(line)), element);
         auto copy = [&](bool reads) {
-          loop(e.constant(0), e.constant(picture.channels), lanes, [&](Value channel) {
-            Value value = reads ? loadChannels(picture, e.elementPointer(from, channel, element), channel) : zeros(1, 1).front();
-            e.storeRaw(value, e.elementPointer(pixel, channel, element), 4);
+          loop(e.constant(0), e.constant(picture.channels), channelsAbreast, [&](Value channel) {
+            Value value = reads ? loadChannels(picture, e.elementPointer(from, channel, element), channel)
+                                : arith::ConstantOp::create(b, b.getZeroAttr(VectorType::get({channelsAbreast}, element)));
+            e.storeRaw(value, e.elementPointer(pixel, channel, element), align);
           });
         };
         choose(there, [&] { copy(true); }, [&] { copy(false); });
@@ -68,13 +76,19 @@ void WinogradCode::transform(const Picture &picture, ArrayRef<Value> dims, const
   auto select = [&](Value inside, Value atEdge) -> Value { return arith::SelectOp::create(b, whole, inside, atEdge); };
   Value from = LLVM::SelectOp::create(b, whole, base, picture.edge);
   stepY = select(stepY, e.constant(side * line)), stepX = select(stepX, e.constant(line));
-  loop(e.constant(0), e.constant(picture.channels), lanes, [&](Value channel) {
+  auto widened = [&](Value value) -> Value {
+    Type wide = VectorType::get({channelsAbreast}, transformed);
+    if (value.getType() == wide)
+      return value;
+    return isUnsigned(picture.load) ? Value(arith::ExtUIOp::create(b, wide, value)) : Value(arith::ExtSIOp::create(b, wide, value));
+  };
+  loop(e.constant(0), e.constant(picture.channels), channelsAbreast, [&](Value channel) {
     SmallVector<SmallVector<Value>> columns;
     for (int64_t j = 0; j < side; ++j) {
       SmallVector<Value> column;
       for (int64_t i = 0; i < side; ++i) {
         Value offset = e.add(e.add(e.mul(e.constant(i), stepY), e.mul(e.constant(j), stepX)), channel);
-        column.push_back(loadChannels(picture, e.elementPointer(from, offset, element), channel));
+        column.push_back(widened(loadChannels(picture, e.elementPointer(from, offset, element), channel)));
       }
       columns.push_back(timesRows(matrix, column));
     }
@@ -84,7 +98,7 @@ void WinogradCode::transform(const Picture &picture, ArrayRef<Value> dims, const
         row.push_back(columns[j][i]);
       for (auto [j, value] : llvm::enumerate(timesRows(matrix, row))) {
         Value offset = e.add(e.constant((i * points + int64_t(j)) * position), channel);
-        e.storeRaw(value, e.elementPointer(to, offset, element), 4);
+        e.storeRaw(value, e.elementPointer(to, offset, transformed), alignTo);
       }
     }
   });
@@ -102,12 +116,58 @@ void WinogradCode::transformBack(const Matrix &matrix, llvm::function_ref<Value(
     SmallVector<Value> row;
     for (int64_t j = 0; j < points; ++j)
       row.push_back(columns[j][i]);
-    for (auto [j, value] : llvm::enumerate(timesColumns(matrix, row)))
+    for (auto [j, value] : llvm::enumerate(timesColumns(matrix, row))) {
+      auto splat = [&](int32_t number) { return e.splat(arith::ConstantOp::create(b, b.getI32IntegerAttr(number))); };
+      if (filtering.inverse != 1)
+        value = arith::MulIOp::create(b, value, splat(filtering.inverse));
+      if (filtering.shift)
+        value = arith::ShRSIOp::create(b, value, splat(int32_t(filtering.shift)));
       e.storeRaw(value, e.elementPointer(to, e.constant(int64_t(i * matrix.size() + j) * lanes), element), 4);
+    }
   }
 }
 
+Value WinogradCode::add(Value x, Value y) {
+  return window.whole ? Value(arith::AddIOp::create(b, x, y)) : Value(arith::AddFOp::create(b, x, y));
+}
+Value WinogradCode::subtract(Value x, Value y) {
+  return window.whole ? Value(arith::SubIOp::create(b, x, y)) : Value(arith::SubFOp::create(b, x, y));
+}
+
+/// What shares a factor but for its sign is added up first, the last one counting as positive: rows share such sums.
+Value WinogradCode::wholeSum(ArrayRef<double> factors, ArrayRef<Value> values) {
+  struct Term {
+    Value value;
+    bool negative;
+  };
+  std::map<int64_t, Term> terms; // by the magnitude of the factor
+  for (size_t i = values.size(); i-- > 0;) {
+    if (factors[i] == 0)
+      continue;
+    bool negative = factors[i] < 0;
+    auto [at, first] = terms.try_emplace(int64_t(std::abs(factors[i])), Term{values[i], negative});
+    if (!first)
+      at->second.value = at->second.negative == negative ? add(at->second.value, values[i]) : subtract(at->second.value, values[i]);
+  }
+  Value all, zero = arith::ConstantOp::create(b, b.getZeroAttr(values.front().getType()));
+  for (bool negative : {false, true})
+    for (auto &[factor, term] : terms) {
+      if (term.negative != negative)
+        continue;
+      Value value = term.value;
+      if (factor != 1) {
+        auto type = cast<VectorType>(value.getType());
+        Value number = arith::ConstantOp::create(b, DenseElementsAttr::get(type, b.getIntegerAttr(type.getElementType(), factor)));
+        value = arith::MulIOp::create(b, value, number);
+      }
+      all = negative ? subtract(all ? all : zero, value) : all ? add(all, value) : value;
+    }
+  return all ? all : zero;
+}
+
 Value WinogradCode::sum(ArrayRef<double> factors, ArrayRef<Value> values) {
+  if (window.whole)
+    return wholeSum(factors, values);
   Value all;
   for (auto [factor, value] : llvm::zip(factors, values)) {
     if (factor == 0)
@@ -131,7 +191,7 @@ Value WinogradCode::sum(ArrayRef<double> factors, ArrayRef<Value> values) {
 
 SmallVector<Value> WinogradCode::timesRows(const Matrix &matrix, ArrayRef<Value> x) {
   SmallVector<Value> result(points);
-  for (int64_t row : {int64_t(0), points - 1})
+  for (int64_t row = 0; row < points; row = row ? row + 1 : 2 * filtering.pairs + 1)
     result[row] = sum(matrix[row], x);
   for (unsigned pair = 0; pair < filtering.pairs; ++pair) {
     size_t plus = 2 * pair + 1;
@@ -141,7 +201,7 @@ SmallVector<Value> WinogradCode::timesRows(const Matrix &matrix, ArrayRef<Value>
       other.push_back((matrix[plus][i] - matrix[plus + 1][i]) / 2);
     }
     Value p = sum(same, x), q = sum(other, x);
-    result[plus] = arith::AddFOp::create(b, p, q), result[plus + 1] = arith::SubFOp::create(b, p, q);
+    result[plus] = add(p, q), result[plus + 1] = subtract(p, q);
   }
   return result;
 }
@@ -150,11 +210,13 @@ SmallVector<Value> WinogradCode::timesColumns(const Matrix &matrix, ArrayRef<Val
   SmallVector<Value> added, subtracted, result;
   for (unsigned pair = 0; pair < filtering.pairs; ++pair) {
     Value p = x[2 * pair + 1], q = x[2 * pair + 2];
-    added.push_back(arith::AddFOp::create(b, p, q)), subtracted.push_back(arith::SubFOp::create(b, p, q));
+    added.push_back(add(p, q)), subtracted.push_back(subtract(p, q));
   }
   for (size_t row = 0; row < matrix.size(); ++row) {
     std::vector<double> factors = {matrix[row].front(), matrix[row].back()};
     SmallVector<Value> values = {x.front(), x.back()};
+    for (int64_t other = 2 * filtering.pairs + 1; other + 1 < points; ++other)
+      factors.push_back(matrix[row][other]), values.push_back(x[other]);
     for (unsigned pair = 0; pair < filtering.pairs; ++pair) {
       factors.push_back(matrix[row][2 * pair + 1]);
       values.push_back(row % 2 ? subtracted[pair] : added[pair]);

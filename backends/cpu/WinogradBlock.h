@@ -25,9 +25,9 @@ protected:
     Value left = {};        // channels that there are, where they may be fewer; null: all
   };
   /// Elements that hold a pixel's channels in whole vectors.
-  int64_t lineOf(int64_t channels) { return llvm::alignTo(channels, lanes); }
+  int64_t lineOf(int64_t channels) { return llvm::alignTo(channels, channelsAbreast); }
   /// Transforms the square at `dims` by `matrix` from both sides to `to`, where positions lie `position` elements apart. What
-  /// lies outside of the picture is 0.
+  /// lies outside of the picture is 0. The elements of `to` are those of `transformed`.
   void transform(const Picture &picture, ArrayRef<Value> dims, const Matrix &matrix, Value to, int64_t position);
 
   /// M x, M having the points as rows: the rows of p and -p differ in the signs of every other element.
@@ -41,17 +41,23 @@ protected:
   /// lie `apart`.
   SmallVector<Value> multiply(Value count, Value a, int64_t stepA, int64_t apart, Value b, int64_t stepB,
                               SmallVector<Value> sums);
-  Value allocateElements(int64_t elements) { return allocate(elements * 4); }
+  Value allocateElements(int64_t elements, Type type) { return allocate(elements * type.getIntOrFloatBitWidth() / 8); }
 
   Window window;
   Filtering filtering;
   int64_t points;
+  Type transformed;        // elements of pictures in the kernel: f32, or i16 for those of eight bits
+  int64_t channelsAbreast; // in a register of these
 
 private:
   Value both(Value x, Value y);
   Value isInside(const Picture &picture, Value from, int64_t count, unsigned axis);
+  /// As they lie in the picture.
   Value loadChannels(const Picture &picture, Value from, Value channel);
   Value sum(ArrayRef<double> factors, ArrayRef<Value> values);
+  Value wholeSum(ArrayRef<double> factors, ArrayRef<Value> values);
+  Value add(Value x, Value y);
+  Value subtract(Value x, Value y);
 };
 
 } // namespace mlir::bigm::cpu

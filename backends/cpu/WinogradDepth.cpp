@@ -64,7 +64,7 @@ bool cpu::packDeepWinograd(NestOp nest, const Target &target, unsigned symbols) 
       continue;
     NestOp part = partOf(nest, dim, 0);
     auto window = windowOf(part);
-    if (!window || window->toWeights || !packWinograd(part, target, symbols)) {
+    if (!window || window->toWeights || window->whole || !packWinograd(part, target, symbols)) {
       part.erase();
       continue;
     }

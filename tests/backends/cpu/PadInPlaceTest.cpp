@@ -68,3 +68,20 @@ TEST(PadInPlace, AnArgumentIsCopiedIntoTheMiddle) {
   EXPECT_TRUE(padsInPlace(text));
   expectSame(text, {2});
 }
+
+TEST(PadInPlace, BytesAreCopiedIntoTheMiddle) {
+  std::string text = R"(#x = affine_map<()[s0] -> (s0, 9, 9, 18)>
+    #p = affine_map<()[s0] -> (s0, 11, 11, 18)>
+    #y = affine_map<()[s0] -> (s0, 9, 9, 21)>
+    func.func @f(%x: tensor<?x9x9x18xui8, #x> {bigm.full}, %v: tensor<21x18x3x3xi8> {bigm.full, bigm.tensor = 0 : i64})
+        -> tensor<?x9x9x21xi32, #y> attributes {bigm.symbols = ["N"]} {
+    %z = bigm.constant 0 : ui8 -> tensor<ui8>
+    %p = bigm.pad %x, %z low [0, 1, 1, 0] high [0, 1, 1, 0] interior [0, 0, 0, 0]
+        : (tensor<?x9x9x18xui8, #x>, tensor<ui8>) -> tensor<?x11x11x18xui8, #p>
+    %y = bigm.contract %p, %v lhs affine_map<(n, h, w, o, c, i, j) -> (n, h + i, w + j, c)>
+        rhs affine_map<(n, h, w, o, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> (18, 3, 3)>
+        : (tensor<?x11x11x18xui8, #p>, tensor<21x18x3x3xi8>) -> tensor<?x9x9x21xi32, #y>
+    return %y : tensor<?x9x9x21xi32, #y> })";
+  EXPECT_TRUE(padsInPlace(text));
+  expectSame(text, {2}, 0);
+}

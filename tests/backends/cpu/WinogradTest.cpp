@@ -1,7 +1,9 @@
 // Convolutions of 3 x 3 by Winograd's filtering, on pictures that fill no tile, against the reference backend.
 #include "Harness.h"
+#include "backends/cpu/Winograd.h"
 #include <gtest/gtest.h>
 #include <map>
+#include <random>
 
 using bigm::test::expectSame;
 
@@ -57,6 +59,82 @@ TEST(Winograd, Values) {
       SCOPED_TRACE(std::to_string(size.channels) + " channels, " + std::to_string(images) + " pictures");
       expectSame(convolution(size), {images});
     }
+}
+
+TEST(Winograd, WholeNumbersWrapAround) {
+  // Filters and squares of the largest magnitudes, so many channels that sums of products wrap around: what is left is the sum itself.
+  std::mt19937 generator(1);
+  for (unsigned m : {2u, 4u}) {
+    mlir::bigm::cpu::Filtering f(m, 3, true);
+    auto transform = [&](const std::vector<std::vector<double>> &matrix, const std::vector<std::vector<int64_t>> &x) {
+      std::vector<std::vector<int64_t>> half(matrix.size(), std::vector<int64_t>(x.size())), result(matrix.size(), std::vector<int64_t>(matrix.size()));
+      for (size_t i = 0; i < matrix.size(); ++i)
+        for (size_t j = 0; j < x.size(); ++j)
+          for (size_t k = 0; k < x.size(); ++k)
+            half[i][j] += int64_t(matrix[i][k]) * x[k][j];
+      for (size_t i = 0; i < matrix.size(); ++i)
+        for (size_t j = 0; j < matrix.size(); ++j)
+          for (size_t k = 0; k < x.size(); ++k)
+            result[i][j] += half[i][k] * int64_t(matrix[j][k]);
+      return result;
+    };
+    for (bool extreme : {false, true}) {
+      std::vector<std::vector<int64_t>> sums(f.size, std::vector<int64_t>(f.size)), want(m, std::vector<int64_t>(m));
+      for (int channel = 0; channel < 1820; ++channel) {
+        std::vector<std::vector<int64_t>> d(f.size, std::vector<int64_t>(f.size, 255)), g(3, std::vector<int64_t>(3, -128));
+        for (auto *square : {&d, &g})
+          for (auto &row : *square)
+            for (int64_t &value : row)
+              if (!extreme && generator() % 2)
+                value = square == &d ? 0 : 127;
+        auto v = transform(f.b, d), u = transform(f.g, g);
+        for (size_t i = 0; i < f.size; ++i)
+          for (size_t j = 0; j < f.size; ++j) {
+            ASSERT_EQ(v[i][j], int16_t(v[i][j]));
+            ASSERT_EQ(u[i][j], int16_t(u[i][j]));
+            sums[i][j] = int32_t(uint32_t(sums[i][j]) + uint32_t(v[i][j] * u[i][j]));
+          }
+        for (size_t i = 0; i < m; ++i)
+          for (size_t j = 0; j < m; ++j)
+            for (size_t k = 0; k < 9; ++k)
+              want[i][j] += d[i + k / 3][j + k % 3] * g[k / 3][k % 3];
+      }
+      auto back = transform(f.a, sums);
+      for (size_t i = 0; i < m; ++i)
+        for (size_t j = 0; j < m; ++j)
+          EXPECT_EQ(int32_t(uint32_t(back[i][j]) * uint32_t(f.inverse)) >> f.shift, want[i][j]) << m;
+    }
+  }
+}
+
+TEST(Winograd, WholeNumbers) {
+  // Products of bytes of either sign are exact: what is put around the picture is zero or not, channels fill vectors of pairs, columns
+  // do not. Tiles of four hold no filters of u8, and pairs no part of a vector of channels.
+  struct Bytes {
+    std::string x, w;
+    int64_t channels, columns, height, width, around, tile;
+  };
+  for (const Bytes &c : {Bytes{"ui8", "i8", 64, 40, 13, 11, 0, 4}, {"ui8", "i8", 32, 64, 14, 15, 126, 4}, {"i8", "i8", 96, 33, 9, 8, 0, 4},
+                         {"ui8", "ui8", 64, 48, 12, 10, 0, 2}, {"ui8", "i8", 24, 64, 13, 11, 0, 0}}) {
+    std::string text = R"(#x = affine_map<()[s0] -> (s0, $H, $W, $C)>
+      #p = affine_map<()[s0] -> (s0, $I, $J, $C)>
+      #y = affine_map<()[s0] -> (s0, $H, $W, $O)>
+      func.func @f(%x: tensor<?x$Hx$Wx$Cx$X, #x> {bigm.full}, %w: tensor<$Ox$Cx3x3x$B> {bigm.full, bigm.tensor = 0 : i64})
+          -> tensor<?x$Hx$Wx$Oxi32, #y> attributes {bigm.symbols = ["N"]} {
+      %z = bigm.constant $Z : $X -> tensor<$X>
+      %p = bigm.pad %x, %z low [0, 1, 1, 0] high [0, 1, 1, 0] interior [0, 0, 0, 0] : (tensor<?x$Hx$Wx$Cx$X, #x>, tensor<$X>) -> tensor<?x$Ix$Jx$Cx$X, #p>
+      %a = bigm.contract %p, %w lhs affine_map<(n, h, w, o, c, i, j) -> (n, h + i, w + j, c)> rhs affine_map<(n, h, w, o, c, i, j) -> (o, c, i, j)>
+          reduced affine_map<()[s0] -> ($C, 3, 3)> : (tensor<?x$Ix$Jx$Cx$X, #p>, tensor<$Ox$Cx3x3x$B>) -> tensor<?x$Hx$Wx$Oxi32, #y>
+      return %a : tensor<?x$Hx$Wx$Oxi32, #y> })";
+    std::map<char, std::string> parts = {{'C', std::to_string(c.channels)}, {'O', std::to_string(c.columns)}, {'H', std::to_string(c.height)}, {'W', std::to_string(c.width)},
+                                         {'I', std::to_string(c.height + 2)}, {'J', std::to_string(c.width + 2)}, {'X', c.x}, {'B', c.w}, {'Z', std::to_string(c.around)}};
+    for (size_t at; (at = text.find('$')) != std::string::npos;)
+      text.replace(at, 2, parts.at(text[at + 1]));
+    SCOPED_TRACE(text);
+    EXPECT_EQ(tileOf(text, "x86-64-v3"), c.tile);
+    for (int64_t images : {1, 3})
+      expectSame(text, {images}, 0);
+  }
 }
 
 TEST(Winograd, ThreeDimensions) {

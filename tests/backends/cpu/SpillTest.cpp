@@ -172,6 +172,25 @@ TEST(Spills, ProductsOfBf16RunInPairsWhereTheMachineAddsThem) {
   EXPECT_EQ(dots("tensor<300x300xbf16>", "x86-64-v4").found, 0);
 }
 
+TEST(Spills, ConvolutionsOfBytesInPairs) {
+  // Filtered, and with stride 2.
+  for (const char *stride : {"1", "2"}) {
+    std::string side = stride[0] == '1' ? "30" : "57";
+    std::string text = "#x = affine_map<()[s0] -> (s0, " + side + ", " + side + ", 64)>\n#y = affine_map<()[s0] -> (s0, 28, 28, 64)>\n" +
+                       "func.func @f(%x: tensor<?x" + side + "x" + side + "x64xui8, #x>, %w: tensor<64x64x3x3xi8> {bigm.tensor = 0 : i64}) -> tensor<?x28x28x64xi32, #y> " +
+                       "attributes {bigm.symbols = [\"N\"]} {\n%c = bigm.contract %x, %w lhs affine_map<(n, h, w, o, c, i, j) -> (n, h * " + stride + " + i, w * " + stride +
+                       " + j, c)> rhs affine_map<(n, h, w, o, c, i, j) -> (o, c, i, j)> reduced affine_map<()[s0] -> (64, 3, 3)> : (tensor<?x" + side + "x" + side +
+                       "x64xui8, #x>, tensor<64x64x3x3xi8>) -> tensor<?x28x28x64xi32, #y>\nreturn %c : tensor<?x28x28x64xi32, #y> }";
+    auto lines = assemblyOf(text, "x86-64-v3");
+    for (std::string &line : lines) // the check of loops counts multiply-adds by name
+      if (size_t at = line.find("vpmaddwd"); at != std::string::npos)
+        line.replace(at, 8, "vfmadd231ps");
+    Loops loops = innerLoopsOf(lines);
+    EXPECT_GE(loops.largest, 8) << stride;
+    EXPECT_EQ(loops.spills, "") << stride;
+  }
+}
+
 TEST(Spills, Convolutions) {
   // 3x3 with stride 2, channels last as between two layers.
   expectNoSpills(R"(#x = affine_map<()[s0] -> (s0, 57, 57, 64)>

@@ -4,6 +4,8 @@
 // and each is computed in one fixed order, so a result does not depend on how units are spread over threads. A sum that
 // is split writes its parts to scratch memory in a first function; a second one adds them in order.
 #include "backends/cpu/Panels.h"
+#include "backends/cpu/Windows.h"
+#include "ir/Dims.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -15,7 +17,7 @@ using namespace mlir::bigm::kernel;
 namespace {
 class NestEmitter {
 public:
-  explicit NestEmitter(Emitter &e) : e(e), s(e.schedule), b(e.builder), lanes(e.target.lanes) {}
+  explicit NestEmitter(Emitter &e) : e(e), s(e.schedule), b(e.builder), lanes(e.target.lanes), abreast(s.vectors) {}
 
   SmallVector<Launch> run(const std::string &name) {
     NestOp nest = s.nest;
@@ -34,8 +36,11 @@ public:
     }
     if (s.splits == 1) {
       forUnits(name, 1, [&](Point &point, Value, Value blockBegin) {
-        SmallVector<Value> accumulators = reduce(point, blockBegin, {}, {});
-        finish(point, blockBegin, accumulators);
+        inPieces(point, [&] {
+          if (s.wholeRows)
+            return alongRow(point);
+          inBlockPieces(blockBegin, [&] { finish(point, blockBegin, reduce(point, blockBegin, {}, {})); });
+        });
       });
       return {{name, s.units, cost}};
     }
@@ -139,14 +144,26 @@ private:
 
   /// The body once for each piece of the loop outside along which guards turn.
   void inPieces(const Point &point, llvm::function_ref<void()> body) {
-    auto loop = outerInPieces(s);
-    if (!loop)
-      return body();
-    SmallVector<int64_t> turns = turnsAlong(s, *loop);
-    Value at = point.dims[loop->dim];
+    if (auto loop = outerInPieces(s))
+      chooseAmong(turnsAlong(s, *loop), *loop, point.dims[loop->dim], body);
+    else
+      body();
+  }
+  /// The same for the vector loop of a reduction where no block lies in two pieces.
+  void inBlockPieces(Value blockBegin, llvm::function_ref<void()> body) {
+    SmallVector<int64_t> turns;
+    if (s.vector && !s.vectorReduced)
+      turns = turnsAlong(s, *s.vector);
+    bool fit = !turns.empty() && llvm::all_of(turns, [&](int64_t turn) { return turn % (int64_t(s.vectors) * lanes) == 0; });
+    if (fit)
+      chooseAmong(turns, *s.vector, blockBegin, body);
+    else
+      body();
+  }
+  void chooseAmong(ArrayRef<int64_t> turns, const Loop &loop, Value at, llvm::function_ref<void()> body) {
     int64_t from = 0;
     auto upTo = [&](int64_t to) {
-      e.within.push_back({loop->dim, from, to});
+      e.within.push_back({loop.dim, from, to});
       body();
       e.within.pop_back();
       from = to;
@@ -159,7 +176,7 @@ private:
       upTo(turn);
       b.setInsertionPointToStart(choose.elseBlock());
     }
-    upTo(constantOf(loop->size).value_or(Within::farthest));
+    upTo(constantOf(loop.size).value_or(Within::farthest));
   }
 
   /// Runs `full` over whole vectors of [from, to) and `tail` for the rest, when there may be one: with `known` elements there are,
@@ -241,17 +258,20 @@ private:
     point.vectorDim = s.vector->dim;
     point.dims[s.vector->dim] = e.add(blockBegin, e.constant(int64_t(j) * lanes));
     auto size = constantOf(s.vector->size);
-    if (!size || *size % (int64_t(lanes) * s.vectors) != 0)
+    if (s.wholeRows) {
+      if (last)
+        point.mask = e.maskBelow(e.constant(last)), point.count = last;
+    } else if (!size || *size % (int64_t(lanes) * s.vectors) != 0)
       point.mask = e.maskBelow(e.sub(e.evaluate(s.vector->size), point.dims[s.vector->dim]));
     return point;
   }
 
   /// Accumulates over all reduction loops; [from, to) limits the first one when given.
   SmallVector<Value> reduce(Point point, Value blockBegin, Value from, Value to) {
-    SmallVector<Value> accumulators = e.identities(s.vectors);
+    SmallVector<Value> accumulators = e.identities(abreast);
     // Masks do not change inside the loops.
     SmallVector<Point> points;
-    for (unsigned j = 0; j < s.vectors; ++j)
+    for (unsigned j = 0; j < abreast; ++j)
       points.push_back(registerPoint(point, blockBegin, j));
     return reduceLoop(0, points, accumulators, from, to);
   }
@@ -272,6 +292,20 @@ private:
     if (depth < s.reduced.size()) {
       const Loop &reduced = s.reduced[depth];
       Value low = from ? from : e.constant(0), high = to ? to : e.evaluate(reduced.size);
+      // Only steps that lie inside.
+      SmallVector<AffineExpr> edges = edgesOf(s, reduced);
+      for (AffineExpr edge : edges) {
+        int64_t step = *constantOf(*coefficientOf(edge, reduced.dim));
+        AffineExpr start = canonical(edge.replace(getAffineDimExpr(reduced.dim, b.getContext()), getAffineConstantExpr(0, b.getContext())));
+        // Divided here, for places may be negative and quotients in expressions are of sizes.
+        Value by = e.constant(std::abs(step)), place = e.evaluate(step > 0 ? -start : start, points[0].dims);
+        if (step > 0)
+          low = arith::MaxSIOp::create(b, low, step == 1 ? place : Value(arith::CeilDivSIOp::create(b, place, by)));
+        else
+          high = e.minimum(high, e.add(step == -1 ? place : Value(arith::FloorDivSIOp::create(b, place, by)), e.constant(1)));
+      }
+      size_t knownBefore = e.satisfied.size();
+      llvm::append_range(e.satisfied, edges);
       auto loop = scf::ForOp::create(b, low, high, e.constant(1), accumulators);
       b.setInsertionPointToStart(loop.getBody());
       for (Point &point : points)
@@ -279,6 +313,7 @@ private:
       SmallVector<Value> inner = reduceLoop(depth + 1, points, SmallVector<Value>(loop.getRegionIterArgs()), {}, {});
       scf::YieldOp::create(b, inner);
       b.setInsertionPointAfter(loop);
+      e.satisfied.truncate(knownBefore);
       return SmallVector<Value>(loop.getResults());
     }
     if (!s.vectorReduced)
@@ -312,16 +347,45 @@ private:
     if (s.vectorReduced)
       accumulators = e.acrossLanes(accumulators);
     unsigned per = e.accumulatorsPerRegister();
-    for (unsigned j = 0; j < s.vectors; ++j) {
+    for (unsigned j = 0; j < abreast; ++j) {
       SmallVector<Value> own(accumulators.begin() + j * per, accumulators.begin() + (j + 1) * per);
       emitAndStore(last, registerPoint(point, blockBegin, j), e.finishArguments(own));
     }
+  }
+
+  /// All of the vector loop: registers in the middle, whose windows lie inside, and those at the ends, which test their lanes.
+  void alongRow(const Point &point) {
+    Middle middle = *middleOf(s, *s.vector, lanes);
+    auto registers = [&](Value begin, unsigned count) {
+      abreast = count;
+      finish(point, begin, reduce(point, begin, {}, {}));
+    };
+    auto end = [&](int64_t from, int64_t to) {
+      for (int64_t at = from; at < to; at += lanes) {
+        last = to - at < int64_t(lanes) ? unsigned(to - at) : 0;
+        registers(e.constant(at), 1);
+      }
+      last = 0;
+    };
+    end(0, middle.from);
+    size_t knownBefore = e.satisfied.size();
+    llvm::append_range(e.satisfied, middle.constraints);
+    int64_t block = int64_t(s.vectors) * lanes, blocks = (middle.to - middle.from) / block;
+    int64_t rest = middle.from + blocks * block;
+    if (blocks)
+      e.loop(e.constant(middle.from), e.constant(rest), block, [&](Value begin) { registers(begin, s.vectors); });
+    if (rest < middle.to)
+      registers(e.constant(rest), unsigned((middle.to - rest) / lanes));
+    e.satisfied.truncate(knownBefore);
+    end(middle.to, *constantOf(s.vector->size));
   }
 
   Emitter &e;
   const Schedule &s;
   ImplicitLocOpBuilder &b;
   unsigned lanes;
+  unsigned abreast;  // registers that are reduced side by side now
+  unsigned last = 0; // lanes that count of the one at the end of a row; 0: all
 };
 } // namespace
 

@@ -1,9 +1,9 @@
 // Accumulators of reductions: their neutral elements and how they combine, lane by lane, across lanes and across parts.
 #include "backends/cpu/Emitter.h"
+#include "backends/cpu/Windows.h"
 #include "ir/Formula.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include <limits>
 
 using namespace mlir;
 using namespace mlir::bigm;
@@ -31,9 +31,7 @@ SmallVector<Value> Emitter::identities(unsigned vectors) {
   for (unsigned v = 0; v < vectors; ++v)
     for (auto [i, type] : llvm::enumerate(bodyTypes(nest))) {
       StringRef kind = kindOf(nest, i);
-      double infinity = std::numeric_limits<double>::infinity();
-      double identity = kind.ends_with("max") ? -infinity : kind.ends_with("min") ? infinity : kind == "prod" ? 1 : 0;
-      Value one = arith::ConstantOp::create(builder, formula::element(type, identity));
+      Value one = arith::ConstantOp::create(builder, formula::element(type, identityOf(kind)));
       values.push_back(schedule.vector ? splat(one) : one);
       if (isArg(kind)) {
         // Where nothing is better than the identity (all are, or all are NaN), the first element is the answer.

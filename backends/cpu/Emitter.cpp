@@ -221,6 +221,8 @@ Value Emitter::emitConstraints(ArrayRef<AffineExpr> exprs, IntegerSet set, const
       if (equality ? *number == 0 : *number >= 0)
         continue;
     }
+    if (!equality && llvm::is_contained(satisfied, expr))
+      continue;
     std::optional<bool> decided;
     for (const Within &piece : within)
       if (auto holds = holdsWithin(expr, equality, piece))

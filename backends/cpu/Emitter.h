@@ -60,6 +60,8 @@ public:
 
   /// What is known of dimensions where code is emitted now: guards that it decides are not tested.
   SmallVector<Within> within;
+  /// Constraints, `>= 0`, that hold there.
+  SmallVector<AffineExpr> satisfied;
   /// Evaluates the ops of a block of the nest; `arguments` are the block's. Returns what it yields: scalars or vectors.
   SmallVector<Value> emitBlock(Block &block, const Point &point, ValueRange arguments = {});
   /// Values of loads that were read beforehand; emitBlock takes them from here.

@@ -1,5 +1,7 @@
 #include "backends/cpu/Moves.h"
 #include "backends/cpu/Panels.h"
+#include "backends/cpu/Pieces.h"
+#include "backends/cpu/Windows.h"
 #include "ir/Dims.h"
 
 using namespace mlir;
@@ -46,6 +48,9 @@ static double vectorCost(Schedule &schedule, const Loop &loop, unsigned lanes, b
     cost *= double(llvm::alignTo(*size, lanes)) / *size;
   return cost;
 }
+
+/// Rows of windows that are units: as many at least, as long at most.
+static constexpr int64_t leastRows = 16, longestRow = 4096;
 
 Schedule cpu::schedule(NestOp nest, const Target &target) {
   Schedule s = prepare(nest);
@@ -125,7 +130,14 @@ Schedule cpu::schedule(NestOp nest, const Target &target) {
       if (size)
         while (s.vectors < 4 && *size >= int64_t(2 * s.vectors * target.lanes))
           s.vectors *= 2;
+      for (int64_t turn : turnsAlong(s, *s.vector))
+        while (s.vectors > 1 && turn % (int64_t(s.vectors) * target.lanes))
+          s.vectors /= 2;
       s.block = getAffineConstantExpr(s.vectors * target.lanes, nest.getContext());
+      auto rows = constantOf(s.units);
+      s.wholeRows = size && *size <= longestRow && (!rows || *rows >= leastRows) && middleOf(s, *s.vector, target.lanes);
+      if (s.wholeRows)
+        s.block = s.vector->size;
     } else {
       s.block = size && *size <= 4096 ? s.vector->size : getAffineConstantExpr(2048, nest.getContext());
     }

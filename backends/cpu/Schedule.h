@@ -40,6 +40,7 @@ struct Schedule {
   };
   llvm::SmallVector<Inside> inside;
   unsigned vectors = 1;                 // registers abreast in one block of a parallel vector loop of a reduction
+  bool wholeRows = false;               // of a reduction whose guards move along the vector loop: a unit is all of it (Windows.h)
   static constexpr int64_t turnedBlock = 64; // elements each way of one unit of a nest that turns memory
   /// The product of the sizes of `turned`.
   AffineExpr turnedSize() const;

@@ -36,9 +36,11 @@ private:
   /// All blocks of the unit, a panel of columns after the other; `before` opens each panel.
   void forBlocks(llvm::function_ref<void(Tile)> each, llvm::function_ref<void(Value)> before = {});
   bool maybeOneRow() { return c.tile > 1 && !c.onTiles && !constantOf(c.rowCount()) && least() <= 1; }
-  Value isOneRow() { return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rowsLeft, e.constant(1)); }
+  /// Of the whole product, not what a unit has left: one row is summed in another order than blocks, and how rows come to
+  /// units must not show in the bits, since parts of a batch run by themselves.
+  Value isOneRow() { return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, e.evaluate(c.rowCount()), e.constant(1)); }
 
-  /// The unit's only row, all of the sum at once: nothing is used twice, so that chunks would only break up the run of
+  /// The only row, all of the sum at once: nothing is used twice, so that chunks would only break up the run of
   /// memory in which the panels lie.
   void alongOneRow();
   void loopOrOnce(Value count, llvm::function_ref<void(Value)> body);

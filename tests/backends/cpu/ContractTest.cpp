@@ -419,6 +419,32 @@ TEST(Contract, OneRowOfAnOpenNumber) {
     }
 }
 
+TEST(Contract, RowsDoNotDependOnHowManyThereAre) {
+  // Threads run parts of a batch as batches of their own, so a row's bits may not hang on its place in a block or a unit.
+  const std::string text = R"(#x = affine_map<()[s0] -> (s0, 77)>
+    #y = affine_map<()[s0] -> (s0, 200)>
+    func.func @f(%x: tensor<?x77xf32, #x>, %w: tensor<77x200xf32> {bigm.tensor = 0 : i64}) -> tensor<?x200xf32, #y>
+        attributes {bigm.symbols = ["N"]} {
+    %c = bigm.contract %x, %w lhs affine_map<(n, o, i) -> (n, i)> rhs affine_map<(n, o, i) -> (i, o)>
+        reduced affine_map<()[s0] -> (77)> : (tensor<?x77xf32, #x>, tensor<77x200xf32>) -> tensor<?x200xf32, #y>
+    return %c : tensor<?x200xf32, #y> })";
+  auto context = bigm::test::makeContext();
+  for (const std::string &target : bigm::test::usualTargets()) {
+    SCOPED_TRACE(target);
+    bigm::test::Loaded loaded(*context, text, target);
+    ASSERT_TRUE(loaded.ok());
+    constexpr int64_t most = 230;
+    auto arguments = bigm::test::randomArguments(loaded.function(), {most});
+    auto all = loaded.run(arguments, {most}, 1)[0].data;
+    for (int64_t n = 2; n < most; ++n) {
+      auto some = arguments;
+      some[0].shape[0] = n;
+      some[0].data.resize(size_t(n * 77));
+      auto own = loaded.run(some, {n}, 1)[0].data;
+      EXPECT_TRUE(std::equal(own.begin(), own.end(), all.begin())) << n << " rows";
+    }
+  }
+}
 TEST(Contract, ChainOverHeads) {
   // Scores, softmax and mixing of 5 heads, and its kernels one after the other for each head: same numbers.
   for (int64_t n : {1, 3})

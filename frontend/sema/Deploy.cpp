@@ -65,8 +65,10 @@ void Checker::checkDeploy(const ast::DeployDecl &d, Module *m) {
     for (auto &e : c.expressions) {
       std::string text = source(e->range);
       if (word == "target") {
+        static const std::set<std::string> known = {"cpu", "cpu:host", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4", "cuda"};
         // Which processors there are the backend knows.
-        if (text != "cpu" && text != "cuda" && (text.rfind("cpu:", 0) != 0 || text.size() == 4))
+        bool processor = text.rfind("cpu:", 0) == 0 && text.size() > 4 && text.rfind("cpu:x86-64", 0) != 0;
+        if (!known.count(text) && !processor)
           fail(Diag::UnknownTarget, e->range, {text},
                "targets are `cpu:host`, `cpu:x86-64-v2`, `-v3`, `-v4`, a processor as `cpu:znver4`, and `cuda`");
         out.targets.push_back(text);

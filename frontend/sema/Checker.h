@@ -315,6 +315,8 @@ public:
                                          const std::string &hint);
   std::shared_ptr<Instance> trainInstance(const ast::TrainDecl &d, Module *m, SourceRange where);
   std::optional<double> numberClause(const std::string &path, const ast::Clause *c, const ScopePtr &scope);
+  const ast::Clause *clauseOf(const Training &t, const ast::Clause *phase, const char *keyword);
+  std::optional<double> phaseNumber(const Training &t, const ast::Clause *phase, const std::string &keyword, const PhaseProgram &out, const ScopePtr &scope);
   /// One of the optimisers of an `optimize`, with `lr` clauses and overrides in its settings.
   Val optimizer(Training &t, const ast::Clause *phase, const ast::Clause &optimize, size_t index, const ScopePtr &scope);
   /// For each tensor the number of the optimiser that learns it; nothing after an error.
@@ -330,6 +332,7 @@ public:
   };
   std::optional<Learned> gradientsOf(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out);
   int slot(const std::string &name, const TensorType &type, SourceRange where);
+  Value spread(Value number, const TensorType &type);
   void gather(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out);
   void joinGathered(Training &t, Learned &learned);
   void average(Training &t, const ast::Clause *phase, const std::vector<int> &tensors, PhaseProgram &out, const ScopePtr &scope);

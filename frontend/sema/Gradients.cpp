@@ -42,6 +42,13 @@ const TensorType scalar{Elem::F32, {}, 0};
 std::string recordsOf(const std::string &train) { return train + ".gathered/records"; }
 } // namespace
 
+/// A number of f32 as every element of a tensor.
+Value Checker::spread(Value number, const TensorType &type) {
+  if (type.elem != Elem::F32)
+    number = rec->add(Op::Cast, {number}, {type.elem, {}, 0});
+  return rec->broadcast(number, type.shape);
+}
+
 // Each batch counts by its records, so that a loss that is their mean has the gradients of all records as one batch.
 void Checker::gather(Training &t, const ast::Clause *phase, Value loss, const Learning &learns, PhaseProgram &out) {
   std::optional<Learned> learned = gradientsOf(t, phase, loss, learns, out);
@@ -52,8 +59,7 @@ void Checker::gather(Training &t, const ast::Clause *phase, Value loss, const Le
     const TensorDecl decl = program->tensors[learned->tensors[i]];
     int sum = slot(decl.name + "/gathered", decl.type, decl.where);
     const TensorDecl sumDecl = program->tensors[sum];
-    Value count = rec->type(learned->gradients[i]).elem == Elem::F32 ? records : rec->add(Op::Cast, {records}, {decl.type.elem, {}, 0});
-    Value weighted = rec->add(Op::Mul, {learned->gradients[i], rec->broadcast(count, decl.type.shape)}, decl.type);
+    Value weighted = rec->add(Op::Mul, {learned->gradients[i], spread(records, decl.type)}, decl.type);
     rec->store(sum, sumDecl, rec->add(Op::Add, {rec->tensor(sum, sumDecl), weighted}, decl.type));
   }
   int seen = slot(recordsOf(t.name), scalar, t.decl->name.range);
@@ -72,14 +78,9 @@ void Checker::joinGathered(Training &t, Learned &learned) {
     const TensorDecl decl = program->tensors[learned.tensors[i]];
     int sum = slot(decl.name + "/gathered", decl.type, decl.where);
     const TensorDecl sumDecl = program->tensors[sum];
-    auto counted = [&](Value count) {
-      if (decl.type.elem != Elem::F32)
-        count = rec->add(Op::Cast, {count}, {decl.type.elem, {}, 0});
-      return rec->broadcast(count, decl.type.shape);
-    };
-    Value weighted = rec->add(Op::Mul, {learned.gradients[i], counted(own)}, decl.type);
+    Value weighted = rec->add(Op::Mul, {learned.gradients[i], spread(own, decl.type)}, decl.type);
     Value total = rec->add(Op::Add, {rec->tensor(sum, sumDecl), weighted}, decl.type);
-    learned.gradients[i] = rec->add(Op::Div, {total, counted(all)}, decl.type);
+    learned.gradients[i] = rec->add(Op::Div, {total, spread(all, decl.type)}, decl.type);
     rec->store(sum, sumDecl, rec->constant(0, decl.type));
   }
 }
@@ -87,15 +88,11 @@ void Checker::joinGathered(Training &t, Learned &learned) {
 /// An exponential moving average of what a step leaves: of the weights, and of the running statistics that go with them. Early
 /// on it forgets faster, by (1 + step) / (10 + step), or it would be the initial weights for long.
 void Checker::average(Training &t, const ast::Clause *phase, const std::vector<int> &tensors, PhaseProgram &out, const ScopePtr &scope) {
-  const ast::Clause *c = phase ? clause(phase->clauses, "ema") : nullptr;
-  if (!c)
-    c = clause(t.decl->clauses, "ema");
-  auto decay = numberClause("train." + t.name + "." + out.name + ".ema", nullptr, scope);
-  if (!decay)
-    decay = numberClause("train." + t.name + ".ema", c, scope);
+  auto decay = phaseNumber(t, phase, "ema", out, scope);
   if (!decay)
     return;
   if (!(*decay >= 0 && *decay < 1)) {
+    const ast::Clause *c = clauseOf(t, phase, "ema");
     fail(Diag::DecayRange, c ? c->range : t.decl->name.range, {shown(*decay)}, "for example `ema 0.999`; 0 keeps the last weights alone");
     return;
   }
@@ -112,11 +109,7 @@ void Checker::average(Training &t, const ast::Clause *phase, const std::vector<i
     const TensorDecl decl = program->tensors[i];
     int mean = slot(decl.name + "/ema", decl.type, decl.where);
     const TensorDecl meanDecl = program->tensors[mean];
-    auto share = [&](Value x, Value of) {
-      if (decl.type.elem != Elem::F32)
-        of = rec->add(Op::Cast, {of}, {decl.type.elem, {}, 0});
-      return rec->add(Op::Mul, {x, rec->broadcast(of, decl.type.shape)}, decl.type);
-    };
+    auto share = [&](Value x, Value of) { return rec->add(Op::Mul, {x, spread(of, decl.type)}, decl.type); };
     Value now = rec->tensor(i, decl);
     rec->store(mean, meanDecl, rec->add(Op::Add, {share(rec->tensor(mean, meanDecl), keep), share(now, add)}, decl.type));
     out.averaged.push_back(decl.name);

@@ -102,13 +102,7 @@ void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, 
   if (out.accumulate > 1)
     joinGathered(t, *learned);
   const TensorType scalar{Elem::F32, {}, 0};
-  const ast::Clause *clip = phase ? clause(phase->clauses, "clip") : nullptr;
-  if (!clip)
-    clip = clause(t.decl->clauses, "clip");
-  auto bound = numberClause("train." + t.name + "." + out.name + ".clip", nullptr, scope);
-  if (!bound)
-    bound = numberClause("train." + t.name + ".clip", clip, scope);
-  if (bound) {
+  if (auto bound = phaseNumber(t, phase, "clip", out, scope)) {
     // Pascanu et al. 2013: all gradients scaled down together when their common norm exceeds the bound.
     Value total = rec->constant(0, scalar);
     for (Value g : gradients) {
@@ -126,9 +120,7 @@ void Checker::applyOptimizer(Training &t, const ast::Clause *phase, Value loss, 
       g = rec->add(Op::Mul, {g, rec->broadcast(scale, type.shape)}, type);
     }
   }
-  const ast::Clause *c = phase ? clause(phase->clauses, "optimize") : nullptr;
-  if (!c)
-    c = clause(t.decl->clauses, "optimize");
+  const ast::Clause *c = clauseOf(t, phase, "optimize");
   if (!c)
     return;
   std::vector<Val> optimizers;

@@ -90,10 +90,7 @@ void Checker::readStop(Training &t, const ast::Clause &c, PhaseProgram &out) {
 void Checker::readPhase(Training &t, const ast::Clause *phase, PhaseProgram &out) {
   ScopePtr scope = globalScope(t.module);
   std::string base = "train." + t.name + ".", own = base + out.name + ".";
-  auto find = [&](const char *keyword) -> const ast::Clause * {
-    const ast::Clause *c = phase ? clause(phase->clauses, keyword) : nullptr;
-    return c ? c : clause(t.decl->clauses, keyword);
-  };
+  auto find = [&](const char *keyword) { return clauseOf(t, phase, keyword); };
   auto number = [&](const char *keyword) {
     auto all = numberClause(base + keyword, nullptr, scope);
     bool inPhase = phase && clause(phase->clauses, keyword);

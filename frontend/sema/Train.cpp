@@ -319,6 +319,18 @@ std::optional<double> Checker::numberClause(const std::string &path, const ast::
   return plainNumber(eval(*c->expressions[0], scope), c->expressions[0]->range, "`" + c->keyword.text + "`");
 }
 
+/// What stands in the phase, else in the training.
+const ast::Clause *Checker::clauseOf(const Training &t, const ast::Clause *phase, const char *keyword) {
+  const ast::Clause *c = phase ? clause(phase->clauses, keyword) : nullptr;
+  return c ? c : clause(t.decl->clauses, keyword);
+}
+
+/// The number there; what `--set` says of the phase, else of the training, goes before it.
+std::optional<double> Checker::phaseNumber(const Training &t, const ast::Clause *phase, const std::string &keyword, const PhaseProgram &out, const ScopePtr &scope) {
+  auto own = numberClause("train." + t.name + "." + out.name + "." + keyword, nullptr, scope);
+  return own ? own : numberClause("train." + t.name + "." + keyword, clauseOf(t, phase, keyword.c_str()), scope);
+}
+
 void Checker::checkTrain(const ast::TrainDecl &d, Module *m) {
   auto &slot = trainings[&d];
   if (slot)

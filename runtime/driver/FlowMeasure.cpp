@@ -125,22 +125,19 @@ FlowRecords::FlowRecords(FlowHost &host, const EvaluateProgram &evaluate, const 
     : host(host), evaluate(evaluate), flow(withoutNames(host.choose(evaluate.flow))), records(someOf(host.data().records(evaluate.data, split), most)),
       table(host.data().table(evaluate.data, split)), split(split) {
   auto &all = host.session().program().dataNamed(evaluate.data).derived;
-  auto wants = [&](const std::string &path) {
-    std::string name = path.substr(0, path.find('.'));
-    if (std::find(all.begin(), all.end(), name) != all.end())
-      derived.insert(name);
-  };
+  auto isDerived = [&](const std::string &name) { return std::find(all.begin(), all.end(), name) != all.end(); };
   for (auto &[input, field] : evaluate.inputs)
-    wants(field);
+    derivesInputs |= isDerived(field);
   for (auto &m : evaluate.metrics)
     for (auto &path : m.host.strings)
-      wants(path);
+      if (std::string name = path.substr(0, path.find('.')); isDerived(name))
+        compared.insert(name);
 }
 
 json FlowRecords::truth(size_t place) const {
   json truth = truthOf(table, records[place]);
-  if (!derived.empty())
-    for (auto one = host.data().prepared(evaluate.data, split, records[place]); auto &name : derived) {
+  if (!compared.empty())
+    for (auto one = host.data().prepared(evaluate.data, split, records[place]); auto &name : compared) {
       data::Tensor &value = one.fields.at(name);
       value.shape.erase(value.shape.begin());
       truth[name] = flow::asJson(value, {});
@@ -163,7 +160,7 @@ void FlowRecords::answer(const std::vector<size_t> &places, const Use &use) {
     try {
       for (size_t i = begin; i < end; ++i)
         append(flow, evaluate, table, records[places[i]],
-               derived.empty() ? table.batch(&records[places[i]], 1) : host.data().prepared(evaluate.data, split, records[places[i]]), slots);
+               derivesInputs ? host.data().prepared(evaluate.data, split, records[places[i]]) : table.batch(&records[places[i]], 1), slots);
       flow::run(flow, slots, worker.around);
     } catch (const data::Error &e) {
       data::fail("data `{}`, records {} to {}: {}", evaluate.data, records[places[begin]], records[places[end - 1]], e.what());

@@ -32,7 +32,9 @@ private:
   std::vector<int64_t> records;
   const data::Table &table;
   std::string split;
-  std::set<std::string> derived; // what the flow is given, or answers are compared with, and the records do not hold themselves
+  // What the records do not hold themselves is made where it is wanted alone.
+  bool derivesInputs = false;     // the flow is given such a field
+  std::set<std::string> compared; // such fields that answers are compared with
 };
 
 } // namespace bigm::driver
